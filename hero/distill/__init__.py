@@ -1,0 +1,1 @@
+"""Teachers, objectives, losses and learners."""

@@ -1,0 +1,31 @@
+"""Environments. `make` builds one by name without importing the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hero import registry
+
+if TYPE_CHECKING:
+    from hero.envs.base import TextEnv
+
+
+def make(name: str, **kwargs: Any) -> TextEnv:
+    """Builds a registered environment.
+
+    Args:
+        name: an entry point of the group `hero.envs`, such as `webshop`.
+        **kwargs: go to the environment's constructor.
+
+    Raises:
+        ConfigError: nobody registered the name, or the environment does not take an argument.
+    """
+    env: TextEnv = registry.load("hero.envs", name)(**kwargs)
+    return env
+
+
+def register() -> None:
+    """Registers our environments with gymnasium; called by gymnasium itself through its plugin entry point."""
+    from gymnasium.envs.registration import register as gymnasium_register
+
+    gymnasium_register(id="hero/WebShop-v0", entry_point="hero.envs.webshop.env:WebShopEnv")

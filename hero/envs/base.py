@@ -1,0 +1,64 @@
+"""What a text environment is: a gymnasium.Env whose observations and actions are strings."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+
+class AnyText(spaces.Space[str]):
+    """Every string. gymnasium's own `Text` has a fixed alphabet and length, and rejects a blank.
+
+    Samples are short strings of printable ASCII.
+    """
+
+    def __init__(self, seed: int | np.random.Generator | None = None) -> None:
+        super().__init__(shape=None, dtype=np.str_, seed=seed)
+
+    @property
+    def is_np_flattenable(self) -> bool:
+        return False
+
+    def sample(self, mask: Any = None, probability: Any = None) -> str:
+        if mask is not None or probability is not None:
+            raise ValueError("AnyText takes neither a mask nor a probability")
+        length = int(self.np_random.integers(0, 33))
+        return "".join(map(chr, self.np_random.integers(32, 127, size=length)))
+
+    def contains(self, x: Any) -> bool:
+        return isinstance(x, str)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AnyText)
+
+    def __hash__(self) -> int:
+        return hash(AnyText)
+
+    def __repr__(self) -> str:
+        return "AnyText()"
+
+
+class TextEnv(gymnasium.Env[str, str]):
+    """Base of all text environments; `hero.envs.contract.check_text_env` says whether yours keeps the contract.
+
+    Any string is a legal action: one that cannot be parsed costs something, and never raises. All randomness comes
+    from `self.np_random`: equal seeds and actions give equal episodes whatever else the process does.
+
+    `reset(seed=, options={"task": i})` starts task i of the split, 0 <= i < `num_tasks`; without the option the task
+    is drawn. `info` carries `task_id`, `available_actions` (a list of strings, may be empty), after a step
+    `action_valid` and `feedback` (privileged words about the action, "" for none), and at the end `success`.
+    """
+
+    env_id: ClassVar[str]
+    """Names the environment in results, such as `webshop`."""
+    instructions: str = ""
+    """How to act here, in words: the system message of a policy. "" for none."""
+    num_tasks: int
+    """Number of tasks in the split that the environment was built with."""
+
+    def __init__(self) -> None:
+        self.observation_space = AnyText()
+        self.action_space = AnyText()

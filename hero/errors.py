@@ -1,0 +1,30 @@
+"""Every exception that this package raises on purpose.
+
+HeroError
+├── ConfigError      an argument, option or name is wrong; the message names the value and the remedy
+├── DataError        a file is missing or malformed; the message names the file and the record
+├── RunError         a run directory cannot be read, resumed or written
+└── PolicyError      a policy was given what it cannot act on (a prompt longer than its context, say)
+
+The command line prints the message of a HeroError without a traceback. Whatever else propagates is a bug.
+"""
+
+
+class HeroError(Exception):
+    """Base of the tree: catch this to catch everything that the package raises on purpose."""
+
+
+class ConfigError(HeroError, ValueError):
+    """An argument, option or name is wrong."""
+
+
+class DataError(HeroError, ValueError):
+    """A data file is missing or malformed."""
+
+
+class RunError(HeroError):
+    """A run directory cannot be read, resumed or written."""
+
+
+class PolicyError(HeroError):
+    """A policy was given what it cannot act on."""

@@ -1,0 +1,39 @@
+"""What acts: the protocol, and the double that ships with the library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from hero.types import Action, Message
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Anything that answers prompts."""
+
+    def act(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+        """Answers each prompt, independently of the others.
+
+        Args:
+            prompts: non-empty conversations, each ending with a user message; may be an empty sequence.
+
+        Returns:
+            One action per prompt, in the same order.
+        """
+        ...
+
+
+class FunctionPolicy:
+    """A policy from a plain function of one conversation to the text of the action.
+
+    Example:
+        >>> FunctionPolicy(lambda messages: "search[red shoes]").act([[Message("user", "shop")]])[0].text
+        'search[red shoes]'
+    """
+
+    def __init__(self, function: Callable[[Sequence[Message]], str]) -> None:
+        self.function = function
+
+    def act(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+        return [Action(self.function(prompt)) for prompt in prompts]

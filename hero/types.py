@@ -1,0 +1,208 @@
+"""The plain frozen data that every block of the toolkit takes and returns. Standard library only.
+
+A value is complete when it is built: nothing here is assigned to later, and no block keeps state in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+Role: TypeAlias = Literal["system", "user", "assistant"]
+
+
+class Stop(StrEnum):
+    """Why an episode ended."""
+
+    TERMINATED = "terminated"
+    """The environment reached a final state."""
+    TRUNCATED = "truncated"
+    """The environment's own limit cut the episode."""
+    MAX_TURNS = "max_turns"
+    """The rollout's turn limit cut the episode."""
+    MAX_TOKENS = "max_tokens"
+    """The next prompt would not have fitted the rollout's token limit."""
+    ERROR = "error"
+    """The environment raised; `Trajectory.error` says what."""
+
+
+class Verdict(StrEnum):
+    """What a reflector says of one action, with hindsight."""
+
+    USEFUL = "useful"
+    UNNECESSARY = "unnecessary"
+    INVALID = "invalid"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message.
+
+    Attributes:
+        ids: for an assistant message that a policy sampled, the very ids that it sampled, the stop token
+            included; a `Chat` splices them in and never encodes `content` again. Empty for other messages.
+    """
+
+    role: Role
+    content: str
+    ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The ids behind one action, as the policy sampled them.
+
+    Attributes:
+        prompt_ids: the whole prompt.
+        action_ids: what was sampled, the stop token included where there was one.
+        logprobs: log-probability (nats) of each of `action_ids` under the untempered model, one per id.
+        policy_version: the number of updates that the sampling weights had seen.
+
+    Raises:
+        ValueError: `action_ids` and `logprobs` differ in length.
+    """
+
+    prompt_ids: tuple[int, ...]
+    action_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    policy_version: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.action_ids) != len(self.logprobs):
+            raise ValueError(f"{len(self.action_ids)} action ids but {len(self.logprobs)} log-probabilities")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a policy answered to one prompt.
+
+    Attributes:
+        tokens: the sampled ids; None for a policy that has none (a person, a function, an endpoint).
+        cut_off: the length limit stopped the action before the model did.
+    """
+
+    text: str
+    tokens: Tokens | None = None
+    cut_off: bool = False
+
+    def message(self) -> Message:
+        """The assistant message that stands for this action in later prompts."""
+        return Message("assistant", self.text, self.tokens.action_ids if self.tokens else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One action and what followed it.
+
+    Attributes:
+        prompt: what the policy was shown. Never holds privileged text.
+        observation: the next observation, the environment's answer to the action.
+        feedback: privileged words of the environment about the action; "" where it has none. Reaches
+            reflectors and teachers, never a policy's prompt.
+        info: public facts of the step: `action_valid`, and `success` at the end of an episode.
+    """
+
+    prompt: tuple[Message, ...]
+    action: Action
+    observation: str
+    reward: float
+    feedback: str = ""
+    info: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """One episode, as the policy lived it; it holds no hidden state of the environment.
+
+    Attributes:
+        task_id: names the task within `env_id`; equal ids are the same task.
+        seed: what the environment was reset with.
+        turns: empty if the environment raised on reset.
+        error: what the environment raised; "" unless `stop` is `Stop.ERROR`.
+    """
+
+    env_id: str
+    task_id: str
+    seed: int
+    turns: tuple[Turn, ...]
+    stop: Stop
+    error: str = ""
+
+    @property
+    def reward(self) -> float:
+        """Sum of the rewards of all turns; 0 for an empty episode."""
+        return float(sum(turn.reward for turn in self.turns))
+
+    @property
+    def success(self) -> bool:
+        """Whether the environment called the episode a success; False if it ended any other way."""
+        return bool(self.turns) and self.turns[-1].info.get("success") is True
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Episodes of one task, for objectives that compare siblings.
+
+    Raises:
+        ValueError: no members, or members of different tasks.
+    """
+
+    members: tuple[Trajectory, ...]
+
+    def __post_init__(self) -> None:
+        tasks = {(member.env_id, member.task_id) for member in self.members}
+        if len(tasks) != 1:
+            raise ValueError(f"a group holds episodes of exactly one task, not of {len(tasks)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a reflector says of one turn.
+
+    Attributes:
+        turn: index of the turn, from 0.
+        verdict: None where the author only passes on what it saw (the `feedback` reflector).
+        cause: why, in a few words; may be "".
+        advice: the action that should have been taken instead; "" where there is none to give.
+    """
+
+    turn: int
+    verdict: Verdict | None
+    cause: str = ""
+    advice: str = ""
+
+    def text(self) -> str:
+        """The finding as a teacher reads it; "" if there is nothing to say."""
+        head = ": ".join(part for part in (self.verdict or "", self.cause) if part)
+        return "\n".join(part for part in (head, f"instead: {self.advice}" if self.advice else "") if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All that one reflector says of one episode.
+
+    Attributes:
+        author: name of the reflector.
+        findings: at most one per turn, in the order of the turns; empty if there is nothing to say.
+        tokens: what writing it cost, prompt and answer; 0 for a reflector that runs no model.
+
+    Raises:
+        ValueError: two findings about one turn, or findings out of order.
+    """
+
+    author: str
+    findings: tuple[Finding, ...] = ()
+    tokens: int = 0
+
+    def __post_init__(self) -> None:
+        turns = [finding.turn for finding in self.findings]
+        if turns != sorted(set(turns)):
+            raise ValueError(f"findings must be about different turns, in order, not {turns}")
+
+    def about(self, turn: int) -> str:
+        """What the diagnosis says of one turn, as text; "" if nothing."""
+        return next((finding.text() for finding in self.findings if finding.turn == turn), "")
