@@ -1,0 +1,84 @@
+"""A language model as reflector: by default the student itself (2606.11559, "reflection")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from hero.policy import Policy
+from hero.types import Action, Diagnosis, Finding, Message, Trajectory, Verdict
+
+REQUEST: Final = (
+    "The episode is over. Final reward: {reward:.2f}. Review each turn of the assistant with hindsight, one line a turn: "
+    "its number, a verdict (useful, unnecessary, invalid or failed), the cause, and the action to take instead.\n"
+    "Example: 2 failed: over budget; instead: click[abc]"
+)
+LINE: Final = re.compile(
+    r"""^[\s\-*>#|`]*(?:turn\s*)?(?P<turn>\d{1,4})[\s\-*:.)|]*
+        (?P<verdict>useful|unnecessary|invalid|failed)\b[\s*:,.;|\-]*
+        (?P<cause>.*?)
+        (?:[;,.|]?\s*\binstead\b\s*:?\s*(?P<advice>.*?))?[\s|]*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+class ModelReflector:
+    """Shows a policy the whole episode and asks it for one line per turn.
+
+    It sees what the paper's sees: task text, turns and final reward. Give it a policy on the student's own weights for
+    self-reflection, or any other policy for an external reflector. Greedy sampling makes it repeatable.
+    """
+
+    def __init__(self, policy: Policy, name: str = "self") -> None:
+        self.policy = policy
+        self.name = name
+
+    def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
+        """One diagnosis per trajectory; empty for an episode without turns and for an answer that cannot be read."""
+        asked = [trajectory for trajectory in trajectories if trajectory.turns]
+        answers = iter(self.policy.act([conversation(trajectory) for trajectory in asked]))
+        return [
+            self._diagnosis(next(answers), len(trajectory.turns)) if trajectory.turns else Diagnosis(self.name)
+            for trajectory in trajectories
+        ]
+
+    def _diagnosis(self, answer: Action, turns: int) -> Diagnosis:
+        tokens = answer.tokens
+        cost = len(tokens.prompt_ids) + len(tokens.action_ids) if tokens else 0
+        return Diagnosis(self.name, parse(answer.text, turns), cost)
+
+
+def conversation(trajectory: Trajectory) -> tuple[Message, ...]:
+    """The episode as it was played, followed by the request for a review.
+
+    The student's own tokens stay as they were sampled; a model that keeps its cache reads only the request.
+    """
+    messages = list(trajectory.turns[0].prompt)
+    for number, turn in enumerate(trajectory.turns):
+        last = number == len(trajectory.turns) - 1
+        request = "\n\n" + REQUEST.format(reward=trajectory.reward) if last else ""
+        messages += [turn.action.message(), Message("user", turn.observation + request)]
+    return tuple(messages)
+
+
+def parse(text: str, turns: int) -> tuple[Finding, ...]:
+    """The findings in a model's answer, in the order of the turns.
+
+    Reads one finding a line, `2 failed: over budget; instead: click[abc]`, turns counted from 1, with the decoration that
+    models add. Lines of any other form are passed over, and so are turns that do not exist; of two lines about one turn
+    the first counts.
+    """
+    found: dict[int, Finding] = {}
+    for finding in _findings(text):
+        if 0 <= finding.turn < turns:
+            found.setdefault(finding.turn, finding)
+    return tuple(found[turn] for turn in sorted(found))
+
+
+def _findings(text: str) -> Iterator[Finding]:
+    for line in text.splitlines():
+        if match := LINE.match(line):
+            verdict = Verdict(match["verdict"].lower())
+            cause, advice = ((match[part] or "").strip(" *`;,|") for part in ("cause", "advice"))
+            yield Finding(int(match["turn"]) - 1, verdict, cause, advice)
