@@ -18,7 +18,7 @@ LINE: Final = re.compile(
     r"""^[\s\-*>#|`]*(?:turn\s*)?(?P<turn>\d{1,4})[\s\-*:.)|]*
         (?P<verdict>useful|unnecessary|invalid|failed)\b[\s*:,.;|\-]*
         (?P<cause>.*?)
-        (?:[;,.|]?\s*\binstead\b\s*:?\s*(?P<advice>.*?))?[\s|]*$""",
+        (?:[;,.|]?\s*\binstead\b\**\s*:\s*(?P<advice>.*?))?[\s|]*$""",
     re.IGNORECASE | re.VERBOSE,
 )
 

@@ -1,0 +1,79 @@
+"""The model reflector: what it shows, what it reads, what it refuses to invent."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.policy import FunctionPolicy
+from hero.reflect.model import REQUEST, ModelReflector, conversation, parse
+from hero.types import Action, Finding, Message, Stop, Tokens, Trajectory, Turn, Verdict
+
+WORDS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)
+PHRASES = st.lists(WORDS.filter(lambda word: word.lower() != "instead"), min_size=1, max_size=4).map(" ".join)
+FINDINGS = st.builds(Finding, st.integers(0, 5), st.sampled_from(Verdict), st.just("") | PHRASES, st.just("") | PHRASES)
+
+
+def episode(actions: list[str], reward: float = 0.5) -> Trajectory:
+    turns: list[Turn] = []
+    for number, action in enumerate(actions):
+        past = [m for turn in turns for m in (turn.prompt[-1], turn.action.message())]
+        prompt = (Message("system", "rules"), *past, Message("user", f"page {number}"))
+        tokens = Tokens((1,), (number + 10, 2), (-0.1, -0.1))
+        last = number == len(actions) - 1
+        turns.append(Turn(prompt, Action(action, tokens), f"page {number + 1}", reward if last else 0.0))
+    return Trajectory("shop", "task", 0, tuple(turns), Stop.TERMINATED)
+
+
+@given(st.lists(FINDINGS, max_size=6), st.sampled_from(["{}", "- **Turn {}**", "{}.", "turn {}:", "> {})"]))
+def test_reads_back_every_finding_that_names_an_existing_turn_once(findings: list[Finding], number: str) -> None:
+    lines = []
+    for finding in findings:
+        cause = f": {finding.cause}" if finding.cause else ""
+        advice = f"; instead: {finding.advice}" if finding.advice else ""
+        lines.append(f"{number.format(finding.turn + 1)} {finding.verdict}{cause}{advice}")
+    first = {finding.turn: finding for finding in reversed(findings) if finding.turn < 4}
+    assert parse("\n".join(lines), turns=4) == tuple(first[turn] for turn in sorted(first))
+
+
+@given(st.text(), st.integers(0, 5))
+def test_invents_nothing_whatever_the_answer(text: str, turns: int) -> None:
+    found = parse(text, turns)
+    assert all(0 <= finding.turn < turns for finding in found)
+    assert all(finding.cause in text and finding.advice in text for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "cause", "advice"),
+    [
+        ("1 failed: over budget; instead: click[abc]", "over budget", "click[abc]"),
+        ("**Turn 1** - FAILED - over budget. Instead: `click[abc]`", "over budget", "click[abc]"),
+        ("1 failed; instead: click[a; b]", "", "click[a; b]"),
+        ("1 failed: bought instead of looking", "bought instead of looking", ""),
+        ("| 1 | failed | over budget |", "over budget", ""),
+    ],
+)
+def test_reads_the_forms_that_models_write(line: str, cause: str, advice: str) -> None:
+    assert parse(line, 1) == (Finding(0, Verdict.FAILED, cause, advice),)
+
+
+def test_shows_the_whole_episode_once_with_the_sampled_ids_and_the_reward() -> None:
+    trajectory = episode(["search[x]", "click[buy now]"])
+    shown = conversation(trajectory)
+    assert [message.role for message in shown] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert shown[:-2] == trajectory.turns[-1].prompt
+    assert [message.ids for message in shown if message.role == "assistant"] == [(10, 2), (11, 2)]
+    assert shown[-1].content == "page 2\n\n" + REQUEST.format(reward=0.5)
+
+
+def test_one_diagnosis_per_episode_in_order_and_none_for_an_empty_one() -> None:
+    answers = iter(["2 useful", "nothing to say", "1 invalid"])
+    reflector = ModelReflector(FunctionPolicy(lambda _: next(answers)), name="judge")
+    empty = Trajectory("shop", "task", 0, (), Stop.ERROR, "boom")
+    diagnoses = reflector.reflect([episode(["a", "b"]), empty, episode(["c"]), episode(["d"])])
+    assert [[(f.turn, f.verdict) for f in d.findings] for d in diagnoses] == [
+        [(1, Verdict.USEFUL)],
+        [],
+        [],
+        [(0, Verdict.INVALID)],
+    ]
+    assert {d.author for d in diagnoses} == {"judge"}
