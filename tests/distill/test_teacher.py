@@ -3,7 +3,12 @@
 from hero.distill.teacher import HindsightTeacher
 from hero.types import Action, Diagnosis, Finding, Message, Stop, Trajectory, Turn, Verdict
 
-PROMPT = (Message("system", "rules"), Message("user", "page 0"), Message("assistant", "a", (5, 2)), Message("user", "page 1"))
+PROMPT = (
+    Message("system", "rules"),
+    Message("user", "page 0"),
+    Message("assistant", "a", (5, 2)),
+    Message("user", "page 1"),
+)
 TURNS = (
     Turn(PROMPT[:2], Action("a"), "page 1", 0.0),
     Turn(PROMPT, Action("b"), "page 2", 0.25),

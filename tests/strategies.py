@@ -1,0 +1,148 @@
+"""Hypothesis strategies for the values of `hero.types`: small, but with every field that a block may meet."""
+
+from __future__ import annotations
+
+import string
+
+from hypothesis import strategies as st
+
+from hero.types import (
+    JSON,
+    Action,
+    Diagnosis,
+    Finding,
+    Group,
+    Message,
+    Role,
+    Stop,
+    Tokens,
+    Trajectory,
+    Turn,
+    Verdict,
+)
+
+ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+
+words = st.text(string.ascii_lowercase, min_size=1, max_size=8)
+"""One lower-case word."""
+
+texts = st.one_of(st.text(max_size=40), st.lists(words, max_size=6).map(" ".join))
+"""Any text that UTF-8 can carry, blank and non-Latin included, and plain words."""
+
+ids = st.integers(0, 499)
+"""A token id of the shipped vocabulary."""
+
+json_values: st.SearchStrategy[JSON] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
+"""What JSON can carry without loss."""
+
+rewards = st.one_of(st.sampled_from([0.0, 0.0, 1.0, 0.5, -0.1]), st.floats(-10.0, 10.0))
+"""A reward; most often one that is seen in practice, so that equal rewards occur."""
+
+
+@st.composite
+def tokens(draw: st.DrawFn, *, min_size: int = 0) -> Tokens:
+    """A prompt and an action of at least `min_size` ids."""
+    action_ids = draw(st.lists(ids, min_size=min_size, max_size=6))
+    logprobs = draw(st.lists(st.floats(-30.0, 0.0), min_size=len(action_ids), max_size=len(action_ids)))
+    return Tokens(
+        prompt_ids=tuple(draw(st.lists(ids, max_size=8))),
+        action_ids=tuple(action_ids),
+        logprobs=tuple(logprobs),
+        policy_version=draw(st.integers(0, 99)),
+    )
+
+
+messages: st.SearchStrategy[Message] = st.one_of(
+    st.builds(Message, st.sampled_from(ROLES), texts),
+    st.builds(Message, st.just("assistant"), texts, st.lists(ids, min_size=1, max_size=5).map(tuple)),
+)
+"""A message, with the sampled ids or without."""
+
+prompts = st.lists(messages, max_size=3).flatmap(
+    lambda before: st.builds(lambda last: (*before, last), st.builds(Message, st.just("user"), texts))
+)
+"""A conversation that ends with a user message."""
+
+
+def actions(*, text: st.SearchStrategy[str] = texts) -> st.SearchStrategy[Action]:
+    """An action with tokens or without."""
+    return st.builds(Action, text=text, tokens=st.none() | tokens(), cut_off=st.booleans())
+
+
+infos: st.SearchStrategy[dict[str, JSON]] = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries({"action_valid": st.booleans()}, optional={"success": st.booleans()}),
+    st.dictionaries(words, json_values, max_size=2),
+)
+"""The public facts of a step: none, the usual ones, or any."""
+
+
+def turns(
+    *,
+    action: st.SearchStrategy[Action] | None = None,
+    prompt: st.SearchStrategy[tuple[Message, ...]] = prompts,
+    observation: st.SearchStrategy[str] = texts,
+) -> st.SearchStrategy[Turn]:
+    """One turn."""
+    return st.builds(
+        Turn,
+        prompt=prompt,
+        action=actions() if action is None else action,
+        observation=observation,
+        reward=rewards,
+        feedback=st.just("") | texts,
+        info=infos,
+    )
+
+
+@st.composite
+def trajectories(
+    draw: st.DrawFn,
+    *,
+    env_id: st.SearchStrategy[str] = words,
+    task_id: st.SearchStrategy[str] = words,
+    turn: st.SearchStrategy[Turn] | None = None,
+    max_turns: int = 5,
+) -> Trajectory:
+    """An episode of 0 to `max_turns` turns; the error text is there exactly where the stop says so."""
+    stop = draw(st.sampled_from(Stop))
+    return Trajectory(
+        env_id=draw(env_id),
+        task_id=draw(task_id),
+        seed=draw(st.integers(0, 2**31 - 1)),
+        turns=tuple(draw(st.lists(turns() if turn is None else turn, max_size=max_turns))),
+        stop=stop,
+        error=draw(texts) if stop is Stop.ERROR else "",
+    )
+
+
+@st.composite
+def diagnoses(draw: st.DrawFn, *, num_turns: int = 5) -> Diagnosis:
+    """Findings about some of `num_turns` turns, some of them with nothing to say."""
+    about = draw(st.sets(st.integers(0, num_turns - 1))) if num_turns else set()
+    verdicts = st.none() | st.sampled_from(Verdict)
+    findings = [
+        Finding(turn, draw(verdicts), draw(st.just("") | texts), draw(st.just("") | texts)) for turn in sorted(about)
+    ]
+    return Diagnosis(author=draw(words), findings=tuple(findings), tokens=draw(st.integers(0, 1000)))
+
+
+@st.composite
+def groups(
+    draw: st.DrawFn, *, turn: st.SearchStrategy[Turn] | None = None, min_members: int = 1, max_members: int = 4
+) -> Group:
+    """Episodes of one task."""
+    env_id, task_id = draw(words), draw(words)
+    episode = trajectories(env_id=st.just(env_id), task_id=st.just(task_id), turn=turn)
+    return Group(tuple(draw(st.lists(episode, min_size=min_members, max_size=max_members))))
+
+
+@st.composite
+def diagnosed_groups(draw: st.DrawFn, *, turn: st.SearchStrategy[Turn] | None = None) -> tuple[Group, list[Diagnosis]]:
+    """Episodes of one task, and a diagnosis of each."""
+    group = draw(groups(turn=turn))
+    return group, [draw(diagnoses(num_turns=len(member.turns))) for member in group.members]
