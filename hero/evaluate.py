@@ -1,0 +1,236 @@
+"""How good a policy is, and how sure that is: every number comes with a 95 % interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import NormalDist, correlation, fmean, variance
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from hero.types import Stop, Trajectory
+
+if TYPE_CHECKING:
+    from hero.envs.base import TextEnv
+    from hero.policy import Policy
+    from hero.rollout import Task
+
+LEVEL: Final = 0.95
+Measure = Literal["success", "score", "turns", "valid_actions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number and its 95 % interval.
+
+    Attributes:
+        low: NaN, like `high`, where the data do not say: one task has no spread.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def record(self) -> dict[str, float | None]:
+        """As plain JSON, which has no NaN."""
+        return {name: None if math.isnan(number) else number for name, number in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one episode ended: all of it that statistics need.
+
+    Attributes:
+        valid: share of its turns whose action was valid; 0 for an episode without turns.
+        error: what the environment raised; "" unless `stop` is `Stop.ERROR`.
+    """
+
+    task_id: str
+    success: bool
+    reward: float
+    turns: int
+    valid: float
+    stop: Stop
+    error: str = ""
+
+    @classmethod
+    def of(cls, trajectory: Trajectory) -> Self:
+        valid = [turn.info.get("action_valid") is True for turn in trajectory.turns]
+        return cls(
+            task_id=trajectory.task_id,
+            success=trajectory.success,
+            reward=trajectory.reward,
+            turns=len(valid),
+            valid=sum(valid) / max(1, len(valid)),
+            stop=trajectory.stop,
+            error=trajectory.error,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The outcomes of one policy on a set of tasks, each played once or several times.
+
+    Episodes of one task are not independent, so the unit of every interval is the task: each weighs the same,
+    however often it was played. An episode that ended in an error counts as a failure.
+
+    Raises:
+        ValueError: no outcomes.
+    """
+
+    outcomes: tuple[Outcome, ...]
+
+    def __post_init__(self) -> None:
+        if not self.outcomes:
+            raise ValueError("an evaluation needs at least one episode")
+
+    @property
+    def success(self) -> Estimate:
+        """Share of episodes that succeeded: Wilson's score interval (1927).
+
+        With repeated trials n is the effective sample size, the variance of one episode over that of the mean (Dean
+        and Pagano 2015), never less than the number of tasks and never more than the number of episodes.
+        """
+        means = list(self.per_task("success").values())
+        value = fmean(means)
+        single = value * (1 - value)
+        spread = variance(means) / len(means) if len(means) > 1 else 0.0
+        size = single / spread if spread else math.inf if single else 0.0
+        return wilson(value, min(max(size, len(means)), len(self.outcomes)))
+
+    @property
+    def score(self) -> Estimate:
+        """100 times the mean reward: Student's t interval."""
+        return student(list(self.per_task("score").values()))
+
+    @property
+    def turns(self) -> Estimate:
+        """Turns per episode: Student's t interval."""
+        return student(list(self.per_task("turns").values()))
+
+    @property
+    def valid_actions(self) -> Estimate:
+        """Share of an episode's turns whose action was valid: Student's t interval."""
+        return student(list(self.per_task("valid_actions").values()))
+
+    @property
+    def errors(self) -> int:
+        """Number of episodes that ended in an error."""
+        return sum(outcome.stop is Stop.ERROR for outcome in self.outcomes)
+
+    @property
+    def trials(self) -> int:
+        """How often every task was played at least."""
+        return min(map(len, self._by_task().values()))
+
+    def pass_hat(self, k: int) -> float:
+        """pass^k, the chance that k independent trials of a task all succeed: C(c, k) / C(n, k) for c successes in n
+        trials, averaged over tasks; unbiased (tau-bench, 2406.12045).
+
+        Raises:
+            ValueError: k is not in 1 to `trials`.
+        """
+        if not 1 <= k <= self.trials:
+            raise ValueError(f"pass^{k} needs 1 <= k <= {self.trials}, the number of trials per task")
+        return fmean(
+            math.comb(sum(outcome.success for outcome in trials), k) / math.comb(len(trials), k)
+            for trials in self._by_task().values()
+        )
+
+    def record(self) -> dict[str, Any]:
+        """As plain JSON: the estimates for people, the outcomes for `of_record`."""
+        return {
+            "tasks": len(self._by_task()),
+            "success": self.success.record(),
+            "score": self.score.record(),
+            "turns_per_episode": self.turns.record(),
+            "valid_actions": self.valid_actions.record(),
+            "errors": self.errors,
+            "outcomes": [asdict(outcome) for outcome in self.outcomes],
+        }
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Self:
+        """The evaluation that `record` came from."""
+        return cls(tuple(Outcome(**(outcome | {"stop": Stop(outcome["stop"])})) for outcome in record["outcomes"]))
+
+    def per_task(self, measure: Measure) -> dict[str, float]:
+        """The mean of one measure over the episodes of each task, by task id."""
+        value = _VALUES[measure]
+        return {task: fmean(map(value, trials)) for task, trials in self._by_task().items()}
+
+    def _by_task(self) -> dict[str, list[Outcome]]:
+        tasks: dict[str, list[Outcome]] = {}
+        for outcome in self.outcomes:
+            tasks.setdefault(outcome.task_id, []).append(outcome)
+        return tasks
+
+
+_VALUES: Final[Mapping[Measure, Callable[[Outcome], float]]] = {
+    "success": lambda outcome: outcome.success,
+    "score": lambda outcome: 100 * outcome.reward,
+    "turns": lambda outcome: outcome.turns,
+    "valid_actions": lambda outcome: outcome.valid,
+}
+
+
+def evaluate(
+    envs: Sequence[TextEnv],
+    policy: Policy,
+    tasks: Sequence[Task],
+    *,
+    max_turns: int,
+    on_turn: Callable[..., None] | None = None,
+) -> Evaluation:
+    """Plays tasks and sums up how they ended; a task that is named several times is played as often."""
+    from hero.rollout import rollout
+
+    played = rollout(envs, policy, tasks, max_turns=max_turns, on_turn=on_turn)
+    return Evaluation(tuple(map(Outcome.of, played)))
+
+
+def difference(after: Evaluation, before: Evaluation, measure: Measure) -> Estimate:
+    """How much `after` exceeds `before`.
+
+    The interval combines the two intervals and the correlation between them (MOVER, Zou and Donner 2008): for success
+    that is Newcombe's (1998) score interval, for means of paired tasks the paired t interval. The evaluations are
+    paired, task by task, if both are of the same tasks; otherwise they count as independent.
+    """
+    a, b = getattr(after, measure), getattr(before, measure)
+    r = _correlation(after.per_task(measure), before.per_task(measure))
+    value = a.value - b.value
+    return Estimate(
+        value,
+        value - _side(a.value - a.low, b.high - b.value, r),
+        value + _side(a.high - a.value, b.value - b.low, r),
+    )
+
+
+def wilson(share: float, size: float) -> Estimate:
+    """Wilson's score interval of a share of `size` independent trials."""
+    z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+    centre = (share + z * z / (2 * size)) / (1 + z * z / size)
+    half = z * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size)) / (1 + z * z / size)
+    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+
+
+def student(values: Sequence[float]) -> Estimate:
+    """The mean of independent values with Student's t interval; NaN bounds for a single value."""
+    mean = fmean(values)
+    if len(values) < 2:
+        return Estimate(mean, math.nan, math.nan)
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(len(values) - 1, 0.5 + LEVEL / 2)) * math.sqrt(variance(values) / len(values))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def _correlation(a: Mapping[str, float], b: Mapping[str, float]) -> float:
+    """Pearson's, over tasks; 0 where the tasks differ or one side does not vary."""
+    if a.keys() != b.keys() or len(set(a.values())) < 2 or len(set(b.values())) < 2:
+        return 0.0
+    return correlation(list(a.values()), [b[task] for task in a])
+
+
+def _side(a: float, b: float, r: float) -> float:
+    return math.sqrt(max(0.0, a * a - 2 * r * a * b + b * b))

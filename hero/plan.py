@@ -1,0 +1,91 @@
+"""How long a run trains, on what, and with which random numbers.
+
+Every random number of a step comes from (seed, step, purpose), so that there is no state of randomness to save, and a
+resumed run equals an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from hero.errors import ConfigError
+from hero.rollout import Task
+
+
+class Purpose(IntEnum):
+    """What a random stream is for."""
+
+    TASKS = 0
+    SAMPLING = 1
+    EVALUATION = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long to train, on how much, and when to look.
+
+    Attributes:
+        steps: optimiser steps; None for as many as the turn budget allows.
+        turn_budget: no step begins once the training episodes have used that many environment turns; None for no limit.
+        episodes: episodes per step.
+        group_size: how many of them share a task; divides `episodes`.
+        eval_every: evaluate after every so many steps, besides the start and the end.
+        eval_tasks: evaluate on that many tasks of the evaluation split, sampled and greedy.
+        temperature: of sampling, in training and in the sampled evaluation.
+
+    Raises:
+        ConfigError: a number that is not possible.
+    """
+
+    steps: int | None
+    turn_budget: int | None
+    episodes: int
+    group_size: int
+    eval_every: int
+    eval_tasks: int
+    temperature: float
+    max_turns: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.turn_budget is None:
+            raise ConfigError("a run without steps and without a turn budget never ends; give one of them")
+        for name in ("episodes", "group_size", "eval_every", "eval_tasks", "max_turns"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} = {getattr(self, name)} is too few; give at least 1")
+        for name in ("steps", "turn_budget", "seed"):
+            if (getattr(self, name) or 0) < 0:
+                raise ConfigError(f"{name} = {getattr(self, name)} is negative; give 0 or more")
+        if self.temperature <= 0:
+            raise ConfigError(
+                f"temperature = {self.temperature} leaves nothing to learn from; give more than 0, 1 is usual"
+            )
+        if self.episodes % self.group_size:
+            raise ConfigError(
+                f"episodes = {self.episodes} cannot be shared out to groups of {self.group_size}; "
+                f"give a multiple, such as {self.group_size * max(1, round(self.episodes / self.group_size))}"
+            )
+
+    def fulfilled(self, step: int, turns: int) -> bool:
+        """Whether to stop after that many steps and environment turns."""
+        steps_done = self.steps is not None and step >= self.steps
+        return steps_done or (self.turn_budget is not None and turns >= self.turn_budget)
+
+    def draw(self, step: int, num_tasks: int) -> list[Task]:
+        """The tasks of a step, siblings side by side; no task twice unless there are too few."""
+        random = np.random.default_rng(self._stream(step, Purpose.TASKS))
+        groups = self.episodes // self.group_size
+        indices = random.choice(num_tasks, size=groups, replace=groups > num_tasks)
+        seeds = random.integers(2**31, size=groups)
+        drawn = zip(indices.tolist(), seeds.tolist(), strict=True)
+        return [Task(index, seed) for index, seed in drawn for _ in range(self.group_size)]
+
+    def stream(self, step: int, purpose: Purpose) -> int:
+        """The seed of a policy for one purpose in one step."""
+        return int(self._stream(step, purpose).generate_state(1)[0])
+
+    def _stream(self, step: int, purpose: Purpose) -> np.random.SeedSequence:
+        return np.random.SeedSequence(self.seed, spawn_key=(step, purpose))

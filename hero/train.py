@@ -1,0 +1,193 @@
+"""The loop around everything, with no algorithm in it: play, reflect, take an optimiser step, evaluate, record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from hero.distill.base import Example, Learner, Objective
+from hero.errors import ConfigError, RunError
+from hero.evaluate import evaluate
+from hero.metrics import MODES, reflection_metrics, rollout_metrics, summarise
+from hero.plan import Plan, Purpose
+from hero.records import Episode
+from hero.reflect.base import Reflector
+from hero.rollout import Task, rollout
+from hero.store import Run
+from hero.types import Diagnosis, Group, Stop, Trajectory, Turn
+
+if TYPE_CHECKING:
+    from hero.envs.base import TextEnv
+
+Phase = Literal["rollout", "reflection", "update", "evaluation"]
+
+
+class Observer:
+    """Is told how training goes; override what you want to see."""
+
+    def began(self, step: int, phase: Phase, episodes: int) -> None:
+        """A phase of a step began, on that many episodes."""
+
+    def turned(self, episode: int, turn: Turn) -> None:
+        """An episode of the phase went on by a turn."""
+
+    def stepped(self, row: Mapping[str, Any]) -> None:
+        """A step was taken; its row in steps.jsonl."""
+
+    def evaluated(self, row: Mapping[str, Any]) -> None:
+        """An evaluation was made; its row in evals.jsonl."""
+
+    def warned(self, text: str) -> None:
+        """Something needs attention, though training can go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """All that takes part in one run.
+
+    Attributes:
+        reflector: None for an objective that reads no diagnoses.
+        envs: of the training split; that many episodes are played at a time.
+        eval_envs: of the evaluation split.
+
+    Raises:
+        ConfigError: the evaluation split has fewer tasks than the plan wants.
+    """
+
+    run: Run
+    plan: Plan
+    learner: Learner
+    reflector: Reflector | None
+    objective: Objective
+    envs: Sequence[TextEnv]
+    eval_envs: Sequence[TextEnv]
+    observer: Observer = field(default_factory=Observer)
+
+    def __post_init__(self) -> None:
+        there_are = self.eval_envs[0].num_tasks
+        if self.plan.eval_tasks > there_are:
+            raise ConfigError(f"eval_tasks = {self.plan.eval_tasks}, but the split has {there_are}; give at most that")
+
+    def go(self, interrupted: Callable[[], bool] = lambda: False) -> bool:
+        """Trains on from the run's newest complete step.
+
+        Args:
+            interrupted: is asked before each step; the run can be resumed after it said True.
+
+        Returns:
+            Whether the plan is fulfilled; then the summary is written.
+
+        Raises:
+            RunError: every episode of a step ended in an error.
+        """
+        plan, run = self.plan, self.run
+        if run.checkpoint:
+            self.learner.load(run.checkpoint.learner)
+        else:
+            timings: dict[str, Any] = {"step": 0}
+            self._evaluate(0, 0, timings)
+            run.record("timings", timings)
+            run.complete(0, self.learner.save)
+        rows = run.rows("steps")
+        step, turns = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
+        while not plan.fulfilled(step, turns):
+            if interrupted():
+                return False
+            step += 1
+            turns = self._step(step, turns)
+        run.write_summary(summarise(run.rows("evals")))
+        return True
+
+    def _step(self, step: int, turns: int) -> int:
+        """Takes one step; returns the environment turns used up to its end."""
+        timings: dict[str, Any] = {"step": step}
+        with self._timed(step, "rollout", self.plan.episodes, timings):
+            played = self._play(step)
+        with self._timed(step, "reflection", len(played), timings):
+            diagnoses = self.reflector.reflect(played) if self.reflector else [Diagnosis("none")] * len(played)
+        pairs = list(zip(played, diagnoses, strict=True))
+        self.run.record("episodes", *(Episode(step, *pair).record() for pair in pairs))
+        _refuse_errors(step, [trajectory.error for trajectory in played])
+        with self._timed(step, "update", len(played), timings):
+            examples = _examples(self.objective, pairs)
+            update = self.learner.update(examples)
+        self._warn(step, diagnoses, examples)
+        turns += sum(len(trajectory.turns) for trajectory in played)
+        row = {
+            "step": step,
+            "turns": turns,
+            "rollout": rollout_metrics(played),
+            "reflection": reflection_metrics(pairs),
+            "examples": len(examples),
+            "update": dict(update),
+        }
+        self.run.record("steps", row)
+        self.observer.stepped(row)
+        if step % self.plan.eval_every == 0 or self.plan.fulfilled(step, turns):
+            self._evaluate(step, turns, timings)
+        self.run.record("timings", timings)
+        self.run.complete(step, self.learner.save)
+        return turns
+
+    def _play(self, step: int) -> list[Trajectory]:
+        plan = self.plan
+        policy = self.learner.policy(temperature=plan.temperature, seed=plan.stream(step, Purpose.SAMPLING))
+        tasks = plan.draw(step, self.envs[0].num_tasks)
+        return rollout(self.envs, policy, tasks, max_turns=plan.max_turns, on_turn=self.observer.turned)
+
+    def _evaluate(self, step: int, turns: int, timings: dict[str, Any]) -> None:
+        plan = self.plan
+        tasks = [Task(index, index) for index in range(plan.eval_tasks)]
+        with self._timed(step, "evaluation", len(MODES) * len(tasks), timings):
+            for mode in MODES:
+                temperature = plan.temperature if mode == "sampled" else 0.0
+                policy = self.learner.policy(temperature=temperature, seed=plan.stream(step, Purpose.EVALUATION))
+                result = evaluate(self.eval_envs, policy, tasks, max_turns=plan.max_turns, on_turn=self.observer.turned)
+                _refuse_errors(step, [outcome.error for outcome in result.outcomes])
+                row = {"step": step, "turns": turns, "mode": mode} | result.record()
+                self.run.record("evals", row)
+                self.observer.evaluated(row)
+
+    def _warn(self, step: int, diagnoses: Sequence[Diagnosis], examples: Sequence[Example]) -> None:
+        said = any(finding.text() for diagnosis in diagnoses for finding in diagnosis.findings)
+        if self.reflector and not said:
+            self.observer.warned(f"step {step}: the reflector had nothing to say of any of {len(diagnoses)} episodes")
+        if not examples:
+            self.observer.warned(f"step {step}: no episode gave anything to learn from; the weights stay as they are")
+
+    @contextmanager
+    def _timed(self, step: int, phase: Phase, episodes: int, timings: dict[str, Any]) -> Iterator[None]:
+        self.observer.began(step, phase, episodes)
+        start = time.perf_counter()
+        yield
+        timings[phase] = time.perf_counter() - start
+
+
+def _examples(objective: Objective, pairs: Sequence[tuple[Trajectory, Diagnosis]]) -> list[Example]:
+    """The examples of all groups, episodes numbered through; episodes that ended in an error give none."""
+    groups: dict[tuple[str, str, int], list[tuple[Trajectory, Diagnosis]]] = {}
+    for trajectory, diagnosis in pairs:
+        if trajectory.stop is not Stop.ERROR:
+            key = trajectory.env_id, trajectory.task_id, trajectory.seed
+            groups.setdefault(key, []).append((trajectory, diagnosis))
+    examples: list[Example] = []
+    numbered = 0
+    for members in groups.values():
+        found = objective.examples(
+            Group(tuple(trajectory for trajectory, _ in members)), [diagnosis for _, diagnosis in members]
+        )
+        examples += [replace(example, episode=numbered + example.episode) for example in found]
+        numbered += len(members)
+    return examples
+
+
+def _refuse_errors(step: int, errors: Sequence[str]) -> None:
+    """One episode that ended in an error is data; where all of them did, the environment is broken."""
+    if all(errors):
+        raise RunError(
+            f"step {step}: each of {len(errors)} episodes ended in an error, the first in: {errors[0]}; "
+            "mend the environment and go on with --resume"
+        )
