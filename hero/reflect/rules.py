@@ -1,0 +1,74 @@
+"""Rules that read a finished episode: no model, no training, nothing but what the trajectory shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from hero.reflect import webshop
+from hero.types import Diagnosis, Finding, Stop, Trajectory, Verdict
+
+Judge = Callable[[Trajectory, Sequence[str]], dict[int, Finding]]
+
+JUDGES: Final[Mapping[str, Judge]] = {"webshop": webshop.judge}
+"""Environments whose text the rules can read; what they find goes before the rules for all environments."""
+
+LIMITS: Final = (Stop.TRUNCATED, Stop.MAX_TURNS, Stop.MAX_TOKENS)
+
+
+class RulesReflector:
+    """Judges turns by rules.
+
+    On any environment: invalid actions, actions that change nothing, that repeat themselves or lead in circles, the
+    end of the episode. On those of `JUDGES` also what their text tells. Turns that no rule speaks of have no finding.
+    """
+
+    name = "rules"
+
+    def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
+        """One diagnosis per trajectory; empty where no rule has anything to say."""
+        return [Diagnosis(self.name, _findings(trajectory)) for trajectory in trajectories]
+
+
+def _findings(trajectory: Trajectory) -> tuple[Finding, ...]:
+    if not trajectory.turns:
+        return ()
+    seen = observations(trajectory)
+    judge = JUDGES.get(trajectory.env_id)
+    judged = judge(trajectory, seen) if judge else {}
+    # Where the text of the pages is understood, going back to one is judged by what is on it.
+    circles = judge is None
+    findings = (judged.get(number) or _finding(trajectory, seen, number, circles) for number in range(len(seen) - 1))
+    return tuple(finding for finding in findings if finding)
+
+
+def observations(trajectory: Trajectory) -> list[str]:
+    """What each turn saw, and last what the last turn led to; the first is the last message of the first prompt."""
+    prompt = trajectory.turns[0].prompt
+    return [prompt[-1].content if prompt else "", *(turn.observation for turn in trajectory.turns)]
+
+
+def _finding(trajectory: Trajectory, seen: Sequence[str], number: int, circles: bool) -> Finding | None:
+    """What the rules for all environments say of one turn; the first that applies speaks."""
+    turn = trajectory.turns[number]
+    if turn.info.get("action_valid") is False:
+        return Finding(number, Verdict.INVALID, turn.feedback or "not a valid action")
+    last = number == len(trajectory.turns) - 1
+    if last and trajectory.stop is Stop.TERMINATED:
+        return _end(trajectory, number)
+    if turn.observation and turn.observation == seen[number]:
+        return Finding(number, Verdict.UNNECESSARY, "changed nothing")
+    actions = [earlier.action.text for earlier in trajectory.turns[:number]]
+    if (seen[number], turn.action.text) in zip(seen, actions, strict=False):
+        return Finding(number, Verdict.UNNECESSARY, "done before in the same place")
+    if last and trajectory.stop in LIMITS:
+        return Finding(number, Verdict.FAILED, "the episode ran out of turns")
+    if circles and turn.observation and turn.observation in seen[: number + 1]:
+        return Finding(number, Verdict.UNNECESSARY, "led back to what was seen before")
+    return None
+
+
+def _end(trajectory: Trajectory, number: int) -> Finding:
+    if trajectory.success or trajectory.reward >= 1:
+        return Finding(number, Verdict.USEFUL, "ended the episode with success")
+    return Finding(number, Verdict.FAILED, f"ended the episode with reward {trajectory.reward:.2f}")
