@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Final
 
-from hero.reflect.webshop_text import Item, Page, Wish, mentions, read_page
-from hero.types import Finding, Trajectory, Turn, Verdict
+from hero.reflect.webshop_episode import Episode, argument
+from hero.reflect.webshop_text import Page, Wish, read_page
+from hero.types import Finding, Trajectory, Verdict
 
-CLEARLY: Final = 2
-"""By how many words of the instruction a title must exceed another to be clearly better."""
 DETAILS: Final = ("description", "features", "reviews", "attributes")
 
 Judgement = tuple[Verdict, str, str]
@@ -30,224 +26,116 @@ def judge(trajectory: Trajectory, observations: Sequence[str]) -> dict[int, Find
     if first is None:
         return {}
     episode = Episode(trajectory, pages, Wish.read(first.instruction))
-    judged = ((number, episode.judged(number)) for number in range(len(trajectory.turns)))
+    judged = ((number, _judged(episode, number)) for number in range(len(trajectory.turns)))
     return {number: Finding(number, *judgement) for number, judgement in judged if judgement}
 
 
-@dataclass(frozen=True)
-class Episode:
-    """An episode with its pages read, and hindsight over all of them.
+def advise(episode: Episode, number: int) -> str:
+    """An action that the page of a turn shows to be right there; "" if it shows none."""
+    page = episode.pages[number]
+    if page is None:
+        return ""
+    if page.kind == "search":
+        return f"search[{' '.join(episode.content)}]" if episode.content else ""
+    if page.kind == "results":
+        if fitting := episode.fitting(page.items):
+            return f"click[{fitting.code}]"
+        return "click[back to search]" if episode.left_out(episode.query(number)) else "click[next >]"
+    if page.kind == "details" or episode.fault(page.items[0], page):
+        return "click[< prev]"
+    if missing := episode.not_chosen(number):
+        return f"click[{missing[0]}]"
+    return "" if episode.lacking(page.items[0]) else "click[buy now]"
 
-    Attributes:
-        pages: one more than there are turns; None where the text is no page.
-        wish: what the customer asked for.
-    """
 
-    trajectory: Trajectory
-    pages: tuple[Page | None, ...]
-    wish: Wish
-
-    def judged(self, number: int) -> Judgement | None:
-        """What the pages say of one turn; None if nothing."""
-        turn, page = self.trajectory.turns[number], self.pages[number]
-        if page is None:
-            return None
-        if turn.info.get("action_valid") is False:
-            return Verdict.INVALID, turn.feedback, self.advice(number)
-        if query := _argument("search", turn.action.text):
-            return self._searched(number, query) if page.kind == "search" else None
-        value = _argument("click", turn.action.text)
-        if not value:
-            return None
-        if page.kind == "results":
-            return self._chose(number, page, value)
-        if page.kind == "item":
-            return self._bought(number, page) if value == "buy now" else self._clicked(number, page, value)
+def _judged(episode: Episode, number: int) -> Judgement | None:
+    turn, page = episode.trajectory.turns[number], episode.pages[number]
+    if page is None:
         return None
+    if turn.info.get("action_valid") is False:
+        return Verdict.INVALID, turn.feedback or "not a valid action", advise(episode, number)
+    query, value = argument("search", turn.action.text), argument("click", turn.action.text)
+    if page.kind == "search" and query:
+        return _search(episode, number, query)
+    if page.kind == "results" and value:
+        return _choice(episode, number, page, value)
+    if page.kind == "item" and value:
+        return _purchase(episode, number, page) if value == "buy now" else _click(episode, number, page, value)
+    return None
 
-    def advice(self, number: int) -> str:
-        """An action that the page of a turn shows to be right there; "" if it shows none."""
-        page = self.pages[number]
-        if page is None:
-            return ""
-        if page.kind == "search":
-            return f"search[{' '.join(self.content)}]" if self.content else ""
-        if page.kind == "results":
-            if fitting := self._fitting(page.items):
-                return f"click[{fitting.code}]"
-            return "click[back to search]" if self._left_out(self._query(number)) else "click[next >]"
-        if page.kind == "details" or self._fault(page.items[0], page):
-            return "click[< prev]"
-        if missing := self._not_chosen(number, page):
-            return f"click[{missing[0]}]"
-        return "" if self._lacking(page.items[0]) else "click[buy now]"
 
-    def _searched(self, number: int, query: str) -> Judgement | None:
-        if left_out := self._left_out(query):
-            return Verdict.FAILED, f"leaves out {', '.join(left_out)}", self.advice(number)
-        after = self.pages[number + 1]
-        return (Verdict.USEFUL, "", "") if after and after.items and self.content else None
+def _search(episode: Episode, number: int, query: str) -> Judgement | None:
+    if left_out := episode.left_out(query):
+        return Verdict.FAILED, f"leaves out {', '.join(left_out)}", advise(episode, number)
+    after = episode.pages[number + 1]
+    return (Verdict.USEFUL, "", "") if after and after.items and episode.content else None
 
-    def _chose(self, number: int, page: Page, value: str) -> Judgement | None:
-        """Judges a click on a results page."""
-        fitting = self._fitting(page.items)
-        item = next((item for item in page.items if item.code.lower() == value), None)
-        if item is None:
-            if fitting:
-                return Verdict.UNNECESSARY, "a match is on this page", f"click[{fitting.code}]"
-            if value == "back to search" and self._left_out(self._query(number)):
-                return Verdict.USEFUL, "", ""
-            return None
-        if fault := self._fault(item, self._opened.get(value)):
-            return Verdict.FAILED, fault, self.advice(number)
-        lacking = self._lacking(item)
-        if not lacking:
-            return Verdict.USEFUL, "", ""
-        better = fitting or self._better(page.items, item)
-        if better:
-            return Verdict.FAILED, f"not {lacking[0]}", f"click[{better.code}]"
-        if self._left_out(self._query(number)):
-            return Verdict.FAILED, f"not {lacking[0]}", "click[back to search]"
-        return None
 
-    def _bought(self, number: int, page: Page) -> Judgement | None:
-        item = page.items[0]
-        if fault := self._fault(item, page):
-            return Verdict.FAILED, fault, "click[< prev]"
-        if missing := self._not_chosen(number, page):
-            return Verdict.FAILED, f"{missing[0]} not chosen", f"click[{missing[0]}]"
-        if self.trajectory.reward >= 1:
-            return Verdict.USEFUL, "", ""
-        lacking = self._lacking(item)
-        if lacking and self._better(self._seen, item):
-            return Verdict.FAILED, f"not {lacking[0]}", "click[< prev]"
-        if lacking and self._left_out(self._query(number)):
-            return Verdict.FAILED, f"not {lacking[0]}", "click[back to search]"
-        if not self._looked(number):
-            return Verdict.FAILED, "bought without a look at the details", "click[description]"
-        return None
+def _choice(episode: Episode, number: int, page: Page, value: str) -> Judgement | None:
+    """Judges a click on a results page."""
+    fitting = episode.fitting(page.items)
+    item = next((item for item in page.items if item.code.lower() == value), None)
+    left_out = episode.left_out(episode.query(number))
+    if item is None:
+        if fitting:
+            return Verdict.UNNECESSARY, "a match is on this page", f"click[{fitting.code}]"
+        return (Verdict.USEFUL, "", "") if value == "back to search" and left_out else None
+    if fault := episode.fault(item, episode.opened.get(value)):
+        return Verdict.FAILED, fault, advise(episode, number)
+    lacking = episode.lacking(item)
+    if not lacking:
+        return (Verdict.USEFUL, "", "") if episode.content else None
+    cause = f"title lacks {lacking[0]}"
+    if better := fitting or episode.better(page.items, item):
+        return Verdict.FAILED, cause, f"click[{better.code}]"
+    if left_out and not episode.bought_without_option:
+        return Verdict.FAILED, cause, "click[back to search]"
+    return None
 
-    def _clicked(self, number: int, page: Page, value: str) -> Judgement | None:
-        """Judges a click on an item page, other than on Buy Now."""
-        item = page.items[0]
-        fault = self._fault(item, page) or (
-            f"not {self._lacking(item)[0]}" if self._lacking(item) and self._better(self._seen, item) else ""
-        )
-        if value in ("< prev", "back to search"):
-            if fault:
-                return Verdict.USEFUL, "", ""
-            return None if self._lacking(item) else (Verdict.UNNECESSARY, "the item fits", self.advice(number))
+
+def _purchase(episode: Episode, number: int, page: Page) -> Judgement | None:
+    item = page.items[0]
+    if fault := episode.fault(item, page):
+        return Verdict.FAILED, fault, "click[< prev]"
+    if missing := episode.not_chosen(number):
+        return Verdict.FAILED, f"{missing[0]} not chosen", f"click[{missing[0]}]"
+    if episode.trajectory.reward >= 1:
+        return Verdict.USEFUL, "", ""
+    if lacking := episode.lacking(item):
+        if episode.better(episode.listed, item):
+            return Verdict.FAILED, f"title lacks {lacking[0]}", "click[< prev]"
+        if episode.left_out(episode.query(number)):
+            return Verdict.FAILED, f"title lacks {lacking[0]}", "click[back to search]"
+    if not episode.read_details(number):
+        return Verdict.FAILED, "bought without a look at the details", "click[description]"
+    return None
+
+
+def _click(episode: Episode, number: int, page: Page, value: str) -> Judgement | None:
+    """Judges a click on an item page, other than on Buy Now."""
+    item = page.items[0]
+    lacking, fault = episode.lacking(item), episode.fault(item, page)
+    if not fault and lacking and episode.better(episode.listed, item):
+        fault = f"title lacks {lacking[0]}"
+    if value in ("< prev", "back to search"):
         if fault:
-            return Verdict.UNNECESSARY, fault, "click[< prev]"
-        if value in DETAILS:
-            after = self.pages[number + 1]
-            return (Verdict.UNNECESSARY, "shows nothing", self.advice(number)) if after and after.empty else None
-        group = next((group for group in page.groups if value in map(str.lower, group)), None)
-        if group is None:
-            return None
-        requested = self.wish.requested(group)
-        if value in self._chosen(number, page):
-            return Verdict.UNNECESSARY, "chosen already", self.advice(number)
-        if value == requested.lower():
             return Verdict.USEFUL, "", ""
-        cause = f"{requested} is asked for" if requested else "not asked for"
-        return Verdict.FAILED if requested else Verdict.UNNECESSARY, cause, self.advice(number)
-
-    @cached_property
-    def content(self) -> tuple[str, ...]:
-        """The words of the instruction that a title may show: those that no page turned out to offer as an option."""
-        return self.wish.content(frozenset(self.wish.requested(group).lower() for group in self._groups))
-
-    @cached_property
-    def _groups(self) -> frozenset[tuple[str, ...]]:
-        return frozenset(group for page in self.pages if page for group in page.groups)
-
-    @cached_property
-    def _options(self) -> frozenset[str]:
-        """Requested option values, as far as they can be told from words of another kind."""
-        offered = {value.lower() for group in self._groups for value in group}
-        return frozenset(value for _, value in self.wish.named) | (self.wish.trailing & offered)
-
-    @cached_property
-    def _seen(self) -> tuple[Item, ...]:
-        return tuple(item for page in self.pages if page and page.kind == "results" for item in page.items)
-
-    @cached_property
-    def _opened(self) -> dict[str, Page]:
-        """The item pages of the codes that were clicked."""
-        clicks = ((_argument("click", turn.action.text), self.pages[at + 1]) for at, turn in self._turns("results"))
-        return {code: page for code, page in clicks if page and page.kind == "item"}
-
-    def _turns(self, kind: str) -> Iterable[tuple[int, Turn]]:
-        return (
-            (at, turn)
-            for at, turn in enumerate(self.trajectory.turns)
-            for page in [self.pages[at]]
-            if page and page.kind == kind
-        )
-
-    def _fault(self, item: Item, page: Page | None) -> str:
-        """Why an item surely does not serve; "" if it may. Its page, where it is known, tells the options."""
-        if item.prices[0] > self.wish.bound:
-            return "over budget"
-        offered = {value.lower() for group in page.groups for value in group} if page else self._options
-        return next((f"no {value}" for value in sorted(self._options - offered)), "")
-
-    def _lacking(self, item: Item) -> list[str]:
-        """The words of the instruction that the title does not show."""
-        return [word for word in self.content if not mentions(item.title, word)]
-
-    def _fitting(self, items: Sequence[Item]) -> Item | None:
-        """The first item that shows all that is asked for."""
-        return next((item for item in items if self.content and not self._lacking(item) and self._may_buy(item)), None)
-
-    def _better(self, items: Sequence[Item], than: Item) -> Item | None:
-        """The best item that shows all that is asked for, or clearly more of it than another item."""
-        allowed = [item for item in items if self._may_buy(item)]
-        best = min(allowed, key=lambda item: len(self._lacking(item)), default=None)
-        if best is None:
-            return None
-        missing = len(self._lacking(best))
-        return best if missing == 0 or len(self._lacking(than)) - missing >= CLEARLY else None
-
-    def _may_buy(self, item: Item) -> bool:
-        return item.prices[1] <= self.wish.bound and not self._fault(item, self._opened.get(item.code.lower()))
-
-    def _left_out(self, query: str) -> list[str]:
-        return [word for word in self.content if not mentions(query, word)]
-
-    def _query(self, number: int) -> str:
-        """What was searched for last before a turn."""
-        asked = (_argument("search", turn.action.text) for at, turn in self._turns("search") if at < number)
-        return next(reversed([query for query in asked if query]), "")
-
-    def _not_chosen(self, number: int, page: Page) -> list[str]:
-        """Requested option values of an item page that are not chosen yet, as the page shows them."""
-        requested = map(self.wish.requested, page.groups)
-        return [value for value in requested if value and value.lower() not in self._chosen(number, page)]
-
-    def _chosen(self, number: int, page: Page) -> set[str]:
-        """The chosen values of an item page: those that it marks, or else those that were clicked during the visit."""
-        if page.chosen:
-            return {value.lower() for value in page.chosen}
-        picked: dict[tuple[str, ...], str] = {}
-        for at in self._visit(number):
-            value = _argument("click", self.trajectory.turns[at].action.text)
-            picked |= {group: value for group in page.groups if value in map(str.lower, group)}
-        return set(picked.values())
-
-    def _visit(self, number: int) -> range:
-        """The turns before a turn that were spent on the same item."""
-        start = number
-        while start and (page := self.pages[start - 1]) and page.kind in ("item", "details"):
-            start -= 1
-        return range(start, number)
-
-    def _looked(self, number: int) -> bool:
-        return any(_argument("click", self.trajectory.turns[at].action.text) in DETAILS for at in self._visit(number))
+        return None if lacking else (Verdict.UNNECESSARY, "the item fits", advise(episode, number))
+    if fault:
+        return Verdict.UNNECESSARY, fault, "click[< prev]"
+    if value in DETAILS:
+        after = episode.pages[number + 1]
+        return (Verdict.UNNECESSARY, "shows nothing", advise(episode, number)) if after and after.empty else None
+    group = next((group for group in page.groups if value in map(str.lower, group)), None)
+    return _option(episode, number, value, episode.wish.requested(group)) if group else None
 
 
-def _argument(name: str, action: str) -> str:
-    """The lower-cased argument of an action of that name; "" for any other text."""
-    match = re.fullmatch(rf"\s*{name}\[(.+)\]\s*", action, re.DOTALL | re.IGNORECASE)
-    return match[1].strip().lower() if match else ""
+def _option(episode: Episode, number: int, value: str, requested: str) -> Judgement:
+    """Judges the click on an option value, given the value that is asked for in its group, or ""."""
+    if value in episode.chosen(number):
+        return Verdict.UNNECESSARY, "chosen already", advise(episode, number)
+    if value == requested.lower():
+        return Verdict.USEFUL, "", ""
+    if requested:
+        return Verdict.FAILED, f"{requested} is asked for", f"click[{requested}]"
+    return Verdict.UNNECESSARY, "not asked for", advise(episode, number)

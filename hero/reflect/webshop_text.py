@@ -17,6 +17,7 @@ GROUP_NAMES: Final = frozenset(
 )
 """Names of option groups. On a page they look like option values, and only these and the first are told apart."""
 FILLERS: Final = frozenset(
+    "color flavor size style "
     "a about also am an and any are as at be buy by can could does dollars every feel find for from get give has "
     "have help i if in is it its like look looking lower me my need needs of on one or order place please prefer "
     "price purchase search searching see shop should show some something than that the them there these they this "
@@ -26,7 +27,7 @@ FILLERS: Final = frozenset(
 
 _PRICE_BOUND: Final = re.compile(r"[,;]?\s*(?:and\s+)?price lower than ([0-9]+(?:\.[0-9]+)?) dollars", re.IGNORECASE)
 _AMOUNT: Final = re.compile(r"\$([0-9]+(?:\.[0-9]+)?)")
-_WORD: Final = re.compile(r"[^\W_]+")
+_WORD: Final = re.compile(r"[^\W_]+(?:[.'’][^\W_]+)*")
 _PAGE: Final = re.compile(r"Page [0-9]+ \(Total results: [0-9]+\)")
 _NAMES: Final = "|".join(sorted(GROUP_NAMES, key=len, reverse=True))
 _LABELLED: Final = re.compile(rf"\b({_NAMES}): (.+?)(?=, and |, (?:{_NAMES}): |,?$)")
@@ -129,6 +130,7 @@ def mentions(text: str, word: str) -> bool:
 
 
 def _singular(word: str) -> str:
+    word = re.sub("['’]s$", "", word)
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
