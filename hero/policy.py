@@ -24,6 +24,20 @@ class Policy(Protocol):
         ...
 
 
+@runtime_checkable
+class Bounded(Protocol):
+    """A policy whose prompt and reply have to fit a context, and which can say whether they do."""
+
+    @property
+    def context(self) -> int:
+        """The most tokens that a prompt and its reply may have together."""
+        ...
+
+    def count(self, prompt: Sequence[Message]) -> int:
+        """The most tokens that the prompt and a reply to it can come to."""
+        ...
+
+
 class FunctionPolicy:
     """A policy from a plain function of one conversation to the text of the action.
 

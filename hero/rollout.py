@@ -1,0 +1,201 @@
+"""The only place where an environment and a policy meet."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hero.chat import drift_tokens
+from hero.errors import ConfigError
+from hero.policy import Bounded, Policy
+from hero.types import JSON, Action, Message, Stop, Tokens, Trajectory, Turn
+
+if TYPE_CHECKING:
+    from hero.envs.base import TextEnv
+
+Renderer: TypeAlias = Callable[[str, Sequence[Turn], str], tuple[Message, ...]]
+"""(instructions, turns so far, newest observation) to the next prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one episode is about.
+
+    Attributes:
+        index: of the task in the environment's split.
+        seed: what the environment is reset with.
+    """
+
+    index: int
+    seed: int
+
+
+def conversation(instructions: str, turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
+    """The whole episode: the instructions as system message (if any), then observations and actions in turn."""
+    system = (Message("system", instructions),) if instructions else ()
+    played = tuple(message for turn in turns for message in (turn.prompt[-1], turn.action.message()))
+    return (*system, *played, Message("user", observation))
+
+
+def window(size: int) -> Renderer:
+    """A renderer of the instructions, the last `size` turns and the newest observation.
+
+    Dropping turns forks the token ledger: `drift_tokens` is above 0 from turn `size` + 1 on.
+
+    Raises:
+        ConfigError: a negative size.
+    """
+    if size < 0:
+        raise ConfigError(f"a window of {size} turns is not possible; give 0 or more")
+
+    def render(instructions: str, turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
+        return conversation(instructions, turns[max(0, len(turns) - size) :], observation)
+
+    return render
+
+
+def rollout(
+    envs: Sequence[TextEnv],
+    policy: Policy,
+    tasks: Sequence[Task],
+    *,
+    render: Renderer = conversation,
+    max_turns: int,
+    max_tokens: int | None = None,
+    on_turn: Callable[[int, Turn], None] | None = None,
+) -> list[Trajectory]:
+    """Plays every task once.
+
+    As many episodes are under way as there are environments; the policy answers all of them in one call, and an
+    environment that has finished takes the next task at once. What an environment raises ends its episode and is
+    recorded in it; whatever else is raised propagates.
+
+    Args:
+        envs: separate instances of one environment.
+        max_turns: an episode that has had that many turns ends with `Stop.MAX_TURNS`.
+        max_tokens: an episode whose next prompt and longest reply would exceed this ends with `Stop.MAX_TOKENS`. A
+            `Bounded` policy's own context is a limit in any case.
+        on_turn: is called after every turn with the place of its task in `tasks`.
+
+    Returns:
+        One trajectory per task, in the order of the tasks.
+
+    Raises:
+        ConfigError: no environments, a limit below 1, or `max_tokens` with a policy that cannot count tokens.
+    """
+    if not envs:
+        raise ConfigError("a rollout needs at least one environment")
+    if max_turns < 1:
+        raise ConfigError(f"max_turns = {max_turns} leaves no turn to play; give at least 1")
+    fits = _token_limit(policy, max_tokens)
+    waiting, idle = deque(enumerate(tasks)), list(reversed(envs))
+    played: dict[int, Trajectory] = {}
+    live: list[_Episode] = []
+    while waiting or live:
+        while waiting and idle:
+            live.append(_Episode(*waiting.popleft(), idle.pop()))
+        for episode in live:
+            episode.prepare(render, fits)
+        going = [episode for episode in live if episode.stop is None]
+        for episode, action in zip(going, policy.act([episode.prompt for episode in going]), strict=True):
+            if (turn := episode.step(action, max_turns)) and on_turn:
+                on_turn(episode.place, turn)
+        for episode in live:
+            if episode.stop is not None:
+                played[episode.place] = episode.trajectory(episode.stop)
+                idle.append(episode.env)
+        live = [episode for episode in live if episode.stop is None]
+    return [played[place] for place in range(len(tasks))]
+
+
+def _token_limit(policy: Policy, max_tokens: int | None) -> Callable[[Sequence[Message]], bool]:
+    """Whether a prompt leaves room for its longest reply."""
+    if not isinstance(policy, Bounded):
+        if max_tokens is not None:
+            raise ConfigError(
+                f"max_tokens = {max_tokens}, but {type(policy).__name__} cannot count tokens; leave it out"
+            )
+        return lambda prompt: True
+    limit = policy.context if max_tokens is None else min(max_tokens, policy.context)
+    if limit < 1:
+        raise ConfigError(f"max_tokens = {max_tokens} leaves no room to act; give at least 1")
+    return lambda prompt: policy.count(prompt) <= limit
+
+
+@dataclass
+class _Episode:
+    """An episode under way."""
+
+    place: int
+    task: Task
+    env: TextEnv
+    task_id: str = ""
+    prompt: tuple[Message, ...] = ()
+    observation: str = ""
+    turns: list[Turn] = field(default_factory=list)
+    stop: Stop | None = None
+    error: str = ""
+
+    def prepare(self, render: Renderer, fits: Callable[[Sequence[Message]], bool]) -> None:
+        """Writes the next prompt; resets the environment before the first."""
+        if not self.prompt:
+            self.task_id = str(self.task.index)
+            answer = self._ask(self.env.reset, seed=self.task.seed, options={"task": self.task.index})
+            if answer is None:
+                return
+            self.observation, info = answer
+            self.task_id = info["task_id"]
+        self.prompt = render(self.env.instructions, self.turns, self.observation)
+        if not fits(self.prompt):
+            self.stop = Stop.MAX_TOKENS
+
+    def step(self, action: Action, max_turns: int) -> Turn | None:
+        """Takes one action; None where the environment raised."""
+        answer = self._ask(self.env.step, action.text)
+        if answer is None:
+            return None
+        self.observation, reward, terminated, truncated, info = answer
+        if terminated or truncated:
+            self.stop = Stop.TERMINATED if terminated else Stop.TRUNCATED
+        turn = Turn(
+            prompt=self.prompt,
+            action=action,
+            observation=self.observation,
+            reward=float(reward),
+            feedback=info.get("feedback", ""),
+            info=self._facts(action, info),
+        )
+        self.turns.append(turn)
+        if self.stop is None and len(self.turns) == max_turns:
+            self.stop = Stop.MAX_TURNS
+        return turn
+
+    def trajectory(self, stop: Stop) -> Trajectory:
+        return Trajectory(self.env.env_id, self.task_id, self.task.seed, tuple(self.turns), stop, self.error)
+
+    def _ask(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What the environment answers; None where it raised, which ends the episode."""
+        try:
+            return call(*args, **kwargs)
+        except Exception as error:  # foreign code: whatever it raises is data
+            self.stop, self.error = Stop.ERROR, f"{type(error).__name__}: {error}"
+            return None
+
+    def _facts(self, action: Action, info: dict[str, Any]) -> dict[str, JSON]:
+        """The public part of a step's info. By name, so that nothing privileged slips through."""
+        facts: dict[str, JSON] = {}
+        if "action_valid" in info:
+            facts["action_valid"] = bool(info["action_valid"])
+        if self.stop is not None and "success" in info:
+            facts["success"] = bool(info["success"])
+        if self.turns and (drift := _drift(self.turns[-1].action.tokens, action.tokens)):
+            facts["drift_tokens"] = drift
+        return facts
+
+
+def _drift(before: Tokens | None, now: Tokens | None) -> int:
+    if before is None or now is None:
+        return 0
+    return drift_tokens(before.prompt_ids + before.action_ids, now.prompt_ids)
