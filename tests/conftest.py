@@ -1,0 +1,23 @@
+"""Settings of every test."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# Idle threads that spin slow everything down where processes outnumber cores; torch reads this when it is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("hero", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hero")
+
+
+@pytest.fixture(autouse=True)
+def _single_thread() -> None:
+    """Small models are slower on many threads, and their sums depend on the number; never imports torch itself."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
