@@ -1,0 +1,117 @@
+"""Losses per token. They never reduce: `masked_mean` is the only place where a denominator is chosen.
+
+Shapes: T tokens, V vocabulary. Logits are unnormalised, of any floating type, and may hold -inf (an excluded id) as
+long as one logit of each token is finite; sums are taken in float32, or in float64 where that is given. Everything is
+in nats. No tokens (T = 0) give an empty result. Teacher logits are constants: no gradient reaches them. Divergences are
+at least 0, and 0 only between equal distributions, up to rounding.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def token_logprobs(logits_TV: Tensor, ids_T: Tensor) -> Tensor:
+    """log p(id) = logit(id) - log sum_v exp logit(v), per token [T]."""
+    return _log_softmax(logits_TV).gather(-1, ids_T.unsqueeze(-1)).squeeze(-1)
+
+
+def entropy(logits_TV: Tensor) -> Tensor:
+    """-sum_v p(v) log p(v), per token [T]; between 0 and log V."""
+    log_p_TV = _log_softmax(logits_TV)
+    return -_expectation(log_p_TV, log_p_TV)
+
+
+def forward_kl(student_logits_TV: Tensor, teacher_logits_TV: Tensor) -> Tensor:
+    """KL(teacher || student) = sum_v t(v) (log t(v) - log s(v)), per token [T].
+
+    Covers the teacher's mass. Infinite where the student excludes an id that the teacher does not.
+    """
+    log_s_TV, log_t_TV = _log_softmax(student_logits_TV), _log_softmax(teacher_logits_TV.detach())
+    return _kl(log_t_TV, log_s_TV)
+
+
+def reverse_kl(student_logits_TV: Tensor, teacher_logits_TV: Tensor) -> Tensor:
+    """KL(student || teacher) = sum_v s(v) (log s(v) - log t(v)), per token [T].
+
+    Seeks the teacher's modes. Infinite where the teacher excludes an id that the student does not.
+    """
+    log_s_TV, log_t_TV = _log_softmax(student_logits_TV), _log_softmax(teacher_logits_TV.detach())
+    return _kl(log_s_TV, log_t_TV)
+
+
+def jensen_shannon(student_logits_TV: Tensor, teacher_logits_TV: Tensor, *, beta: float = 0.5) -> Tensor:
+    """beta KL(teacher || m) + (1 - beta) KL(student || m) with m = beta teacher + (1 - beta) student, per token [T].
+
+    The generalised Jensen-Shannon divergence (Lin 1991) in the convention of GKD (2306.13649, equation 1), with the
+    teacher as P. It is symmetric at beta = 1/2, never infinite, and at most the entropy of (beta, 1 - beta), which is
+    log 2 at 1/2. Divided by beta it tends to the forward KL as beta goes to 0; divided by 1 - beta, to the reverse KL
+    as beta goes to 1. At the ends themselves it is 0 everywhere.
+
+    Args:
+        beta: weight of the teacher.
+
+    Raises:
+        ValueError: `beta` is not strictly between 0 and 1.
+    """
+    if not 0 < beta < 1:
+        raise ValueError(f"beta = {beta} makes the divergence 0 everywhere or undefined; give 0 < beta < 1")
+    log_s_TV, log_t_TV = _log_softmax(student_logits_TV), _log_softmax(teacher_logits_TV.detach())
+    mixture_TV = beta * log_t_TV.exp() + (1 - beta) * log_s_TV.exp()
+    # An id that both exclude has log 0 here and weight 0 below; 1 stands in, since 0 times an infinite gradient is NaN.
+    log_m_TV = torch.where(mixture_TV > 0, mixture_TV, 1.0).log()
+    return beta * _kl(log_t_TV, log_m_TV) + (1 - beta) * _kl(log_s_TV, log_m_TV)
+
+
+def policy_gradient(logprobs_T: Tensor, old_logprobs_T: Tensor, advantages_T: Tensor, *, clip: float) -> Tensor:
+    """-min(r A, clamp(r, 1 - clip, 1 + clip) A) with r = exp(logprob - old logprob), per token [T].
+
+    The clipped surrogate of PPO (1707.06347, equation 7), negated. Its gradient at r = 1 is that of -A log p.
+
+    Args:
+        logprobs_T: of the sampled ids under the weights in training.
+        old_logprobs_T: of the same ids under the weights that sampled them; constants.
+        advantages_T: constants.
+        clip: how far r may move in the direction of A before the gradient vanishes.
+    """
+    ratio_T = (logprobs_T - old_logprobs_T.detach()).exp()
+    return -torch.minimum(ratio_T * advantages_T, ratio_T.clamp(1 - clip, 1 + clip) * advantages_T)
+
+
+def clipped(logprobs_T: Tensor, old_logprobs_T: Tensor, advantages_T: Tensor, *, clip: float) -> Tensor:
+    """Whether `policy_gradient` has no gradient at a token for being clipped, per token [T], boolean."""
+    ratio_T = (logprobs_T - old_logprobs_T).exp()
+    return ((advantages_T > 0) & (ratio_T > 1 + clip)) | ((advantages_T < 0) & (ratio_T < 1 - clip))
+
+
+def masked_mean(values_T: Tensor, weights_T: Tensor, denominator: float) -> Tensor:
+    """sum_T weight * value / denominator: a scalar, 0 without tokens.
+
+    The denominator is not the sum of the weights: it is what the caller averages over, such as the tokens of a whole
+    update, of which these are one part. Means of the parts then add up to the mean of the whole.
+
+    Args:
+        weights_T: may be a boolean mask.
+
+    Raises:
+        ValueError: the denominator is not positive.
+    """
+    if not denominator > 0:
+        raise ValueError(f"a mean over {denominator} tokens is undefined; leave out the term that has none")
+    return (values_T * weights_T).sum() / denominator
+
+
+def _log_softmax(logits_TV: Tensor) -> Tensor:
+    """In float32, or in float64 where that is given."""
+    return logits_TV.to(torch.promote_types(logits_TV.dtype, torch.float32)).log_softmax(-1)
+
+
+def _expectation(log_p_TV: Tensor, values_TV: Tensor) -> Tensor:
+    """sum_v p(v) value(v), where an id of probability 0 counts 0 whatever its value, in the gradient as well."""
+    p_TV = log_p_TV.exp()
+    return (p_TV * torch.where(p_TV > 0, values_TV, 0.0)).sum(-1)
+
+
+def _kl(log_p_TV: Tensor, log_q_TV: Tensor) -> Tensor:
+    return _expectation(log_p_TV, log_p_TV - log_q_TV)
