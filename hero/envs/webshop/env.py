@@ -1,0 +1,208 @@
+"""WebShop (Yao et al., 2207.01206) as a text environment: find the product that fits an instruction, and buy it."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import gymnasium
+
+from hero.envs.base import TextEnv
+from hero.envs.webshop import pages
+from hero.envs.webshop.goals import Goal
+from hero.envs.webshop.pages import Node, Page, State
+from hero.envs.webshop.reward import Reward, score
+from hero.envs.webshop.session import click, parse, search
+from hero.envs.webshop.shop import CUSTOMARY_SPLITS, Wording, open_shop
+from hero.errors import ConfigError
+
+SHOWN: Final = 16
+"""Buttons that a feedback text names at most."""
+
+
+class WebShopEnv(TextEnv):
+    """A shop of text pages. The reward comes with the purchase, is in [0, 1], and 1 is success.
+
+    Actions are `search[words]`, on the search page, and `click[value]`, with a value that the page shows. Anything else
+    costs a turn and leaves the page as it is. `info` has, besides what every `TextEnv` has, `clickables`,
+    `has_search_bar`, and `reward_parts` after the purchase.
+
+    With `compat="upstream"` it answers as the original does, to the letter: one may search on every page, a selected
+    option does not show in `text`, the last page tells the reward, and options of synthetic goals are compared together
+    with their group, so that 7 % of the goals of the 1,000-product set cannot be reached. Two things of the
+    original are never there: the queries that begin with <r>, <c>, <q> or <a> are ordinary ones, and an episode is
+    over when it ends.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"]}  # noqa: RUF012 (gymnasium types it so)
+    env_id = "webshop"
+    instructions = (
+        "You shop online for a customer. Answer with one action: search[words] or click[button], where the button is "
+        "shown on the page. Choose what the instruction asks for, then buy it."
+    )
+
+    def __init__(
+        self,
+        *,
+        split: str = "train",
+        level: str = "medium",
+        catalogue_seed: int = 0,
+        data: str | Path | None = None,
+        goals: Wording | None = None,
+        goal_seed: int = 42,
+        observation: Literal["text", "text_rich"] = "text",
+        compat: Literal["upstream"] | None = None,
+        max_turns: int | None = 15,
+        render_mode: Literal["ansi"] | None = None,
+    ) -> None:
+        """Builds the environment; the first of its configuration in a process also builds the shop.
+
+        Args:
+            split: train, validation or test.
+            level: of the embedded catalogue: easy, medium or hard.
+            catalogue_seed: another seed is another embedded catalogue.
+            data: a directory of the original's files, in place of the embedded catalogue.
+            goals: synthetic or human instructions. None is human in the embedded catalogue, which has no others, and
+                synthetic in the original's files, as is the custom with the 1,000-product set.
+            goal_seed: fixes prices and price bounds.
+            max_turns: actions after which an episode is truncated; None for no limit.
+
+        Raises:
+            ConfigError: an argument is none of those above, or the split has no goals.
+            DataError: `data` does not hold the files, or they are malformed.
+        """
+        super().__init__()
+        _check("split", split, CUSTOMARY_SPLITS)
+        _check("goals", goals, (None, "synthetic", "human"))
+        _check("observation", observation, ("text", "text_rich"))
+        _check("compat", compat, (None, "upstream"))
+        _check("render_mode", render_mode, (None, "ansi"))
+        if max_turns is not None and max_turns < 1:
+            raise ConfigError(f"max_turns must be at least 1, or None for no limit, not {max_turns}")
+        if data is not None and (level, catalogue_seed) != ("medium", 0):
+            raise ConfigError("level and catalogue_seed are for the embedded catalogue: leave them out with data")
+        wording = goals or ("human" if data is None else "synthetic")
+        directory = None if data is None else Path(data).resolve()
+        self._shop = open_shop(level=level, seed=catalogue_seed, data=directory, wording=wording, goal_seed=goal_seed)
+        self._goals = self._shop.goals[split]
+        if not self._goals:
+            raise ConfigError(f"split {split!r} holds no {wording} goals; choose another split or other goals")
+        self.num_tasks = len(self._goals)
+        self.split = split
+        self.render_mode = render_mode
+        self._observation_kind = observation
+        self._upstream = compat == "upstream"
+        self._max_turns = max_turns
+        self._running = False
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Starts the task that `options` names, or a drawn one.
+
+        Raises:
+            ConfigError: the task is out of range, or there are other options.
+        """
+        super().reset(seed=seed)
+        self._task = self._chosen_task(options or {})
+        self._goal: Goal = self._goals[self._task]
+        self._turns = 0
+        self._running = True
+        self._show(State())
+        return self._observation, self._info()
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Takes any string.
+
+        Raises:
+            gymnasium.error.ResetNeeded: no episode is under way.
+        """
+        if not self._running:
+            raise gymnasium.error.ResetNeeded("the episode is over, or none was started: call reset first")
+        self._turns += 1
+        state, feedback = self._follow(action)
+        if state is not None:
+            self._show(state)
+        info = self._info() | {"action_valid": state is not None, "feedback": feedback}
+        if self._reward is None:
+            truncated = self._turns == self._max_turns
+            self._running = not truncated
+            return self._observation, 0.0, False, truncated, info | ({"success": False} if truncated else {})
+        self._running = False
+        parts = asdict(self._reward)
+        total = parts.pop("total")
+        return self._observation, total, True, False, info | {"success": total == 1.0, "reward_parts": parts}
+
+    def render(self) -> str | None:
+        """The page as text; None before the first episode, or with no render mode."""
+        return getattr(self, "_observation", None) if self.render_mode == "ansi" else None
+
+    def _chosen_task(self, options: dict[str, Any]) -> int:
+        if unknown := sorted(set(options) - {"task"}):
+            raise ConfigError(f"reset options are 'task' alone, not {', '.join(map(repr, unknown))}")
+        if options.get("task") is None:
+            return int(self.np_random.integers(self.num_tasks))
+        try:
+            task = operator.index(options["task"])
+        except TypeError:
+            task = -1
+        if not 0 <= task < self.num_tasks:
+            raise ConfigError(
+                f"task {options['task']!r} is not an integer from 0 to {self.num_tasks - 1} ({self.split})"
+            )
+        return task
+
+    def _follow(self, action: str) -> tuple[State | None, str]:
+        """Where an action leads, None for nowhere, and what to say of it."""
+        command = parse(action, upstream=self._upstream)
+        if command is None:
+            return None, f'not an action: "{_brief(action)}"; write search[words] or click[value]'
+        if command.verb == "search":
+            if self._upstream or self._state.page is Page.SEARCH:
+                return search(self._state, command.argument), ""
+            return None, "there is no search bar on this page; click[back to search] leads to one"
+        node = self._clickables.get(command.argument)
+        if node is None or node == pages.SEARCH:
+            return None, f'no such button: "{_brief(command.argument)}"; {self._offer()}'
+        return click(self._state, node), ""
+
+    def _show(self, state: State) -> None:
+        self._state = state
+        self._reward: Reward | None = None
+        if state.page is Page.DONE:
+            product, price = self._shop.stock.products[state.asin], self._shop.prices[state.asin]
+            self._reward = score(self._goal, product, state.options, price, upstream=self._upstream)
+            page = pages.upstream_receipt(state, self._reward.total) if self._upstream else [pages.GOODBYE]
+        else:
+            page = pages.nodes(self._shop.stock, self._goal.text, state, upstream=self._upstream)
+        self._clickables: dict[str, Node] = pages.clickables(page)
+        if self._observation_kind == "text_rich":
+            self._observation = pages.text_rich(page)
+        else:
+            self._observation = pages.text(page, show_chosen=not self._upstream)
+
+    def _info(self) -> dict[str, Any]:
+        has_search_bar = self._state.page is Page.SEARCH
+        working = [value for value, node in self._clickables.items() if node != pages.SEARCH]
+        return {
+            "task_id": f"{self.split}-{self._task}",
+            "available_actions": ["search[...]"] * has_search_bar + [f"click[{value}]" for value in working],
+            "clickables": list(self._clickables) if self._upstream else working,
+            "has_search_bar": has_search_bar,
+        }
+
+    def _offer(self) -> str:
+        values = [value for value, node in self._clickables.items() if node != pages.SEARCH]
+        if not values:
+            return "write search[words] on this page"
+        more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
+        return f"there are: {', '.join(values[:SHOWN])}{more}"
+
+
+def _check(name: str, value: object, allowed: Any) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{name}={value!r} is none of {', '.join(map(repr, allowed))}")
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}..."

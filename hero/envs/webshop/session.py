@@ -1,0 +1,62 @@
+"""What the two actions do, and how they are written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final, Literal, NamedTuple
+
+from hero.envs.webshop.pages import BACK, BUY, NEXT, PREVIOUS, SUB_PAGES, Kind, Node, Page, State
+
+ACTION: Final = re.compile(r"(search|click)\[(.+)\]", re.IGNORECASE | re.DOTALL)
+UPSTREAM_ACTION: Final = re.compile(r"(.+)\[(.+)\]")
+
+
+class Command(NamedTuple):
+    """An action that could be read; `argument` is lower case."""
+
+    verb: Literal["search", "click"]
+    argument: str
+
+
+def parse(action: str, *, upstream: bool = False) -> Command | None:
+    """Reads `search[words]` or `click[value]`; None for anything else.
+
+    White space around the action and around its argument does not count, nor does case. The original takes the action
+    up to the last bracket of its first line, with the verb in lower case and every blank of the argument.
+    """
+    match = UPSTREAM_ACTION.match(action) if upstream else ACTION.fullmatch(action.strip())
+    if match is None:
+        return None
+    verb, argument = match[1], match[2].lower()
+    if not upstream:
+        verb, argument = verb.lower(), argument.strip()
+    if verb == "search" and argument:
+        return Command("search", argument)
+    if verb == "click" and argument:
+        return Command("click", argument)
+    return None
+
+
+def search(state: State, query: str) -> State:
+    """The first page of results."""
+    return replace(state, page=Page.RESULTS, query=query, number=1, asin="", options={})
+
+
+def click(state: State, node: Node) -> State:
+    """What follows a click on a node of the page; `Page.DONE` after the purchase."""
+    if node.kind is Kind.LINK:
+        return replace(state, page=Page.ITEM, asin=node.text, visited=state.visited | {node.text})
+    if node.kind is Kind.OPTION:
+        return replace(state, options={**state.options, node.group: node.text})
+    if node == BACK:
+        return State()
+    if node == BUY:
+        return replace(state, page=Page.DONE)
+    if node in SUB_PAGES:
+        return replace(state, page=SUB_PAGES[node])
+    if node in (PREVIOUS, NEXT) and state.page is Page.RESULTS:
+        return replace(state, number=state.number + (1 if node == NEXT else -1), options={})
+    if node == PREVIOUS and state.page is Page.ITEM:
+        return replace(state, page=Page.RESULTS, options={})
+    return replace(state, page=Page.ITEM)
