@@ -25,7 +25,8 @@ def make(name: str, **kwargs: Any) -> TextEnv:
 
 
 def register() -> None:
-    """Registers our environments with gymnasium; called by gymnasium itself through its plugin entry point."""
-    from gymnasium.envs.registration import register as gymnasium_register
+    """Registers our environments with gymnasium, which loads no plugins: call it before `gymnasium.make`."""
+    import gymnasium
 
-    gymnasium_register(id="hero/WebShop-v0", entry_point="hero.envs.webshop.env:WebShopEnv")
+    if "hero/WebShop-v0" not in gymnasium.registry:
+        gymnasium.register(id="hero/WebShop-v0", entry_point="hero.envs.webshop.env:WebShopEnv")
