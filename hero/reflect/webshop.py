@@ -41,11 +41,20 @@ def advise(episode: Episode, number: int) -> str:
         if fitting := episode.fitting(page.items):
             return f"click[{fitting.code}]"
         return "click[back to search]" if episode.left_out(episode.query(number)) else "click[next >]"
-    if page.kind == "details" or episode.fault(page.items[0], page):
+    if page.kind == "details" or _shortcoming(episode, page):
         return "click[< prev]"
     if missing := episode.not_chosen(number):
         return f"click[{missing[0]}]"
     return "" if episode.lacking(page.items[0]) else "click[buy now]"
+
+
+def _shortcoming(episode: Episode, page: Page) -> str:
+    """Why the item of a page is not the one to buy, hindsight over all results included; "" if it may be."""
+    item = page.items[0]
+    if fault := episode.fault(item, page):
+        return fault
+    lacking = episode.lacking(item)
+    return f"title lacks {lacking[0]}" if lacking and episode.fitting(episode.listed) else ""
 
 
 def _judged(episode: Episode, number: int) -> Judgement | None:
@@ -53,7 +62,7 @@ def _judged(episode: Episode, number: int) -> Judgement | None:
     if page is None:
         return None
     if turn.info.get("action_valid") is False:
-        return Verdict.INVALID, turn.feedback or "not a valid action", advise(episode, number)
+        return Verdict.INVALID, _first_clause(turn.feedback) or "not a valid action", advise(episode, number)
     query, value = argument("search", turn.action.text), argument("click", turn.action.text)
     if page.kind == "search" and query:
         return _search(episode, number, query)
@@ -68,7 +77,8 @@ def _search(episode: Episode, number: int, query: str) -> Judgement | None:
     if left_out := episode.left_out(query):
         return Verdict.FAILED, f"leaves out {', '.join(left_out)}", advise(episode, number)
     after = episode.pages[number + 1]
-    return (Verdict.USEFUL, "", "") if after and after.items and episode.content else None
+    found = after and after.kind == "results" and episode.fitting(after.items)
+    return (Verdict.USEFUL, "", "") if found else None
 
 
 def _choice(episode: Episode, number: int, page: Page, value: str) -> Judgement | None:
@@ -84,7 +94,7 @@ def _choice(episode: Episode, number: int, page: Page, value: str) -> Judgement 
         return Verdict.FAILED, fault, advise(episode, number)
     lacking = episode.lacking(item)
     if not lacking:
-        return (Verdict.USEFUL, "", "") if episode.content else None
+        return (Verdict.USEFUL, "", "") if episode.telling else None
     cause = f"title lacks {lacking[0]}"
     if better := fitting or episode.better(page.items, item):
         return Verdict.FAILED, cause, f"click[{better.code}]"
@@ -94,18 +104,15 @@ def _choice(episode: Episode, number: int, page: Page, value: str) -> Judgement 
 
 
 def _purchase(episode: Episode, number: int, page: Page) -> Judgement | None:
-    item = page.items[0]
-    if fault := episode.fault(item, page):
-        return Verdict.FAILED, fault, "click[< prev]"
+    if shortcoming := _shortcoming(episode, page):
+        return Verdict.FAILED, shortcoming, "click[< prev]"
     if missing := episode.not_chosen(number):
         return Verdict.FAILED, f"{missing[0]} not chosen", f"click[{missing[0]}]"
     if episode.trajectory.reward >= 1:
         return Verdict.USEFUL, "", ""
-    if lacking := episode.lacking(item):
-        if episode.better(episode.listed, item):
-            return Verdict.FAILED, f"title lacks {lacking[0]}", "click[< prev]"
-        if episode.left_out(episode.query(number)):
-            return Verdict.FAILED, f"title lacks {lacking[0]}", "click[back to search]"
+    lacking = episode.lacking(page.items[0])
+    if lacking and episode.left_out(episode.query(number)):
+        return Verdict.FAILED, f"title lacks {lacking[0]}", "click[back to search]"
     if not episode.read_details(number):
         return Verdict.FAILED, "bought without a look at the details", "click[description]"
     return None
@@ -113,16 +120,14 @@ def _purchase(episode: Episode, number: int, page: Page) -> Judgement | None:
 
 def _click(episode: Episode, number: int, page: Page, value: str) -> Judgement | None:
     """Judges a click on an item page, other than on Buy Now."""
-    item = page.items[0]
-    lacking, fault = episode.lacking(item), episode.fault(item, page)
-    if not fault and lacking and episode.better(episode.listed, item):
-        fault = f"title lacks {lacking[0]}"
+    shortcoming = _shortcoming(episode, page)
     if value in ("< prev", "back to search"):
-        if fault:
+        if shortcoming:
             return Verdict.USEFUL, "", ""
-        return None if lacking else (Verdict.UNNECESSARY, "the item fits", advise(episode, number))
-    if fault:
-        return Verdict.UNNECESSARY, fault, "click[< prev]"
+        fits = episode.telling and not episode.lacking(page.items[0])
+        return (Verdict.UNNECESSARY, "the item fits", advise(episode, number)) if fits else None
+    if shortcoming:
+        return Verdict.UNNECESSARY, shortcoming, "click[< prev]"
     if value in DETAILS:
         after = episode.pages[number + 1]
         return (Verdict.UNNECESSARY, "shows nothing", advise(episode, number)) if after and after.empty else None
@@ -137,5 +142,12 @@ def _option(episode: Episode, number: int, value: str, requested: str) -> Judgem
     if value == requested.lower():
         return Verdict.USEFUL, "", ""
     if requested:
-        return Verdict.FAILED, f"{requested} is asked for", f"click[{requested}]"
+        undone = requested.lower() in episode.chosen(number)
+        advice = advise(episode, number) if undone else f"click[{requested}]"
+        return Verdict.FAILED, f"{requested} is asked for", advice
     return Verdict.UNNECESSARY, "not asked for", advise(episode, number)
+
+
+def _first_clause(feedback: str) -> str:
+    """What was wrong, without the list of buttons that follows it."""
+    return feedback.partition(";")[0]

@@ -36,15 +36,16 @@ class Episode:
 
     @cached_property
     def content(self) -> tuple[str, ...]:
-        """The words of the instruction that a title may show: those that no page turned out to offer as an option.
+        """The words of the instruction that tell the product: those that no page turned out to offer as an option."""
+        return self.wish.content(frozenset(self.wish.requested(group).lower() for group in self._groups))
 
-        After a purchase of full reward, those that the title of the bought item does show.
-        """
-        found = self.wish.content(frozenset(self.wish.requested(group).lower() for group in self._groups))
+    @cached_property
+    def telling(self) -> tuple[str, ...]:
+        """The words of `content` that a title must show: after a purchase of full reward, those of its title."""
         bought = self.pages[-2]
         if self.trajectory.reward >= 1 and bought and bought.kind == "item":
-            return tuple(word for word in found if mentions(bought.items[0].title, word))
-        return found
+            return tuple(word for word in self.content if mentions(bought.items[0].title, word))
+        return self.content
 
     @cached_property
     def opened(self) -> dict[str, Page]:
@@ -65,12 +66,12 @@ class Episode:
         return next((f"no {value}" for value in sorted(self._options - offered)), "")
 
     def lacking(self, item: Item) -> list[str]:
-        """The words of the instruction that the title does not show."""
-        return [word for word in self.content if not mentions(item.title, word)]
+        """The telling words that the title does not show."""
+        return [word for word in self.telling if not mentions(item.title, word)]
 
     def fitting(self, items: Sequence[Item]) -> Item | None:
         """The first item that shows all that is asked for; None if there is none."""
-        return next((item for item in items if self.content and not self.lacking(item) and self._may_buy(item)), None)
+        return next((item for item in items if self.telling and not self.lacking(item) and self._may_buy(item)), None)
 
     def better(self, items: Sequence[Item], than: Item) -> Item | None:
         """The best item, if it shows all that is asked for or clearly more of it than another item does."""
@@ -81,8 +82,8 @@ class Episode:
         return best if missing == 0 or len(self.lacking(than)) - missing >= CLEARLY else None
 
     def left_out(self, query: str) -> list[str]:
-        """The words of the instruction that a query does not have."""
-        return [word for word in self.content if not mentions(query, word)]
+        """The telling words that a query does not have."""
+        return [word for word in self.telling if not mentions(query, word)]
 
     def query(self, number: int) -> str:
         """What was searched for last before a turn; "" if nothing."""
