@@ -1,0 +1,95 @@
+"""A small world for tests of the loop: an environment to guess in, and a learner that gets better without a network."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hero.distill.base import Example
+from hero.envs.base import TextEnv
+from hero.types import Action, Message, Tokens
+
+WORDS = ("red", "green", "blue")
+
+
+class GuessEnv(TextEnv):
+    """Name the task's colour within three turns.
+
+    Args:
+        broken: tasks whose second step raises.
+    """
+
+    env_id: ClassVar[str] = "guess"
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    instructions = "Guess the colour."
+
+    def __init__(self, split: str = "train", num_tasks: int = 12, broken: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.split, self.num_tasks, self.broken = split, num_tasks, set(broken)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.task = (options or {}).get("task", 0)
+        self.tries = 0
+        return f"Colour {self.task}?", {"task_id": f"{self.split}-{self.task}", "available_actions": list(WORDS)}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        self.tries += 1
+        if self.task in self.broken:
+            raise ValueError("the dice fell off the table")
+        right = action == WORDS[self.task % len(WORDS)]
+        valid = action in WORDS
+        info: dict[str, Any] = {
+            "available_actions": list(WORDS),
+            "action_valid": valid,
+            "feedback": "" if valid else "?",
+        }
+        if right or self.tries == 3:
+            info |= {"success": right, "reward_parts": {"colour": float(right)}}
+        return ("Yes!" if right else "No."), float(right), right, self.tries == 3 and not right, info
+
+
+class GuessPolicy:
+    """Names the right colour with some probability, any colour otherwise."""
+
+    def __init__(self, skill: float, random: random.Random) -> None:
+        self.skill, self.random = skill, random
+
+    def act(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+        return [self._answer(prompt) for prompt in prompts]
+
+    def _answer(self, prompt: Sequence[Message]) -> Action:
+        task = int(next(message.content for message in prompt if message.role == "user").split()[1].rstrip("?"))
+        knows = self.random.random() < self.skill
+        text = WORDS[task % len(WORDS)] if knows else self.random.choice((*WORDS, "mauve"))
+        ids = tuple(text.encode())
+        return Action(text, Tokens(tuple(range(len(prompt))), ids, (-1.0,) * len(ids)))
+
+
+class GuessLearner:
+    """Gets better with every example that it is shown, and remembers which it was shown."""
+
+    def __init__(self) -> None:
+        self.skill, self.updates, self.shown = 0.1, 0, 0
+
+    def policy(self, *, temperature: float, seed: int) -> GuessPolicy:
+        return GuessPolicy(self.skill if temperature else round(self.skill), random.Random(seed))
+
+    def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
+        self.updates += 1
+        self.shown += len(examples)
+        self.skill += (0.9 - self.skill) * min(1.0, 0.02 * len(examples))
+        return {
+            "loss": 1.0 - self.skill,
+            "tokens_with_loss": sum(len(example.tokens.action_ids) for example in examples),
+        }
+
+    def save(self, path: Path) -> None:
+        path.mkdir()
+        (path / "state.json").write_text(json.dumps([self.skill, self.updates, self.shown]))
+
+    def load(self, path: Path) -> None:
+        self.skill, self.updates, self.shown = json.loads((path / "state.json").read_text())

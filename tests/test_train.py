@@ -1,0 +1,382 @@
+"""The loop: equal seeds, sudden death, budgets, broken environments."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hero.distill.base import Example
+from hero.distill.objectives import GRPO, Distillation
+from hero.errors import ConfigError, RunError
+from hero.plan import Plan, Purpose
+from hero.records import read_episodes, read_rows
+from hero.reflect.rules import RulesReflector
+from hero.store import Run
+from hero.train import Observer, Phase, Training
+from hero.types import Diagnosis, Stop, Trajectory, Turn
+from tests.doubles import GuessEnv, GuessLearner
+
+PLAN = Plan(
+    steps=6,
+    turn_budget=None,
+    episodes=8,
+    group_size=2,
+    eval_every=2,
+    eval_tasks=5,
+    temperature=1.0,
+    max_turns=3,
+    seed=7,
+)
+
+
+def training(run: Run, plan: Plan = PLAN, **changes: Any) -> Training:
+    parts: dict[str, Any] = {
+        "run": run,
+        "plan": plan,
+        "learner": GuessLearner(),
+        "reflector": RulesReflector(),
+        "objective": Distillation(),
+        "envs": [GuessEnv() for _ in range(3)],
+        "eval_envs": [GuessEnv("validation") for _ in range(2)],
+    }
+    return Training(**(parts | changes))
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """All that equal runs have in common."""
+    files = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
+    return {name: file.read_bytes() for name, file in files.items() if name != "timings.jsonl"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was never interrupted."""
+    path = tmp_path_factory.mktemp("finished") / "run"
+    with Run.create(path, {"seed": 7}) as run:
+        assert training(run).go()
+    return path
+
+
+def test_it_gets_better_and_says_so(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["steps"] == 6
+    for mode in ("sampled", "greedy"):
+        start, end = (summary[mode][when]["success"]["value"] for when in ("start", "end"))
+        assert summary[mode]["gain"]["success"]["value"] == pytest.approx(end - start)
+    assert summary["sampled"]["gain"]["success"]["value"] > 0
+
+
+def test_everything_is_recorded(finished: Path) -> None:
+    episodes = list(read_episodes(finished))
+    assert [episode.step for episode in episodes] == [step for step in range(1, 7) for _ in range(8)]
+    assert all(episode.diagnosis.author == "rules" for episode in episodes)
+    steps = read_rows(finished, "steps")
+    assert [row["turns"] for row in steps] == [
+        sum(len(episode.trajectory.turns) for episode in episodes if episode.step <= step) for step in range(1, 7)
+    ]
+    evaluated = [(row["step"], row["mode"]) for row in read_rows(finished, "evals")]
+    assert evaluated == [(step, mode) for step in (0, 2, 4, 6) for mode in ("sampled", "greedy")]
+    timings = read_rows(finished, "timings")
+    assert [set(row) - {"step"} for row in timings[:3]] == [
+        {"evaluation"},
+        {"rollout", "reflection", "update"},
+        {"rollout", "reflection", "update", "evaluation"},
+    ]
+
+
+def test_siblings_play_the_same_task_from_the_same_start(finished: Path) -> None:
+    played = [episode.trajectory for episode in read_episodes(finished)]
+    for one, other in zip(played[::2], played[1::2], strict=True):
+        assert (one.task_id, one.seed) == (other.task_id, other.seed)
+
+
+def test_equal_seeds_give_equal_runs(finished: Path, tmp_path: Path) -> None:
+    with Run.create(tmp_path / "run", {"seed": 7}) as run:
+        training(run).go()
+    assert contents(tmp_path / "run") == contents(finished)
+
+
+def test_other_seeds_give_other_runs(finished: Path, tmp_path: Path) -> None:
+    with Run.create(tmp_path / "run", {"seed": 8}) as run:
+        training(run, replace(PLAN, seed=8)).go()
+    assert contents(tmp_path / "run")["steps.jsonl"] != contents(finished)["steps.jsonl"]
+
+
+@pytest.mark.parametrize("after", range(7))
+def test_a_run_that_was_told_to_stop_goes_on_as_if_it_had_not(finished: Path, tmp_path: Path, after: int) -> None:
+    path, asked = tmp_path / "run", iter(range(100))
+    with Run.create(path, {"seed": 7}) as run:
+        assert training(run).go(interrupted=lambda: next(asked) == after) == (after == 6)
+    with Run.resume(path, {}) as run:
+        assert training(run).go()
+    assert contents(path) == contents(finished)
+
+
+class DeathError(Exception):
+    """Stands for sudden death at a place of our choice."""
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 250))
+def test_a_run_that_dies_anywhere_goes_on_as_if_it_had_not(
+    finished: Path, tmp_path_factory: pytest.TempPathFactory, calls: int
+) -> None:
+    class Mortal(Observer):
+        left = calls
+
+        def began(self, step: int, phase: Phase, episodes: int) -> None:
+            self.age()
+
+        def turned(self, episode: int, turn: Turn) -> None:
+            self.age()
+
+        def stepped(self, row: Mapping[str, Any]) -> None:
+            self.age()
+
+        def evaluated(self, row: Mapping[str, Any]) -> None:
+            self.age()
+
+        def age(self) -> None:
+            self.left -= 1
+            if self.left < 0:
+                raise DeathError
+
+    path = tmp_path_factory.mktemp("mortal") / "run"
+    with Run.create(path, {"seed": 7}) as run:
+        try:
+            training(run, observer=Mortal()).go()
+        except DeathError:
+            assert not (path / "summary.json").exists()
+    with Run.resume(path, {}) as run:
+        assert training(run).go()
+    assert contents(path) == contents(finished)
+
+
+SCRIPT = """
+    from pathlib import Path
+    from hero.store import Run
+    from tests.test_train import training
+    path = Path({path!r})
+    make = Run.resume if (path / "config.json").exists() else Run.create
+    with make(path, {{"seed": 7}}) as run:
+        print("started", flush=True)
+        training(run).go()
+"""
+
+
+def test_kill_9_at_random_moments_changes_nothing(finished: Path, tmp_path: Path) -> None:
+    path, moments = tmp_path / "run", random.Random(0)
+    command = [sys.executable, "-c", textwrap.dedent(SCRIPT.format(path=str(path)))]
+    deaths = 0
+    for _ in range(20):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            process.stdout.readline()
+            time.sleep(moments.uniform(0.0, 0.03))
+            process.send_signal(signal.SIGKILL)
+            if process.wait() == 0:
+                break
+            deaths += 1
+        if (path / "summary.json").exists():
+            break
+        if deaths == 4:  # enough: the last one may live
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert deaths >= 1
+    assert contents(path) == contents(finished)
+
+
+def test_a_finished_run_is_resumed_without_a_change(finished: Path) -> None:
+    before = contents(finished)
+    learner = GuessLearner()
+    with Run.resume(finished, {}) as run:
+        assert training(run, learner=learner).go()
+    assert contents(finished) == before
+    assert learner.updates == 6
+
+
+@pytest.mark.parametrize("budget", [1, 40, 100])
+def test_no_step_begins_beyond_the_turn_budget(tmp_path: Path, budget: int) -> None:
+    with Run.create(tmp_path, {}) as run:
+        training(run, replace(PLAN, steps=None, turn_budget=budget)).go()
+        turns = [row["turns"] for row in run.rows("steps")]
+        evaluated = run.rows("evals")[-1]["turns"]
+    assert turns[-1] >= budget
+    assert all(used < budget for used in turns[:-1])
+    assert evaluated == turns[-1]
+
+
+def test_no_steps_evaluate_and_do_nothing_else(tmp_path: Path) -> None:
+    with Run.create(tmp_path, {}) as run:
+        training(run, replace(PLAN, steps=0)).go()
+        assert (len(run.rows("evals")), run.rows("steps")) == (2, [])
+
+
+class Recording(GuessLearner):
+    """Keeps the examples of every update."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[list[Example]] = []
+
+    def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
+        self.given.append(list(examples))
+        return super().update(examples)
+
+
+def test_episodes_that_ended_in_an_error_are_counted_and_give_no_examples(tmp_path: Path) -> None:
+    learner = Recording()
+    envs = [GuessEnv(broken=range(0, 12, 2))]
+    with Run.create(tmp_path, {}) as run:
+        training(run, replace(PLAN, steps=3), learner=learner, envs=envs).go()
+        rows = run.rows("steps")
+    episodes = list(read_episodes(tmp_path))
+    broken = [episode for episode in episodes if episode.trajectory.stop is Stop.ERROR]
+    assert broken
+    assert sum(row["rollout"]["errors"] for row in rows) == len(broken)
+    assert sum(map(len, learner.given)) == sum(
+        bool(episode.diagnosis.about(turn))
+        for episode in episodes
+        for turn in range(len(episode.trajectory.turns))
+        if episode not in broken
+    )
+
+
+def test_an_environment_that_always_fails_ends_the_run(tmp_path: Path) -> None:
+    with (
+        Run.create(tmp_path, {}) as run,
+        pytest.raises(RunError, match=r"step 1: each of 8 episodes ended in an error.*dice fell off the table"),
+    ):
+        training(run, envs=[GuessEnv(broken=range(12))]).go()
+    assert len(list(read_episodes(tmp_path))) == 8
+
+
+def test_an_evaluation_environment_that_always_fails_ends_the_run(tmp_path: Path) -> None:
+    with Run.create(tmp_path, {}) as run, pytest.raises(RunError, match="step 0: each of 5 episodes"):
+        training(run, eval_envs=[GuessEnv(broken=range(12))]).go()
+
+
+def test_examples_of_different_groups_have_different_episodes(tmp_path: Path) -> None:
+    learner = Recording()
+    with Run.create(tmp_path, {}) as run:
+        training(run, learner=learner).go()
+    episodes = [episode for episode in read_episodes(tmp_path) if episode.step == 1]
+    spoken_of = [
+        (place, episode.trajectory.turns[finding.turn].action.tokens)
+        for place, episode in enumerate(episodes)
+        for finding in episode.diagnosis.findings
+        if finding.text()
+    ]
+    assert [(example.episode, example.tokens) for example in learner.given[0]] == spoken_of
+
+
+def test_grpo_learns_without_a_reflector(tmp_path: Path) -> None:
+    learner = Recording()
+    with Run.create(tmp_path, {}) as run:
+        training(run, learner=learner, reflector=None, objective=GRPO()).go()
+    assert any(example.policy_gradient for examples in learner.given for example in examples)
+
+
+class Mute:
+    """Has nothing to say."""
+
+    def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
+        return [Diagnosis("mute")] * len(trajectories)
+
+
+class Listening(Observer):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.phases: list[tuple[int, Phase]] = []
+        self.turns = 0
+
+    def began(self, step: int, phase: Phase, episodes: int) -> None:
+        self.phases.append((step, phase))
+
+    def turned(self, episode: int, turn: Turn) -> None:
+        self.turns += 1
+
+    def warned(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_a_reflector_with_nothing_to_say_is_reported(tmp_path: Path) -> None:
+    observer = Listening()
+    with Run.create(tmp_path, {}) as run:
+        training(run, replace(PLAN, steps=1), reflector=Mute(), observer=observer).go()
+        (row,) = run.rows("steps")
+    assert row["reflection"] == {"turns_with_finding": 0.0, "episodes_with_finding": 0.0, "tokens": 0}
+    assert row["update"]["tokens_with_loss"] == 0
+    assert observer.warnings == [
+        "step 1: the reflector had nothing to say of any of 8 episodes",
+        "step 1: no episode gave anything to learn from; the weights stay as they are",
+    ]
+
+
+def test_an_observer_sees_every_phase_and_every_turn(tmp_path: Path) -> None:
+    observer = Listening()
+    with Run.create(tmp_path, {}) as run:
+        training(run, replace(PLAN, steps=1), observer=observer).go()
+        turns = run.rows("steps")[0]["turns"] + sum(
+            outcome["turns"] for row in run.rows("evals") for outcome in row["outcomes"]
+        )
+    assert observer.phases == [
+        (0, "evaluation"), (1, "rollout"), (1, "reflection"), (1, "update"), (1, "evaluation"),
+    ]  # fmt: skip
+    assert observer.turns == turns
+    assert observer.warnings == []
+
+
+@given(st.integers(0, 2**40), st.integers(0, 10**6), st.integers(1, 20), st.integers(1, 4), st.integers(1, 50))
+def test_tasks_are_drawn_without_repeats_where_there_are_enough(
+    seed: int, step: int, groups: int, size: int, num_tasks: int
+) -> None:
+    plan = replace(PLAN, seed=seed, episodes=groups * size, group_size=size)
+    tasks = plan.draw(step, num_tasks)
+    assert tasks == plan.draw(step, num_tasks)
+    assert len(tasks) == groups * size
+    assert all(0 <= task.index < num_tasks for task in tasks)
+    assert all(len(set(tasks[first : first + size])) == 1 for first in range(0, len(tasks), size))
+    assert len({task.index for task in tasks}) == groups or groups > num_tasks
+
+
+def test_streams_differ_by_seed_step_and_purpose() -> None:
+    streams = {
+        replace(PLAN, seed=seed).stream(step, purpose) for seed in range(5) for step in range(20) for purpose in Purpose
+    }
+    assert len(streams) == 5 * 20 * len(Purpose)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": None}, "never ends"),
+        ({"steps": -1}, "steps = -1 is negative"),
+        ({"seed": -1}, "seed = -1 is negative"),
+        ({"eval_every": 0}, "eval_every = 0 is too few"),
+        ({"temperature": 0.0}, "temperature = 0.0 leaves nothing to learn from"),
+        ({"group_size": 3}, "episodes = 8 cannot be shared out to groups of 3; give a multiple, such as 9"),
+    ],
+)
+def test_an_impossible_plan_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(PLAN, **changes)
+
+
+def test_more_evaluation_tasks_than_there_are_are_refused(tmp_path: Path) -> None:
+    with Run.create(tmp_path, {}) as run, pytest.raises(ConfigError, match="eval_tasks = 13, but the split has 12"):
+        training(run, replace(PLAN, eval_tasks=13))
