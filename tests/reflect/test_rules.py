@@ -1,0 +1,323 @@
+"""The rules: tolerant of any text, right about what a page shows, and never saying more than that."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hero.envs.webshop.env import WebShopEnv
+from hero.policy import FunctionPolicy
+from hero.reflect.base import Reflector
+from hero.reflect.rules import RulesReflector
+from hero.rollout import Task, rollout
+from hero.types import JSON, Action, Diagnosis, Finding, Message, Stop, Trajectory, Turn, Verdict
+from tests.strategies import trajectories, turns
+
+USEFUL, UNNECESSARY, INVALID, FAILED = Verdict
+
+
+def episode(
+    steps: Iterable[tuple[str, str]],
+    *,
+    start: str = "start",
+    reward: float = 0.0,
+    stop: Stop = Stop.TERMINATED,
+    env_id: str = "maze",
+    invalid: tuple[int, ...] = (),
+) -> Trajectory:
+    """Actions and the observations that follow them; the reward comes last."""
+    played: list[Turn] = []
+    seen = start
+    pairs = list(steps)
+    for number, (action, observation) in enumerate(pairs):
+        last = number == len(pairs) - 1
+        info: dict[str, JSON] = {"action_valid": number not in invalid}
+        if last and stop is Stop.TERMINATED:
+            info["success"] = reward >= 1
+        feedback = "no such thing; try another" if number in invalid else ""
+        prompt = (Message("system", "act"), Message("user", seen))
+        played.append(Turn(prompt, Action(action), observation, reward if last else 0.0, feedback, info))
+        seen = observation
+    return Trajectory(env_id, "0", 0, tuple(played), stop)
+
+
+def findings(trajectory: Trajectory) -> dict[int, Finding]:
+    return {finding.turn: finding for finding in RulesReflector().reflect([trajectory])[0].findings}
+
+
+def test_it_is_a_reflector() -> None:
+    assert isinstance(RulesReflector(), Reflector)
+
+
+# Any environment.
+
+
+def test_an_invalid_action_is_named_with_the_words_of_the_environment() -> None:
+    found = findings(episode([("fly", "start"), ("walk", "hall")], invalid=(0,), stop=Stop.MAX_TURNS))
+    assert found[0] == Finding(0, INVALID, "no such thing; try another")
+
+
+def test_an_action_that_changes_nothing_is_unnecessary() -> None:
+    found = findings(episode([("wait", "start"), ("walk", "hall"), ("out", "")], stop=Stop.MAX_TURNS))
+    assert found[0] == Finding(0, UNNECESSARY, "changed nothing")
+    assert 1 not in found
+
+
+def test_the_same_action_in_the_same_place_is_unnecessary_and_elsewhere_is_not() -> None:
+    steps = [("north", "hall"), ("north", "yard"), ("south", "gate"), ("x", "start"), ("north", "attic"), ("y", "")]
+    found = findings(episode(steps, stop=Stop.TRUNCATED))
+    assert found[4] == Finding(4, UNNECESSARY, "done before in the same place")
+    assert 1 not in found
+
+
+def test_a_way_that_leads_in_circles_is_unnecessary() -> None:
+    found = findings(episode([("a", "hall"), ("b", "yard"), ("c", "hall"), ("d", "gate")], stop=Stop.ERROR))
+    assert found == {2: Finding(2, UNNECESSARY, "led back to what was seen before")}
+
+
+@pytest.mark.parametrize("stop", [Stop.TRUNCATED, Stop.MAX_TURNS, Stop.MAX_TOKENS])
+def test_running_out_of_turns_is_a_failure(stop: Stop) -> None:
+    found = findings(episode([("a", "hall"), ("b", "yard")], stop=stop))
+    assert found == {1: Finding(1, FAILED, "the episode ran out of turns")}
+
+
+@pytest.mark.parametrize(
+    ("reward", "finding"),
+    [
+        (1.0, Finding(1, USEFUL, "ended the episode with success")),
+        (0.25, Finding(1, FAILED, "ended the episode with reward 0.25")),
+    ],
+)
+def test_the_end_is_judged_by_the_reward(reward: float, finding: Finding) -> None:
+    assert findings(episode([("a", "hall"), ("b", "bye")], reward=reward)) == {1: finding}
+
+
+@given(st.lists(trajectories(env_id=st.sampled_from(["webshop", "maze"])), max_size=3))
+def test_any_trajectory_gets_findings_about_turns_that_it_has(played: list[Trajectory]) -> None:
+    diagnoses = RulesReflector().reflect(played)
+    assert len(diagnoses) == len(played)
+    for trajectory, diagnosis in zip(played, diagnoses, strict=True):
+        assert {finding.turn for finding in diagnosis.findings} <= set(range(len(trajectory.turns)))
+        assert all(finding.verdict for finding in diagnosis.findings)
+
+
+# WebShop.
+
+INSTRUCTION = "find me a padded quilted rain jacket in navy with size small, and price lower than 40.00 dollars"
+SEARCH = f"WebShop [SEP] Instruction: [SEP] {INSTRUCTION} [SEP] Search"
+TOP = f"Instruction: [SEP] {INSTRUCTION} [SEP] Back to Search"
+GOOD = ("ZUKA", "Norvia quilted padded rain jacket", "$25.5")
+DEAR = ("BADA", "Zelmo padded quilted rain jacket", "$65.5")
+OTHER = ("COCE", "Umbria quilted hooded rain jacket", "$20.0")
+GROUPS = [["color", "navy", "black"], ["size", "petite", "small"]]
+FULL = "search[padded quilted rain jacket]"
+
+
+def results(*items: tuple[str, str, str]) -> str:
+    return " [SEP] ".join([TOP, "Page 1 (Total results: 50)", "Next >", *(part for item in items for part in item)])
+
+
+def item(which: tuple[str, str, str], *chosen: str, groups: list[list[str]] = GROUPS) -> str:
+    values = [f"{value} (selected)" if value in chosen else value for group in groups for value in group]
+    buttons = ["Rating: N.A.", "Description", "Features", "Reviews", "Buy Now"]
+    return " [SEP] ".join([TOP, "< Prev", *values, which[1], f"Price: {which[2]}", *buttons])
+
+
+def shop(*steps: tuple[str, str], **rest: object) -> dict[int, Finding]:
+    return findings(episode(steps, start=SEARCH, env_id="webshop", **rest))  # type: ignore[arg-type]
+
+
+PAGE = results(OTHER, DEAR, GOOD)
+DETAILS = f"{TOP} [SEP] < Prev [SEP] Warm and dry."
+THANKS = "Thank you for shopping with us!"
+
+
+def test_a_perfect_episode_is_useful_throughout() -> None:
+    found = shop(
+        (FULL, PAGE),
+        ("click[ZUKA]", item(GOOD)),
+        ("click[navy]", item(GOOD, "navy")),
+        ("click[small]", item(GOOD, "navy", "small")),
+        ("click[buy now]", THANKS),
+        reward=1.0,
+    )
+    assert [found[number].verdict for number in range(5)] == [USEFUL] * 5
+    assert not any(finding.advice for finding in found.values())
+
+
+@pytest.mark.parametrize(
+    ("query", "cause"),
+    [
+        ("search[rain jacket]", "leaves out padded, quilted"),
+        ("search[padded jackets]", "leaves out quilted, rain"),
+        ("search[quilting padding]", "leaves out padded, quilted, rain, jacket"),
+    ],
+)
+def test_a_query_that_leaves_words_out_is_told_all_of_them(query: str, cause: str) -> None:
+    assert shop((query, PAGE), ("click[ZUKA]", item(GOOD)))[0] == Finding(0, FAILED, cause, FULL)
+
+
+def test_what_turns_out_to_be_an_option_is_not_required_of_a_query() -> None:
+    instruction = "i need a black rain jacket, and price lower than 40.00 dollars"
+    start, page, opened = (text.replace(INSTRUCTION, instruction) for text in (SEARCH, PAGE, item(GOOD)))
+    steps = [("search[rain jacket]", page), ("click[ZUKA]", opened)]
+    found = findings(episode(steps, start=start, env_id="webshop", stop=Stop.MAX_TURNS))
+    assert found[0].verdict is USEFUL
+
+
+@pytest.mark.parametrize(("clicked", "cause"), [(OTHER, "title lacks padded"), (DEAR, "over budget"), (GOOD, "")])
+def test_the_result_that_fits_is_advised(clicked: tuple[str, str, str], cause: str) -> None:
+    found = shop((FULL, PAGE), (f"click[{clicked[0].lower()}]", item(clicked)), ("click[< prev]", PAGE))
+    expected = Finding(1, FAILED, cause, "click[ZUKA]") if cause else Finding(1, USEFUL)
+    assert found[1] == expected
+
+
+def test_an_item_within_a_price_range_is_over_budget_only_if_all_of_it_is() -> None:
+    ranged = ("DADE", "Calden padded quilted rain jacket", "$35.0 to $55.0")
+    found = shop((FULL, results(ranged, DEAR)), ("click[DADE]", item(ranged)), ("click[buy now]", THANKS), reward=0.5)
+    assert found[1] == Finding(1, USEFUL)
+    assert found[2].cause == "navy not chosen"
+
+
+def test_without_a_match_on_the_page_the_way_on_depends_on_the_query() -> None:
+    page = results(OTHER, DEAR)
+    assert shop((FULL, page), ("click[BADA]", item(DEAR)))[1].advice == "click[next >]"
+    assert shop(("search[jacket]", page), ("click[BADA]", item(DEAR)))[1].advice == "click[back to search]"
+    assert shop(("search[jacket]", page), ("click[back to search]", SEARCH), (FULL, PAGE))[1] == Finding(1, USEFUL)
+
+
+def test_leaving_a_page_that_has_a_match_is_unnecessary() -> None:
+    for button in ("next >", "back to search"):
+        found = shop((FULL, PAGE), (f"click[{button}]", SEARCH))
+        assert found[1] == Finding(1, UNNECESSARY, "a match is on this page", "click[ZUKA]")
+
+
+@pytest.mark.parametrize(
+    ("bought", "chosen", "cause", "advice"),
+    [
+        (GOOD, (), "navy not chosen", "click[navy]"),
+        (GOOD, ("navy",), "small not chosen", "click[small]"),
+        (GOOD, ("black", "small"), "navy not chosen", "click[navy]"),
+        (DEAR, ("navy", "small"), "over budget", "click[< prev]"),
+        (OTHER, ("navy", "small"), "title lacks padded", "click[< prev]"),
+        (GOOD, ("navy", "small"), "bought without a look at the details", "click[description]"),
+    ],
+)
+def test_a_poor_purchase_is_explained(
+    bought: tuple[str, str, str], chosen: tuple[str, ...], cause: str, advice: str
+) -> None:
+    found = shop((FULL, PAGE), ("click[zuka]", item(bought, *chosen)), ("click[Buy Now]", THANKS), reward=0.5)
+    assert found[2] == Finding(2, FAILED, cause, advice)
+
+
+def test_an_item_that_does_not_offer_what_is_asked_for_is_left() -> None:
+    bare = item(GOOD, groups=[["size", "petite", "large"]])
+    found = shop((FULL, PAGE), ("click[ZUKA]", bare), ("click[petite]", bare), ("click[< prev]", PAGE))
+    assert found[1] == Finding(1, FAILED, "no small", "click[next >]")
+    assert found[2] == Finding(2, UNNECESSARY, "no small", "click[< prev]")
+    assert found[3] == Finding(3, USEFUL)
+
+
+def test_options_are_judged_by_the_instruction() -> None:
+    found = shop(
+        (FULL, PAGE),
+        ("click[ZUKA]", item(GOOD)),
+        ("click[black]", item(GOOD, "black")),
+        ("click[navy]", item(GOOD, "navy")),
+        ("click[navy]", item(GOOD, "navy")),
+        ("click[black]", item(GOOD, "black")),
+        ("click[< prev]", PAGE),
+    )
+    assert found[2] == Finding(2, FAILED, "navy is asked for", "click[navy]")
+    assert found[3] == Finding(3, USEFUL)
+    assert found[4] == Finding(4, UNNECESSARY, "chosen already", "click[small]")
+    assert found[5] == Finding(5, FAILED, "navy is asked for", "click[small]")
+    assert found[6] == Finding(6, UNNECESSARY, "the item fits", "click[navy]")
+
+
+def test_options_are_known_from_the_clicks_where_the_page_does_not_mark_them() -> None:
+    found = shop(
+        (FULL, PAGE),
+        ("click[ZUKA]", item(GOOD)),
+        ("click[navy]", item(GOOD)),
+        ("click[description]", DETAILS),
+        ("click[< prev]", item(GOOD)),
+        ("click[buy now]", THANKS),
+        reward=0.5,
+    )
+    assert found[2] == Finding(2, USEFUL)
+    assert found[5] == Finding(5, FAILED, "small not chosen", "click[small]")
+
+
+def test_details_that_show_nothing_are_unnecessary() -> None:
+    empty = f"{TOP} [SEP] < Prev"
+    found = shop((FULL, PAGE), ("click[ZUKA]", item(GOOD)), ("click[reviews]", empty), ("click[< prev]", item(GOOD)))
+    assert found[2] == Finding(2, UNNECESSARY, "shows nothing", "click[navy]")
+
+
+def test_an_invalid_action_is_answered_with_what_the_page_allows() -> None:
+    found = shop((FULL, PAGE), ("click[ZUKA]", item(GOOD)), ("buy it", item(GOOD)), invalid=(2,), stop=Stop.MAX_TURNS)
+    assert found[2] == Finding(2, INVALID, "no such thing", "click[navy]")
+
+
+def test_a_title_need_not_show_what_a_bought_one_of_full_reward_did_not() -> None:
+    plain = ("GAGE", "Orwell quilted rain jacket", "$20.0")
+    found = shop(
+        ("search[quilted rain jacket]", results(plain)),
+        ("click[GAGE]", item(plain, "navy", "small")),
+        ("click[buy now]", THANKS),
+        reward=1.0,
+    )
+    assert {finding.verdict for finding in found.values()} == {USEFUL}
+
+
+@settings(max_examples=60)
+@given(
+    trajectories(
+        env_id=st.just("webshop"),
+        turn=turns(
+            action=st.builds(
+                Action, st.sampled_from([FULL, "search[jacket]", "click[zuka]", "click[buy now]", "click[navy]", "?"])
+            ),
+            prompt=st.just((Message("user", SEARCH),)),
+            observation=st.lists(
+                st.sampled_from(
+                    [SEARCH, PAGE, item(GOOD), item(DEAR, "navy"), DETAILS, *PAGE.split(" [SEP] "), "Price: $"]
+                )
+            ).map(" [SEP] ".join)
+            | st.sampled_from([SEARCH, PAGE, item(GOOD), item(DEAR, "navy"), DETAILS]),
+        ),
+        max_turns=6,
+    )
+)
+def test_jumbled_pages_never_raise(trajectory: Trajectory) -> None:
+    assert isinstance(RulesReflector().reflect([trajectory])[0], Diagnosis)
+
+
+@pytest.mark.parametrize("level", ["easy", "medium", "hard"])
+def test_advice_can_always_be_followed_and_is_never_what_was_done(level: str) -> None:
+    env, rng = WebShopEnv(level=level, split="train"), random.Random(level)
+
+    def erratic(messages: object) -> str:
+        query = env._goal.text.partition(", and price")[0]
+        listed = [action for action in env._info()["available_actions"] if action != "search[...]"]
+        return rng.choice([f"search[{query}]", *listed * 2, "click[purple rain]"])
+
+    tasks = [Task(number % env.num_tasks, number) for number in range(40)]
+    played = rollout([env], FunctionPolicy(erratic), tasks, max_turns=15)
+    advised = 0
+    for task, trajectory, diagnosis in zip(tasks, played, RulesReflector().reflect(played), strict=True):
+        for finding in diagnosis.findings:
+            if not finding.advice:
+                continue
+            advised += 1
+            assert finding.advice.lower() != trajectory.turns[finding.turn].action.text.lower()
+            env.reset(seed=task.seed, options={"task": task.index})
+            for turn in trajectory.turns[: finding.turn]:
+                env.step(turn.action.text)
+            assert env.step(finding.advice)[4]["action_valid"], finding
+    assert advised > 100
