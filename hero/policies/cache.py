@@ -1,0 +1,185 @@
+"""Keys and values by sequence: taken out of a batch, kept, and put together into the next batch.
+
+Shapes: B batch, H key-value heads, T tokens, D head width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
+
+PREFILL_TOKENS: Final = 8192
+"""Padded tokens that are read in one forward pass: bounds the memory for activations."""
+
+
+@dataclass(slots=True)
+class Sequenced:
+    """A token sequence and what attention remembers of it.
+
+    Attributes:
+        ids: the tokens whose keys and values these are.
+        layers: keys and values of each layer, both HTD with T = len(ids); empty if `ids` is.
+    """
+
+    ids: tuple[int, ...] = ()
+    layers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the keys and values."""
+        return sum(keys.nbytes + values.nbytes for keys, values in self.layers)
+
+
+class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
+    """A cache layer with room for what will come: appending a token copies that token, not the whole cache.
+
+    Args:
+        past: keys and values of each sequence, HTD; they end in the same column. Empty for no past.
+        capacity: columns in all.
+    """
+
+    def __init__(self, past: Sequence[tuple[Tensor, Tensor]], capacity: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.capacity = capacity
+        self.length = max((keys.shape[1] for keys, _ in past), default=0)
+        if past:
+            self._keys = _right_aligned([keys for keys, _ in past], self.length, capacity)
+            self._values = _right_aligned([values for _, values in past], self.length, capacity)
+            self._expose()
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Appends columns; returns all keys and values so far, BHTD."""
+        if not self.is_initialized:
+            self._keys = key_states.new_empty(*key_states.shape[:2], self.capacity, key_states.shape[-1])
+            self._values = value_states.new_empty(*value_states.shape[:2], self.capacity, value_states.shape[-1])
+        start, self.length = self.length, self.length + key_states.shape[-2]
+        self._keys[:, :, start : self.length] = key_states
+        self._values[:, :, start : self.length] = value_states
+        return self._expose()
+
+    def select(self, rows: Tensor) -> None:
+        """Keeps only these sequences."""
+        self._keys, self._values = self._keys[rows], self._values[rows]
+        self._expose()
+
+    def row(self, number: int, columns: slice) -> tuple[Tensor, Tensor]:
+        """Keys and values of one sequence, HTD."""
+        return self._keys[number, :, columns], self._values[number, :, columns]
+
+    def _expose(self) -> tuple[Tensor, Tensor]:
+        """Shows transformers the columns that are in use."""
+        keys, values = self._keys[:, :, : self.length], self._values[:, :, : self.length]
+        self.keys, self.values = keys, values
+        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
+        return keys, values
+
+
+class Batch:
+    """Sequences side by side, ending in the same column, so that one forward pass extends them all.
+
+    Whether a column holds a token of a sequence is known by its place, never by a padding id: that may be a stop token.
+    """
+
+    def __init__(self, model: Any, past: Sequence[Sequenced], room: int) -> None:
+        self.model = model
+        self.lengths = [len(sequence.ids) for sequence in past]
+        self.width = max(self.lengths)
+        self.capacity = self.width + room
+        count = model.config.get_text_config().num_hidden_layers
+        layers = ([sequence.layers[n] for sequence in past] if self.width else [] for n in range(count))
+        self.layers = [GrowingLayer(rows, self.capacity) for rows in layers]
+        self.cache = Cache(layers=[*self.layers])
+        columns = torch.arange(self.capacity)
+        self._mask = (columns >= self.width - torch.tensor(self.lengths)[:, None]).long().to(model.device)
+        self._positions = torch.tensor(self.lengths, device=model.device)
+
+    def forward(self, ids: Tensor, keep: Tensor | int) -> Tensor:
+        """Reads BT more tokens of each sequence; returns the logits at the places `keep` of T, B(keep)V."""
+        start, count = self.layers[0].length, ids.shape[1]
+        offsets = torch.arange(start - self.width, start - self.width + count, device=ids.device)
+        logits: Tensor = self.model(
+            input_ids=ids,
+            attention_mask=self._mask[:, : start + count],
+            position_ids=self._positions[:, None] + offsets,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=keep,
+        ).logits
+        return logits
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keeps only these sequences."""
+        index = torch.tensor(rows, device=self._mask.device)
+        self.lengths = [self.lengths[row] for row in rows]
+        self._mask, self._positions = self._mask[index], self._positions[index]
+        for layer in self.layers:
+            layer.select(index)
+
+    def take(self, row: int, ids: tuple[int, ...]) -> Sequenced:
+        """One of the sequences by itself, its `ids` being those before the batch and as many after as are given."""
+        first = self.width - self.lengths[row]
+        columns = slice(first, first + len(ids))
+        return Sequenced(ids, [layer.row(row, columns) for layer in self.layers])
+
+
+def read(model: Any, past: Sequence[Sequenced], prompts: Sequence[tuple[int, ...]]) -> tuple[list[Sequenced], Tensor]:
+    """Reads prompts that extend the sequences of `past`.
+
+    Returns:
+        The prompts as sequences, and the logits that follow them, BV.
+    """
+    sequences: list[Sequenced] = [Sequenced()] * len(prompts)
+    logits: list[Tensor] = [torch.empty(0)] * len(prompts)
+    for rows in _chunks(past, prompts):
+        new = [prompts[row][len(past[row].ids) :] for row in rows]
+        longest = max(map(len, new))
+        # Padded on the right: past and new tokens of a sequence adjoin, as a sliding window's mask expects.
+        ids = torch.tensor([[*tokens, *[0] * (longest - len(tokens))] for tokens in new], device=model.device)
+        last, place = torch.unique(torch.tensor([len(tokens) - 1 for tokens in new]), return_inverse=True)
+        batch = Batch(model, [past[row] for row in rows], longest)
+        found = batch.forward(ids, keep=last.to(model.device))[torch.arange(len(rows)), place]
+        for number, row in enumerate(rows):
+            sequences[row], logits[row] = batch.take(number, prompts[row]), found[number]
+    return sequences, torch.stack(logits)
+
+
+def _chunks(past: Sequence[Sequenced], prompts: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
+    """Rows to be read together: all with a past or all without, and of like length, so that little is padding."""
+
+    def new(row: int) -> int:
+        return len(prompts[row]) - len(past[row].ids)
+
+    for continued in (False, True):
+        chunk: list[int] = []
+        for row in sorted((row for row in range(len(prompts)) if bool(past[row].ids) == continued), key=new):
+            if chunk and (len(chunk) + 1) * new(row) > PREFILL_TOKENS:
+                yield chunk
+                chunk = []
+            chunk.append(row)
+        if chunk:
+            yield chunk
+
+
+def longest_prefix(kept: Iterable[Sequenced], prompt: tuple[int, ...]) -> Sequenced:
+    """The longest of the sequences that the prompt begins with; an empty one if there is none."""
+    best = Sequenced()
+    for sequence in kept:
+        size = len(sequence.ids)
+        if len(best.ids) < size < len(prompt) and prompt[:size] == sequence.ids:
+            best = sequence
+    return best
+
+
+def _right_aligned(rows: Sequence[Tensor], width: int, capacity: int) -> Tensor:
+    """HTD tensors as one BHTD tensor of which the first `width` columns are theirs, zeros in front."""
+    heads, _, size = rows[0].shape
+    batch = rows[0].new_empty(len(rows), heads, capacity, size)
+    for target, row in zip(batch, rows, strict=True):
+        target[:, : width - row.shape[1]] = 0  # a weight of 0 times what was in memory could be NaN
+        target[:, width - row.shape[1] : width] = row
+    return batch

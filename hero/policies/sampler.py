@@ -1,0 +1,178 @@
+"""Sampling from a language model in batches, with the log-probability of every token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from torch import Tensor
+
+from hero.errors import ConfigError, PolicyError
+from hero.policies.cache import Batch, Sequenced, longest_prefix, read
+from hero.types import Action, Message, Tokens
+
+if TYPE_CHECKING:
+    from hero.policies.hf import LanguageModel
+
+KEPT_BYTES: Final = 2 * 2**30
+"""Keys and values that a policy keeps between two calls, at most."""
+
+
+class TransformersPolicy:
+    """Samples from a `LanguageModel`, all prompts at a time.
+
+    Keys and values of the latest prompts and actions are kept: of a prompt that extends one of them, only the new part
+    is read. What is sampled depends on the seed, the prompts and the calls before, not on how a batch is split.
+
+    Raises:
+        ConfigError: a negative temperature, or `max_new_tokens` below 1.
+    """
+
+    def __init__(self, lm: LanguageModel, *, temperature: float, seed: int, max_new_tokens: int, version: int) -> None:
+        if not temperature >= 0:
+            raise ConfigError(f"a temperature of {temperature} is not possible; give 0 (greedy) or more")
+        if max_new_tokens < 1:
+            raise ConfigError(f"max_new_tokens = {max_new_tokens} leaves no room to act; give at least 1")
+        self.lm = lm
+        self.temperature = temperature
+        self.max_new_tokens = max_new_tokens
+        self.version = version
+        self._generator = torch.Generator().manual_seed(seed)
+        self._kept: list[Sequenced] = []
+        self._kept_for: Tensor | None = None
+
+    @property
+    def context(self) -> int:
+        """The most tokens that a prompt and its reply may have together."""
+        return self.lm.context
+
+    def count(self, prompt: Sequence[Message]) -> int:
+        """The tokens of the prompt and the longest reply to it."""
+        return len(self.lm.chat.encode(prompt)) + self.max_new_tokens
+
+    def act(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+        """Answers each prompt.
+
+        Raises:
+            PolicyError: a prompt leaves no room in the model's context.
+        """
+        if not prompts:
+            return []
+        encoded = [tuple(self.lm.chat.encode(prompt)) for prompt in prompts]
+        longest = max(map(len, encoded))
+        if longest >= self.context:
+            raise PolicyError(
+                f"a prompt of {longest} tokens leaves no room in the context of {self.lm.name}, {self.context} tokens; "
+                "end episodes earlier (max_turns, max_tokens) or show fewer turns (window)"
+            )
+        # One number per row and step whatever the batch: how rows are split or ordered changes no sample.
+        chances = torch.rand(len(encoded), self.max_new_tokens, generator=self._generator, dtype=torch.float64)
+        actions: list[Action | None] = [None] * len(encoded)
+        kept: list[Sequenced] = []
+        with _inference(self.lm.model):
+            self._forget_if_trained()
+            for rows in self._batches(encoded):
+                replies = self._decode([encoded[row] for row in rows], chances[rows], kept)
+                for row, reply in zip(rows, replies, strict=True):
+                    actions[row] = self._action(encoded[row], reply)
+        self._kept = _within(kept, KEPT_BYTES)
+        return [action for action in actions if action is not None]
+
+    def _batches(self, encoded: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
+        """Rows to decode together, of like length."""
+        batch: list[int] = []
+        for row in sorted(range(len(encoded)), key=lambda row: len(encoded[row])):
+            if batch and (len(batch) + 1) * (len(encoded[row]) + self.max_new_tokens) > self.lm.batch_tokens:
+                yield batch
+                batch = []
+            batch.append(row)
+        yield batch
+
+    def _decode(self, prompts: Sequence[tuple[int, ...]], chances: Tensor, kept: list[Sequenced]) -> list[_Reply]:
+        """Replies to prompts; appends to `kept` what the model remembers of prompt and reply."""
+        model, stop_ids = self.lm.model, self.lm.chat.stop_ids
+        replies = [_Reply(min(self.max_new_tokens, self.context - len(prompt))) for prompt in prompts]
+        past = [longest_prefix(self._kept, prompt) for prompt in prompts]
+        sequences, logits = read(model, past, prompts)
+        batch = Batch(model, sequences, self.max_new_tokens - 1)
+        rows = list(range(len(prompts)))  # of the prompts, in the batch
+        going = set(rows)
+        for step in range(self.max_new_tokens):
+            tokens, logprobs = self._sample(logits, chances[rows, step])
+            for place, (row, token, logprob) in enumerate(zip(rows, tokens.tolist(), logprobs.tolist(), strict=True)):
+                if row in going and replies[row].append(token, logprob, stop_ids):
+                    going.remove(row)
+                    kept.append(batch.take(place, (*prompts[row], *replies[row].ids[:-1])))
+            if not going:
+                break
+            if 2 * len(going) <= len(rows):
+                places = [place for place, row in enumerate(rows) if row in going]
+                batch.select(places)
+                rows, tokens = [rows[place] for place in places], tokens[places]
+            logits = batch.forward(tokens[:, None], keep=1)[:, -1]
+        return replies
+
+    def _sample(self, logits: Tensor, chances: Tensor) -> tuple[Tensor, Tensor]:
+        """A token of each row, and its log-probability at temperature 1."""
+        scores = logits.float().log_softmax(-1)
+        if self.temperature == 0:
+            tokens = scores.argmax(-1)
+        else:
+            # The inverse of the distribution function. Scaling by its last value keeps rounding out of it.
+            cumulative = (scores.double() / self.temperature).softmax(-1).cumsum(-1)
+            targets = chances.to(cumulative.device)[:, None] * cumulative[:, -1:]
+            tokens = torch.searchsorted(cumulative, targets, right=True)[:, 0]
+        return tokens, scores.gather(-1, tokens[:, None])[:, 0]
+
+    def _action(self, prompt: tuple[int, ...], reply: _Reply) -> Action:
+        tokens = Tokens(prompt, tuple(reply.ids), tuple(reply.logprobs), self.version)
+        return Action(self.lm.chat.decode(reply.ids), tokens, reply.cut_off)
+
+    def _forget_if_trained(self) -> None:
+        """Drops keys and values of other weights; the check costs about as much as decoding one token."""
+        now = torch.stack([parameter.sum(dtype=torch.float64) for parameter in self.lm.model.parameters()])
+        if self._kept_for is None or not torch.equal(now, self._kept_for):
+            self._kept, self._kept_for = [], now
+
+
+class _Reply:
+    """What has been sampled of one reply."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.ids: list[int] = []
+        self.logprobs: list[float] = []
+        self.cut_off = False
+
+    def append(self, token: int, logprob: float, stop_ids: frozenset[int]) -> bool:
+        """Adds a token; returns whether it was the last."""
+        self.ids.append(token)
+        self.logprobs.append(logprob)
+        self.cut_off = token not in stop_ids and len(self.ids) == self.room
+        return token in stop_ids or self.cut_off
+
+
+@contextmanager
+def _inference(model: Any) -> Iterator[None]:
+    """No gradients and no dropout."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(training)
+
+
+def _within(sequences: list[Sequenced], limit: int) -> list[Sequenced]:
+    """As many of the sequences as the limit allows."""
+    kept: list[Sequenced] = []
+    size = 0
+    for sequence in sequences:
+        size += sequence.nbytes
+        if size > limit:
+            break
+        kept.append(sequence)
+    return kept
