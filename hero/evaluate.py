@@ -55,6 +55,7 @@ class Outcome:
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> Self:
+        """What one episode came to."""
         valid = [turn.info.get("action_valid") is True for turn in trajectory.turns]
         return cls(
             task_id=trajectory.task_id,

@@ -29,6 +29,7 @@ class Episode:
     diagnosis: Diagnosis
 
     def record(self) -> Record:
+        """The episode as plain JSON values, for one line of a file."""
         return {
             "step": self.step,
             "trajectory": encode_trajectory(self.trajectory),

@@ -76,6 +76,7 @@ class TemplateChat:
         return text
 
     def save(self, path: Path) -> None:
+        """Writes the tokenizer with its template into a directory."""
         self.tokenizer.save_pretrained(path)
 
     def _after(self, before: Sequence[int], text: str) -> list[int]:

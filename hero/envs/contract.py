@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import pickle
 import random
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Final, SupportsFloat
@@ -57,8 +58,8 @@ def check_text_env(make: Callable[[], TextEnv]) -> None:
         AssertionError: it does not; the message says what to do.
     """
     _check_declaration(make)
-    _check_gymnasium(make)
     _check_hostile_actions(make)
+    _check_gymnasium(make)
     _check_tasks(make)
     for seed in SEEDS:
         _check_episode(make(), seed)
@@ -99,7 +100,9 @@ def _check_gymnasium(make: Callable[[], TextEnv]) -> None:
             # Alternative render modes need a registered environment, which this may not be.
             check_env(make(), skip_render_check=True)
         except Exception as error:
-            raise AssertionError(f"gymnasium.utils.env_checker.check_env complains: {error}") from error
+            # gymnasium colours its warnings.
+            words = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+            raise AssertionError(f"gymnasium.utils.env_checker.check_env complains: {words}") from error
 
 
 def _check_tasks(make: Callable[[], TextEnv]) -> None:
@@ -160,8 +163,9 @@ def _check_hostile_actions(make: Callable[[], TextEnv]) -> None:
     env = make()
     for action in HOSTILE:
         shown = repr(action if len(action) < 40 else action[:20] + "...")
-        observation, info = env.reset(seed=0, options={"task": 0})
-        _check_public(observation, info, "after reset")
+        start = env.reset(seed=0, options={"task": 0})
+        _require(isinstance(start, tuple) and len(start) == 2, "reset must return (observation, info)")
+        _check_public(*start, "after reset")
         try:
             step = env.step(action)
         except Exception as error:
@@ -170,7 +174,7 @@ def _check_hostile_actions(make: Callable[[], TextEnv]) -> None:
                 "with an observation, action_valid = False and words in feedback"
             ) from error
         _check_step(step, f"after the action {shown}")
-        if action == GIBBERISH and info["available_actions"]:
+        if action == GIBBERISH and start[1]["available_actions"]:
             _require(
                 step[4]["action_valid"] is False,
                 f"available_actions names what can be done, yet {shown} was valid: set action_valid = False for what "
@@ -213,6 +217,7 @@ def _check_ended(env: TextEnv) -> None:
 
 
 def _check_step(step: Step, where: str) -> None:
+    _require(isinstance(step, tuple) and len(step) == 5, "step must return observation, reward, two bools and info")
     observation, reward, terminated, truncated, info = step
     _check_public(observation, info, where)
     _require(

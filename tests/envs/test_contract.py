@@ -1,0 +1,320 @@
+"""The contract passes a good environment, and says what is wrong with each of many broken ones."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from hero import envs, registry
+from hero.envs.base import TextEnv
+from hero.envs.contract import HOSTILE, check_text_env
+from hero.errors import ConfigError
+
+
+class GuessEnv(TextEnv):
+    """Guess a digit, with the help of a hint that changes from episode to episode."""
+
+    env_id = "guess"
+    instructions = "Answer with one digit."
+    num_tasks = 10
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        super().reset(seed=seed)
+        task = (options or {}).get("task")
+        self.target = self.pick(10) if task is None else task
+        if not 0 <= self.target < self.num_tasks:
+            raise ConfigError(f"task {task} is not from 0 to {self.num_tasks - 1}")
+        self.turns = 0
+        return f"Not {self.pick(10) + 10}. Guess.", self.facts()
+
+    def step(self, action: str) -> tuple[str, Any, bool, bool, dict[str, Any]]:
+        if self.turns is None:
+            raise gymnasium.error.ResetNeeded("call reset")
+        self.turns += 1
+        valid = self.understands(action)
+        feedback = "" if valid else "that is not one of the ten digits"
+        solved, over = action == str(self.target), self.turns == 5
+        info = self.facts() | {"action_valid": valid, "feedback": feedback}
+        if solved or over:
+            info["success"] = solved
+            self.turns = None
+        return f"Wrong or right? {self.pick(100)}", float(solved), solved, over and not solved, info
+
+    def facts(self) -> dict[str, Any]:
+        return {"task_id": f"digit-{self.target}", "available_actions": [str(digit) for digit in range(10)]}
+
+    def understands(self, action: str) -> bool:
+        return action in [str(digit) for digit in range(10)]
+
+    def pick(self, below: int) -> int:
+        return int(self.np_random.integers(below))
+
+
+def test_a_good_environment_passes() -> None:
+    check_text_env(GuessEnv)
+
+
+def test_free_text_actions_pass() -> None:
+    class Chat(GuessEnv):
+        def facts(self) -> dict[str, Any]:
+            return super().facts() | {"available_actions": []}
+
+        def understands(self, action: str) -> bool:
+            return True
+
+    check_text_env(Chat)
+
+
+BROKEN: list[tuple[str, Callable[[], Any]]] = []
+
+
+def broken(message: str) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
+    """Registers a broken environment with the message that it must be met with."""
+
+    def register(make: Callable[[], Any]) -> Callable[[], Any]:
+        BROKEN.append((message, make))
+        return make
+
+    return register
+
+
+class Changed(GuessEnv):
+    """Lets a broken variant change what a step shows."""
+
+    def step(self, action: str) -> tuple[str, Any, bool, bool, dict[str, Any]]:
+        return self.change(*super().step(action))
+
+    def change(self, observation: str, reward: Any, done: bool, cut: bool, info: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+
+@broken("must build a hero.envs.base.TextEnv")
+def plain_gymnasium() -> gymnasium.Env[Any, Any]:
+    return gymnasium.make("CartPole-v1")
+
+
+@broken("set env_id")
+class Nameless(GuessEnv):
+    env_id = ""
+
+
+@broken("num_tasks must be an int")
+class Countless(GuessEnv):
+    num_tasks = 0
+
+
+@broken("instructions must be a str")
+class Wordless(GuessEnv):
+    instructions = None  # type: ignore[assignment]
+
+
+@broken(r"call super\(\).__init__\(\)")
+class OwnSpaces(GuessEnv):
+    def __init__(self) -> None:
+        super().__init__()
+        self.action_space = gymnasium.spaces.Text(8)  # type: ignore[assignment]
+
+
+@broken("must be picklable")
+class Unpicklable:
+    def __init__(self) -> None:
+        self.lock = (number for number in range(3))
+
+    def __call__(self) -> GuessEnv:
+        return GuessEnv()
+
+
+@broken(r"reset must return \(observation, info\)")
+class OldReset(GuessEnv):
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        return super().reset(seed=seed, options=options)[0]
+
+
+@broken("check_env complains: Deterministic")
+class IgnoresSeed(GuessEnv):
+    def pick(self, below: int) -> int:
+        return int(np.random.default_rng().integers(below))
+
+
+@broken(r"the action '' raised ValueError.*any string is a legal action")
+class Strict(GuessEnv):
+    def understands(self, action: str) -> bool:
+        if not action:
+            raise ValueError("empty")
+        return super().understands(action)
+
+
+@broken("raised UnicodeEncodeError")
+class Latin(GuessEnv):
+    def understands(self, action: str) -> bool:
+        action.encode("latin-1")
+        return super().understands(action)
+
+
+@broken("available_actions names what can be done, yet .* was valid")
+class Credulous(GuessEnv):
+    def understands(self, action: str) -> bool:
+        return True
+
+
+@broken("action_valid is False: list only what works now")
+class ListsTooMuch(GuessEnv):
+    def understands(self, action: str) -> bool:
+        return action in "123"
+
+
+@broken("step must return observation, reward, two bools and info")
+class OldStep(Changed):
+    def change(self, *step: Any) -> Any:
+        return (*step[:3], step[4])
+
+
+@broken("info must have action_valid, a bool")
+class NumberedVerdict(Changed):
+    def change(self, *step: Any) -> Any:
+        step[4]["action_valid"] = int(step[4]["action_valid"])
+        return step
+
+
+@broken("info must have feedback, a str")
+class NoFeedback(Changed):
+    def change(self, *step: Any) -> Any:
+        del step[4]["feedback"]
+        return step
+
+
+@broken("feedback is empty; say what was wrong")
+class Mute(Changed):
+    def change(self, *step: Any) -> Any:
+        return (*step[:4], step[4] | {"feedback": ""})
+
+
+@broken("the observation holds the feedback .* which a policy must not see")
+class Leaky(Changed):
+    def change(self, observation: str, *rest: Any) -> Any:
+        return (f"{observation} ({rest[-1]['feedback']})", *rest)
+
+
+@broken("the reward is '0.0', not a finite float")
+class TextReward(Changed):
+    def change(self, observation: str, reward: Any, *rest: Any) -> Any:
+        return (observation, str(reward), *rest)
+
+
+@broken(r"info\['score'\] is .* which JSON cannot carry")
+class NumpyInfo(GuessEnv):
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | {"score": np.float32(0.5)}
+
+
+@broken("info must have task_id, a non-empty str")
+class NumberedTasks(GuessEnv):
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | {"task_id": self.target}
+
+
+@broken("info must have available_actions, a list of str")
+class NoActions(GuessEnv):
+    def facts(self) -> dict[str, Any]:
+        return {"task_id": f"digit-{self.target}"}
+
+
+@broken("must start the same task under every seed")
+class IgnoresTask(GuessEnv):
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        result = super().reset(seed=seed, options=options)
+        self.target = self.pick(10)
+        return result[0], self.facts()
+
+
+@broken("different tasks must have different task_ids")
+class OneName(GuessEnv):
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | {"task_id": "digit"}
+
+
+@broken("'task': -1.* was accepted; with 10 tasks it must raise")
+class Wraps(GuessEnv):
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        task = (options or {}).get("task")
+        return super().reset(seed=seed, options=None if task is None else {"task": task % 10})
+
+
+@broken("raised IndexError; with 10 tasks it must raise")
+class BareError(GuessEnv):
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        try:
+            return super().reset(seed=seed, options=options)
+        except ConfigError as error:
+            raise IndexError("no such task") from error
+
+
+@broken("the info of the last step must have success, a bool")
+class NoSuccess(Changed):
+    def change(self, *step: Any) -> Any:
+        step[4].pop("success", None)
+        return step
+
+
+@broken("a step after the end of the episode went through")
+class Undead(Changed):
+    def change(self, *step: Any) -> Any:
+        self.turns = self.turns or 0
+        return step
+
+
+@broken("a step after the end raised TypeError")
+class Crashes(Changed):
+    def step(self, action: str) -> Any:
+        if self.turns is None:
+            raise TypeError("None")
+        return super().step(action)
+
+    def change(self, *step: Any) -> Any:
+        return step
+
+
+@broken("the global random state was changed")
+class SeedsGlobally(GuessEnv):
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        random.seed(seed)
+        return super().reset(seed=seed, options=options)
+
+
+@broken("equal seeds .* gave different episodes .* share no state between instances")
+class Shared(GuessEnv):
+    episodes = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        if seed == 99:
+            Shared.episodes += 1
+        return super().reset(seed=seed, options=options)
+
+    def pick(self, below: int) -> int:
+        return (super().pick(below) + Shared.episodes) % below
+
+
+@pytest.mark.parametrize(("message", "make"), BROKEN, ids=[getattr(make, "__name__", "instance") for _, make in BROKEN])
+def test_a_broken_environment_is_told_what_to_do(message: str, make: Callable[[], Any]) -> None:
+    build = make() if make is Unpicklable else make
+    with pytest.raises(AssertionError, match=message):
+        check_text_env(build)
+
+
+@pytest.mark.parametrize("name", registry.names("hero.envs"))
+def test_every_registered_environment_passes(name: str) -> None:
+    check_text_env(partial(envs.make, name))
+
+
+def test_hostile_actions_cover_what_models_write() -> None:
+    joined = "".join(HOSTILE)
+    assert "" in HOSTILE
+    assert max(map(len, HOSTILE)) >= 100_000
+    assert any(ord(character) > 0xFFFF for character in joined)
+    assert {"\n", "\x00", "[", "{"} <= set(joined)

@@ -1,0 +1,47 @@
+"""The package's source, read but not run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {"hero": ROOT / "hero", "hero_cli": ROOT / "cli"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the distribution, by its full name; packages stand for their `__init__`."""
+    found = {}
+    for package, folder in PACKAGES.items():
+        for path in sorted(folder.rglob("*.py")):
+            parts = [package, *path.relative_to(folder).with_suffix("").parts]
+            found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def imports(path: Path, *, deferred: bool) -> Iterator[str]:
+    """Names of modules that a file imports; those below `if TYPE_CHECKING:` do not count.
+
+    Args:
+        deferred: count imports inside functions as well, not only those that run with the module itself.
+    """
+    known = modules()
+    for node in _statements(ast.parse(path.read_text("utf-8")), deferred):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in known else str(node.module)
+
+
+def _statements(tree: ast.AST, deferred: bool) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not deferred:
+            continue
+        yield node
+        yield from _statements(node, deferred)

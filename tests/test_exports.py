@@ -1,0 +1,58 @@
+"""Every public name says what it is."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.source import modules
+
+MODULES = modules()
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef
+
+
+def declared(node: ast.AST) -> bool:
+    """Whether a method is only declared: its protocol's docstring speaks for it."""
+    return isinstance(node, ast.FunctionDef) and ast.unparse(node.body[-1]) == "..." and len(node.body) == 1
+
+
+def public(tree: ast.Module | ast.ClassDef, prefix: str = "") -> Iterator[tuple[str, Documented]]:
+    """Public classes, functions and methods, by their dotted names; overrides of documented methods do not count."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_") and not declared(node):
+            yield prefix + node.name, node
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public(node, f"{prefix}{node.name}.")
+
+
+INHERITED = {
+    "act",
+    "encode",
+    "decode",
+    "stop_ids",
+    "sample",
+    "contains",
+    "is_np_flattenable",
+    "step",
+    "reset",
+    "render",
+}
+"""Methods of a protocol or a base class, which documents them; `examples` and `reflect` say more than theirs do."""
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("hero")])
+def test_every_public_name_has_a_docstring(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    assert ast.get_docstring(tree) or not tree.body, f"{module} needs a docstring"
+    bare = [
+        name for name, node in public(tree) if not ast.get_docstring(node) and name.rpartition(".")[2] not in INHERITED
+    ]
+    assert not bare, f"without docstring in {module}: {', '.join(bare)}"
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    vague = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "handler"}
+    assert not {Path(path).stem for path in MODULES.values()} & vague
