@@ -43,7 +43,7 @@ INHERITED = {
 """Methods of a protocol or a base class, which documents them; `examples` and `reflect` say more than theirs do."""
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("hero")])
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("hero_cli")])
 def test_every_public_name_has_a_docstring(module: str) -> None:
     tree = ast.parse(MODULES[module].read_text("utf-8"))
     assert ast.get_docstring(tree) or not tree.body, f"{module} needs a docstring"
