@@ -1,0 +1,178 @@
+"""The token ledger: what was sampled stays as it was, and every prompt extends the one before it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import tiktoken
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.chat import Chat, TiktokenChat, drift_tokens
+from hero.errors import ConfigError, PolicyError
+from hero.policies import tiny
+from hero.template_chat import MARK, TemplateChat
+from hero.types import Action, Message, Tokens
+from tests.chat_templates import APPEND_ONLY, CHATML, SPECIAL, STOPS, THINKING, tokenizer
+
+ENCODING = tiktoken.Encoding(
+    "bytes",
+    pat_str=tiny.PATTERN,
+    mergeable_ranks={bytes([byte]): byte for byte in range(256)} | {b" a": 256, b"ab": 257, b" ab": 258},
+    special_tokens={token: 259 + place for place, token in enumerate(TiktokenChat.SPECIAL)},
+)
+TINY = TiktokenChat(ENCODING)
+pieces = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(
+        [*SPECIAL, *TiktokenChat.SPECIAL, "\n", "\n\n", " ", " ab", "[INST]", "</think>\n", MARK, MARK * 2]
+    ),
+)
+contents = st.lists(pieces, max_size=5).map("".join)
+
+
+def chat_of(name: str) -> Chat:
+    return TINY if name == "tiny" else TemplateChat(tokenizer(APPEND_ONLY[name]))
+
+
+def vocabulary(chat: Chat) -> int:
+    return len(tokenizer(None)) if isinstance(chat, TemplateChat) else ENCODING.n_vocab
+
+
+@st.composite
+def episodes(draw: st.DrawFn, chat: Chat) -> list[list[Message]]:
+    """The growing prompts of an episode whose actions are any ids, ended by a stop token or cut off."""
+    system = draw(st.none() | contents.filter(bool))
+    prompt = [Message("system", system)] if system else []
+    prompt.append(Message("user", draw(contents)))
+    prompts = [prompt]
+    ordinary = [token for token in range(vocabulary(chat)) if token not in chat.stop_ids]
+    for _ in range(draw(st.integers(1, 4))):
+        stop = draw(st.sampled_from([[], *([token] for token in sorted(chat.stop_ids))]))
+        ids = tuple(draw(st.lists(st.sampled_from(ordinary), max_size=6)) + stop) or (ordinary[0],)
+        action = Action(chat.decode(ids), Tokens((), ids, (0.0,) * len(ids)))
+        prompt = [*prompt, action.message(), Message("user", draw(contents))]
+        prompts.append(prompt)
+    return prompts
+
+
+@pytest.mark.parametrize("name", ["tiny", *APPEND_ONLY])
+@given(data=st.data())
+def test_a_prompt_begins_with_the_prompt_and_the_action_before_it(name: str, data: st.DataObject) -> None:
+    chat = chat_of(name)
+    prompts = data.draw(episodes(chat))
+    for before, now in pairwise(prompts):
+        ledger = chat.encode(before) + list(now[-2].ids)
+        assert drift_tokens(ledger, chat.encode(now)) == 0
+        assert len(chat.encode(now)) > len(ledger)
+
+
+@given(data=st.data())
+def test_a_template_that_rewrites_the_past_drifts_and_still_encodes_nothing_again(data: st.DataObject) -> None:
+    chat = TemplateChat(tokenizer(THINKING))
+    prompts = data.draw(episodes(chat))
+    for before, now in pairwise(prompts):
+        encoded, ids = chat.encode(now), now[-2].ids
+        assert drift_tokens(chat.encode(before) + list(ids), encoded) > 0
+        assert any(tuple(encoded[start : start + len(ids)]) == ids for start in range(len(encoded)))
+
+
+@pytest.mark.parametrize("name", ["chatml", "llama3"])
+@given(texts=st.lists(contents, min_size=1, max_size=5))
+def test_without_sampled_ids_a_prompt_is_what_transformers_makes_of_it(name: str, texts: list[str]) -> None:
+    roles = ["user", "assistant"] * len(texts)
+    messages = [Message(role, text) for role, text in zip(roles, texts[: len(texts) // 2 * 2 + 1], strict=False)]  # type: ignore[arg-type]
+    messages = messages if messages[-1].role == "user" else messages[:-1]
+    model = tokenizer(APPEND_ONLY[name])
+    plain = [{"role": message.role, "content": message.content} for message in messages]
+    expected = model.apply_chat_template(plain, add_generation_prompt=True, return_dict=False)
+    assert TemplateChat(model).encode(messages) == expected
+
+
+@pytest.mark.parametrize("name", list(APPEND_ONLY))
+@given(observations=st.lists(st.text("ab: \n", max_size=8), min_size=2, max_size=4), action=st.text("ab:", min_size=1))
+def test_sampled_ids_stand_where_the_template_puts_the_action(name: str, observations: list[str], action: str) -> None:
+    """The prompt with ids, as text, is what the template makes of the texts."""
+    chat = TemplateChat(tokenizer(APPEND_ONLY[name]))
+    spelt = " " + action if name == "mistral" else action  # its template shows the blank that the model sampled
+    ids = (*chat.tokenizer.encode(spelt), *chat.tokenizer.encode(STOPS[name]))
+    with_ids, without = [], []
+    for observation in observations:
+        with_ids += [Message("user", observation), Message("assistant", action, ids)]
+        without += [Message("user", observation), Message("assistant", action)]
+    decoded = [chat.tokenizer.decode(chat.encode(messages[:-1])) for messages in (with_ids, without)]
+    assert decoded[0] == decoded[1]
+
+
+@pytest.mark.parametrize("name", ["mistral", "gemma", "silent"])
+def test_system_text_opens_the_first_user_message_where_a_template_has_no_system_role(name: str) -> None:
+    chat = chat_of(name)
+    folded = chat.encode([Message("user", "be brief\n\nhello"), Message("assistant", "x"), Message("user", "more")])
+    system = [
+        Message("system", "be brief"),
+        Message("user", "hello"),
+        Message("assistant", "x"),
+        Message("user", "more"),
+    ]
+    assert chat.encode(system) == folded
+
+
+def test_a_system_role_is_used_where_there_is_one() -> None:
+    text = tokenizer(CHATML).decode(chat_of("chatml").encode([Message("system", "be brief"), Message("user", "hello")]))
+    assert text == "<|im_start|>system\nbe brief<|im_end|>\n<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize("name", list(APPEND_ONLY))
+def test_replies_end_with_what_the_template_ends_them_with(name: str) -> None:
+    model = tokenizer(APPEND_ONLY[name])
+    assert TemplateChat(model).stop_ids == {model.convert_tokens_to_ids(token) for token in ("</s>", STOPS[name])}
+
+
+def test_a_tokenizer_without_template_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ConfigError, match="instruct version"):
+        TemplateChat(tokenizer(None))
+
+
+def test_a_template_without_any_stop_token_is_refused() -> None:
+    template = "{% for message in messages %}{{ message['content'] + '\n' }}{% endfor %}"
+    with pytest.raises(ConfigError, match="eos_token"):
+        TemplateChat(tokenizer(template, None))
+
+
+def test_a_template_that_hides_the_past_is_refused_where_ids_would_be_lost() -> None:
+    chat = TemplateChat(tokenizer("{{ messages[-1]['content'] }}"))
+    with pytest.raises(PolicyError, match="as they were"):
+        chat.encode([Message("user", "a"), Message("assistant", "b", (1,)), Message("user", "c")])
+
+
+@given(contents)
+def test_the_tiny_chat_reads_every_content_as_ordinary_text(text: str) -> None:
+    system, user, assistant, end = range(259, 263)
+    ordinary = ENCODING.encode(text, disallowed_special=())
+    assert max(ordinary, default=0) < system
+    assert TINY.encode([Message("system", text), Message("user", text)]) == [
+        system, *ordinary, end, user, *ordinary, end, assistant
+    ]  # fmt: skip
+    assert TINY.decode([*ordinary, end]) == text
+
+
+def test_the_tiny_chat_needs_its_special_tokens() -> None:
+    bare = tiktoken.Encoding("bare", pat_str=".", mergeable_ranks={b"a": 0}, special_tokens={"<|end|>": 1})
+    with pytest.raises(ConfigError, match=r"bare.*<\|assistant\|>"):
+        TiktokenChat(bare)
+
+
+@given(contents)
+def test_a_saved_vocabulary_reads_as_before(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path: Path = tmp_path_factory.mktemp("chat")
+    TINY.save(path)
+    messages = [Message("user", text)]
+    assert tiny.load_chat(path).encode(messages) == TINY.encode(messages)
+
+
+@given(st.lists(st.integers(0, 3)), st.lists(st.integers(0, 3)))
+def test_drift_is_the_part_of_the_ledger_that_is_not_repeated(ledger: list[int], prompt: list[int]) -> None:
+    repeated = max(size for size in range(len(ledger) + 1) if ledger[:size] == prompt[:size] and size <= len(prompt))
+    assert drift_tokens(ledger, prompt) == len(ledger) - repeated
