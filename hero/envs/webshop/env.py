@@ -36,7 +36,7 @@ class WebShopEnv(TextEnv):
     over when it ends.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"]}  # noqa: RUF012 (gymnasium types it so)
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 (gymnasium types it so)
     env_id = "webshop"
     instructions = (
         "You shop online for a customer. Answer with one action: search[words] or click[button], where the button is "
@@ -96,6 +96,7 @@ class WebShopEnv(TextEnv):
         self._upstream = compat == "upstream"
         self._max_turns = max_turns
         self._running = False
+        self._observation = ""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Starts the task that `options` names, or a drawn one.
@@ -134,8 +135,8 @@ class WebShopEnv(TextEnv):
         return self._observation, total, True, False, info | {"success": total == 1.0, "reward_parts": parts}
 
     def render(self) -> str | None:
-        """The page as text; None before the first episode, or with no render mode."""
-        return getattr(self, "_observation", None) if self.render_mode == "ansi" else None
+        """The page as text, "" before the first episode; None with no render mode."""
+        return self._observation if self.render_mode == "ansi" else None
 
     def _chosen_task(self, options: dict[str, Any]) -> int:
         if unknown := sorted(set(options) - {"task"}):

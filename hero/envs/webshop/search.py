@@ -49,10 +49,13 @@ class Index:
             term: _posting(np.array(where, np.int32), np.array(counts, np.float32), norms)
             for term, (where, counts) in postings.items()
         }
-        self.search = lru_cache(maxsize=1024)(self._search)
+        self._ranked = lru_cache(maxsize=1024)(self._rank)
 
-    def _search(self, query: str) -> tuple[str, ...]:
+    def search(self, query: str) -> tuple[str, ...]:
         """The names of the `HITS` best documents, best first; fewer, or none, where fewer share a term with it."""
+        return self._ranked(query)
+
+    def _rank(self, query: str) -> tuple[str, ...]:
         scores = np.zeros(len(self._names))
         for term, count in Counter(analyze(query)).items():
             if term in self._postings:

@@ -1,0 +1,93 @@
+"""The index: against scores computed one document at a time, and against rankings of Lucene itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import log
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.envs.webshop.data import products, read_directory
+from hero.envs.webshop.search import HITS, K1, B, Index, coded_length
+from hero.envs.webshop.shop import open_shop
+from hero.envs.webshop.text import analyze
+from tests.envs.webshop_recorded import DATA, lines, needs_recordings
+
+vocabulary = st.sampled_from("red green blue shoe sock hat running runs the 2-pack".split())
+texts = st.lists(vocabulary, max_size=60).map(" ".join)
+
+
+def ranking(documents: dict[str, str], query: str) -> list[str]:
+    """BM25 in scalar float32 steps, document by document, in the order in which Lucene's formula is written."""
+    terms = {name: Counter(analyze(text)) for name, text in documents.items()}
+    terms = {name: counts for name, counts in terms.items() if counts}
+    one, scores = np.float32(1), {}
+    average = np.float32(sum(counts.total() for counts in terms.values()) / max(len(terms), 1))
+    for name, counts in terms.items():
+        total = 0.0
+        for term, times in Counter(analyze(query)).items():
+            holding = sum(term in others for others in terms.values())
+            if term in counts:
+                idf = np.float32(log(1 + (len(terms) - holding + 0.5) / (holding + 0.5)))
+                weight = np.float32(times) * idf
+                length = np.float32(coded_length(counts.total()))
+                inverse_norm = one / (K1 * ((one - B) + B * length / average))
+                total += float(weight - weight / (one + np.float32(counts[term]) * inverse_norm))
+        if total:
+            scores[name] = np.float32(total)
+    return sorted(scores, key=lambda name: (-scores[name], name))[:HITS]
+
+
+@given(st.dictionaries(st.text("ABC", min_size=1, max_size=3), texts, max_size=12), texts)
+def test_rankings_are_those_of_the_formula(documents: dict[str, str], query: str) -> None:
+    assert list(Index(documents.items()).search(query)) == ranking(documents, query)
+
+
+@given(st.integers(0, 70), st.integers(1, 3))
+def test_at_most_fifty_hits_and_ties_by_name(count: int, kinds: int) -> None:
+    documents = {f"N{number:03}": "red " * (number % kinds + 1) + "sock" for number in range(count)}
+    assert list(Index(documents.items()).search("red")) == ranking(documents, "red")
+
+
+def byte_code(length: int) -> int:
+    """SmallFloat.intToByte4 and back, through the byte."""
+
+    def encode(value: int) -> int:
+        bits = value.bit_length()
+        return value if bits < 4 else (value >> (bits - 4)) & 0x07 | (bits - 4 + 1) << 3
+
+    def decode(code: int) -> int:
+        shift = (code >> 3) - 1
+        return code & 0x07 if shift == -1 else ((code & 0x07) | 0x08) << shift
+
+    free = 255 - encode(2**31 - 1)
+    byte = length if length < free else free + encode(length - free)
+    assert 0 <= byte <= 255
+    return byte if byte < free else free + decode(byte - free)
+
+
+@given(st.integers(0, 2**31 - 1))
+def test_lengths_are_coded_as_by_lucene(length: int) -> None:
+    assert coded_length(length) == byte_code(length)
+
+
+def test_known_coded_lengths() -> None:
+    known = {0: 0, 23: 23, 39: 39, 41: 40, 55: 54, 100: 96, 1000: 984}
+    assert {length: coded_length(length) for length in known} == known
+
+
+def test_nothing_matches_nothing() -> None:
+    assert Index([]).search("shoe") == ()
+    assert Index([("A", "shoe"), ("B", "!!!")]).search("the ???") == ()
+
+
+@needs_recordings
+def test_rankings_are_those_of_lucene() -> None:
+    shop = open_shop(level="", seed=0, data=DATA, wording="synthetic", goal_seed=42)
+    records = lines("search_rankings")
+    assert len(records) == 600
+    wrong = [record["query"] for record in records if list(shop.stock.index.search(record["query"])) != record["asins"]]
+    assert wrong == []
+    assert len(products(read_directory(DATA))) == 1000
