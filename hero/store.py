@@ -62,11 +62,9 @@ class Run:
         Raises:
             RunError: the directory holds something, cannot be written, or another process is at it.
         """
+        refuse_held(path)
         with _writing(path), ExitStack() as stack:
             path.mkdir(parents=True, exist_ok=True)
-            if held := sorted({entry.name for entry in path.iterdir()} - {_LOCK, _PARTIAL}):
-                what = "a run" if "config.json" in held else f"{held[0]!r}"
-                raise RunError(f"{path} already holds {what}; choose another --out, or --resume the run that is there")
             lock = stack.enter_context(_locked(path))
             _write(path / "config.json", {"schema": SCHEMA, "version": __version__, "settings": dict(settings)})
             run = cls(path, settings, lock)
@@ -144,6 +142,22 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._lock.close()
+
+
+def refuse_held(path: Path) -> None:
+    """Says in time that a run cannot be created there; changes nothing.
+
+    Raises:
+        RunError: the directory holds something, or nothing can be written there.
+    """
+    with _writing(path):
+        held = sorted({entry.name for entry in path.iterdir()} - {_LOCK, _PARTIAL}) if path.exists() else []
+        there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if held:
+        what = "a run" if "config.json" in held else f"{held[0]!r}"
+        raise RunError(f"{path} already holds {what}; choose another --out, or --resume the run that is there")
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise RunError(f"cannot write {path}: {there} is not a directory that you may write; choose another --out")
 
 
 @contextmanager

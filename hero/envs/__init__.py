@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from hero import registry
+from hero.errors import ConfigError
 
 if TYPE_CHECKING:
     from hero.envs.base import TextEnv
@@ -20,7 +22,13 @@ def make(name: str, **kwargs: Any) -> TextEnv:
     Raises:
         ConfigError: nobody registered the name, or the environment does not take an argument.
     """
-    env: TextEnv = registry.load("hero.envs", name)(**kwargs)
+    build = registry.load("hero.envs", name)
+    try:
+        signature(build).bind(**kwargs)
+    except TypeError as error:
+        takes = ", ".join(signature(build).parameters)
+        raise ConfigError(f"environment {name!r}: {error}; it takes: {takes}") from error
+    env: TextEnv = build(**kwargs)
     return env
 
 

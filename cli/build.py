@@ -1,0 +1,144 @@
+"""From settings to the blocks of a run: what is cheap first, so that mistakes show before a model is loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from hero import registry
+from hero.errors import ConfigError
+
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from hero.distill.base import Learner, Objective
+    from hero.envs.base import TextEnv
+    from hero.policy import Policy
+    from hero.reflect.base import Reflector
+    from hero.types import Diagnosis, Trajectory
+
+PARALLEL: Final = 64
+"""Episodes that are under way at a time, at most: their prompts are answered in one batch."""
+TRAIN_EXTRA: Final = ("torch", "transformers", "safetensors", "matplotlib")
+
+
+def require_train_extra() -> None:
+    """Says in time what is missing.
+
+    Raises:
+        ConfigError: a package of the extra `train` is not installed.
+    """
+    if missing := [name for name in TRAIN_EXTRA if find_spec(name) is None]:
+        raise ConfigError(f"{', '.join(missing)} not installed; run: pip install 'hero-agents[train]'")
+
+
+def use_threads(threads: int) -> None:
+    """Sets the number of threads and lets idle ones sleep; torch reads both when it is imported."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def make_envs(name: str, split: str, count: int, arguments: dict[str, Any]) -> list[TextEnv]:
+    """Separate environments of one split.
+
+    Raises:
+        ConfigError: nobody registered the name, or the environment does not take an argument or its value.
+    """
+    from hero import envs
+
+    return [envs.make(name, split=split, **arguments) for _ in range(min(count, PARALLEL))]
+
+
+def load_model(source: str) -> Any:
+    """The language model of a registered name, or else of a directory, hub name or GGUF file.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if source == "hf":
+        raise ConfigError("--model hf says not which model: give its directory, hub name or GGUF file instead")
+    if source in registry.names("hero.policies"):
+        return registry.load("hero.policies", source)()
+    return registry.load("hero.policies", "hf")(source)
+
+
+@dataclass(frozen=True, slots=True)
+class ShortReplies:
+    """A language model whose policies cut actions off after so many tokens."""
+
+    lm: Any
+    max_new_tokens: int
+
+    @property
+    def model(self) -> Any:
+        return self.lm.model
+
+    @property
+    def chat(self) -> Any:
+        return self.lm.chat
+
+    @property
+    def name(self) -> str:
+        name: str = self.lm.name
+        return name
+
+    def policy(self, *, temperature: float, seed: int, version: int = 0) -> Policy:
+        policy: Policy = self.lm.policy(
+            temperature=temperature, seed=seed, version=version, max_new_tokens=self.max_new_tokens
+        )
+        return policy
+
+
+@dataclass(frozen=True, slots=True)
+class SelfReflector:
+    """The student on its own episodes, greedy, with the weights that it has by then."""
+
+    lm: Any
+    max_new_tokens: int
+
+    def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
+        """One diagnosis per trajectory."""
+        # A new policy each time: what one remembers of earlier episodes would be lost when a run is resumed.
+        policy = self.lm.policy(temperature=0.0, max_new_tokens=self.max_new_tokens)
+        diagnoses: list[Diagnosis] = registry.load("hero.reflectors", "self")(policy).reflect(trajectories)
+        return diagnoses
+
+
+def check_names(settings: Settings) -> None:
+    """Looks every registered name up without building anything.
+
+    Raises:
+        ConfigError: nobody registered the name.
+    """
+    for group, name in (("hero.objectives", settings.learner), ("hero.reflectors", settings.reflector)):
+        if name is not None and name not in registry.names(group):
+            registry.load(group, name)
+
+
+def make_objective(settings: Settings) -> Objective:
+    objective: Objective = registry.load("hero.objectives", settings.learner)()
+    return objective
+
+
+def make_reflector(settings: Settings, lm: Any) -> Reflector | None:
+    if settings.reflector is None:
+        return None
+    if settings.reflector == "self":
+        return SelfReflector(lm, settings.reflection_tokens)
+    reflector: Reflector = registry.load("hero.reflectors", settings.reflector)()
+    return reflector
+
+
+def make_learner(settings: Settings, lm: Any) -> Learner:
+    """The learner; one whose objective distils nothing keeps no teacher."""
+    from hero.distill.torch_learner import TorchLearner
+
+    options = {"divergence": settings.divergence, "teacher": settings.teacher or "live"}
+    return TorchLearner(
+        ShortReplies(lm, settings.action_tokens),
+        learning_rate=settings.learning_rate,
+        **{name: value for name, value in options.items() if value is not None},  # type: ignore[arg-type]
+    )

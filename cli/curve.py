@@ -1,0 +1,36 @@
+"""The learning curve of a run as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Draws success over environment turns, with 95 % bands.
+
+    Args:
+        rows: evals.jsonl: one row per mode and evaluation.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for mode, colour in (("sampled", "#0b6e99"), ("greedy", "#d9730d")):
+        evaluated = [row for row in rows if row["mode"] == mode]
+        turns = [row["turns"] for row in evaluated]
+        value, low, high = (
+            [100 * (row["success"][name] or 0) for row in evaluated] for name in ("value", "low", "high")
+        )
+        axes.plot(turns, value, color=colour, marker="o", markersize=4, label=mode)
+        axes.fill_between(turns, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set(xlabel="environment turns used in training", ylabel="success on validation tasks (%)", title=title)
+    axes.set(ylim=(0, 100), xlim=(0, max(1, max(row["turns"] for row in rows))))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower right")
+    # No version and no date in the file: equal runs draw equal pictures.
+    figure.savefig(file, dpi=150, metadata={"Software": None})

@@ -1,0 +1,118 @@
+"""`hero eval`: how good is a policy, and how sure is that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hero.errors import ConfigError, RunError
+from hero.records import latest_checkpoint
+
+from . import build
+from .settings import Settings, parse_env_args, settings_of, stored_settings
+from .terminal import console, estimate, polite
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hero.evaluate import Evaluation
+    from hero.policy import Policy
+    from hero.types import Turn
+
+
+@polite
+def evaluate_command(
+    policy: Annotated[
+        str,
+        typer.Argument(
+            help="A run directory (its newest checkpoint), or a model: tiny, a directory, hub name or GGUF file."
+        ),
+    ],
+    env: Annotated[str | None, typer.Option(help="Environment.", show_default="the run's, or webshop")] = None,
+    env_arg: Annotated[
+        list[str] | None,
+        typer.Option(help="Argument of the environment, key=value.", show_default="the run's, or none"),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which tasks: train, validation or test.")] = "validation",
+    tasks: Annotated[int | None, typer.Option(help="The first so many tasks.", show_default="all", min=1)] = None,
+    trials: Annotated[
+        int, typer.Option(help="How often each task is played; with several, pass^k is told.", min=1)
+    ] = 1,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of sampling; 0 is greedy.", show_default="the run's, or 1.0", min=0)
+    ] = None,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Short for --temperature 0.")] = False,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal answers.", min=0)] = 0,
+) -> None:
+    """Evaluate a policy, with 95 % intervals."""
+    if greedy and temperature:
+        raise ConfigError(f"--greedy and --temperature {temperature} contradict each other; give one of them")
+    path = Path(policy)
+    is_run = (path / "config.json").is_file() and (path / "steps.jsonl").is_file()
+    settings = stored_settings(path) if is_run else settings_of({"model": policy})
+    given: dict[str, Any] = {"env": env, "temperature": 0.0 if greedy else temperature}
+    if env_arg or env:
+        given["env_args"] = parse_env_args(env_arg or [])
+    settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
+    result = _play(settings, path if is_run else None, split, tasks, trials, seed)
+    _tell(console(), f"{policy} in {settings.env}, {split}, temperature {settings.temperature:g}", result)
+
+
+def _play(settings: Settings, run: Path | None, split: str, tasks: int | None, trials: int, seed: int) -> Evaluation:
+    from rich.progress import Progress
+
+    from hero.evaluate import evaluate
+    from hero.rollout import Task
+
+    from .progress import Endings
+
+    build.require_train_extra()
+    build.use_threads(settings.threads)
+    (env,) = build.make_envs(settings.env, split, 1, settings.env_args)
+    count = env.num_tasks if tasks is None else tasks
+    if count > env.num_tasks:
+        raise ConfigError(f"--tasks {count}, but {split} has {env.num_tasks}; give fewer")
+    envs = build.make_envs(settings.env, split, count * trials, settings.env_args)
+    acting = _policy(settings, run, seed)
+    wanted = [Task(index, index + trial * env.num_tasks) for index in range(count) for trial in range(trials)]
+    with Progress(console=console(errors=True), transient=True) as bars:
+        bar, endings = bars.add_task("episodes", total=len(wanted)), Endings(settings.max_turns)
+
+        def turned(place: int, turn: Turn) -> None:
+            if endings.ended(place, turn):
+                bars.advance(bar)
+
+        return evaluate(envs, acting, wanted, max_turns=settings.max_turns, on_turn=turned)
+
+
+def _policy(settings: Settings, run: Path | None, seed: int) -> Policy:
+    lm = build.load_model(settings.model)
+    if run is None:
+        return build.ShortReplies(lm, settings.action_tokens).policy(temperature=settings.temperature, seed=seed)
+    checkpoint = latest_checkpoint(run)
+    if checkpoint is None:
+        raise RunError(f"{run} has no complete step yet; evaluate its model, {settings.model}, or resume it first")
+    learner = build.make_learner(settings, lm)
+    learner.load(checkpoint.learner)
+    return learner.policy(temperature=settings.temperature, seed=seed)
+
+
+def _tell(out: Console, title: str, result: Evaluation) -> None:
+    """The measures as a table, pass^k where there were several trials."""
+    rows = {
+        "success": estimate(result.success.record(), percent=True),
+        "score": estimate(result.score.record()),
+        "turns per episode": estimate(result.turns.record()),
+        "valid actions": estimate(result.valid_actions.record(), percent=True),
+    }
+    if result.trials > 1:
+        rows |= {f"pass^{k}": f"{100 * result.pass_hat(k):.1f} %" for k in range(1, result.trials + 1)}
+    if result.errors:
+        rows["errors"] = str(result.errors)
+    episodes = len(result.outcomes)
+    out.print(f"{title}: {episodes} episodes of {episodes // result.trials} tasks (95 % intervals)", markup=False)
+    for name, text in rows.items():
+        out.print(f"{name:<18} {text}", markup=False)

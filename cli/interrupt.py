@@ -1,0 +1,31 @@
+"""Ctrl-C, politely: the first asks to stop, the second stops."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def asked_to_stop(tell: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Within the block the first Ctrl-C only calls `tell`, and the second raises KeyboardInterrupt.
+
+    Yields:
+        Whether there was a first one.
+    """
+    asked = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        tell()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,81 @@
+"""`hero play`: see with your own eyes what a policy sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hero.errors import ConfigError
+
+from .settings import Settings, parse_env_args
+from .terminal import console, polite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from hero.envs.base import TextEnv
+
+SHOWN = 40
+
+
+@polite
+def play(
+    env: Annotated[str, typer.Option(help="Environment.")] = Settings().env,
+    env_arg: Annotated[
+        list[str] | None, typer.Option(help="Argument of the environment, key=value.", show_default="none")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which tasks: train, validation or test.")] = "train",
+    task: Annotated[int | None, typer.Option(help="Number of the task.", show_default="a random one", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the environment.", show_default="random", min=0)] = None,
+) -> None:
+    """Play an environment yourself: type an action, or the number of one. Ctrl-D leaves."""
+    from .build import make_envs
+
+    (game,) = make_envs(env, split, 1, parse_env_args(env_arg or []))
+    if task is not None and task >= game.num_tasks:
+        raise ConfigError(f"--task {task}, but {split} has {game.num_tasks}; give 0 to {game.num_tasks - 1}")
+    out = console()
+    try:
+        _episode(out, game, {} if task is None else {"task": task}, seed)
+    except (EOFError, KeyboardInterrupt):
+        out.print("\ngood bye")
+
+
+def _episode(out: Console, game: TextEnv, options: dict[str, Any], seed: int | None) -> None:
+    observation, info = game.reset(seed=seed, options=options)
+    out.print(game.instructions, style="dim", markup=False)
+    out.print(f"task {info['task_id']}", style="dim", markup=False)
+    total, ended, truncated = 0.0, False, False
+    while not (ended or truncated):
+        available = info["available_actions"]
+        _show(out, observation, available)
+        observation, reward, ended, truncated, info = game.step(_chosen(out.input("action> "), available))
+        total += float(reward)
+        if not info["action_valid"]:
+            out.print(f"not valid: {info['feedback'] or 'nothing happened'}", style="yellow", markup=False)
+    out.print(f"\n{observation}", markup=False)
+    if truncated and not ended:
+        out.print("the environment's turn limit ended the episode", style="yellow")
+    out.print(f"reward {total:.3f}, {'a success' if info.get('success') else 'not a success'}")
+    for name, part in info.get("reward_parts", {}).items():
+        out.print(f"  {name} {part}", markup=False)
+
+
+def _show(out: Console, observation: str, available: Sequence[str]) -> None:
+    out.rule(style="dim")
+    out.print(observation.replace(" [SEP] ", "\n"), markup=False)
+    for number, action in enumerate(available[:SHOWN], 1):
+        out.print(f"{number:>4}  {action}", style="cyan", markup=False)
+    if len(available) > SHOWN:
+        out.print(f"      and {len(available) - SHOWN} more", style="dim")
+
+
+def _chosen(typed: str, available: Sequence[str]) -> str:
+    """The action that was typed, in full or by its number."""
+    text = typed.strip()
+    if text.isdecimal() and 1 <= int(text) <= len(available):
+        return available[int(text) - 1]
+    return text

@@ -1,0 +1,148 @@
+"""What a run is made of, and its defaults: this is the only place that has any."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hero.errors import ConfigError, RunError
+from hero.records import read_settings
+
+if TYPE_CHECKING:
+    from hero.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one run, as config.json keeps them; the options of `hero run` explain each.
+
+    None stands for no limit in `steps` and `turn_budget`, and elsewhere for a setting that the learner has no use for.
+    """
+
+    env: str = "webshop"
+    env_args: dict[str, Any] = field(default_factory=dict)
+    learner: str = "distill"
+    model: str = "tiny"
+    reflector: str | None = "self"
+    teacher: str | None = "ema"
+    divergence: str | None = "reverse_kl"
+    steps: int | None = 20
+    turn_budget: int | None = None
+    episodes: int = 64
+    group_size: int = 1
+    temperature: float = 1.0
+    learning_rate: float = 3e-4
+    max_turns: int = 15
+    action_tokens: int = 48
+    reflection_tokens: int = 256
+    eval_tasks: int = 200
+    eval_every: int = 5
+    seed: int = 0
+    threads: int = 1
+
+    def plan(self) -> Plan:
+        """The part that the loop needs.
+
+        Raises:
+            ConfigError: a number that is not possible.
+        """
+        from hero.plan import Plan
+
+        return Plan(**{name.name: getattr(self, name.name) for name in fields(Plan)})
+
+    def record(self) -> dict[str, Any]:
+        """As plain JSON; `Settings(**record)` gives back an equal one."""
+        return asdict(self)
+
+
+FOR_LEARNER: Final[Mapping[str, Mapping[str, Any]]] = {
+    "grpo": {"group_size": 8, "reflector": None, "teacher": None, "divergence": None},
+}
+"""Where a learner's defaults differ. What is None there cannot be given: it would do nothing."""
+
+
+def default(name: str) -> str:
+    """The default of a setting, as the help shows it."""
+    if name == "threads":
+        return "all cores"
+    base = Settings().record()[name]
+    others = [
+        f"{values[name]} with {learner}"
+        for learner, values in FOR_LEARNER.items()
+        if values.get(name) is not None and values[name] != base
+    ]
+    return ", ".join(["no limit" if base is None else str(base), *others])
+
+
+def settings_of(given: Mapping[str, Any]) -> Settings:
+    """The settings of a new run.
+
+    Args:
+        given: what the user asked for; everything else has its default.
+
+    Raises:
+        ConfigError: a setting that would do nothing, or is not possible.
+    """
+    special = FOR_LEARNER.get(given.get("learner", Settings().learner), {})
+    for name, value in special.items():
+        if value is None and name in given:
+            option = name.replace("_", "-")
+            raise ConfigError(f"--{option} {given[name]} does nothing with --learner {given['learner']}; leave it out")
+    wanted = {"threads": _cores(), **special, **given}
+    if "turn_budget" in given and "steps" not in given:
+        wanted["steps"] = None
+    settings = Settings(**wanted)
+    settings.plan()
+    for name in ("action_tokens", "reflection_tokens", "threads", "learning_rate"):
+        if not getattr(settings, name) > 0:
+            raise ConfigError(f"{name} = {getattr(settings, name)} is too little; give more than 0")
+    if settings.learner == "grpo" and settings.group_size < 2:
+        raise ConfigError("group_size = 1 leaves grpo nothing to compare: every advantage is 0; give at least 2")
+    return settings
+
+
+def stored_settings(path: Path) -> Settings:
+    """The settings of the run in a directory.
+
+    Raises:
+        RunError: there is no run, or its settings are not those of this version.
+    """
+    record = read_settings(path)
+    try:
+        return Settings(**record)
+    except TypeError as error:
+        raise RunError(
+            f"{path / 'config.json'} holds settings of another version ({error}); use that version"
+        ) from error
+
+
+def parse_env_args(items: Sequence[str]) -> dict[str, Any]:
+    """`key=value` items as arguments; a value is JSON, or else a string.
+
+    Raises:
+        ConfigError: an item is not of that form, repeats a key, or names what other options set.
+    """
+    arguments: dict[str, Any] = {}
+    for item in items:
+        name, equals, text = item.partition("=")
+        if not (equals and name.isidentifier()):
+            raise ConfigError(f"--env-arg {item!r} is not key=value; an example is --env-arg level=easy")
+        if name in arguments:
+            raise ConfigError(f"--env-arg {name} is given twice; give it once")
+        if name == "split":
+            raise ConfigError("--env-arg split cannot be chosen: a run trains on train and evaluates on validation")
+        try:
+            arguments[name] = json.loads(text)
+        except ValueError:
+            arguments[name] = text
+    return arguments
+
+
+def _cores() -> int:
+    """The processors that this process may use; an OMP_NUM_THREADS of the user's goes before."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdigit() and int(wanted) else len(os.sched_getaffinity(0))
