@@ -1,0 +1,161 @@
+"""Reading the original's files: what is kept of them, and what is said of files that are wrong."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.envs.webshop.data import RawCatalogue, products, read_directory
+from hero.errors import DataError
+
+ITEM: dict[str, Any] = {
+    "asin": "B000000001",
+    "name": "Red Shoe",
+    "full_description": "A shoe.",
+    "small_description": ["soft ", "light"],
+    "pricing": "$1,234.50$2,000",
+    "product_category": "Shoes › Red",
+    "category": "fashion",
+    "query": " Red Shoes ",
+    "customization_options": {"Size": [{"value": " 10/11 "}, {"value": "XL", "image": None}], "Color": None, "Fit": []},
+    "average_rating": 4.5,
+}
+HUMAN = {"instruction": "a shoe", "instruction_attributes": ["soft"], "instruction_options": ["xl"], "worker": "?"}
+FILES: dict[str, Any] = {
+    "items_shuffle_1000.json": [ITEM],
+    "items_ins_v2_1000.json": {
+        "B000000001": {"attributes": ["soft"], "instruction": "Find me", "instruction_attributes": ["soft"]}
+    },
+    "items_human_ins.json": {"B000000001": [HUMAN, HUMAN | {"instruction_attributes": []}]},
+    "title_nouns.json": {"B000000001": ["shoe"]},
+}
+
+
+def write(folder: Path, files: dict[str, Any]) -> Path:
+    for name, content in files.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def catalogue(**changes: Any) -> RawCatalogue:
+    return RawCatalogue(
+        items=[ITEM | changes],
+        attributes={},
+        human={},
+        title_nouns={str(changes.get("asin", ITEM["asin"])): []},
+    )
+
+
+def test_what_is_kept(tmp_path: Path) -> None:
+    (product,) = products(read_directory(write(tmp_path, FILES)))
+    assert (product.title, product.nouns, product.bullets) == ("Red Shoe", ("shoe",), ("soft ", "light"))
+    assert (product.query, product.attributes) == ("red shoes", ("soft",))
+    assert product.options == {"size": ("10 | 11", "xl"), "fit": ()}
+    assert (product.prices, product.price_tag) == ((1234.5, 2000.0), "$1234.5 to $2000.0")
+    assert product.synthetic is not None
+    assert product.synthetic.text == "Find me"
+    assert [instruction.options for instruction in product.human] == [("xl",)]
+
+
+@pytest.mark.parametrize(
+    ("pricing", "prices", "tag"),
+    [
+        (None, (100.0,), "$100.0"),
+        ("", (100.0,), "$100.0"),
+        ("$877.80", (877.8,), "$877.8"),
+        ("$3$2$1", (3.0, 2.0), "$3.0 to $2.0"),
+        ("from $5 a piece", (5.0,), "$5.0"),
+    ],
+)
+def test_prices(pricing: str | None, prices: tuple[float, ...], tag: str) -> None:
+    (product,) = products(catalogue(pricing=pricing))
+    assert (product.prices, product.price_tag) == (prices, tag)
+
+
+def test_defaults() -> None:
+    (product,) = products(catalogue(customization_options="", small_description="one", full_description=""))
+    assert (product.options, product.bullets, product.attributes) == ({}, ("one",), ("DUMMY_ATTR",))
+    assert (product.synthetic, product.human) == (None, ())
+
+
+def test_repeated_and_impossible_asins_are_left_out() -> None:
+    raw = catalogue()
+    others = [ITEM | {"asin": asin, "name": "other"} for asin in (ITEM["asin"], "nan", "B0000000012")]
+    assert [item.title for item in products(RawCatalogue([ITEM, *others], {}, {}, raw.title_nouns))] == ["Red Shoe"]
+
+
+@given(
+    st.sampled_from("asin name full_description small_description product_category category query".split()),
+    st.sampled_from([None, 5, {"a": 1}, [1]]),
+)
+def test_records_that_are_wrong_are_named(key: str, value: Any) -> None:
+    for item in ({name: kept for name, kept in ITEM.items() if name != key}, ITEM | {key: value}):
+        raw = RawCatalogue(items=[item], attributes={}, human={}, title_nouns={ITEM["asin"]: []})
+        with pytest.raises(DataError, match=key) as error:
+            products(raw)
+        assert "items[0]" in str(error.value) if key == "asin" else ITEM["asin"] in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pricing": "12.5"},
+        {"pricing": "$1.2.3"},
+        {"pricing": 12.5},
+        {"pricing": "$"},
+        {"customization_options": "red"},
+        {"customization_options": {"Size": [{"image": ""}]}},
+        {"customization_options": {"Size": ["red"]}},
+        {"customization_options": {"Size": [{"value": 5}]}},
+        {"customization_options": {"Size": 5}},
+    ],
+)
+def test_prices_and_options_that_are_wrong(change: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=f"items, B000000001: {next(iter(change))}"):
+        products(catalogue(**change))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("items_shuffle_1000.json", None, "holds no items_shuffle"),
+        ("title_nouns.json", None, "read_directory says how to make it"),
+        ("items_shuffle.json", [], "items_shuffle.json and items_shuffle_1000.json"),
+        ("items_human_ins.json", '{"B0": [', "cannot be read as JSON"),
+        ("items_human_ins.json", "[" * 100_000, "cannot be read as JSON"),
+        ("items_human_ins.json", "\udcff", "cannot be read as JSON"),
+        ("items_shuffle_1000.json", {}, "a list is needed, not a dict"),
+        ("items_shuffle_1000.json", [ITEM, 5], "record 1 must be a dict, not a int"),
+        ("items_ins_v2_1000.json", {"B000000001": []}, "record 'B000000001' must be a dict"),
+        ("items_human_ins.json", {"B000000001": {}}, "record 'B000000001' must be a list"),
+        ("items_human_ins.json", {"B000000001": ["x"]}, "human, B000000001"),
+        ("items_human_ins.json", {"B000000001": [{}]}, "human, B000000001: 'instruction'"),
+        ("items_ins_v2_1000.json", {"B000000001": {}}, "attributes, B000000001: 'attributes'"),
+        ("items_ins_v2_1000.json", {"B000000001": {"attributes": [], "instruction": "x"}}, "instruction_attributes"),
+        (
+            "items_ins_v2_1000.json",
+            {"B000000001": {"attributes": [], "instruction": "x", "instruction_attributes": []}},
+            "instruction_attributes is empty",
+        ),
+        ("title_nouns.json", {}, "title_nouns has no 'B000000001'"),
+        ("title_nouns.json", {"B000000001": [5]}, "title_nouns: 'B000000001'"),
+    ],
+)
+def test_files_that_are_wrong_are_named(tmp_path: Path, name: str, content: Any, message: str) -> None:
+    files = copy.deepcopy(FILES)
+    if content is None:
+        del files[name]
+    elif content == "\udcff":
+        del files[name]
+        (tmp_path / name).write_bytes(b'"\xff"')
+    else:
+        files[name] = content
+    with pytest.raises(DataError, match=message.replace("[", r"\[")):
+        products(read_directory(write(tmp_path, files)))
