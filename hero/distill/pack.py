@@ -1,0 +1,138 @@
+"""Examples to rows of ids, so that a forward pass scores as many actions as it can; rows to tensors.
+
+Shapes: B rows, L the length of the longest of them, N the action tokens of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from hero.chat import Chat
+from hero.distill.base import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An action within a row: its ids are `row.ids[start:stop]`.
+
+    Attributes:
+        examples: indices of the examples whose action this is.
+
+    Raises:
+        ValueError: the action has no ids, or nothing before it that could predict its first id.
+    """
+
+    start: int
+    stop: int
+    examples: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.start < self.stop:
+            raise ValueError(f"ids {self.start} to {self.stop} are no action; it takes a prompt and at least one id")
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A sequence that goes through the model once, and the actions to score in it; they may overlap."""
+
+    ids: tuple[int, ...]
+    spans: tuple[Span, ...]
+
+    @property
+    def action_ids(self) -> tuple[int, ...]:
+        """The ids of all actions, one after the other: as many as the row has logits."""
+        return tuple(chain.from_iterable(self.ids[span.start : span.stop] for span in self.spans))
+
+
+def student_rows(examples: Sequence[Example]) -> list[Row]:
+    """Rows that score every action in the prompt that it was sampled in.
+
+    A causal model reads the beginning of a sequence as if the rest were not there. So an example whose prompt and
+    action are the beginning of another's, of the same episode, needs no row of its own. With an append-only chat that
+    makes one row per episode, whatever the number of turns and objectives; where history was rewritten, rows part.
+
+    Args:
+        examples: in any order; every action has at least one id.
+
+    Raises:
+        ValueError: an example without prompt ids or without action ids.
+    """
+    episodes: dict[int, list[int]] = {}
+    for index, example in enumerate(examples):
+        episodes.setdefault(example.episode, []).append(index)
+    return [row for indices in episodes.values() for row in _episode_rows(examples, indices)]
+
+
+def teacher_rows(examples: Sequence[Example], chat: Chat) -> list[Row]:
+    """One row per distilled example, in order: the privileged prompt, then the ids that the student sampled.
+
+    Raises:
+        ValueError: an example without action ids.
+    """
+    rows = []
+    for index, example in enumerate(examples):
+        if example.teacher is not None:
+            prompt_ids = tuple(chat.encode(example.teacher))
+            ids = prompt_ids + example.tokens.action_ids
+            rows.append(Row(ids, (Span(len(prompt_ids), len(ids), (index,)),)))
+    return rows
+
+
+def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
+    """Parts of `rows`, each of at most `tokens` tokens, padding included; a row longer than that is a part by itself.
+
+    Rows of like length come together, longest first, so that there is little padding and memory runs out at once or
+    not at all.
+    """
+    batch: list[Row] = []
+    for row in sorted(rows, key=lambda row: len(row.ids), reverse=True):
+        if batch and (len(batch) + 1) * len(batch[0].ids) > tokens:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def collate(rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor]:
+    """At least one row as tensors on the CPU, padded on the right.
+
+    Returns:
+        ids_BL: the ids; in the padding 0, which may be an id like any other.
+        mask_BL: 1 where a row has an id and 0 in its padding, by position and never by id.
+        predictors_N: for each action token, by row, by span, by token, the index into the flattened [B * L] positions
+            of the token before it, whose logits predict it.
+    """
+    longest = max(len(row.ids) for row in rows)
+    ids_BL = torch.zeros(len(rows), longest, dtype=torch.int64)
+    mask_BL = torch.zeros_like(ids_BL)
+    predictors: list[int] = []
+    for number, row in enumerate(rows):
+        ids_BL[number, : len(row.ids)] = torch.tensor(row.ids)
+        mask_BL[number, : len(row.ids)] = 1
+        first = number * longest
+        predictors += chain.from_iterable(range(first + s.start - 1, first + s.stop - 1) for s in row.spans)
+    return ids_BL, mask_BL, torch.tensor(predictors)
+
+
+def _episode_rows(examples: Sequence[Example], indices: Sequence[int]) -> Iterator[Row]:
+    """The rows of one episode: longest first, an example joins the first row that begins with its ids."""
+    ledgers = {index: examples[index].tokens.prompt_ids + examples[index].tokens.action_ids for index in indices}
+    rows: list[tuple[tuple[int, ...], dict[tuple[int, int], list[int]]]] = []
+    for index in sorted(indices, key=lambda index: len(ledgers[index]), reverse=True):
+        ledger = ledgers[index]
+        spans = next((spans for ids, spans in rows if ids[: len(ledger)] == ledger), None)
+        if spans is None:
+            spans = {}
+            rows.append((ledger, spans))
+        spans.setdefault((len(examples[index].tokens.prompt_ids), len(ledger)), []).append(index)
+    for ids, found in rows:
+        yield Row(ids, tuple(Span(start, stop, tuple(found[start, stop])) for start, stop in sorted(found)))

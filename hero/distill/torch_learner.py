@@ -1,0 +1,226 @@
+"""The learner on PyTorch: weighted examples in, one AdamW step, numbers out. Knows no algorithm by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from hero.chat import Chat
+from hero.distill.base import Example
+from hero.distill.losses import forward_kl, jensen_shannon, reverse_kl
+from hero.distill.terms import UpdateLoss, carrying
+from hero.errors import ConfigError, RunError
+from hero.policy import Policy
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Divergence: TypeAlias = Literal["forward_kl", "reverse_kl", "jensen_shannon"]
+TeacherWeights: TypeAlias = Literal["ema", "live", "frozen"]
+
+
+class LanguageModel(Protocol):
+    """A model with its chat, shared by the learner and the policies that sample from it."""
+
+    @property
+    def model(self) -> PreTrainedModel: ...
+    @property
+    def chat(self) -> Chat: ...
+    @property
+    def name(self) -> str: ...
+    def policy(self, *, temperature: float, seed: int, version: int) -> Policy: ...
+
+
+class TorchLearner:
+    """Trains a causal language model of transformers, in place.
+
+    A model whose trained weights are in half precision becomes float32, since a step of AdamW is mostly less than such
+    a weight can change by. Dropout stays off: it would score actions under another distribution than sampled them.
+
+    Args:
+        divergence: what distillation minimises between student and teacher, over the whole vocabulary.
+        beta: weight of the teacher in the Jensen-Shannon divergence.
+        teacher: the weights that read the privileged prompt. `ema`: an exponential moving average of the student's;
+            `frozen`: the student's at the start; `live`: the student's own as they are before the step, without a copy.
+        ema_decay: how much of the moving average a step keeps.
+        learning_rate: after the warm-up.
+        warmup_steps: the first steps, over which the rate rises linearly.
+        total_steps: the rate falls linearly from the end of the warm-up to 0 after that many steps; None for no fall.
+        weight_decay: decoupled, of AdamW (1711.05101).
+        max_grad_norm: a gradient of a larger norm is scaled down to it.
+        micro_batch_tokens: how many tokens go through the model at once, padding included: for memory and speed only.
+        clip: of the policy gradient's ratio (1707.06347).
+
+    Raises:
+        ConfigError: an argument out of its range, or a model without weights to train.
+    """
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        *,
+        divergence: Divergence = "reverse_kl",
+        beta: float = 0.5,
+        teacher: TeacherWeights = "ema",
+        ema_decay: float = 0.95,
+        learning_rate: float = 3e-4,
+        warmup_steps: int = 0,
+        total_steps: int | None = None,
+        weight_decay: float = 0.0,
+        max_grad_norm: float = 1.0,
+        micro_batch_tokens: int = 16384,
+        clip: float = 0.2,
+    ) -> None:
+        divergences: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "forward_kl": forward_kl,
+            "reverse_kl": reverse_kl,
+            "jensen_shannon": partial(jensen_shannon, beta=beta),
+        }
+        _require(divergence in divergences, "divergence", divergence, f"one of {', '.join(divergences)}")
+        _require(teacher in get_args(TeacherWeights), "teacher", teacher, "one of ema, live, frozen")
+        _require(0 < beta < 1, "beta", beta, "more than 0 and less than 1")
+        _require(0 < ema_decay < 1, "ema_decay", ema_decay, "more than 0 and less than 1")
+        _require(0 < learning_rate < math.inf, "learning_rate", learning_rate, "a positive number")
+        _require(warmup_steps >= 0, "warmup_steps", warmup_steps, "0 or more")
+        _require(
+            total_steps is None or total_steps > warmup_steps, "total_steps", total_steps, "more than warmup_steps"
+        )
+        _require(weight_decay >= 0, "weight_decay", weight_decay, "0 or more")
+        _require(max_grad_norm > 0, "max_grad_norm", max_grad_norm, "more than 0")
+        _require(micro_batch_tokens > 0, "micro_batch_tokens", micro_batch_tokens, "at least 1")
+        _require(clip > 0, "clip", clip, "more than 0")
+        self.lm = lm
+        self.updates = 0
+        """Optimiser steps taken so far."""
+        self._teacher_kind: TeacherWeights = teacher
+        self._ema_decay = ema_decay
+        self._learning_rate = learning_rate
+        self._warmup_steps = warmup_steps
+        self._total_steps = total_steps
+        self._max_grad_norm = max_grad_norm
+        self._model = lm.model
+        self._model.eval()  # type: ignore[no-untyped-call]
+        if any(weight.requires_grad and weight.itemsize < 4 for weight in self._model.parameters()):
+            self._model.float()  # type: ignore[no-untyped-call]
+        self._trained = [weight for weight in self._model.parameters() if weight.requires_grad]
+        _require(bool(self._trained), "trained weights", "none", "a model with weights that require a gradient")
+        self._teacher = self._model if teacher == "live" else deepcopy(self._model).requires_grad_(False)
+        self._optimizer = torch.optim.AdamW(self._trained, lr=learning_rate, weight_decay=weight_decay)
+        self._loss = UpdateLoss(
+            student=self._model,
+            teacher=self._teacher,
+            chat=lm.chat,
+            divergence=divergences[divergence],
+            clip=clip,
+            micro_batch_tokens=micro_batch_tokens,
+        )
+
+    def policy(self, *, temperature: float, seed: int) -> Policy:
+        """A policy on the current weights (no copy), its version the number of updates so far."""
+        return self.lm.policy(temperature=temperature, seed=seed, version=self.updates)
+
+    def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
+        """One step down the sum of the terms, each a mean over the action tokens that carry it in the whole update.
+
+        Returns:
+            `tokens_with_loss`: action tokens that carry any term; 0 means that no step was taken. `turns_with_finding`:
+            distilled examples. `loss`: the sum of the terms `policy_gradient`, `cross_entropy` and `distillation`.
+            Where a step was taken also: `grad_norm` before clipping; `learning_rate`; `action_length`, the mean in
+            tokens; and, from before the step, in nats per token: `entropy` of the student; `mismatch`, the mean of
+            |log p sampled - log p recomputed|. Where anything was distilled: `divergence`, unweighted; `teacher_gap`,
+            the mean of log p teacher - log p student of the sampled tokens; `teacher_gap_abs`, that of its size. Where
+            there is a policy gradient: `clip_fraction` of its tokens.
+
+        Raises:
+            ConfigError: the gradient is not finite; no step is taken. Or `total_steps` are already done.
+            PolicyError: a prompt with its action is longer than the model's context.
+        """
+        learning_from = carrying(examples)
+        if not learning_from:
+            return {"tokens_with_loss": 0.0, "turns_with_finding": 0.0, "loss": 0.0}
+        learning_rate = self._rate()
+        self._optimizer.zero_grad(set_to_none=True)
+        report = self._loss.backward(learning_from)
+        grad_norm = clip_grad_norm_(self._trained, self._max_grad_norm).item()
+        if not math.isfinite(grad_norm):
+            raise ConfigError(
+                f"the gradient of update {self.updates + 1} has norm {grad_norm} (loss {report['loss']}); "
+                f"give a learning_rate below {self._learning_rate}, or look for log-probabilities that are not finite"
+            )
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._optimizer.step()
+        self.updates += 1
+        if self._teacher_kind == "ema":
+            self._average()
+        return report | {"grad_norm": grad_norm, "learning_rate": learning_rate}
+
+    def save(self, path: Path) -> None:
+        """Writes the weights, the teacher's unless it is live, the optimiser's state and the counter.
+
+        Raises:
+            FileExistsError: there is something at `path`.
+        """
+        path.mkdir(parents=True)
+        save_model(self._model, str(path / "model.safetensors"))
+        if self._teacher is not self._model:
+            save_model(self._teacher, str(path / "teacher.safetensors"))
+        state = {
+            "model": self.lm.name,
+            "teacher": self._teacher_kind,
+            "updates": self.updates,
+            "optimizer": self._optimizer.state_dict(),
+        }
+        torch.save(state, path / "learner.pt")
+
+    def load(self, path: Path) -> None:
+        """Takes up the state that `save` wrote: what follows equals an uninterrupted run, bit for bit.
+
+        Raises:
+            RunError: the state cannot be read, or is of another model or another kind of teacher.
+        """
+        try:
+            state = torch.load(path / "learner.pt", map_location=self._model.device, weights_only=True)
+            for key, own in (("model", self.lm.name), ("teacher", self._teacher_kind)):
+                if state[key] != own:
+                    raise RunError(f"{path} was written with {key} = {state[key]!r}; go on with that, not with {own!r}")
+            load_model(self._model, path / "model.safetensors")
+            if self._teacher is not self._model:
+                load_model(self._teacher, path / "teacher.safetensors")
+            self._optimizer.load_state_dict(state["optimizer"])
+        except (OSError, RuntimeError, ValueError, KeyError, UnpicklingError, SafetensorError) as error:
+            raise RunError(f"{path} holds no state that can be taken up ({error}); resume from another") from error
+        self.updates = state["updates"]
+
+    def _rate(self) -> float:
+        """The learning rate of the next step."""
+        factor = 1.0
+        if self._warmup_steps:
+            factor = min(factor, (self.updates + 1) / self._warmup_steps)
+        if self._total_steps is not None:
+            if self.updates >= self._total_steps:
+                raise ConfigError(f"all of total_steps = {self._total_steps} are taken; give more, or None")
+            factor = min(factor, (self._total_steps - self.updates) / (self._total_steps - self._warmup_steps))
+        return factor * self._learning_rate
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """teacher <- decay teacher + (1 - decay) student."""
+        for average, weight in zip(self._teacher.parameters(), self._model.parameters(), strict=True):
+            average.lerp_(weight, 1 - self._ema_decay)
+
+
+def _require(holds: bool, name: str, value: object, remedy: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name} = {value} is not possible; give {remedy}")
