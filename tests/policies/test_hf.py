@@ -1,0 +1,283 @@
+"""Sampling: the log-probabilities are true, and how a batch is computed changes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from hero.chat import drift_tokens
+from hero.errors import ConfigError, PolicyError
+from hero.policies import cache, sampler
+from hero.policies.hf import LanguageModel, load
+from hero.policy import Bounded, Policy
+from hero.template_chat import TemplateChat
+from hero.types import Action, Message, Tokens
+from tests.chat_templates import CHATML, tokenizer
+from tests.tiny_models import ENCODING, random_model
+
+LM = random_model()
+questions = st.lists(st.text("ab \n?", max_size=30), min_size=1, max_size=6)
+
+
+def ask(text: str) -> list[Message]:
+    return [Message("user", text)]
+
+
+def tokens_of(action: Action) -> Tokens:
+    assert action.tokens is not None
+    return action.tokens
+
+
+def fresh_logprobs(lm: LanguageModel, tokens: Tokens) -> list[float]:
+    """By one forward pass over prompt and action, without batch or cache."""
+    ids = torch.tensor([tokens.prompt_ids + tokens.action_ids])
+    with torch.no_grad():
+        scores = lm.model(input_ids=ids, use_cache=False).logits[0].float().log_softmax(-1)
+    start = len(tokens.prompt_ids) - 1
+    return [scores[start + place, token].item() for place, token in enumerate(tokens.action_ids)]
+
+
+def assert_true_logprobs(lm: LanguageModel, actions: Sequence[Action]) -> None:
+    for action in actions:
+        tokens = tokens_of(action)
+        assert tokens.logprobs == pytest.approx(fresh_logprobs(lm, tokens), abs=1e-5)
+
+
+@settings(max_examples=20)
+@given(questions, st.sampled_from([0.0, 0.7, 1.0]), st.integers(0, 2**32))
+def test_logprobs_are_those_of_a_fresh_forward_over_several_turns(
+    texts: list[str], temperature: float, seed: int
+) -> None:
+    policy = LM.policy(temperature=temperature, seed=seed, max_new_tokens=8)
+    prompts = [ask(text) for text in texts]
+    for turn in range(3):
+        actions = policy.act(prompts)
+        assert [tokens_of(action).prompt_ids for action in actions] == [
+            tuple(LM.chat.encode(prompt)) for prompt in prompts
+        ]
+        assert_true_logprobs(LM, actions)
+        grown = [
+            [*prompt, action.message(), *ask("ab" * turn)] for prompt, action in zip(prompts, actions, strict=True)
+        ]
+        prompts = grown[turn % 2 :] or grown  # episodes end
+
+
+@settings(max_examples=20)
+@given(questions)
+def test_greedy_is_what_generate_does(texts: list[str]) -> None:
+    for text, action in zip(texts, LM.policy(temperature=0, max_new_tokens=12).act(list(map(ask, texts))), strict=True):
+        prompt = torch.tensor([LM.chat.encode(ask(text))])
+        generated = LM.model.generate(
+            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False, pad_token_id=0
+        )
+        expected = tuple(generated[0, prompt.shape[1] :].tolist())
+        assert tokens_of(action).action_ids == expected
+        assert action.cut_off == (expected[-1] not in LM.chat.stop_ids)
+        assert action.text == LM.chat.decode(expected)
+
+
+def test_replies_of_the_test_model_are_short_and_long() -> None:
+    """What the tests above rely on."""
+    actions = LM.policy(max_new_tokens=8).act([ask("a" * count) for count in range(40)])
+    lengths = {len(tokens_of(action).action_ids) for action in actions}
+    assert {1, 8} <= lengths
+    assert {action.cut_off for action in actions} == {True, False}
+    for action in actions:
+        ids = tokens_of(action).action_ids
+        assert not LM.chat.stop_ids.intersection(ids[:-1])
+        assert action.cut_off == (ids[-1] not in LM.chat.stop_ids)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_samples_follow_the_tempered_distribution(temperature: float) -> None:
+    lm = random_model(seed=3)
+    actions = lm.policy(temperature=temperature, seed=5, max_new_tokens=1).act([ask("b")] * 4000)
+    with torch.no_grad():
+        logits = lm.model(torch.tensor([lm.chat.encode(ask("b"))])).logits[0, -1].double()
+    expected = 4000 * (logits / temperature).softmax(-1)
+    counts = torch.bincount(
+        torch.tensor([tokens_of(action).action_ids[0] for action in actions]), minlength=len(expected)
+    )
+    rare = expected < 10
+    seen = [*counts[~rare].tolist(), counts[rare].sum().item()]
+    wanted = [*expected[~rare].tolist(), expected[rare].sum().item()]
+    assert stats.chisquare(seen, wanted).pvalue > 1e-3
+
+
+def test_equal_seeds_give_equal_samples_whatever_the_global_generator_does() -> None:
+    prompts = [ask("a" * count) for count in range(8)]
+    first = LM.policy(seed=1, max_new_tokens=8).act(prompts)
+    torch.manual_seed(99)
+    state = torch.get_rng_state()
+    assert LM.policy(seed=1, max_new_tokens=8).act(prompts) == first
+    assert torch.equal(torch.get_rng_state(), state)
+    assert LM.policy(seed=2, max_new_tokens=8).act(prompts) != first
+
+
+@given(st.permutations(range(7)), st.integers(1, 200), st.integers(1, 60))
+@settings(max_examples=15)
+def test_how_a_batch_is_split_changes_no_sample(order: list[int], batch_tokens: int, prefill_tokens: int) -> None:
+    prompts = [ask("ab" * number) for number in order]
+    whole = LM.policy(seed=4, max_new_tokens=8).act(prompts)
+    small = LanguageModel(LM.model, LM.chat, LM.name, batch_tokens=batch_tokens)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "PREFILL_TOKENS", prefill_tokens)
+        split = small.policy(seed=4, max_new_tokens=8).act(prompts)
+    assert [tokens_of(action).action_ids for action in split] == [tokens_of(action).action_ids for action in whole]
+
+
+def test_a_batch_stays_within_its_token_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def watch(model: object, past: Sequence[cache.Sequenced], room: int) -> cache.Batch:
+        sizes.append(len(past) * (max(len(sequence.ids) for sequence in past) + room + 1))
+        return cache.Batch(model, past, room)
+
+    monkeypatch.setattr(sampler, "Batch", watch)
+    small = LanguageModel(LM.model, LM.chat, LM.name, batch_tokens=100)
+    small.policy(max_new_tokens=8).act([ask("ab" * number) for number in range(12)])
+    assert len(sizes) > 1
+    assert max(sizes) <= 100
+
+
+def test_only_what_is_new_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    forward = cache.Batch.forward
+
+    def watch(self: cache.Batch, ids: torch.Tensor, keep: torch.Tensor | int) -> torch.Tensor:
+        read.append(ids.shape[1])
+        return forward(self, ids, keep)
+
+    monkeypatch.setattr(cache.Batch, "forward", watch)
+    policy = LM.policy(temperature=0, max_new_tokens=3)
+    prompt = ask("ab" * 20)
+    (action,) = policy.act([prompt])
+    read.clear()
+    policy.act([[*prompt, action.message(), *ask("c")]])
+    # The last token of the action was sampled but not yet read; then the end of the action, "c" and two headers.
+    assert read[0] <= len("c") + 5
+
+
+def test_weights_that_change_between_two_calls_are_noticed() -> None:
+    lm = random_model()
+    policy = lm.policy(max_new_tokens=4)
+    prompt = ask("ab")
+    (action,) = policy.act([prompt])
+    for parameter in lm.model.parameters():
+        parameter.data += 0.01  # behind autograd's back
+    assert_true_logprobs(lm, policy.act([[*prompt, action.message(), *ask("b")]]))
+
+
+def test_a_sliding_window_is_respected_across_turns() -> None:
+    """Each sequence is contiguous in the batch, so that distances are right; a gap would let the window end early."""
+    from transformers import MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=ENCODING.n_vocab, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=256, sliding_window=8, initializer_range=0.1,
+    )  # fmt: skip
+    lm = LanguageModel(MistralForCausalLM(config).eval(), LM.chat, "sliding")
+    policy = lm.policy(max_new_tokens=6)
+    prompts = [ask("ab" * number) for number in (1, 9, 4)]
+    for _ in range(3):
+        actions = policy.act(prompts)
+        assert_true_logprobs(lm, actions)
+        prompts = [
+            [*prompt, action.message(), *ask("b" * 3 * place)]
+            for place, (prompt, action) in enumerate(zip(prompts, actions, strict=True))
+        ]
+
+
+def test_dropout_is_off_while_sampling_and_only_then() -> None:
+    lm = random_model(attention_dropout=0.5)
+    lm.model.train()
+    (action,) = lm.policy(max_new_tokens=8).act([ask("ab")])
+    assert lm.model.training
+    lm.model.eval()
+    assert_true_logprobs(lm, [action])
+
+
+def test_the_context_bounds_prompts_and_replies() -> None:
+    lm = random_model(context=32, stop_bias=-9.0)
+    policy = lm.policy(temperature=0, max_new_tokens=20)
+    header = len(lm.chat.encode(ask("")))
+    long, full, over = (policy.act([ask("b" * (size - header))]) if size < 32 else None for size in (20, 31, 32))
+    assert long is not None
+    assert full is not None
+    assert over is None
+    assert len(tokens_of(long[0]).action_ids) == 12
+    assert len(tokens_of(full[0]).action_ids) == 1
+    assert long[0].cut_off
+    with pytest.raises(PolicyError, match="32 tokens leaves no room in the context of random, 32 tokens"):
+        policy.act([ask("b" * (32 - header))])
+    assert isinstance(policy, Bounded)
+    assert (policy.context, policy.count(ask("bb"))) == (32, header + 2 + 20)
+
+
+def test_nothing_is_answered_with_nothing() -> None:
+    policy: Policy = LM.policy()
+    assert policy.act([]) == []
+
+
+@pytest.mark.parametrize("arguments", [{"temperature": -0.1}, {"temperature": math.nan}, {"max_new_tokens": 0}])
+def test_impossible_settings_are_refused(arguments: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        LM.policy(**arguments)  # type: ignore[arg-type]
+
+
+def test_the_version_stands_in_the_tokens() -> None:
+    assert tokens_of(LM.policy(version=7, max_new_tokens=1).act([ask("a")])[0]).policy_version == 7
+
+
+def test_kept_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = [ask("a" * 40), ask("b" * 40)]
+    sizes = []
+    for limit in (sampler.KEPT_BYTES, 25_000, 0):
+        monkeypatch.setattr(sampler, "KEPT_BYTES", limit)
+        policy = LM.policy(temperature=0, max_new_tokens=2)
+        policy.act(prompts)
+        sizes.append(len(policy._kept))
+    assert sizes[0] == 2
+    assert sizes[2] == 0
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_model_with_a_template_is_saved_and_loaded(tmp_path: Path) -> None:
+    lm = LanguageModel(random_model(vocab_size=len(tokenizer(CHATML))).model, TemplateChat(tokenizer(CHATML)), "x")
+    lm.save(tmp_path / "saved")
+    loaded = load(str(tmp_path / "saved"))
+    assert loaded.name == "saved"
+    assert loaded.chat.stop_ids == lm.chat.stop_ids
+    prompts = [ask("hello"), [Message("system", "be brief"), *ask("ab")]]
+    assert loaded.policy(max_new_tokens=8).act(prompts) == lm.policy(max_new_tokens=8).act(prompts)
+
+
+def test_the_ledger_of_a_template_is_extended_by_every_turn() -> None:
+    lm = LanguageModel(random_model(vocab_size=len(tokenizer(CHATML))).model, TemplateChat(tokenizer(CHATML)), "x")
+    policy, prompt = lm.policy(max_new_tokens=6), ask("ab")
+    played: list[Tokens] = []
+    for _ in range(3):
+        (action,) = policy.act([prompt])
+        played.append(tokens_of(action))
+        prompt = [*prompt, action.message(), *ask("\n\nab")]
+    for before, now in pairwise(played):
+        assert drift_tokens(before.prompt_ids + before.action_ids, now.prompt_ids) == 0
+
+
+def test_what_cannot_be_found_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ConfigError, match=r"no config\.json"):
+        load(str(tmp_path))
+    with pytest.raises(ConfigError, match="no-such-model"):
+        load("no-such-model")
+    with pytest.raises(ConfigError, match=r"no file .*none\.gguf"):
+        load(str(tmp_path / "none.gguf"))

@@ -1,0 +1,50 @@
+"""Random models that are small enough for any test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tiktoken
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from hero.chat import TiktokenChat
+from hero.policies.hf import LanguageModel
+from hero.policies.tiny import PATTERN
+
+ENCODING = tiktoken.Encoding(
+    "bytes",
+    pat_str=PATTERN,
+    mergeable_ranks={bytes([byte]): byte for byte in range(256)} | {b" a": 256, b"ab": 257, b" ab": 258},
+    special_tokens={token: 259 + place for place, token in enumerate(TiktokenChat.SPECIAL)},
+)
+
+
+def random_model(*, seed: int = 0, context: int = 256, stop_bias: float = 15.0, **config: Any) -> LanguageModel:
+    """Two layers of width 32, byte by byte, with grouped key-value heads.
+
+    Args:
+        stop_bias: by default replies end after one to eight tokens, mostly; below 0 they never do.
+    """
+    torch.manual_seed(seed)
+    shape: dict[str, Any] = {
+        "vocab_size": ENCODING.n_vocab,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": context,
+        "tie_word_embeddings": False,
+        "bos_token_id": None,
+        "eos_token_id": ENCODING.n_vocab - 1,
+        "pad_token_id": None,
+        "initializer_range": 0.3,
+    }
+    model = LlamaForCausalLM(LlamaConfig(**(shape | config))).eval()
+    with torch.no_grad():
+        # One channel is the same in every state, so that the head can have something like a bias.
+        model.model.embed_tokens.weight[:, 0] = 3.0
+        model.lm_head.weight[:, 0] = 0.0
+        model.lm_head.weight[ENCODING.n_vocab - 1, 0] = stop_bias
+    return LanguageModel(model, TiktokenChat(ENCODING), "random")
