@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
 """What each block of `hero` may import, deferred imports included; `hero_cli` may import everything."""
 
 HEAVY = {
-    "torch": ("hero.distill.losses", "hero.distill.pack", "hero.distill.scorer", "hero.distill.torch_learner"),
+    "torch": tuple(f"hero.distill.{name}" for name in ("losses", "pack", "scorer", "terms", "torch_learner")),
     "transformers": (),
     "gymnasium": ("hero.envs", "hero.rollout"),
 }

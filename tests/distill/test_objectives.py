@@ -69,6 +69,16 @@ def test_distillation_leaves_a_turn_out_where_the_teacher_has_nothing_to_add() -
     assert [example.teacher for example in examples] == [(Message("user", "hint 1"),)]
 
 
+def test_distillation_leaves_a_turn_out_where_the_diagnosis_has_nothing_to_say_whatever_the_teacher_would_add() -> None:
+    class Talkative:
+        def context(self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis) -> tuple[Message, ...] | None:
+            return (Message("user", f"hint {turn}"),)
+
+    diagnosis = Diagnosis("me", (Finding(0, None), Finding(2, None, "look")))
+    examples = Distillation(Talkative()).examples(Group((episode(0.0, "a", "b", "c"),)), [diagnosis])
+    assert [example.teacher for example in examples] == [(Message("user", "hint 2"),)]
+
+
 def test_distillation_learns_from_a_single_failed_episode_where_grpo_cannot() -> None:
     group = Group((episode(0.0, "a", "b"),))
     diagnoses = [Diagnosis("me", (Finding(1, Verdict.FAILED, advice="c"),))]
