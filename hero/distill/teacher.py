@@ -6,7 +6,7 @@ from hero.types import Diagnosis, Message, Trajectory
 
 
 class HindsightTeacher:
-    """The context of a turn, the observation that followed, the diagnosis and the final reward (2606.11559, "self-teacher").
+    """The context of a turn, the next observation, the diagnosis and the final reward (2606.11559, "self-teacher").
 
     The privileged text is appended to the last message of the turn's own prompt, so that it works with every chat
     template, and everything before that message is shared with the student.

@@ -15,8 +15,9 @@ from hero.errors import DataError
 if TYPE_CHECKING:
     from hero.policies.hf import LanguageModel
 
-PATTERN: Final = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|[^\s\p{L}\p{N}]+|\s+"
-"""Splits text before the merges: words with one mark before them (a blank, a bracket), single digits, marks, space."""
+PATTERN: Final = r" ?\[SEP\] ?|[^\r\n\p{L}\p{N}\[]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
+"""Splits text before the merges: WebShop's separator with the blanks around it, words with one mark before them (never
+`[`, so that a button reads alike on a page and in `click[button]`), single digits, marks, space."""
 SPECIAL: Final = TiktokenChat.SPECIAL
 RANKS: Final = TiktokenChat.FILE
 SHIPPED: Final = Path(__file__).parent / "tiny_model"

@@ -10,8 +10,8 @@ from hero.policy import Policy
 from hero.types import Action, Diagnosis, Finding, Message, Trajectory, Verdict
 
 REQUEST: Final = (
-    "The episode is over. Final reward: {reward:.2f}. Review each turn of the assistant with hindsight, one line a turn: "
-    "its number, a verdict (useful, unnecessary, invalid or failed), the cause, and the action to take instead.\n"
+    "The episode is over. Final reward: {reward:.2f}. Review each turn of the assistant with hindsight, one line a "
+    "turn: its number, a verdict (useful, unnecessary, invalid or failed), the cause, and the action to take instead.\n"
     "Example: 2 failed: over budget; instead: click[abc]"
 )
 LINE: Final = re.compile(
@@ -65,9 +65,9 @@ def conversation(trajectory: Trajectory) -> tuple[Message, ...]:
 def parse(text: str, turns: int) -> tuple[Finding, ...]:
     """The findings in a model's answer, in the order of the turns.
 
-    Reads one finding a line, `2 failed: over budget; instead: click[abc]`, turns counted from 1, with the decoration that
-    models add. Lines of any other form are passed over, and so are turns that do not exist; of two lines about one turn
-    the first counts.
+    Reads one finding a line, `2 failed: over budget; instead: click[abc]`, turns counted from 1, with the decoration
+    that models add. Lines of any other form are passed over, and so are turns that do not exist; of two lines about one
+    turn the first counts.
     """
     found: dict[int, Finding] = {}
     for finding in _findings(text):

@@ -34,8 +34,8 @@ class Level:
 
 
 LEVELS: Final = {
-    "easy": Level(page_size=4, attributes=2, lacking=2, requested=(5, 4, 1)),
-    "medium": Level(page_size=6, attributes=2, lacking=3, requested=(4, 4, 2)),
+    "easy": Level(page_size=4, attributes=2, lacking=1, requested=(7, 2, 1)),
+    "medium": Level(page_size=6, attributes=2, lacking=2, requested=(6, 3, 1)),
     "hard": Level(page_size=10, attributes=3, lacking=4, requested=(1, 4, 5)),
 }
 CLUSTERS: Final = 5
@@ -121,12 +121,12 @@ def generate(level: str = "medium", seed: int = 0) -> RawCatalogue:
         for _ in range(CLUSTERS)
     ]
     splits = _splits(rng, len(clusters))
-    codes = _codes(rng)
+    unused = codes(rng)
     items: list[dict[str, Any]] = []
     human: dict[str, list[dict[str, Any]]] = {}
     split_of: dict[str, str] = {}
     for (department, kind, rules), split in zip(clusters, splits, strict=True):
-        for product, is_target in _cluster(rng, codes, department, kind, rules):
+        for product, is_target in _cluster(rng, unused, department, kind, rules):
             items.append(product)
             split_of[product["asin"]] = split
             if is_target:
@@ -148,31 +148,31 @@ def _splits(rng: random.Random, count: int) -> list[str]:
     return names
 
 
-def _codes(rng: random.Random) -> Iterator[str]:
-    """Unused product codes, such as ZUKA."""
+def codes(rng: random.Random) -> Iterator[str]:
+    """All product codes, such as ZUKA, in random order."""
     syllables = [consonant + vowel for consonant in "BCDFGHJKLMNPRSTVWXYZ" for vowel in "AEIOU"]
-    codes = [first + second for first in syllables for second in syllables if first != second]
-    rng.shuffle(codes)
-    return iter(codes)
+    pairs = [first + second for first in syllables for second in syllables if first != second]
+    rng.shuffle(pairs)
+    return iter(pairs)
 
 
 def _cluster(
-    rng: random.Random, codes: Iterator[str], department: str, kind: str, rules: Level
+    rng: random.Random, unused: Iterator[str], department: str, kind: str, rules: Level
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """The products of one cluster, each with whether goals may ask for it."""
     pool = [tuple(pair.split("/")) for pair in ATTRIBUTES[department].split()]
     rng.shuffle(pool)
     wanted, spare = pool[: rules.attributes], pool[rules.attributes :]
     price = rng.randint(50, 500) / 10
-    yield _product(rng, next(codes), department, kind, wanted, [], price), True
+    yield _product(rng, next(unused), department, kind, wanted, [], price), True
     # A goal's price bound is at most 40 above the price of its product, so this is over budget for all of them.
-    yield _product(rng, next(codes), department, kind, wanted, [], price + rng.randint(410, 490) / 10), False
+    yield _product(rng, next(unused), department, kind, wanted, [], price + rng.randint(410, 490) / 10), False
     for number in range(rules.lacking):
         place = number % rules.attributes
         has = [*wanted[:place], spare[number], *wanted[place + 1 :]]
         lacks = [wanted[place][1]] * rng.randint(1, 2)
         cheap = max(5.0, price + rng.randint(-100, 100) / 10)
-        yield _product(rng, next(codes), department, kind, has, lacks, cheap), True
+        yield _product(rng, next(unused), department, kind, has, lacks, cheap), True
 
 
 def _product(
@@ -203,9 +203,7 @@ def _product(
         "product_category": f"{department} › {kind.split()[1]}s › {kind}",
         "category": department,
         "query": kind,
-        "customization_options": {
-            group: [{"value": value} for value in values] for group, values in groups.items()
-        },
+        "customization_options": {group: [{"value": value} for value in values] for group, values in groups.items()},
         "images": [],
         "attributes": names,
     }

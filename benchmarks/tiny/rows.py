@@ -1,0 +1,102 @@
+"""Demonstrations as rows of token ids, with a weight on each token that is to be learned."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.tiny.shopper import View, as_lines, review
+from hero.chat import Chat
+from hero.distill.teacher import HindsightTeacher
+from hero.reflect.feedback import FeedbackReflector
+from hero.reflect.model import conversation
+from hero.types import Diagnosis, Finding, Message, Trajectory, Verdict
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sequence to train on.
+
+    Attributes:
+        weights: loss weight of each of `ids` as a prediction from those before it.
+    """
+
+    ids: list[int]
+    weights: list[float]
+
+
+def episode_row(chat: Chat, trajectory: Trajectory, imitate: bool, context_weight: float) -> Row:
+    """A whole episode and the review of it.
+
+    Args:
+        imitate: learn every action as it was taken; otherwise only those that are right.
+        context_weight: weight of the tokens that are neither an action nor a review.
+    """
+    messages = conversation(trajectory)
+    ids = chat.encode(messages)
+    weights = [context_weight] * len(ids)
+    for turn in trajectory.turns:
+        if imitate or View(turn.prompt).is_good(turn.action.text):
+            start = len(chat.encode(turn.prompt))
+            end = len(chat.encode([*turn.prompt, turn.action.message()])) - 1  # less the header of the next reply
+            weights[start:end] = [1.0] * (end - start)
+    answer = reply_ids(chat, messages, as_lines(review(trajectory)))
+    return Row(ids + answer, weights + [1.0] * len(answer))
+
+
+def review_row(chat: Chat, trajectory: Trajectory) -> Row:
+    """An episode of which only the review is learned."""
+    messages = conversation(trajectory)
+    ids, answer = chat.encode(messages), reply_ids(chat, messages, as_lines(review(trajectory)))
+    return Row(ids + answer, [0.0] * len(ids) + [1.0] * len(answer))
+
+
+def drill_rows(chat: Chat, trajectory: Trajectory, context_weight: float) -> Iterator[Row]:
+    """Single pages without their history: what is right on them, and a check of every result against the instruction.
+
+    Matching is learned suddenly, and far sooner on short rows where every result must be judged than in whole episodes.
+    """
+    for turn in trajectory.turns:
+        page = turn.prompt[-1].content
+        view = View((Message("user", page),))
+        if view.page == "results" and view.items:
+            faults = {code: view.wish.fault(title, price) for code, title, price in view.items}
+            checked = "\n".join(f"{code} {fault or 'fits'}" for code, fault in faults.items())
+            yield _drill(chat, f"{page}\nCheck each result.", checked, context_weight)
+            if not all(faults.values()):
+                yield _drill(chat, page, view.good()[0], context_weight)
+        elif view.page in ("search", "item"):
+            yield _drill(chat, page, view.good()[0], context_weight)
+
+
+def _drill(chat: Chat, page: str, reply: str, context_weight: float) -> Row:
+    messages = [Message("user", page)]
+    ids, answer = chat.encode(messages), reply_ids(chat, messages, reply)
+    return Row(ids + answer, [context_weight] * len(ids) + [1.0] * len(answer))
+
+
+def reply_ids(chat: Chat, messages: Sequence[Message], text: str) -> list[int]:
+    """The ids of a reply, the stop token included."""
+    prompt = chat.encode(messages)
+    return chat.encode([*messages, Message("assistant", text)])[len(prompt) : -1]
+
+
+def teacher_rows(chat: Chat, trajectory: Trajectory, rng: random.Random, share: float) -> Iterator[Row]:
+    """Turns as the self-teacher sees them, followed by what is right: how the model learns to follow advice."""
+    perfect, feedback = review(trajectory), FeedbackReflector().reflect([trajectory])[0]
+    for finding in perfect.findings:
+        if rng.random() >= share:
+            continue
+        turn, chance = trajectory.turns[finding.turn], rng.random()
+        target = turn.action.text if finding.verdict is Verdict.USEFUL else finding.advice
+        shown = Diagnosis("review", (finding,))
+        if chance < 0.15:
+            shown = Diagnosis("review", (Finding(finding.turn, finding.verdict),))
+        elif chance < 0.35:
+            shown = feedback
+        context = HindsightTeacher().context(trajectory, finding.turn, shown)
+        if context is None:
+            continue
+        ids, answer = chat.encode(context), reply_ids(chat, context, target)
+        yield Row(ids + answer, [0.0] * len(ids) + [1.0] * len(answer))
