@@ -31,10 +31,20 @@ def imports(path: Path, *, deferred: bool) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute here"
+            source = _absolute(node, path)
             for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                yield inner if inner in known else str(node.module)
+                inner = f"{source}.{alias.name}"
+                yield inner if inner in known else source
+
+
+def _absolute(node: ast.ImportFrom, path: Path) -> str:
+    """The full name of the module that a `from` names, be it relative or not."""
+    if not node.level:
+        return str(node.module)
+    package, folder = next((name, folder) for name, folder in PACKAGES.items() if path.is_relative_to(folder))
+    parents = [package, *path.relative_to(folder).parts[:-1]]
+    base = parents[: len(parents) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
 
 
 def _statements(tree: ast.AST, deferred: bool) -> Iterator[ast.AST]:
