@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,17 @@ def load_gguf(path: Path) -> tuple[Any, Any]:
     The weights come out of their quantisation, and the model is a plain one that can be trained and saved.
 
     Raises:
-        ConfigError: there is no such file, the package `gguf` is missing, or the way in which the vocabulary splits
-            text is not known.
+        ConfigError: there is no such file, a package to read it with is missing, or it is not known how the vocabulary
+            splits text.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if not path.is_file():
         raise ConfigError(f"there is no file {str(path)!r}")
+    if missing := [package for package in ("accelerate", "gguf") if find_spec(package) is None]:
+        raise ConfigError(
+            f"{path.name} cannot be read without {' and '.join(missing)}; pip install 'hero-agents[gguf]'"
+        )
     split = _split_name(path)
     where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     tokenizer: Any = AutoTokenizer.from_pretrained(**where)
@@ -38,12 +43,7 @@ def load_gguf(path: Path) -> tuple[Any, Any]:
 
 def _split_name(path: Path) -> str:
     """llama.cpp's name for how a byte-level vocabulary splits text before the merges; "" for other vocabularies."""
-    try:
-        from gguf import GGUFReader
-    except ImportError as error:
-        raise ConfigError(
-            f"{path.name} cannot be read without the package gguf; pip install 'hero-agents[gguf]'"
-        ) from error
+    from gguf import GGUFReader
 
     fields = GGUFReader(path).fields
     if fields["tokenizer.ggml.model"].contents() != "gpt2":

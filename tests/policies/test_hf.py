@@ -45,10 +45,10 @@ def fresh_logprobs(lm: LanguageModel, tokens: Tokens) -> list[float]:
     return [scores[start + place, token].item() for place, token in enumerate(tokens.action_ids)]
 
 
-def assert_true_logprobs(lm: LanguageModel, actions: Sequence[Action]) -> None:
+def assert_true_logprobs(lm: LanguageModel, actions: Sequence[Action], tolerance: float = 1e-5) -> None:
     for action in actions:
         tokens = tokens_of(action)
-        assert tokens.logprobs == pytest.approx(fresh_logprobs(lm, tokens), abs=1e-5)
+        assert tokens.logprobs == pytest.approx(fresh_logprobs(lm, tokens), abs=tolerance)
 
 
 @settings(max_examples=20)

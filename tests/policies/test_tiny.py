@@ -1,0 +1,98 @@
+"""The directory layout of the shipped model, with random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import regex
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero import registry
+from hero.errors import DataError
+from hero.policies import hf, tiny
+from hero.types import Message
+from tests.tiny_models import random_model
+
+PROMPT = [[Message("system", "act"), Message("user", "a red ab, under 30.5 dollars")]]
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    random_model(tie_word_embeddings=True).save(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_what_is_saved_is_loaded(tmp_path: Path, tied: bool) -> None:
+    lm = random_model(tie_word_embeddings=tied)
+    lm.save(tmp_path / "new" / "folder")
+    for load in (tiny.load, hf.load):
+        loaded = load(str(tmp_path / "new" / "folder"))
+        assert loaded.policy(max_new_tokens=20).act(PROMPT) == lm.policy(max_new_tokens=20).act(PROMPT)
+        assert not loaded.model.training
+    assert loaded.model.config._attn_implementation == "sdpa"
+
+
+def test_half_precision_weights_are_loaded_in_single(tmp_path: Path) -> None:
+    lm = random_model()
+    lm.model.half()
+    lm.save(tmp_path)
+    assert {parameter.dtype for parameter in tiny.load(tmp_path).model.parameters()} == {hf.torch.float32}
+
+
+def test_both_loaders_are_registered() -> None:
+    assert registry.load("hero.policies", "tiny") is tiny.load
+    assert registry.load("hero.policies", "hf") is hf.load
+
+
+@given(st.text() | st.text(st.sampled_from("ab12 \n[]$.,é"), max_size=20))
+def test_the_pattern_covers_every_text_and_splits_off_each_digit(text: str) -> None:
+    found = regex.findall(tiny.PATTERN, text)
+    assert "".join(found) == text
+    assert all(len(piece) == 1 for piece in found if regex.search(r"\p{N}", piece))
+
+
+def test_a_button_reads_alike_on_a_page_and_in_an_action() -> None:
+    button = ["red", " shoe"]
+    assert regex.findall(tiny.PATTERN, "click[red shoe]") == ["click", "[", *button, "]"]
+    assert regex.findall(tiny.PATTERN, "[red shoe] $3.5") == ["[", *button, "]", " $", "3", ".", "5"]
+    assert regex.findall(tiny.PATTERN, "a [SEP] red") == ["a", " [SEP] ", "red"]
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.tiktoken"])
+def test_a_missing_file_is_named(saved: Path, file: str) -> None:
+    (saved / file).unlink()
+    with pytest.raises(DataError, match=file):
+        tiny.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("line", "named"), [("YQ==", "line 260"), ("not base 64! 259", "line 260"), ("YWJj 300", "ranks are not 0 to")]
+)
+def test_a_malformed_vocabulary_is_refused(saved: Path, line: str, named: str) -> None:
+    with (saved / "tokenizer.tiktoken").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(DataError, match=named):
+        tiny.load(saved)
+
+
+def test_files_of_different_models_are_refused(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with (saved / "tokenizer.tiktoken").open("a") as file:
+        file.write("YWJj 259\n")
+    with pytest.raises(DataError, match=r"263 tokens and tokenizer\.tiktoken has 264"):
+        tiny.load(saved)
+    other = tmp_path_factory.mktemp("other")
+    random_model(hidden_size=64).save(other)
+    random_model().chat.save(saved)
+    (saved / "model.safetensors").write_bytes((other / "model.safetensors").read_bytes())
+    with pytest.raises(DataError, match="does not fit"):
+        tiny.load(saved)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_a_broken_file_is_named(saved: Path, file: str) -> None:
+    (saved / file).write_bytes(b"{")
+    with pytest.raises(DataError, match=file):
+        tiny.load(saved)

@@ -1,0 +1,235 @@
+"""Episodes: in order, complete, repeatable, and with nothing privileged in a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.chat import drift_tokens
+from hero.envs.base import TextEnv
+from hero.errors import ConfigError, PolicyError
+from hero.policy import FunctionPolicy
+from hero.rollout import Renderer, Task, conversation, rollout, window
+from hero.types import Action, Message, Stop, Tokens, Trajectory, Turn
+from tests.tiny_models import random_model
+
+SECRET = "PRIVILEGED"
+
+
+class DiceEnv(TextEnv):
+    """Throws dice; each task is of one kind, by its number modulo 6.
+
+    0: ends by itself; 1: cuts itself off; 2: raises on reset; 3: raises on its third step; 4, 5: go on for ever.
+    """
+
+    env_id: ClassVar[str] = "dice"
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    instructions = "Throw."
+    num_tasks = 100
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.task, self.steps = (options or {})["task"], 0
+        if self.task % 6 == 2:
+            raise LookupError("no dice")
+        return f"dice {self.task}: {self.np_random.integers(100)}", {"task_id": f"dice-{self.task}", "goal": SECRET}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        self.steps += 1
+        kind, over = self.task % 6, self.steps == 2 + self.task // 6 % 3
+        if kind == 3 and self.steps == 3:
+            raise LookupError("dice lost")
+        terminated, truncated = kind == 0 and over, kind == 1 and over
+        info = {
+            "action_valid": bool(action),
+            "feedback": f"{SECRET} {self.steps}",
+            "available_actions": [SECRET],
+            "reward_parts": {SECRET: 1.0},
+            "success": terminated,
+        }
+        thrown = int(self.np_random.integers(100))
+        return f"after {action!r}: {thrown}", 1234.5 + thrown, terminated, truncated, info
+
+
+def echo(messages: Sequence[Message]) -> str:
+    return f"{len(messages)} {messages[-1].content[-2:]}" if "5" not in messages[-1].content else ""
+
+
+def alone(task: Task, render: Renderer, max_turns: int) -> Trajectory:
+    """An episode as it should be, played by itself, the straightforward way."""
+    env, turns, task_id, stop, error = DiceEnv(), [], str(task.index), Stop.MAX_TURNS, ""
+    try:
+        observation, info = env.reset(seed=task.seed, options={"task": task.index})
+        task_id = info["task_id"]
+        for _ in range(max_turns):
+            prompt = render(env.instructions, turns, observation)
+            action = echo(prompt)
+            observation, reward, terminated, truncated, info = env.step(action)
+            facts = {"action_valid": info["action_valid"]}
+            if terminated or truncated:  # only the environment's own end is one that it calls a success or not
+                facts["success"] = info["success"]
+            turns.append(Turn(prompt, Action(action), observation, reward, info["feedback"], facts))
+            if terminated or truncated:
+                stop = Stop.TERMINATED if terminated else Stop.TRUNCATED
+                break
+    except LookupError as raised:
+        stop, error = Stop.ERROR, f"LookupError: {raised}"
+    return Trajectory("dice", task_id, task.seed, tuple(turns), stop, error)
+
+
+tasks = st.lists(st.builds(Task, st.integers(0, 99), st.integers(0, 5)), max_size=12)
+
+
+@given(tasks, st.integers(1, 5), st.integers(1, 6), st.none() | st.integers(0, 3))
+def test_episodes_are_those_of_playing_one_task_at_a_time(
+    played: list[Task], envs: int, max_turns: int, size: int | None
+) -> None:
+    render = conversation if size is None else window(size)
+    found = rollout([DiceEnv() for _ in range(envs)], FunctionPolicy(echo), played, render=render, max_turns=max_turns)
+    assert found == [alone(task, render, max_turns) for task in played]
+
+
+@given(tasks, st.integers(1, 5))
+def test_no_prompt_shows_what_is_privileged(played: list[Task], envs: int) -> None:
+    found = rollout([DiceEnv() for _ in range(envs)], FunctionPolicy(echo), played, max_turns=4)
+    for turn in (turn for trajectory in found for turn in trajectory.turns):
+        shown = "\n".join(message.content for message in turn.prompt)
+        assert SECRET not in shown
+        assert str(turn.reward) not in shown
+        assert set(turn.info) <= {"action_valid", "success"}
+        assert SECRET in turn.feedback
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), max_size=6), st.text(), st.text(), st.integers(0, 7))
+def test_prompts_are_the_dialogue_so_far(
+    played: list[tuple[str, str]], instructions: str, observation: str, size: int
+) -> None:
+    turns: list[Turn] = []
+    for (seen, action), (following, _) in pairwise([*played, (observation, "")]):
+        turns.append(Turn(conversation(instructions, turns, seen), Action(action), following, 0.0))
+    system = [("system", instructions)] if instructions else []
+    dialogue = [line for seen, action in played for line in (("user", seen), ("assistant", action))]
+    newest = ("user", observation)
+
+    def plain(render: Renderer) -> list[tuple[str, str]]:
+        return [(message.role, message.content) for message in render(instructions, turns, observation)]
+
+    assert plain(conversation) == [*system, *dialogue, newest]
+    assert plain(window(size)) == [*system, *dialogue[max(0, len(dialogue) - 2 * size) :], newest]
+
+
+def test_a_window_cannot_be_negative() -> None:
+    with pytest.raises(ConfigError, match="-1"):
+        window(-1)
+
+
+class Counting(FunctionPolicy):
+    """A policy that remembers how many prompts it was given at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(echo)
+        self.sizes: list[int] = []
+
+    def act(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+        self.sizes.append(len(prompts))
+        return super().act(prompts)
+
+
+def test_all_environments_are_asked_at_once_and_never_idle() -> None:
+    policy = Counting()
+    rollout([DiceEnv(), DiceEnv(), DiceEnv()], policy, [Task(4, seed) for seed in range(7)], max_turns=3)
+    assert policy.sizes == [3, 3, 3, 3, 3, 3, 1, 1, 1]
+
+
+@given(tasks)
+def test_on_turn_hears_of_every_turn_in_order(played: list[Task]) -> None:
+    heard: dict[int, list[Turn]] = {place: [] for place in range(len(played))}
+    found = rollout(
+        [DiceEnv(), DiceEnv()],
+        FunctionPolicy(echo),
+        played,
+        max_turns=4,
+        on_turn=lambda place, turn: heard[place].append(turn),
+    )
+    assert [tuple(turns) for turns in heard.values()] == [trajectory.turns for trajectory in found]
+
+
+def test_what_a_policy_raises_is_no_data() -> None:
+    def refuse(messages: Sequence[Message]) -> str:
+        raise PolicyError("cannot")
+
+    with pytest.raises(PolicyError, match="cannot"):
+        rollout([DiceEnv()], FunctionPolicy(refuse), [Task(0, 0)], max_turns=1)
+
+
+def test_an_interrupt_within_an_environment_is_no_data() -> None:
+    class Interrupted(DiceEnv):
+        def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rollout([Interrupted()], FunctionPolicy(echo), [Task(0, 0)], max_turns=1)
+
+
+@pytest.mark.parametrize(
+    ("envs", "limits", "named"),
+    [(0, {"max_turns": 1}, "environment"), (1, {"max_turns": 0}, "max_turns = 0"),
+     (1, {"max_turns": 1, "max_tokens": 9}, "FunctionPolicy cannot count")],
+)  # fmt: skip
+def test_impossible_limits_are_refused(envs: int, limits: dict[str, int], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        rollout([DiceEnv() for _ in range(envs)], FunctionPolicy(echo), [Task(0, 0)], **limits)  # type: ignore[arg-type]
+
+
+def token_rollout(envs: int, seed: int = 0, max_turns: int = 4, **options: Any) -> list[Trajectory]:
+    policy = random_model(context=512).policy(seed=seed, max_new_tokens=2)
+    played = [Task(index, index) for index in (4, 0, 5, 6, 1)]
+    return rollout([DiceEnv() for _ in range(envs)], policy, played, max_turns=max_turns, **options)
+
+
+def tokens_of(trajectory: Trajectory) -> list[Tokens]:
+    return [turn.action.tokens for turn in trajectory.turns if turn.action.tokens]
+
+
+@pytest.mark.parametrize("envs", [1, 3])
+def test_every_prompt_extends_the_ledger_of_a_model(envs: int) -> None:
+    found = token_rollout(envs)
+    assert token_rollout(envs) == found
+    assert token_rollout(envs, seed=1) != found
+    assert {turn.action.cut_off for trajectory in found for turn in trajectory.turns} == {True, False}
+    for trajectory in found:
+        assert len(tokens_of(trajectory)) == len(trajectory.turns) > 1
+        for before, now in pairwise(tokens_of(trajectory)):
+            assert drift_tokens(before.prompt_ids + before.action_ids, now.prompt_ids) == 0
+        assert not any("drift_tokens" in turn.info for turn in trajectory.turns)
+
+
+def test_drift_is_recorded_where_a_renderer_drops_turns() -> None:
+    for trajectory in token_rollout(2, render=window(1)):
+        drifts = [turn.info.get("drift_tokens", 0) for turn in trajectory.turns]
+        ledgers = tokens_of(trajectory)
+        expected = [
+            drift_tokens(before.prompt_ids + before.action_ids, now.prompt_ids) for before, now in pairwise(ledgers)
+        ]
+        assert drifts == [0, *expected]
+        assert all(drift > 0 for drift in expected[1:])
+
+
+@pytest.mark.parametrize("limit", [60, 90, 120, None])
+def test_an_episode_ends_before_it_outgrows_its_tokens(limit: int | None) -> None:
+    found = token_rollout(2, max_turns=50, max_tokens=limit)
+    model = random_model(context=512)
+    allowed = limit or model.context
+    assert {trajectory.stop for trajectory in found} >= {Stop.MAX_TOKENS}
+    for trajectory in found:
+        lengths = [len(tokens.prompt_ids) + 2 for tokens in tokens_of(trajectory)]
+        assert all(length <= allowed for length in lengths)
+        if trajectory.stop is Stop.MAX_TOKENS:
+            last = trajectory.turns[-1] if trajectory.turns else None
+            following = (*last.prompt, last.action.message(), Message("user", last.observation)) if last else None
+            assert following is None or len(model.chat.encode(following)) + 2 > allowed
