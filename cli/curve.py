@@ -25,12 +25,12 @@ def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Non
         value, low, high = (
             [100 * (row["success"][name] or 0) for row in evaluated] for name in ("value", "low", "high")
         )
-        axes.plot(turns, value, color=colour, marker="o", markersize=4, label=mode)
+        axes.plot(turns, value, color=colour, marker="o", markersize=4, label=mode, clip_on=False)
         axes.fill_between(turns, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set(xlabel="environment turns used in training", ylabel="success on validation tasks (%)", title=title)
     axes.set(ylim=(0, 100), xlim=(0, max(1, max(row["turns"] for row in rows))))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="best")
     # No version and no date in the file: equal runs draw equal pictures.
     figure.savefig(file, dpi=150, metadata={"Software": None})

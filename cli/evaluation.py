@@ -13,7 +13,7 @@ from hero.records import latest_checkpoint
 
 from . import build
 from .settings import Settings, parse_env_args, settings_of, stored_settings
-from .terminal import console, estimate, polite
+from .terminal import console, estimate, polite, with_default
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,18 +31,25 @@ def evaluate_command(
             help="A run directory (its newest checkpoint), or a model: tiny, a directory, hub name or GGUF file."
         ),
     ],
-    env: Annotated[str | None, typer.Option(help="Environment.", show_default="the run's, or webshop")] = None,
+    env: Annotated[
+        str | None, typer.Option(help=with_default("Environment.", "the run's, or webshop"), show_default=False)
+    ] = None,
     env_arg: Annotated[
         list[str] | None,
-        typer.Option(help="Argument of the environment, key=value.", show_default="the run's, or none"),
+        typer.Option(
+            help=with_default("Argument of the environment, key=value.", "the run's, or none"), show_default=False
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="Which tasks: train, validation or test.")] = "validation",
-    tasks: Annotated[int | None, typer.Option(help="The first so many tasks.", show_default="all", min=1)] = None,
+    tasks: Annotated[
+        int | None, typer.Option(help=with_default("The first so many tasks.", "all"), show_default=False, min=1)
+    ] = None,
     trials: Annotated[
         int, typer.Option(help="How often each task is played; with several, pass^k is told.", min=1)
     ] = 1,
     temperature: Annotated[
-        float | None, typer.Option(help="Of sampling; 0 is greedy.", show_default="the run's, or 1.0", min=0)
+        float | None,
+        typer.Option(help=with_default("Of sampling; 0 is greedy.", "the run's, or 1.0"), show_default=False, min=0),
     ] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Short for --temperature 0.")] = False,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal answers.", min=0)] = 0,

@@ -9,7 +9,7 @@ import typer
 from hero.errors import ConfigError
 
 from .settings import Settings, parse_env_args
-from .terminal import console, polite
+from .terminal import console, polite, with_default
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +25,16 @@ SHOWN = 40
 def play(
     env: Annotated[str, typer.Option(help="Environment.")] = Settings().env,
     env_arg: Annotated[
-        list[str] | None, typer.Option(help="Argument of the environment, key=value.", show_default="none")
+        list[str] | None,
+        typer.Option(help=with_default("Argument of the environment, key=value.", "none"), show_default=False),
     ] = None,
     split: Annotated[str, typer.Option(help="Which tasks: train, validation or test.")] = "train",
-    task: Annotated[int | None, typer.Option(help="Number of the task.", show_default="a random one", min=0)] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the environment.", show_default="random", min=0)] = None,
+    task: Annotated[
+        int | None, typer.Option(help=with_default("Number of the task.", "a random one"), show_default=False, min=0)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help=with_default("Of the environment.", "random"), show_default=False, min=0)
+    ] = None,
 ) -> None:
     """Play an environment yourself: type an action, or the number of one. Ctrl-D leaves."""
     from .build import make_envs
@@ -65,7 +70,7 @@ def _episode(out: Console, game: TextEnv, options: dict[str, Any], seed: int | N
 
 
 def _show(out: Console, observation: str, available: Sequence[str]) -> None:
-    out.rule(style="dim")
+    out.print("─" * 40, style="dim")
     out.print(observation.replace(" [SEP] ", "\n"), markup=False)
     for number, action in enumerate(available[:SHOWN], 1):
         out.print(f"{number:>4}  {action}", style="cyan", markup=False)

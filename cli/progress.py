@@ -11,14 +11,16 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from hero.plan import Plan
 from hero.train import Observer, Phase
@@ -32,6 +34,13 @@ PHASES: dict[Phase, str] = {
     "update": "learning",
     "evaluation": "evaluating",
 }
+
+
+class Done(ProgressColumn):
+    """How much of a bar is done, in its unit; nothing where it is not known how much there is."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.total is None else f"{task.completed:.0f}/{task.total:.0f} {task.fields['unit']}")
 
 
 class Endings:
@@ -86,7 +95,7 @@ class Display(Log):
     def __init__(self, console: Console, plan: Plan, started: int, used: int) -> None:
         super().__init__(console, plan)
         self.bars = Progress(
-            TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"),
+            TextColumn("{task.description:>12}"), BarColumn(), Done(),
             TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console,
         )  # fmt: skip
         steps, unit = (plan.turn_budget, "turns") if plan.steps is None else (plan.steps, "steps")

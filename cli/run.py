@@ -13,7 +13,7 @@ import typer
 from hero.errors import ConfigError
 
 from .settings import Settings, default, parse_env_args, settings_of, stored_settings
-from .terminal import INTERRUPTED, console, polite
+from .terminal import INTERRUPTED, console, polite, with_default
 
 if TYPE_CHECKING:
     from hero.store import Run
@@ -35,9 +35,9 @@ class Divergence(StrEnum):
     JENSEN_SHANNON = "jensen_shannon"
 
 
-def option(name: str, help: str, *flags: str, panel: str, **limits: Any) -> Any:
+def option(name: str, help: str, *, panel: str, **limits: Any) -> Any:
     """An option of a setting, with the default that it has in `Settings`."""
-    return typer.Option(*flags, help=help, show_default=default(name), rich_help_panel=panel, **limits)
+    return typer.Option(help=with_default(help, default(name)), show_default=False, rich_help_panel=panel, **limits)
 
 
 WHAT, HOW_LONG, LEARNING, PLAYING, MACHINE = "What", "How long", "Learning", "Playing and evaluating", "Machine"
@@ -52,7 +52,6 @@ def run(
         typer.Option(
             help="Argument of the environment as key=value, the value read as JSON or else as text, such as level=hard "
             "or data=DIR. Repeat it for several.",
-            show_default="none",
             rich_help_panel=WHAT,
         ),
     ] = None,
@@ -139,7 +138,11 @@ def run(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="New directory for the run.", show_default="runs/ENV-LEARNER-seedN", rich_help_panel=MACHINE),
+        typer.Option(
+            help=with_default("New directory for the run.", "runs/ENV-LEARNER-seedN"),
+            show_default=False,
+            rich_help_panel=MACHINE,
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, with its settings.", rich_help_panel=MACHINE)
@@ -221,18 +224,20 @@ def _go(held: Run, settings: Settings, parts: dict[str, Any]) -> None:
     from .report import report
 
     out, plan = console(), settings.plan()
-    out.print(f"{settings.learner} of {settings.model} in {settings.env}; writing {held.path}", markup=False)
+    title = f"{settings.learner} of {settings.model} in {settings.env}"
     rows = held.rows("steps")
     started, used = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
     view = Display(out, plan, started, used) if out.is_terminal else Log(out, plan)
     finished = False
     try:
-        with asked_to_stop(lambda: view.tell("stopping after this step; Ctrl-C again stops at once")) as asked, view:
-            finished = Training(run=held, plan=plan, observer=view, **parts).go(asked)
+        with asked_to_stop(lambda: view.tell("stopping after this step; Ctrl-C again stops at once")) as asked:
+            view.tell(f"{title}; writing {held.path}")
+            with view:
+                finished = Training(run=held, plan=plan, observer=view, **parts).go(asked)
     except KeyboardInterrupt:
         pass
     if rows := held.rows("evals"):
-        draw_curve(held.path / "curve.png", rows, f"{settings.learner} of {settings.model} in {settings.env}")
+        draw_curve(held.path / "curve.png", rows, title)
     if not finished:
         console(errors=True).print(f"stopped; go on with: hero run --resume --out {held.path}", markup=False)
         raise typer.Exit(INTERRUPTED)

@@ -19,11 +19,11 @@ INTERRUPTED: Final = 130
 
 
 def console(*, errors: bool = False) -> Console:
-    """The terminal as rich writes to it; on a pipe plain text that is never wrapped."""
+    """The terminal as rich writes to it; on a pipe plain text whose lines are never wrapped."""
     from rich.console import Console
 
     made = Console(stderr=errors, highlight=False)
-    return made if made.is_terminal else Console(stderr=errors, highlight=False, width=1_000_000, soft_wrap=True)
+    return made if made.is_terminal else Console(stderr=errors, highlight=False, width=160, soft_wrap=True)
 
 
 def polite(command: Callable[P, None]) -> Callable[P, None]:
@@ -43,6 +43,11 @@ def polite(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapped
+
+
+def with_default(help: str, default: str) -> str:
+    """The help of an option whose default is not a value but depends on others."""
+    return f"{help} [dim]\\[default: {default}][/dim]"
 
 
 def estimate(record: Mapping[str, Any], *, percent: bool = False, signed: bool = False) -> str:

@@ -19,7 +19,7 @@ class GuessEnv(TextEnv):
     """Name the task's colour within three turns.
 
     Args:
-        broken: tasks whose second step raises.
+        broken: tasks in which a step raises.
     """
 
     env_id: ClassVar[str] = "guess"

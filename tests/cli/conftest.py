@@ -1,0 +1,80 @@
+"""A world for the command line: an environment and a starting policy that only the tests know."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+ROOT = Path(__file__).parents[2]
+FAST = ["--env", "guess", "--reflector", "rules", "--episodes", "4", "--eval-tasks", "3", "--eval-every", "2"]
+FAST += ["--action-tokens", "4", "--max-turns", "3", "--threads", "1"]
+Hero = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that, on the path, registers the environment `guess`, as an installed package would."""
+    path = tmp_path_factory.mktemp("plugins")
+    info = path / "guess-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guess\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[hero.envs]\nguess = tests.doubles:GuessEnv\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The directory of a random model."""
+    from tests.tiny_models import random_model
+
+    path = tmp_path_factory.mktemp("model")
+    random_model(context=1024).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def hero(plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hero:
+    """Runs the command in this process, in a directory of its own."""
+    from hero_cli.main import app
+
+    monkeypatch.syspath_prepend(str(plugins))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, os.environ[name])  # so that what the command sets is undone
+
+    def call(*arguments: object, typed: str = "") -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed)
+
+    return call
+
+
+@pytest.fixture
+def started(plugins: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts the command in a process of its own."""
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", "from hero_cli.main import main; main()", *map(str, arguments)]
+        path = os.pathsep.join([str(plugins), str(ROOT), os.environ.get("PYTHONPATH", "")])
+        return subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """All that equal runs have in common."""
+    files = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
+    return {name: file.read_bytes() for name, file in files.items() if name != "timings.jsonl"}

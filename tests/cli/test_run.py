@@ -1,0 +1,215 @@
+"""`hero run`, end to end on a random model of two layers."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hero.records import read_rows
+from tests.cli.conftest import FAST, Hero, contents
+from tests.doubles import GuessEnv
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture
+def finished(hero: Hero, model: str, shared: Path) -> Path:
+    """A finished run of four steps, made once."""
+    path = shared / "run"
+    if not path.exists():
+        result = hero("run", "--model", model, "--steps", 4, "--out", path, *FAST)
+        assert result.exit_code == 0, result.output
+        (shared / "output.txt").write_text(result.stdout)
+    return path
+
+
+def test_it_tells_every_step_and_what_came_of_it(finished: Path, shared: Path) -> None:
+    lines = (shared / "output.txt").read_text().splitlines()
+    assert [line.split()[1] for line in lines if re.match(r"step \d+/4 ", line)] == ["1/4", "2/4", "3/4", "4/4"]
+    assert sum(bool(re.match(r"step [024]  turns used \d+  (sampled|greedy)  success", line)) for line in lines) == 6
+    summary = json.loads((finished / "summary.json").read_text())
+    gain = summary["greedy"]["gain"]["success"]
+    (row,) = [line for line in lines if line.startswith("success, greedy")]
+    assert f"{100 * gain['value']:+.1f} % [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]" in row
+    assert [line.split()[0] for line in lines if re.search(r"\d %  +\d", line) and "success" not in line] == [
+        "rollout",
+        "reflection",
+        "update",
+    ]
+    assert f"next           hero eval {finished} --split test" in lines
+
+
+def test_it_draws_a_curve(finished: Path) -> None:
+    assert (finished / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_equal_seeds_give_equal_run_directories(finished: Path, hero: Hero, model: str, tmp_path: Path) -> None:
+    assert hero("run", "--model", model, "--steps", 4, "--out", tmp_path / "run", *FAST).exit_code == 0
+    assert contents(tmp_path / "run") == contents(finished)
+
+
+def test_another_seed_gives_another_run(finished: Path, hero: Hero, model: str, tmp_path: Path) -> None:
+    assert hero("run", "--model", model, "--steps", 4, "--seed", 1, "--out", "run", *FAST).exit_code == 0
+    assert contents(tmp_path / "run")["episodes.jsonl"] != contents(finished)["episodes.jsonl"]
+
+
+def test_wall_clock_times_are_in_one_file_alone(finished: Path) -> None:
+    assert all(
+        row.keys() <= {"step", "rollout", "reflection", "update", "evaluation"}
+        for row in read_rows(finished, "timings")
+    )
+    others = b"".join(text for name, text in contents(finished).items() if name.endswith((".json", ".jsonl")))
+    assert b"seconds" not in others
+
+
+def test_ctrl_c_ends_the_step_and_the_run_goes_on_as_if_it_had_not_been(
+    finished: Path, started: Callable[..., subprocess.Popen[str]], hero: Hero, model: str, tmp_path: Path
+) -> None:
+    process = started("run", "--model", model, "--steps", 4, "--out", "run", *FAST)
+    assert process.stdout
+    assert any(line.startswith("step 1/4") for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "stopped; go on with: hero run --resume --out run\n")
+    assert not (tmp_path / "run" / "summary.json").exists()
+    result = hero("run", "--resume", "--out", tmp_path / "run")
+    assert result.exit_code == 0
+    assert contents(tmp_path / "run") == contents(finished)
+
+
+@pytest.mark.parametrize(("presses", "steps"), [(1, 1), (2, 0)])
+def test_a_second_ctrl_c_ends_it_at_once(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, presses: int, steps: int
+) -> None:
+    step = GuessEnv.step
+
+    def pressing(env: GuessEnv, action: str) -> tuple[str, float, bool, bool, dict[str, object]]:
+        if env.split == "train" and not pressed:
+            pressed.append(True)
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
+        return step(env, action)
+
+    pressed: list[bool] = []
+    monkeypatch.setattr(GuessEnv, "step", pressing)
+    result = hero("run", "--model", model, "--out", "run", *FAST)
+    assert (result.exit_code, result.stderr) == (130, "stopped; go on with: hero run --resume --out run\n")
+    assert "stopping after this step; Ctrl-C again stops at once" in result.stdout
+    assert len(read_rows(tmp_path / "run", "steps")) == steps
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_finished_run_can_be_resumed(finished: Path, hero: Hero) -> None:
+    before = contents(finished)
+    result = hero("run", "--resume", "--out", finished, "--steps", 4)
+    assert result.exit_code == 0
+    assert contents(finished) == before
+
+
+def refused(result, *said: str) -> None:  # type: ignore[no-untyped-def]
+    """An error for people: exit code 2, no traceback, and what it says."""
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    for text in said:
+        assert text in " ".join(result.stderr.split())
+
+
+def test_changed_settings_are_refused_on_resume(finished: Path, hero: Hero) -> None:
+    refused(hero("run", "--resume", "--out", finished, "--steps", 9), "was started with steps = 4, not 9")
+    refused(hero("run", "--resume", "--out", finished, "--teacher", "live"), 'teacher = "ema", not "live"')
+
+
+def test_a_run_that_is_there_is_not_overwritten(finished: Path, hero: Hero, model: str) -> None:
+    before = contents(finished)
+    refused(hero("run", "--model", model, "--out", finished, *FAST), "already holds a run; choose another --out")
+    assert contents(finished) == before
+
+
+def test_without_out_each_run_has_a_directory_of_its_own(hero: Hero, model: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert hero("run", "--model", model, "--steps", 0, *FAST).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        "guess-distill-seed0",
+        "guess-distill-seed0-2",
+    ]
+
+
+def test_grpo_runs_without_reflector_and_teacher(hero: Hero, model: str, tmp_path: Path) -> None:
+    arguments = [item for item in FAST if item not in ("--reflector", "rules")]
+    result = hero(
+        "run", "--model", model, "--learner", "grpo", "--group-size", 2, "--steps", 1, "--out", "run", *arguments
+    )
+    assert result.exit_code == 0, result.output
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
+    assert (settings["reflector"], settings["teacher"], settings["divergence"]) == (None, None, None)
+
+
+def test_self_reflection_runs(hero: Hero, model: str, tmp_path: Path) -> None:
+    arguments = ["--reflector", "self", "--reflection-tokens", 8]
+    result = hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST, *arguments)
+    assert result.exit_code == 0, result.output
+    # A random model says nothing that can be read, and that is told.
+    assert "warning: step 1: the reflector had nothing to say of any of 4 episodes" in result.stdout
+    assert read_rows(tmp_path / "run", "steps")[0]["reflection"]["tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--env", "gues"], "hero.envs has no 'gues'; did you mean 'guess'?"),
+        (["--learner", "distil"], "hero.objectives has no 'distil'; did you mean 'distill'?"),
+        (["--reflector", "rule"], "hero.reflectors has no 'rule'; did you mean 'rules'?"),
+        (["--env-arg", "colour"], "--env-arg 'colour' is not key=value"),
+        (
+            ["--env-arg", "colours=3"],
+            "environment 'guess': got an unexpected keyword argument 'colours'; it takes: split",
+        ),
+        (["--env-arg", "split=test"], "--env-arg split cannot be chosen"),
+        (
+            ["--learner", "grpo", "--reflector", "rules"],
+            "--reflector rules does nothing with --learner grpo; leave it out",
+        ),
+        (
+            ["--learner", "grpo", "--divergence", "forward_kl"],
+            "--divergence forward_kl does nothing with --learner grpo",
+        ),
+        (["--learner", "grpo", "--group-size", "1"], "group_size = 1 leaves grpo nothing to compare"),
+        (["--episodes", "5", "--group-size", "2"], "episodes = 5 cannot be shared out to groups of 2"),
+        (["--temperature", "0"], "temperature = 0.0 leaves nothing to learn from"),
+        (["--learning-rate", "-1"], "learning_rate = -1.0 is too little"),
+        (["--eval-tasks", "13"], "--eval-tasks 13, but there are 12 validation tasks; give fewer"),
+        (["--model", "hf"], "--model hf says not which model"),
+        (["--out", "/dev/null/run"], "cannot write /dev/null/run"),
+        (["--resume"], "--resume says not which run; give its directory with --out"),
+        (["--resume", "--out", "."], "is not a run directory: it has no config.json"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_loaded_or_written(
+    hero: Hero, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    if "hf" not in arguments:
+        monkeypatch.setattr("hero_cli.build.load_model", lambda source: pytest.fail("the model was loaded"))
+    refused(hero("run", "--env", "guess", "--eval-tasks", 3, *arguments), said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_extra_is_named_with_the_remedy(hero: Hero, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr("hero_cli.build.find_spec", lambda name: None if name == "torch" else find(name))
+    refused(hero("run", "--env", "guess"), "torch not installed; run: pip install 'hero-agents[train]'")
+
+
+def test_the_help_shows_the_defaults(hero: Hero) -> None:
+    text = " ".join(hero("run", "--help").stdout.split())
+    assert "[default: 1, 8 with grpo]" in text
+    assert "[default: reverse_kl]" in text
