@@ -1,0 +1,59 @@
+"""`hero eval`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hero.records import read_rows
+from tests.cli.conftest import FAST, Hero
+
+GUESS = ["--env", "guess", "--tasks", 4]
+
+
+def test_a_model_is_evaluated_with_intervals(hero: Hero, model: str) -> None:
+    result = hero("eval", model, *GUESS)
+    assert result.exit_code == 0, result.output
+    first, success, *_ = result.stdout.splitlines()
+    assert first == f"{model} in guess, validation, temperature 1: 4 episodes of 4 tasks (95 % intervals)"
+    assert re.fullmatch(r"success +\d+\.\d % \[\d+\.\d, \d+\.\d\]", success)
+    assert "pass^" not in result.stdout
+
+
+def test_several_trials_tell_pass_hat_k(hero: Hero, model: str) -> None:
+    result = hero("eval", model, *GUESS, "--trials", 3, "--greedy")
+    assert "temperature 0: 12 episodes of 4 tasks" in result.stdout
+    assert [line.split()[0] for line in result.stdout.splitlines()[-3:]] == ["pass^1", "pass^2", "pass^3"]
+
+
+def test_a_run_is_evaluated_with_its_own_settings_and_weights(hero: Hero, model: str, tmp_path: Path) -> None:
+    arguments = ["--env-arg", "num_tasks=5", "--eval-tasks", 5, "--learning-rate", 0.3]
+    assert hero("run", "--model", model, "--steps", 2, "--out", "run", *FAST, *arguments).exit_code == 0
+    (row,) = [row for row in read_rows(tmp_path / "run", "evals") if (row["step"], row["mode"]) == (2, "greedy")]
+    lines = hero("eval", "run", "--greedy").stdout.splitlines()
+    assert "run in guess, validation, temperature 0: 5 episodes of 5 tasks" in lines[0]
+    assert f"{row['turns_per_episode']['value']:.1f} [" in lines[3]
+    assert f"{100 * row['valid_actions']['value']:.1f} %" in lines[4]
+
+
+def test_mistakes_are_told(hero: Hero, model: str, tmp_path: Path) -> None:
+    for arguments, said in (
+        ([model, *GUESS, "--greedy", "--temperature", 0.5], "--greedy and --temperature 0.5 contradict each other"),
+        ([model, "--env", "guess", "--tasks", 13], "--tasks 13, but validation has 12; give fewer"),
+        ([model, "--env", "guess", "--env-arg", "split=test"], "--env-arg split cannot be chosen"),
+        (["/nowhere/at/all", *GUESS], "no model '/nowhere/at/all'"),
+    ):
+        result = hero("eval", *arguments)
+        assert result.exit_code == 2, result.output
+        assert said in " ".join(result.stderr.split())
+
+
+def test_a_run_without_a_complete_step_is_refused(hero: Hero, model: str, tmp_path: Path) -> None:
+    from hero.store import Run
+    from hero_cli.settings import settings_of
+
+    with Run.create(tmp_path / "run", settings_of({"env": "guess", "model": model}).record()):
+        pass
+    result = hero("eval", "run", "--tasks", 3)
+    assert result.exit_code == 2
+    assert "run has no complete step yet" in result.stderr

@@ -1,0 +1,32 @@
+"""`hero play`: a person at the keyboard."""
+
+from __future__ import annotations
+
+from tests.cli.conftest import Hero
+
+
+def test_a_number_stands_for_an_action(hero: Hero) -> None:
+    result = hero("play", "--env", "guess", "--task", 2, typed="1\n3\n")
+    assert result.exit_code == 0
+    assert "Guess the colour." in result.stdout
+    assert "task train-2" in result.stdout
+    assert "   3  blue" in result.stdout
+    assert result.stdout.endswith("Yes!\nreward 1.000, a success\n  colour 1.0\n")
+
+
+def test_actions_can_be_typed_and_what_is_not_valid_is_told(hero: Hero) -> None:
+    result = hero("play", "--env", "guess", "--task", 2, "--split", "test", typed="mauve\n 9 \nred\n")
+    assert result.stdout.count("not valid: ?") == 2
+    assert "the environment's turn limit ended the episode" in result.stdout
+    assert result.stdout.endswith("reward 0.000, not a success\n  colour 0.0\n")
+
+
+def test_the_end_of_input_leaves_politely(hero: Hero) -> None:
+    result = hero("play", "--env", "guess", "--task", 0, typed="")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "good bye")
+    assert result.stderr == ""
+
+
+def test_mistakes_are_told(hero: Hero) -> None:
+    result = hero("play", "--env", "guess", "--task", 12)
+    assert (result.exit_code, result.stderr) == (2, "error: --task 12, but train has 12; give 0 to 11\n")

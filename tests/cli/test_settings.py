@@ -1,0 +1,76 @@
+"""Settings: defaults, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.errors import ConfigError, RunError
+from hero_cli.settings import Settings, default, parse_env_args, settings_of, stored_settings
+from tests.strategies import json_values
+
+
+def test_settings_come_back_from_their_record() -> None:
+    settings = settings_of({"env_args": {"level": "hard"}, "teacher": "live", "steps": 3})
+    assert Settings(**json.loads(json.dumps(settings.record()))) == settings
+
+
+def test_a_turn_budget_alone_has_no_limit_of_steps() -> None:
+    assert settings_of({"turn_budget": 100}).steps is None
+    assert settings_of({"turn_budget": 100, "steps": 3}).steps == 3
+    assert settings_of({}).steps == Settings().steps
+
+
+def test_grpo_has_defaults_of_its_own_that_can_be_changed() -> None:
+    assert settings_of({"learner": "grpo"}).group_size == 8
+    assert settings_of({"learner": "grpo", "group_size": 4}).group_size == 4
+    assert settings_of({"learner": "grpo"}).reflector is None
+    assert default("group_size") == "1, 8 with grpo"
+    assert default("reflector") == Settings().reflector
+
+
+def test_threads_follow_the_environment_and_then_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert settings_of({}).threads == 3
+    assert settings_of({"threads": 2}).threads == 2
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert settings_of({}).threads == len(os.sched_getaffinity(0))
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True).filter(lambda name: name != "split"), json_values))
+def test_env_args_are_read_as_json(arguments: dict[str, object]) -> None:
+    assert parse_env_args([f"{name}={json.dumps(value)}" for name, value in arguments.items()]) == arguments
+
+
+def test_what_is_no_json_is_text() -> None:
+    assert parse_env_args(["level=hard", "data=/a/b=c", "n=3", "x="]) == {
+        "level": "hard",
+        "data": "/a/b=c",
+        "n": 3,
+        "x": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        (["level"], "'level' is not key=value"),
+        (["=3"], "'=3' is not key=value"),
+        (["a b=3"], "'a b=3' is not key=value"),
+        (["a=1", "a=2"], "--env-arg a is given twice"),
+        (["split=test"], "split cannot be chosen"),
+    ],
+)
+def test_malformed_env_args_are_refused(items: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_env_args(items)
+
+
+def test_settings_of_another_version_are_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "config.json").write_text('{"schema": 1, "settings": {"colour": "red"}}')
+    with pytest.raises(RunError, match=r"holds settings of another version.*colour"):
+        stored_settings(tmp_path)
