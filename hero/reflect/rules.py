@@ -63,7 +63,7 @@ def _finding(trajectory: Trajectory, seen: Sequence[str], number: int, circles: 
         return Finding(number, Verdict.UNNECESSARY, "done before in the same place")
     if last and trajectory.stop in LIMITS:
         return Finding(number, Verdict.FAILED, "the episode ran out of turns")
-    if circles and turn.observation and turn.observation in seen[: number + 1]:
+    if circles and turn.observation and turn.observation in seen[:number]:
         return Finding(number, Verdict.UNNECESSARY, "led back to what was seen before")
     return None
 

@@ -124,6 +124,11 @@ def test_actions_without_tokens_teach_nothing() -> None:
     group = Group((episode(1.0, "a", tokens=False), episode(0.0, "b", tokens=False)))
     diagnoses = [Diagnosis("me", (Finding(0, Verdict.USEFUL),))] * 2
     assert Distillation().examples(group, diagnoses) == GRPO().examples(group, diagnoses) == []
+    silent = Trajectory(
+        "env", "task", 0, (Turn(PROMPT, Action("", Tokens((1,), (), ())), "page", 1.0),), Stop.TERMINATED
+    )
+    group = Group((silent, episode(0.0, "b", tokens=False)))
+    assert Distillation().examples(group, diagnoses) == GRPO().examples(group, diagnoses) == []
 
 
 @settings(max_examples=40)
