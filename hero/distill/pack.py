@@ -102,25 +102,25 @@ def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
         yield batch
 
 
-def collate(rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor]:
+def collate(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
     """At least one row as tensors on the CPU, padded on the right.
+
+    There is no attention mask, and no id that means padding: what stands to the right of a row is nothing that a causal
+    model could see from within it.
 
     Returns:
         ids_BL: the ids; in the padding 0, which may be an id like any other.
-        mask_BL: 1 where a row has an id and 0 in its padding, by position and never by id.
         predictors_N: for each action token, by row, by span, by token, the index into the flattened [B * L] positions
             of the token before it, whose logits predict it.
     """
     longest = max(len(row.ids) for row in rows)
     ids_BL = torch.zeros(len(rows), longest, dtype=torch.int64)
-    mask_BL = torch.zeros_like(ids_BL)
     predictors: list[int] = []
     for number, row in enumerate(rows):
         ids_BL[number, : len(row.ids)] = torch.tensor(row.ids)
-        mask_BL[number, : len(row.ids)] = 1
         first = number * longest
         predictors += chain.from_iterable(range(first + s.start - 1, first + s.stop - 1) for s in row.spans)
-    return ids_BL, mask_BL, torch.tensor(predictors)
+    return ids_BL, torch.tensor(predictors)
 
 
 def _episode_rows(examples: Sequence[Example], indices: Sequence[int]) -> Iterator[Row]:

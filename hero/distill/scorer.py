@@ -39,7 +39,7 @@ def score(model: PreTrainedModel, rows: Sequence[Row]) -> Tensor:
     head: nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     if head is None:
         raise ConfigError(f"{type(model).__name__} has no output embeddings; give a causal language model")
-    ids_BL, mask_BL, predictors_N = (tensor.to(model.device) for tensor in collate(rows))
+    ids_BL, predictors_N = (tensor.to(model.device) for tensor in collate(rows))
 
     def keep_predictors(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
         (hidden_BLD,) = inputs
@@ -47,7 +47,7 @@ def score(model: PreTrainedModel, rows: Sequence[Row]) -> Tensor:
 
     hook = head.register_forward_pre_hook(keep_predictors)
     try:
-        logits_NV: Tensor = model(input_ids=ids_BL, attention_mask=mask_BL, use_cache=False).logits
+        logits_NV: Tensor = model(input_ids=ids_BL, use_cache=False).logits
     finally:
         hook.remove()
     if logits_NV.shape[:-1] != predictors_N.shape:

@@ -1,0 +1,128 @@
+"""Every action is scored once, after exactly the prompt that it was sampled in, whatever shares a row with it."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.distill.base import Example
+from hero.distill.pack import Row, Span, collate, micro_batches, student_rows, teacher_rows
+from hero.types import Message, Tokens
+from tests.distill.doubles import CharacterChat
+
+ids = st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple)  # few ids, so that beginnings coincide
+
+
+@st.composite
+def example_lists(draw: st.DrawFn) -> list[Example]:
+    """Turns of some episodes in any order: histories that are extended, rewritten, and asked about twice."""
+    examples = []
+    for episode in range(draw(st.integers(0, 3))):
+        ledger: tuple[int, ...] = ()
+        for _ in range(draw(st.integers(1, 4))):
+            kept = ledger if draw(st.booleans()) else ledger[: draw(st.integers(0, len(ledger)))]
+            prompt_ids, action_ids = kept + draw(ids), draw(ids)
+            tokens = Tokens(prompt_ids, action_ids, (0.0,) * len(action_ids))
+            examples += [Example(episode, tokens, cross_entropy=1.0)] * draw(st.integers(1, 2))
+            ledger = prompt_ids + action_ids
+    return draw(st.permutations(examples))
+
+
+rows = st.lists(
+    st.lists(st.integers(0, 9), min_size=2, max_size=12).flatmap(
+        lambda row: st.lists(st.integers(1, len(row) - 1), min_size=1, max_size=3).flatmap(
+            lambda starts: st.tuples(*(st.integers(start + 1, len(row)) for start in starts)).map(
+                lambda stops: Row(tuple(row), tuple(Span(*ends, (0,)) for ends in zip(starts, stops, strict=True)))
+            )
+        )
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(example_lists())
+def test_each_example_is_scored_once_after_its_own_prompt(examples: list[Example]) -> None:
+    found = [(row, span, index) for row in student_rows(examples) for span in row.spans for index in span.examples]
+    assert sorted(index for _, _, index in found) == list(range(len(examples)))
+    for row, span, index in found:
+        tokens = examples[index].tokens
+        assert row.ids[: span.start] == tokens.prompt_ids
+        assert row.ids[span.start : span.stop] == tokens.action_ids
+
+
+@given(example_lists())
+def test_rows_are_as_few_as_beginnings_allow_and_never_mix_episodes(examples: list[Example]) -> None:
+    by_episode: dict[int, list[Row]] = {}
+    for row in student_rows(examples):
+        owners = {examples[index].episode for span in row.spans for index in span.examples}
+        assert len(owners) == 1
+        by_episode.setdefault(owners.pop(), []).append(row)
+        assert len({(span.start, span.stop) for span in row.spans}) == len(row.spans)
+    for siblings in by_episode.values():
+        for one, other in combinations(siblings, 2):
+            shared = min(len(one.ids), len(other.ids))
+            assert one.ids[:shared] != other.ids[:shared]
+
+
+@given(example_lists(), st.randoms())
+def test_the_order_of_the_examples_changes_no_row(examples: list[Example], random: Random) -> None:
+    shuffled = examples.copy()
+    random.shuffle(shuffled)
+    assert sorted(row.ids for row in student_rows(shuffled)) == sorted(row.ids for row in student_rows(examples))
+
+
+def test_an_append_only_episode_is_one_row() -> None:
+    first, second = Tokens((5, 6), (7,), (0.0,)), Tokens((5, 6, 7, 8), (9, 1), (0.0, 0.0))
+    examples = [
+        Example(0, second, policy_gradient=1.0),
+        Example(0, first, cross_entropy=1.0),
+        Example(0, first, policy_gradient=1.0),
+        Example(1, first, policy_gradient=1.0),
+    ]
+    assert student_rows(examples) == [
+        Row((5, 6, 7, 8, 9, 1), (Span(2, 3, (1, 2)), Span(4, 6, (0,)))),
+        Row((5, 6, 7), (Span(2, 3, (3,)),)),
+    ]
+
+
+def test_a_teacher_reads_the_privileged_prompt_and_then_the_sampled_ids() -> None:
+    tokens = Tokens((5, 6), (7, 8), (0.0, 0.0))
+    privileged = (Message("user", "", ids=(5, 6)), Message("user", "", ids=(3, 3)))
+    examples = [Example(0, tokens, policy_gradient=1.0), Example(0, tokens, teacher=privileged, distillation=0.5)]
+    assert teacher_rows(examples, CharacterChat()) == [Row((5, 6, 3, 3, 7, 8), (Span(4, 6, (1,)),))]
+
+
+@given(rows, st.integers(1, 60))
+def test_micro_batches_part_the_rows_within_the_budget(rows: list[Row], tokens: int) -> None:
+    parts = list(micro_batches(rows, tokens))
+    joined = [row for part in parts for row in part]
+    assert sorted(map(repr, joined)) == sorted(map(repr, rows))
+    lengths = [len(row.ids) for row in joined]
+    assert lengths == sorted(lengths, reverse=True)
+    for number, part in enumerate(parts):
+        assert len(part) == 1 or len(part) * len(part[0].ids) <= tokens
+        if number + 1 < len(parts):  # the next row would not have fitted
+            assert (len(part) + 1) * len(part[0].ids) > tokens
+
+
+@given(rows)
+def test_tensors_hold_the_rows_and_predictors_stand_before_what_they_predict(rows: list[Row]) -> None:
+    ids_BL, predictors_N = collate(rows)
+    for row, padded in zip(rows, ids_BL.tolist(), strict=True):
+        assert padded == [*row.ids, *[0] * (ids_BL.shape[1] - len(row.ids))]
+    assert ids_BL.flatten()[predictors_N + 1].tolist() == [id_ for row in rows for id_ in row.action_ids]
+    owners = [number for number, row in enumerate(rows) for _ in row.action_ids]
+    assert (predictors_N // ids_BL.shape[1]).tolist() == owners
+    within = [span.start - 1 + offset for row in rows for span in row.spans for offset in range(len(span))]
+    assert (predictors_N % ids_BL.shape[1]).tolist() == within
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 2), (2, 2), (3, 2)])
+def test_an_action_takes_a_prompt_and_an_id(start: int, stop: int) -> None:
+    with pytest.raises(ValueError, match="it takes a prompt and at least one id"):
+        Span(start, stop, (0,))

@@ -1,0 +1,153 @@
+"""The scorer against a plain forward pass of each row alone, for models that differ in what they do to their logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GraniteConfig,
+    GraniteForCausalLM,
+    LlamaModel,
+    PreTrainedModel,
+)
+
+from hero.distill.pack import Row, Span
+from hero.distill.scorer import score
+from hero.errors import ConfigError, PolicyError
+from tests.distill.doubles import VOCABULARY, logprobs, tiny_model
+
+
+def gemma() -> PreTrainedModel:
+    """Caps its logits softly, slides its attention, and ties its embeddings."""
+    return Gemma2ForCausalLM(
+        Gemma2Config(
+            vocab_size=VOCABULARY,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=16,
+            sliding_window=4,
+            final_logit_softcapping=0.5,
+        )
+    )
+
+
+def granite() -> PreTrainedModel:
+    """Divides its logits by a constant."""
+    return GraniteForCausalLM(
+        GraniteConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            logits_scaling=3.0,
+        )
+    )
+
+
+def gpt2() -> PreTrainedModel:
+    """Has learned absolute positions, and dropout unless evaluated."""
+    return GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=2, n_positions=64))
+
+
+every_model = pytest.mark.parametrize("build", [tiny_model, gemma, granite, gpt2])
+
+ROWS = [
+    Row((0, 7, 0, 9, 0, 0), (Span(2, 4, (0,)), Span(5, 6, (1,)))),  # full of the id that pads
+    Row((3, 1, 4, 1, 5, 9, 2, 6, 5, 3), (Span(1, 10, (2,)),)),
+    Row((8, 8, 8), (Span(2, 3, (3,)),)),
+    Row((2, 7, 1, 8), (Span(1, 2, (4,)), Span(1, 4, (5,)), Span(3, 4, (6,)))),  # actions that overlap
+]
+
+
+def built(build: Callable[[], PreTrainedModel]) -> PreTrainedModel:
+    torch.manual_seed(0)
+    model = build()
+    model.to(torch.float64)  # type: ignore[arg-type]
+    model.train(False)
+    return model
+
+
+def naive(model: PreTrainedModel, rows: list[Row]) -> Tensor:
+    """Row by row, all logits, then those before each action token."""
+    found = []
+    for row in rows:
+        logits_LV = model(input_ids=torch.tensor([row.ids])).logits[0]
+        found += [logits_LV[span.start - 1 : span.stop - 1] for span in row.spans]
+    return torch.cat(found)
+
+
+@every_model
+@torch.no_grad()
+def test_scores_equal_those_of_each_row_alone(build: Callable[[], PreTrainedModel]) -> None:
+    model = built(build)
+    torch.testing.assert_close(score(model, ROWS), naive(model, ROWS))
+    torch.testing.assert_close(score(model, ROWS[::-1]), naive(model, ROWS[::-1]))
+
+
+@every_model
+def test_gradients_equal_those_of_each_row_alone(build: Callable[[], PreTrainedModel]) -> None:
+    model = built(build)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    towards = torch.randn(sum(len(row.action_ids) for row in ROWS), VOCABULARY, dtype=torch.float64)
+    ours = torch.autograd.grad((score(model, ROWS) * towards).sum(), weights)
+    theirs = torch.autograd.grad((naive(model, ROWS) * towards).sum(), weights)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_logits_predict_the_id_that_follows() -> None:
+    model = tiny_model()
+    row = Row((9, 4, 4, 2, 7, 1), (Span(3, 6, (0,)),))
+    scored = score(model, [row]).log_softmax(-1)
+    expected = logprobs(model, (9, 4, 4), (2, 7, 1))
+    assert scored.gather(-1, torch.tensor([[2], [7], [1]])).flatten().tolist() == pytest.approx(expected, abs=1e-12)
+
+
+@every_model
+@torch.no_grad()
+def test_only_action_tokens_reach_the_head(build: Callable[[], PreTrainedModel]) -> None:
+    model = built(build)
+    seen: list[torch.Size] = []
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    with head.register_forward_hook(lambda module, inputs, output: seen.append(output.shape)):
+        score(model, ROWS)
+    assert seen == [(sum(len(row.action_ids) for row in ROWS), VOCABULARY)]
+
+
+def test_the_model_is_left_as_it_was_even_when_it_fails() -> None:
+    model = tiny_model()
+    before = model(input_ids=torch.tensor([[1, 2, 3]])).logits
+    score(model, ROWS)
+    with pytest.raises(IndexError):
+        score(model, [Row((1, VOCABULARY), (Span(1, 2, (0,)),))])
+    torch.testing.assert_close(model(input_ids=torch.tensor([[1, 2, 3]])).logits, before, rtol=0, atol=0)
+
+
+def test_rows_beyond_the_context_are_refused() -> None:
+    long = Row((1,) * 129, (Span(128, 129, (0,)),))
+    with pytest.raises(PolicyError, match="129 ids to score, but the model reads 128"):
+        score(tiny_model(), [long])
+
+
+def test_a_model_without_a_head_is_refused() -> None:
+    with pytest.raises(ConfigError, match="LlamaModel has no output embeddings"):
+        score(LlamaModel(tiny_model().config), ROWS)
+
+
+def test_a_model_that_goes_around_its_head_is_refused() -> None:
+    model = tiny_model()
+    around = copy(model)
+    around.get_output_embeddings = lambda: nn.Identity()  # type: ignore[method-assign]
+    with pytest.raises(ConfigError, match="LlamaForCausalLM goes around its output embeddings"):
+        score(around, ROWS)
