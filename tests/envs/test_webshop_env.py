@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 import hero.envs
 from hero.envs.contract import check_text_env
 from hero.envs.webshop.env import WebShopEnv
+from hero.envs.webshop.goals import Goal
+from hero.envs.webshop.reward import score
 from hero.errors import ConfigError
 from tests.envs.webshop_recorded import DATA, lines, needs_recordings
 
@@ -314,6 +316,24 @@ def _assert_same(text: str, info: dict[str, Any], recorded: dict[str, Any], obse
     assert text == recorded[observation]
     shown = {key: info[key] for key in ("clickables", "has_search_bar")}
     assert shown == recorded["available_actions"]
+
+
+@needs_recordings
+def test_goals_out_of_reach_upstream_are_within_reach_here() -> None:
+    def out_of_reach(goal: Goal) -> bool:
+        chosen = dict(zip(goal.groups, goal.options, strict=True))
+        return score(goal, goal.product, chosen, 0.0, upstream=True).total < 1
+
+    rewards = {}
+    kinds: tuple[Any, ...] = ("upstream", None)
+    for compat in kinds:
+        env = WebShopEnv(data=DATA, split="test", compat=compat)
+        task = next(task for task, goal in enumerate(env._goals) if out_of_reach(goal))
+        env.reset(options={"task": task})
+        for action in best_purchase(env, task)[0]:
+            _, rewards[compat], terminated, _, _ = env.step(action)
+        assert terminated
+    assert rewards["upstream"] < rewards[None] == 1.0
 
 
 @needs_recordings

@@ -55,15 +55,20 @@ class Index:
         """The names of the `HITS` best documents, best first; fewer, or none, where fewer share a term with it."""
         return self._ranked(query)
 
-    def _rank(self, query: str) -> tuple[str, ...]:
+    def scores(self, query: str) -> NDArray[np.float32]:
+        """The score of each document that has a term, in the order of the names; 0 where it shares none."""
         scores = np.zeros(len(self._names))
         for term, count in Counter(analyze(query)).items():
             if term in self._postings:
                 where, weight, saturation = self._postings[term]
                 boosted = np.float32(count) * weight
                 scores[where] += boosted - boosted / saturation
+        return scores.astype(np.float32)
+
+    def _rank(self, query: str) -> tuple[str, ...]:
+        scores = self.scores(query)
         found = np.flatnonzero(scores)
-        ranked = scores[found].astype(np.float32)
+        ranked = scores[found]
         if len(found) > HITS:
             least = np.partition(ranked, -HITS)[-HITS]
             found, ranked = found[ranked >= least], ranked[ranked >= least]
