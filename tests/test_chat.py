@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import tiktoken
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.chat import Chat, TiktokenChat, drift_tokens
@@ -24,15 +25,17 @@ ENCODING = tiktoken.Encoding(
     special_tokens={token: 259 + place for place, token in enumerate(TiktokenChat.SPECIAL)},
 )
 TINY = TiktokenChat(ENCODING)
+THINKING_CHAT = TemplateChat(tokenizer(THINKING))
 pieces = st.one_of(
     st.text(max_size=6),
     st.sampled_from(
-        [*SPECIAL, *TiktokenChat.SPECIAL, "\n", "\n\n", " ", " ab", "[INST]", "</think>\n", MARK, MARK * 2]
+        [*SPECIAL, *TiktokenChat.SPECIAL, "\n", "\n\n", " ", " ab", "[INST]", "</think>\n", MARK, f"{MARK}0;"]
     ),
 )
 contents = st.lists(pieces, max_size=5).map("".join)
 
 
+@cache
 def chat_of(name: str) -> Chat:
     return TINY if name == "tiny" else TemplateChat(tokenizer(APPEND_ONLY[name]))
 
@@ -48,10 +51,10 @@ def episodes(draw: st.DrawFn, chat: Chat) -> list[list[Message]]:
     prompt = [Message("system", system)] if system else []
     prompt.append(Message("user", draw(contents)))
     prompts = [prompt]
-    ordinary = [token for token in range(vocabulary(chat)) if token not in chat.stop_ids]
+    ordinary = st.integers(0, vocabulary(chat) - 1).filter(lambda token: token not in chat.stop_ids)
     for _ in range(draw(st.integers(1, 4))):
         stop = draw(st.sampled_from([[], *([token] for token in sorted(chat.stop_ids))]))
-        ids = tuple(draw(st.lists(st.sampled_from(ordinary), max_size=6)) + stop) or (ordinary[0],)
+        ids = tuple(draw(st.lists(ordinary, max_size=6)) + stop) or (0,)
         action = Action(chat.decode(ids), Tokens((), ids, (0.0,) * len(ids)))
         prompt = [*prompt, action.message(), Message("user", draw(contents))]
         prompts.append(prompt)
@@ -59,6 +62,7 @@ def episodes(draw: st.DrawFn, chat: Chat) -> list[list[Message]]:
 
 
 @pytest.mark.parametrize("name", ["tiny", *APPEND_ONLY])
+@settings(max_examples=50)
 @given(data=st.data())
 def test_a_prompt_begins_with_the_prompt_and_the_action_before_it(name: str, data: st.DataObject) -> None:
     chat = chat_of(name)
@@ -69,9 +73,10 @@ def test_a_prompt_begins_with_the_prompt_and_the_action_before_it(name: str, dat
         assert len(chat.encode(now)) > len(ledger)
 
 
+@settings(max_examples=50)
 @given(data=st.data())
 def test_a_template_that_rewrites_the_past_drifts_and_still_encodes_nothing_again(data: st.DataObject) -> None:
-    chat = TemplateChat(tokenizer(THINKING))
+    chat = THINKING_CHAT
     prompts = data.draw(episodes(chat))
     for before, now in pairwise(prompts):
         encoded, ids = chat.encode(now), now[-2].ids
@@ -85,24 +90,24 @@ def test_without_sampled_ids_a_prompt_is_what_transformers_makes_of_it(name: str
     roles = ["user", "assistant"] * len(texts)
     messages = [Message(role, text) for role, text in zip(roles, texts[: len(texts) // 2 * 2 + 1], strict=False)]  # type: ignore[arg-type]
     messages = messages if messages[-1].role == "user" else messages[:-1]
-    model = tokenizer(APPEND_ONLY[name])
+    chat = chat_of(name)
     plain = [{"role": message.role, "content": message.content} for message in messages]
-    expected = model.apply_chat_template(plain, add_generation_prompt=True, return_dict=False)
-    assert TemplateChat(model).encode(messages) == expected
+    expected = tokenizer(APPEND_ONLY[name]).apply_chat_template(plain, add_generation_prompt=True, return_dict=False)
+    assert chat.encode(messages) == expected
 
 
 @pytest.mark.parametrize("name", list(APPEND_ONLY))
 @given(observations=st.lists(st.text("ab: \n", max_size=8), min_size=2, max_size=4), action=st.text("ab:", min_size=1))
 def test_sampled_ids_stand_where_the_template_puts_the_action(name: str, observations: list[str], action: str) -> None:
     """The prompt with ids, as text, is what the template makes of the texts."""
-    chat = TemplateChat(tokenizer(APPEND_ONLY[name]))
+    chat, model = chat_of(name), tokenizer(APPEND_ONLY[name])
     spelt = " " + action if name == "mistral" else action  # its template shows the blank that the model sampled
-    ids = (*chat.tokenizer.encode(spelt), *chat.tokenizer.encode(STOPS[name]))
+    ids = (*model.encode(spelt), *model.encode(STOPS[name]))
     with_ids, without = [], []
     for observation in observations:
         with_ids += [Message("user", observation), Message("assistant", action, ids)]
         without += [Message("user", observation), Message("assistant", action)]
-    decoded = [chat.tokenizer.decode(chat.encode(messages[:-1])) for messages in (with_ids, without)]
+    decoded = [model.decode(chat.encode(messages[:-1])) for messages in (with_ids, without)]
     assert decoded[0] == decoded[1]
 
 
@@ -156,6 +161,14 @@ def test_the_tiny_chat_reads_every_content_as_ordinary_text(text: str) -> None:
         system, *ordinary, end, user, *ordinary, end, assistant
     ]  # fmt: skip
     assert TINY.decode([*ordinary, end]) == text
+
+
+@given(st.lists(st.integers(0, 261), max_size=5), st.booleans())
+def test_an_action_ends_once_in_the_tiny_chat(sampled: list[int], cut_off: bool) -> None:
+    ids = tuple(sampled if cut_off and sampled else [*sampled, 262])
+    messages = [Message("user", "a"), Message("assistant", "is not encoded", ids), Message("user", "b")]
+    action = [*ids, *([] if ids[-1] == 262 else [262])]
+    assert TINY.encode(messages) == [260, ord("a"), 262, 261, *action, 260, ord("b"), 262, 261]
 
 
 def test_the_tiny_chat_needs_its_special_tokens() -> None:
