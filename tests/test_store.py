@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.errors import RunError
@@ -66,7 +66,8 @@ def test_only_the_newest_checkpoint_is_kept(path: Path) -> None:
     assert [entry.name for entry in (path / "checkpoints").iterdir()] == ["step-000003"]
 
 
-@given(st.lists(st.tuples(trajectories(), diagnoses()), max_size=3))
+@settings(max_examples=30)
+@given(st.lists(st.tuples(trajectories(), diagnoses()), max_size=2))
 def test_episodes_come_back_equal(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[Trajectory, Diagnosis]]
 ) -> None:
