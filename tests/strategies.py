@@ -35,7 +35,7 @@ ids = st.integers(0, 499)
 json_values: st.SearchStrategy[JSON] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
-    max_leaves=5,
+    max_leaves=3,
 )
 """What JSON can carry without loss."""
 
@@ -106,7 +106,7 @@ def trajectories(
     env_id: st.SearchStrategy[str] = words,
     task_id: st.SearchStrategy[str] = words,
     turn: st.SearchStrategy[Turn] | None = None,
-    max_turns: int = 5,
+    max_turns: int = 4,
 ) -> Trajectory:
     """An episode of 0 to `max_turns` turns; the error text is there exactly where the stop says so."""
     stop = draw(st.sampled_from(Stop))
@@ -133,7 +133,7 @@ def diagnoses(draw: st.DrawFn, *, num_turns: int = 5) -> Diagnosis:
 
 @st.composite
 def groups(
-    draw: st.DrawFn, *, turn: st.SearchStrategy[Turn] | None = None, min_members: int = 1, max_members: int = 4
+    draw: st.DrawFn, *, turn: st.SearchStrategy[Turn] | None = None, min_members: int = 1, max_members: int = 3
 ) -> Group:
     """Episodes of one task."""
     env_id, task_id = draw(words), draw(words)

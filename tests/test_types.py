@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.types import Action, Diagnosis, Finding, Group, Message, Stop, Tokens, Trajectory, Turn, Verdict
@@ -100,6 +100,7 @@ def test_a_finding_reads_as_documented() -> None:
     assert finding.text() == "failed: over budget\ninstead: click[< prev]"
 
 
+@settings(max_examples=30)
 @given(diagnosed_groups())
 def test_values_compare_by_content_and_cross_processes(diagnosed: tuple[Group, list[Diagnosis]]) -> None:
     assert pickle.loads(pickle.dumps(diagnosed)) == diagnosed

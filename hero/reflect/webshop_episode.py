@@ -82,8 +82,8 @@ class Episode:
         return best if missing == 0 or len(self.lacking(than)) - missing >= CLEARLY else None
 
     def left_out(self, query: str) -> list[str]:
-        """The telling words that a query does not have."""
-        return [word for word in self.telling if not mentions(query, word)]
+        """The telling words that a query does not have; empty where there was no query."""
+        return [word for word in self.telling if query and not mentions(query, word)]
 
     def query(self, number: int) -> str:
         """What was searched for last before a turn; "" if nothing."""

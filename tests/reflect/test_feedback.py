@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.reflect.base import Reflector
@@ -11,7 +11,8 @@ from hero.types import Action, Finding, Stop, Trajectory, Turn
 from tests.strategies import trajectories
 
 
-@given(st.lists(trajectories(), max_size=3))
+@settings(max_examples=40)
+@given(st.lists(trajectories(), max_size=2))
 def test_each_turn_is_described_by_its_own_words(played: list[Trajectory]) -> None:
     diagnoses = FeedbackReflector().reflect(played)
     assert len(diagnoses) == len(played)
@@ -21,6 +22,7 @@ def test_each_turn_is_described_by_its_own_words(played: list[Trajectory]) -> No
         assert {finding.turn for finding in diagnosis.findings} <= set(range(len(trajectory.turns)))
 
 
+@settings(max_examples=40)
 @given(trajectories())
 def test_nothing_is_judged_and_nothing_advised(trajectory: Trajectory) -> None:
     for finding in FeedbackReflector().reflect([trajectory])[0].findings:
