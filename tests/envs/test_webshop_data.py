@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +12,7 @@ from hypothesis import strategies as st
 
 from hero.envs.webshop.data import RawCatalogue, products, read_directory
 from hero.errors import DataError
-
-ITEM: dict[str, Any] = {
-    "asin": "B000000001",
-    "name": "Red Shoe",
-    "full_description": "A shoe.",
-    "small_description": ["soft ", "light"],
-    "pricing": "$1,234.50$2,000",
-    "product_category": "Shoes › Red",
-    "category": "fashion",
-    "query": " Red Shoes ",
-    "customization_options": {"Size": [{"value": " 10/11 "}, {"value": "XL", "image": None}], "Color": None, "Fit": []},
-    "average_rating": 4.5,
-}
-HUMAN = {"instruction": "a shoe", "instruction_attributes": ["soft"], "instruction_options": ["xl"], "worker": "?"}
-FILES: dict[str, Any] = {
-    "items_shuffle_1000.json": [ITEM],
-    "items_ins_v2_1000.json": {
-        "B000000001": {"attributes": ["soft"], "instruction": "Find me", "instruction_attributes": ["soft"]}
-    },
-    "items_human_ins.json": {"B000000001": [HUMAN, HUMAN | {"instruction_attributes": []}]},
-    "title_nouns.json": {"B000000001": ["shoe"]},
-}
-
-
-def write(folder: Path, files: dict[str, Any]) -> Path:
-    for name, content in files.items():
-        text = content if isinstance(content, str) else json.dumps(content)
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
+from tests.envs.webshop_files import FILES, ITEM, write
 
 
 def catalogue(**changes: Any) -> RawCatalogue:

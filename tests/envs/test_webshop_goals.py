@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,9 +17,10 @@ from hero.envs.webshop.catalogue import LEVELS, generate
 from hero.envs.webshop.data import Instruction, Product, products, read_directory
 from hero.envs.webshop.goals import NO_BOUND, draw_prices, human_goals, synthetic_goals
 from hero.envs.webshop.shop import open_shop
+from tests.envs.webshop_files import FILES, write
 from tests.envs.webshop_recorded import DATA, FOLDER, needs_recordings
 
-prices = st.floats(0.0, 1200.0)
+prices = st.one_of(st.floats(0.0, 1200.0), st.integers(0, 100).map(lambda tens: 10.0 * tens))
 options = st.dictionaries(
     st.sampled_from(["size", "color", "pack"]), st.lists(st.text(max_size=3), max_size=3).map(tuple)
 )
@@ -58,7 +61,7 @@ def test_bounds_are_round_near_and_above_the_price(items: list[Product], seed: i
             assert price >= 980
             assert "price" not in goal.text
         else:
-            assert price < goal.price_upper <= price + 40
+            assert price + 10 < goal.price_upper <= price + 40  # the nearest round price is never the bound
             assert goal.price_upper % 10 == 0
             assert goal.text.endswith(f", and price lower than {goal.price_upper:.2f} dollars")
 
@@ -86,6 +89,27 @@ def test_the_seed_moves_bounds_but_not_the_order(items: list[Product], left: int
 
     assert goals(left) == goals(left)
     assert [goal[:2] for goal in goals(left)] == [goal[:2] for goal in goals(right)]
+
+
+def test_the_order_is_that_of_the_original() -> None:
+    items = [product(f"P{number}", (5.0,), {}) for number in range(30)]
+    order = list(range(30))
+    random.Random(233).shuffle(order)
+    rng = random.Random(1)
+    goals = synthetic_goals(items, draw_prices(items, rng), rng)
+    assert [goal.product.asin for goal in goals] == [f"P{number}" for number in order]
+
+
+def test_original_files_are_split_by_the_customary_ranges(tmp_path: Path) -> None:
+    values = [{"value": f"v{number}"} for number in range(40)]
+    files = copy.deepcopy(FILES)
+    files["items_shuffle_1000.json"][0]["customization_options"] = {"a": values, "b": values}
+    shop = open_shop(level="", seed=0, data=write(tmp_path, files), wording="synthetic", goal_seed=42)
+    assert {split: len(part) for split, part in shop.goals.items()} == {"test": 500, "validation": 1000, "train": 100}
+    rng = random.Random(42)
+    items = list(shop.stock.products.values())
+    goals = synthetic_goals(items, draw_prices(items, rng), rng)
+    assert [*shop.goals["test"], *shop.goals["validation"], *shop.goals["train"]] == goals
 
 
 def test_texts() -> None:
@@ -120,9 +144,3 @@ def test_goals_are_those_that_were_recorded() -> None:
     ] == recorded["first"]
     texts = "\n".join(goal.text for goal in goals)
     assert hashlib.sha256(texts.encode()).hexdigest() == recorded["sha256_all_instructions"]
-
-
-@needs_recordings
-def test_original_files_are_split_by_the_customary_ranges() -> None:
-    goals = open_shop(level="", seed=0, data=DATA, wording="synthetic", goal_seed=42).goals
-    assert {split: len(part) for split, part in goals.items()} == {"test": 500, "validation": 1000, "train": 5410}

@@ -114,12 +114,22 @@ def test_each_part_fails_for_its_own_reason() -> None:
     assert score(goal, item, chosen, goal.price_upper + 0.01) == replace(
         full, total=full.total - full.w_price, r_price=False
     )
+    assert score(goal, item, chosen, goal.price_upper) == full
     assert score(goal, item, {}, price).r_option == 0.0
     assert score(goal, item, dict([*chosen.items()][:1]), price).r_option == 0.5
     bare = replace(item, attributes=("nothing",), title="x", bullets=(), description="")
     assert score(goal, bare, chosen, price).r_att == 0.0
     named = replace(bare, bullets=(goal.attributes[0].upper(),))
     assert score(goal, named, chosen, price).r_att == pytest.approx(1 / len(goal.attributes))
+
+
+def test_attributes_count_from_a_similarity_above_85() -> None:
+    wanted = "abcdefghijklmnopq"
+    goal = replace(all_goals(embedded())[0], attributes=(wanted,))
+    for attribute, similar, has in ((f"{wanted}12345", 87, 1.0), (f"{wanted}123456", 85, 0.0)):
+        assert similarity(attribute, wanted) == similar
+        bare = replace(goal.product, attributes=(attribute,), title="x", bullets=(), description="")
+        assert score(goal, bare, {}, 1.0).r_att == has
 
 
 @pytest.mark.parametrize(

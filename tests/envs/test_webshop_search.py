@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from math import log
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given
@@ -13,6 +14,7 @@ from hero.envs.webshop.data import products, read_directory
 from hero.envs.webshop.search import HITS, K1, B, Index, coded_length
 from hero.envs.webshop.shop import open_shop
 from hero.envs.webshop.text import analyze
+from tests.envs.webshop_files import FILES, write
 from tests.envs.webshop_recorded import DATA, lines, needs_recordings
 
 vocabulary = st.sampled_from("red green blue shoe sock hat running runs the 2-pack".split())
@@ -88,6 +90,14 @@ def test_known_coded_lengths() -> None:
 def test_nothing_matches_nothing() -> None:
     assert Index([]).search("shoe") == ()
     assert Index([("A", "shoe"), ("B", "!!!")]).search("the ???") == ()
+
+
+def test_what_the_search_sees_of_a_product(tmp_path: Path) -> None:
+    index = open_shop(level="", seed=0, data=write(tmp_path, FILES), wording="human", goal_seed=42).stock.index
+    for seen in ("red", "shoe", "soft", "size", "10", "xl"):  # title, description, first bullet, options
+        assert index.search(seen) == ("B000000001",)
+    for unseen in ("light", "fashion", "B000000001"):  # second bullet, category, asin
+        assert index.search(unseen) == ()
 
 
 @needs_recordings
