@@ -19,7 +19,7 @@ class GuessEnv(TextEnv):
     """Name the task's colour within three turns.
 
     Args:
-        broken: tasks in which a step raises.
+        broken: tasks in which the second step raises, and the first is always wrong.
     """
 
     env_id: ClassVar[str] = "guess"
@@ -38,9 +38,9 @@ class GuessEnv(TextEnv):
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         self.tries += 1
-        if self.task in self.broken:
+        if self.task in self.broken and self.tries == 2:
             raise ValueError("the dice fell off the table")
-        right = action == WORDS[self.task % len(WORDS)]
+        right = action == WORDS[self.task % len(WORDS)] and self.task not in self.broken
         valid = action in WORDS
         info: dict[str, Any] = {
             "available_actions": list(WORDS),

@@ -230,7 +230,9 @@ def test_records_and_checkpoints_are_brought_to_the_disk(tmp_path: Path, monkeyp
     monkeypatch.setattr(os, "fsync", spy)
     path = tmp_path.resolve() / "run"
     with Run.create(path, SETTINGS) as run:
+        assert path in synced
+        synced.clear()
         run.record("steps", {"step": 0})
         run.complete(0, learner("x"))
     partial = path / "checkpoints" / ".partial"
-    assert {path, path / "steps.jsonl", path / "checkpoints", partial, partial / "learner" / "weights"} <= synced
+    assert {path / "steps.jsonl", path / "checkpoints", partial, partial / "learner" / "weights"} <= synced

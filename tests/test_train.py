@@ -26,7 +26,7 @@ from hero.records import read_episodes, read_rows
 from hero.reflect.rules import RulesReflector
 from hero.store import Run
 from hero.train import Observer, Phase, Training
-from hero.types import Diagnosis, Stop, Trajectory, Turn
+from hero.types import Diagnosis, Group, Stop, Trajectory, Turn
 from tests.doubles import GuessEnv, GuessLearner
 
 PLAN = Plan(
@@ -236,22 +236,30 @@ class Recording(GuessLearner):
         return super().update(examples)
 
 
+class Everything:
+    """An objective that learns from every turn, whatever became of the episode."""
+
+    def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
+        return [
+            Example(episode, turn.action.tokens, cross_entropy=1.0)
+            for episode, member in enumerate(group.members)
+            for turn in member.turns
+            if turn.action.tokens
+        ]
+
+
 def test_episodes_that_ended_in_an_error_are_counted_and_give_no_examples(tmp_path: Path) -> None:
     learner = Recording()
     envs = [GuessEnv(broken=range(0, 12, 2))]
     with Run.create(tmp_path, {}) as run:
-        training(run, replace(PLAN, steps=3), learner=learner, envs=envs).go()
+        training(run, replace(PLAN, steps=3), learner=learner, envs=envs, objective=Everything()).go()
         rows = run.rows("steps")
-    episodes = list(read_episodes(tmp_path))
-    broken = [episode for episode in episodes if episode.trajectory.stop is Stop.ERROR]
-    assert broken
-    assert sum(row["rollout"]["errors"] for row in rows) == len(broken)
-    assert sum(map(len, learner.given)) == sum(
-        bool(episode.diagnosis.about(turn))
-        for episode in episodes
-        for turn in range(len(episode.trajectory.turns))
-        if episode not in broken
-    )
+    played = [episode.trajectory for episode in read_episodes(tmp_path)]
+    broken = [trajectory for trajectory in played if trajectory.stop is Stop.ERROR]
+    assert all(trajectory.turns for trajectory in broken)
+    assert sum(row["rollout"]["errors"] for row in rows) == len(broken) > 0
+    whole = [trajectory for trajectory in played if trajectory not in broken]
+    assert sum(map(len, learner.given)) == sum(len(trajectory.turns) for trajectory in whole)
 
 
 def test_an_environment_that_always_fails_ends_the_run(tmp_path: Path) -> None:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+from hero.plan import Purpose
 from hero.records import read_rows
+from hero.store import Run
+from hero_cli.settings import settings_of
 from tests.cli.conftest import FAST, Hero
+from tests.doubles import GuessEnv
 
 GUESS = ["--env", "guess", "--tasks", 4]
 
@@ -26,14 +32,32 @@ def test_several_trials_tell_pass_hat_k(hero: Hero, model: str) -> None:
     assert [line.split()[0] for line in result.stdout.splitlines()[-3:]] == ["pass^1", "pass^2", "pass^3"]
 
 
-def test_a_run_is_evaluated_with_its_own_settings_and_weights(hero: Hero, model: str, tmp_path: Path) -> None:
+def test_a_run_is_evaluated_with_its_own_settings_and_weights(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, said = GuessEnv.step, list[str]()
+
+    def listening(env: GuessEnv, action: str) -> tuple[str, float, bool, bool, dict[str, object]]:
+        said.append(action)
+        return step(env, action)
+
+    monkeypatch.setattr(GuessEnv, "step", listening)
     arguments = ["--env-arg", "num_tasks=5", "--eval-tasks", 5, "--learning-rate", 0.3]
     assert hero("run", "--model", model, "--steps", 2, "--out", "run", *FAST, *arguments).exit_code == 0
-    (row,) = [row for row in read_rows(tmp_path / "run", "evals") if (row["step"], row["mode"]) == (2, "greedy")]
-    lines = hero("eval", "run", "--greedy").stdout.splitlines()
-    assert "run in guess, validation, temperature 0: 5 episodes of 5 tasks" in lines[0]
-    assert f"{row['turns_per_episode']['value']:.1f} [" in lines[3]
-    assert f"{100 * row['valid_actions']['value']:.1f} %" in lines[4]
+    sampled, greedy = (
+        round(5 * row["turns_per_episode"]["value"]) for row in read_rows(tmp_path / "run", "evals")[-2:]
+    )
+    after = said[-sampled - greedy : -greedy]
+    seed = settings_of({}).plan().stream(2, Purpose.EVALUATION)
+
+    def again(policy: str, *arguments: object) -> list[str]:
+        said.clear()
+        result = hero("eval", policy, "--seed", seed, *arguments)
+        assert "in guess, validation, temperature 1: 5 episodes of 5 tasks" in result.stdout
+        return list(said)
+
+    assert again("run") == after
+    assert again(model, "--env", "guess", "--tasks", 5) != after
 
 
 def test_mistakes_are_told(hero: Hero, model: str, tmp_path: Path) -> None:
@@ -49,9 +73,6 @@ def test_mistakes_are_told(hero: Hero, model: str, tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_complete_step_is_refused(hero: Hero, model: str, tmp_path: Path) -> None:
-    from hero.store import Run
-    from hero_cli.settings import settings_of
-
     with Run.create(tmp_path / "run", settings_of({"env": "guess", "model": model}).record()):
         pass
     result = hero("eval", "run", "--tasks", 3)
