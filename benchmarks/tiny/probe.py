@@ -1,7 +1,7 @@
 """What a policy can do before any training on it: `python -m benchmarks.tiny.probe [DIR]`.
 
-Plays validation tasks sampled and greedily; then asks, where its sampled actions were wrong, how often the greedy action
-is right without help and with each kind of hindsight; and compares its reviews with those of the scripted reader.
+Plays validation tasks sampled and greedily; then asks, where its sampled actions were wrong, how often the greedy
+action is right without help and with each kind of hindsight; and compares its reviews with the scripted reader's.
 """
 
 from __future__ import annotations

@@ -1,0 +1,99 @@
+"""The recipe of the tiny policy: scripted shoppers, rows and ranks; and what the shipped weights promise."""
+
+import random
+
+import pytest
+import tiktoken
+
+from benchmarks.tiny.episodes import play
+from benchmarks.tiny.rows import drill_rows, episode_row, review_row, teacher_rows
+from benchmarks.tiny.shopper import Erratic, Sloppy, View, as_lines, expert, review
+from benchmarks.tiny.tokenizer import train_ranks
+from hero.envs.webshop.env import WebShopEnv
+from hero.policies import tiny
+from hero.reflect.model import conversation, parse
+from hero.rollout import Task, rollout
+from hero.types import Trajectory, Verdict
+
+CHAT = tiny.load_chat(tiny.SHIPPED)
+
+
+def erratic(episodes: int = 12, level: str = "medium") -> list[Trajectory]:
+    rng = random.Random(0)
+    return play(WebShopEnv(level=level), Erratic(rng, 0.4), episodes, rng)
+
+
+@pytest.mark.parametrize("level", ["easy", "medium", "hard"])
+def test_the_expert_reads_pages_so_well_that_it_always_succeeds(level: str) -> None:
+    episodes = play(WebShopEnv(level=level), expert, 25, random.Random(1))
+    assert all(episode.success for episode in episodes)
+    assert all(finding.verdict is Verdict.USEFUL for episode in episodes for finding in review(episode).findings)
+
+
+def test_habits_cost_most_of_the_success_but_not_all() -> None:
+    rng = random.Random(2)
+    episodes = play(WebShopEnv(), Sloppy(rng, 1, 1, 1, 1), 200, rng)
+    assert 0.15 < sum(episode.success for episode in episodes) / 200 < 0.4
+
+
+def test_following_every_piece_of_advice_leads_to_success() -> None:
+    env = WebShopEnv()
+    for episode in erratic():
+        task = int(episode.task_id.rpartition("-")[2])
+        env.reset(options={"task": task})
+        for turn, finding in zip(episode.turns, review(episode).findings, strict=True):
+            assert View(turn.prompt).is_good(finding.advice or turn.action.text)
+
+
+def test_reviews_are_in_the_form_that_the_model_reflector_reads() -> None:
+    for episode in erratic():
+        assert parse(as_lines(review(episode)), len(episode.turns)) == review(episode).findings
+
+
+def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
+    for episode in erratic():
+        row = episode_row(CHAT, episode, imitate=False, context_weight=0.0)
+        learned = CHAT.decode([token for token, weight in zip(row.ids, row.weights, strict=True) if weight])
+        right = [turn.action.text for turn in episode.turns if View(turn.prompt).is_good(turn.action.text)]
+        assert learned == "".join(right) + as_lines(review(episode))
+        only_review = review_row(CHAT, episode)
+        assert only_review.ids == row.ids
+        assert sum(only_review.weights) == len(row.ids) - len(CHAT.encode(conversation(episode)))
+
+
+def test_teacher_rows_answer_hindsight_with_what_is_right() -> None:
+    for episode in erratic():
+        rows = list(teacher_rows(CHAT, episode, random.Random(0), share=1.0))
+        assert len(rows) == len(episode.turns)
+        for row, turn in zip(rows, episode.turns, strict=True):
+            answer = CHAT.decode([token for token, weight in zip(row.ids, row.weights, strict=True) if weight])
+            assert View(turn.prompt).is_good(answer)
+
+
+def test_drills_judge_every_result_of_a_page() -> None:
+    texts = [CHAT.decode(row.ids) for episode in erratic() for row in drill_rows(CHAT, episode, context_weight=0.0)]
+    checks = [text for text in texts if "Check each result." in text]
+    assert checks
+    assert all(len(text.rpartition("<|assistant|>")[2].splitlines()) == 6 for text in checks)
+
+
+def test_ranks_are_those_of_the_tokenizer_that_was_trained() -> None:
+    texts = [message.content for episode in erratic(30) for message in conversation(episode)]
+    ranks = train_ranks(texts, 400)
+    assert sorted(ranks.values()) == list(range(400))
+    encoding = tiktoken.Encoding("test", pat_str=tiny.PATTERN, mergeable_ranks=ranks, special_tokens={})
+    sizes = [len(encoding.encode(text)) / len(text.encode()) for text in texts]
+    assert all(encoding.decode(encoding.encode(text)) == text for text in texts)
+    assert sum(sizes) / len(sizes) < 0.6
+
+
+def test_the_shipped_policy_is_small_acts_validly_and_fails_by_habit() -> None:
+    lm = tiny.load()
+    assert 0.5e6 < sum(weight.numel() for weight in lm.model.parameters()) < 5e6
+    assert sum(file.stat().st_size for file in tiny.SHIPPED.iterdir()) < 10e6
+    envs = [WebShopEnv(split="validation") for _ in range(50)]
+    policy = lm.policy(temperature=0.0, max_new_tokens=48)
+    episodes = rollout(envs, policy, [Task(index, 0) for index in range(50)], max_turns=8)
+    turns = [turn for episode in episodes for turn in episode.turns]
+    assert sum(turn.info["action_valid"] is True for turn in turns) / len(turns) > 0.95
+    assert 0.1 < sum(episode.success for episode in episodes) / 50 < 0.5
