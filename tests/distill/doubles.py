@@ -35,7 +35,7 @@ def tiny_model(seed: int = 0, *, tied: bool = True) -> LlamaForCausalLM:
 
 
 class CharacterChat:
-    """One id per character, in order of appearance in the alphabet; sampled ids stand as they are."""
+    """One id per character; sampled ids stand as they are."""
 
     stop_ids = frozenset({1})
 
