@@ -111,8 +111,9 @@ class Evaluation:
 
     @property
     def valid_actions(self) -> Estimate:
-        """Share of an episode's turns whose action was valid: Student's t interval."""
-        return student(list(self.per_task("valid_actions").values()))
+        """Share of an episode's turns whose action was valid: Student's t interval, cut to what a share can be."""
+        mean = student(list(self.per_task("valid_actions").values()))
+        return mean if math.isnan(mean.low) else Estimate(mean.value, max(0.0, mean.low), min(1.0, mean.high))
 
     @property
     def errors(self) -> int:

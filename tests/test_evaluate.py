@@ -142,6 +142,15 @@ def test_an_evaluation_comes_back_from_its_record(played: list[Trajectory]) -> N
     assert Evaluation.of_record(json.loads(text)) == once
 
 
+def test_the_interval_of_a_share_is_of_shares() -> None:
+    shares = [1.0] * 9 + [0.5]
+    got = Evaluation(
+        tuple(Outcome(f"task-{task}", True, 1.0, 2, share, Stop.TERMINATED) for task, share in enumerate(shares))
+    ).valid_actions
+    assert (got.value, got.high) == (0.95, 1.0)
+    assert got.low == pytest.approx(student(shares).low)
+
+
 def test_an_evaluation_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Evaluation(())
