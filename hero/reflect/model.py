@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hero.policy import Policy
+from hero.policy import Bounded, Policy
 from hero.types import Action, Diagnosis, Finding, Message, Trajectory, Verdict
 
 REQUEST: Final = (
@@ -35,13 +35,19 @@ class ModelReflector:
         self.name = name
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
-        """One diagnosis per trajectory; empty for an episode without turns and for an answer that cannot be read."""
-        asked = [trajectory for trajectory in trajectories if trajectory.turns]
-        answers = iter(self.policy.act([conversation(trajectory) for trajectory in asked]))
+        """One diagnosis per trajectory; empty for an episode without turns, for one whose review does not fit the
+        context of a `Bounded` policy, and for an answer that cannot be read.
+        """
+        reviews = [conversation(trajectory) if trajectory.turns else () for trajectory in trajectories]
+        asked = [bool(review) and self._fits(review) for review in reviews]
+        answers = iter(self.policy.act([review for review, ask in zip(reviews, asked, strict=True) if ask]))
         return [
-            self._diagnosis(next(answers), len(trajectory.turns)) if trajectory.turns else Diagnosis(self.name)
-            for trajectory in trajectories
+            self._diagnosis(next(answers), len(trajectory.turns)) if ask else Diagnosis(self.name)
+            for trajectory, ask in zip(trajectories, asked, strict=True)
         ]
+
+    def _fits(self, review: Sequence[Message]) -> bool:
+        return not isinstance(self.policy, Bounded) or self.policy.count(review) <= self.policy.context
 
     def _diagnosis(self, answer: Action, turns: int) -> Diagnosis:
         tokens = answer.tokens

@@ -77,3 +77,15 @@ def test_one_diagnosis_per_episode_in_order_and_none_for_an_empty_one() -> None:
         [(0, Verdict.INVALID)],
     ]
     assert {d.author for d in diagnoses} == {"judge"}
+
+
+def test_an_episode_that_is_too_long_to_review_is_passed_over() -> None:
+    class Small(FunctionPolicy):
+        context = 7
+
+        def count(self, prompt: tuple[Message, ...]) -> int:
+            return len(prompt)
+
+    short, long = episode(["a", "b"]), episode(["a", "b", "c"])  # reviews of 6 and 8 messages
+    reflector = ModelReflector(Small(lambda messages: "1 useful"))
+    assert [len(diagnosis.findings) for diagnosis in reflector.reflect([long, short])] == [0, 1]
