@@ -27,20 +27,20 @@ class Settings:
     env_args: dict[str, Any] = field(default_factory=dict)
     learner: str = "distill"
     model: str = "tiny"
-    reflector: str | None = "self"
+    reflector: str | None = "rules"
     teacher: str | None = "ema"
     divergence: str | None = "reverse_kl"
-    steps: int | None = 20
+    steps: int | None = 12
     turn_budget: int | None = None
     episodes: int = 64
     group_size: int = 1
-    temperature: float = 1.0
-    learning_rate: float = 3e-4
-    max_turns: int = 15
+    temperature: float = 0.5
+    learning_rate: float = 2e-4
+    max_turns: int = 10
     action_tokens: int = 48
     reflection_tokens: int = 256
     eval_tasks: int = 200
-    eval_every: int = 5
+    eval_every: int = 4
     seed: int = 0
     threads: int = 1
 

@@ -21,7 +21,7 @@ def test_a_model_is_evaluated_with_intervals(hero: Hero, model: str) -> None:
     result = hero("eval", model, *GUESS)
     assert result.exit_code == 0, result.output
     first, success, *_ = result.stdout.splitlines()
-    assert first == f"{model} in guess, validation, temperature 1: 4 episodes of 4 tasks (95 % intervals)"
+    assert first == f"{model} in guess, validation, temperature 0.5: 4 episodes of 4 tasks (95 % intervals)"
     assert re.fullmatch(r"success +\d+\.\d % \[\d+\.\d, \d+\.\d\]", success)
     assert "pass^" not in result.stdout
 
@@ -53,7 +53,7 @@ def test_a_run_is_evaluated_with_its_own_settings_and_weights(
     def again(policy: str, *arguments: object) -> list[str]:
         said.clear()
         result = hero("eval", policy, "--seed", seed, *arguments)
-        assert "in guess, validation, temperature 1: 5 episodes of 5 tasks" in result.stdout
+        assert "in guess, validation, temperature 0.5: 5 episodes of 5 tasks" in result.stdout
         return list(said)
 
     assert again("run") == after
