@@ -1,1 +1,1 @@
-"""Policies: the shipped tiny model, any transformers causal language model, a person."""
+"""Policies: the shipped tiny model, any transformers causal language model."""
