@@ -94,8 +94,8 @@ def habits(chat: Chat, levels: str, first: int, rng: random.Random) -> Iterator[
 PHASES = (
     ("drills", drills, "easy", 100, 800, 4096, 2e-3),
     ("drills on longer pages", drills, "medium medium easy", 200, 1000, 4096, 2e-3),
-    ("skill", skill, "medium medium easy", 400, 1200, 8192, 1.5e-3),
-    ("habits", habits, "medium medium easy", 700, 150, 8192, 5e-4),
+    ("skill", skill, "medium medium easy", 400, 2200, 8192, 1.5e-3),
+    ("habits", habits, "medium medium easy", 700, 120, 8192, 5e-4),
 )
 
 
