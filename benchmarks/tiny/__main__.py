@@ -2,10 +2,11 @@
 
 Four phases, each from where the one before ended:
 
-1. `drills`: single pages; on them matching appears, suddenly. First four results a page, then six.
-2. `skill`: scripted episodes with mistakes in them. The right actions are learned, a review of all turns after the
+1. `drills`: single pages of four results; on them matching appears, suddenly.
+2. `drills` again, on pages of six results too.
+3. `skill`: scripted episodes with mistakes in them. The right actions are learned, a review of all turns after the
    episode, and what is right where hindsight stands in the context.
-3. `habits`: careless episodes are imitated as they are, while reviews and answers to hindsight stay right.
+4. `habits`: careless episodes are imitated as they are, while reviews and answers to hindsight stay right.
 
 The result knows better than it acts, as an instruct model does. All of it plays on catalogues of its own seeds.
 """

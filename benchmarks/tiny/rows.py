@@ -47,9 +47,7 @@ def episode_row(chat: Chat, trajectory: Trajectory, imitate: bool, context_weigh
 
 def review_row(chat: Chat, trajectory: Trajectory) -> Row:
     """An episode of which only the review is learned."""
-    messages = conversation(trajectory)
-    ids, answer = chat.encode(messages), reply_ids(chat, messages, as_lines(review(trajectory)))
-    return Row(ids + answer, [0.0] * len(ids) + [1.0] * len(answer))
+    return _answered(chat, conversation(trajectory), as_lines(review(trajectory)), 0.0)
 
 
 def drill_rows(chat: Chat, trajectory: Trajectory, context_weight: float) -> Iterator[Row]:
@@ -71,7 +69,10 @@ def drill_rows(chat: Chat, trajectory: Trajectory, context_weight: float) -> Ite
 
 
 def _drill(chat: Chat, page: str, reply: str, context_weight: float) -> Row:
-    messages = [Message("user", page)]
+    return _answered(chat, [Message("user", page)], reply, context_weight)
+
+
+def _answered(chat: Chat, messages: Sequence[Message], reply: str, context_weight: float) -> Row:
     ids, answer = chat.encode(messages), reply_ids(chat, messages, reply)
     return Row(ids + answer, [context_weight] * len(ids) + [1.0] * len(answer))
 
@@ -98,5 +99,4 @@ def teacher_rows(chat: Chat, trajectory: Trajectory, rng: random.Random, share: 
         context = HindsightTeacher().context(trajectory, finding.turn, shown)
         if context is None:
             continue
-        ids, answer = chat.encode(context), reply_ids(chat, context, target)
-        yield Row(ids + answer, [0.0] * len(ids) + [1.0] * len(answer))
+        yield _answered(chat, context, target, 0.0)
