@@ -18,7 +18,10 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,8 +31,8 @@ from rich.console import Console
 
 from benchmarks.tiny.episodes import play, shop
 from benchmarks.tiny.pretrain import batches, fit, new_model
-from benchmarks.tiny.rows import Row, drill_rows, episode_row, review_row, teacher_rows
-from benchmarks.tiny.shopper import Erratic, Sloppy, as_lines, review
+from benchmarks.tiny.rows import Row, drill_rows, episode_row, review_row, teacher_rows, word_rows
+from benchmarks.tiny.shopper import Erratic, Sloppy, View, as_lines, review
 from benchmarks.tiny.tokenizer import train_ranks, write_ranks
 from hero.chat import Chat
 from hero.distill.teacher import HindsightTeacher
@@ -40,9 +43,11 @@ from hero.reflect.model import conversation
 
 VOCABULARY = 1276
 """Ranks; the special tokens come on top."""
-LAYERS, WIDTH = 4, 128
+LAYERS, HEADS, WIDTH = 4, 4, 128
 ERRORS = 0.3
 """Share of the turns in which the scripted shopper of the first phases errs."""
+ALL = 10
+"""Results on the longest page of the embedded catalogue."""
 HABIT = 0.9
 """Share of the demonstrations of the last phase that hold each habit."""
 console = Console()
@@ -54,83 +59,109 @@ def texts(rng: random.Random) -> Iterator[str]:
         for number in range(6):
             for trajectory in play(shop(number, level), Erratic(rng, ERRORS), 60, rng):
                 diagnosis = review(trajectory)
+                for turn in trajectory.turns:
+                    view = View(turn.prompt)
+                    for _, title, price in view.items if view.page == "results" else ():
+                        yield f"{view.wish.by_word(title, price)}: {view.wish.verdict(title, price)}"
                 yield from (message.content for message in conversation(trajectory))
                 yield as_lines(diagnosis)
-                for turn in range(len(trajectory.turns)):
-                    if context := HindsightTeacher().context(trajectory, turn, diagnosis):
+                for place in range(len(trajectory.turns)):
+                    if context := HindsightTeacher().context(trajectory, place, diagnosis):
                         yield context[-1].content[-400:]
     for _ in range(8):
         yield from catalogue.codes(rng)
 
 
-def drills(chat: Chat, levels: str, first: int, rng: random.Random) -> Iterator[list[Row]]:
-    for number, level in _endless(levels, first):
-        episodes = play(shop(number, level), Erratic(rng, ERRORS), 300, rng)
-        yield [row for trajectory in episodes for row in drill_rows(chat, trajectory, context_weight=0.03)]
+def drills(chat: Chat, level: str, number: int, rng: random.Random, most: int, words: int) -> Iterator[Row]:
+    for trajectory in play(shop(number, level), Erratic(rng, 2 * ERRORS), 300, rng):
+        for _ in range(words):
+            yield from word_rows(chat, trajectory, rng)
+        if most:
+            yield from drill_rows(chat, trajectory, rng, most)
 
 
-def skill(chat: Chat, levels: str, first: int, rng: random.Random) -> Iterator[list[Row]]:
-    for number, level in _endless(levels, first):
-        made: list[Row] = []
-        for trajectory in play(shop(number, level), Erratic(rng, ERRORS), 100, rng):
-            made.append(episode_row(chat, trajectory, imitate=False, context_weight=0.02))
-            made += teacher_rows(chat, trajectory, rng, share=0.3)
-            made += [row for row in drill_rows(chat, trajectory, context_weight=0.02) if rng.random() < 0.3]
-        yield made
+def skill(chat: Chat, level: str, number: int, rng: random.Random) -> Iterator[Row]:
+    env = shop(number, level)
+    for shopper in (Erratic(rng, ERRORS), Sloppy(rng, *[2 * ERRORS] * 4)):
+        for trajectory in play(env, shopper, 60, rng):
+            yield episode_row(chat, trajectory, imitate=False)
+            yield from teacher_rows(chat, trajectory, rng, share=0.3)
+            yield from (row for row in drill_rows(chat, trajectory, rng, ALL) if rng.random() < 0.3)
 
 
-def habits(chat: Chat, levels: str, first: int, rng: random.Random) -> Iterator[list[Row]]:
-    for number, level in _endless(levels, first):
-        env, made = shop(number, level), []
-        for trajectory in play(env, Sloppy(rng, HABIT, HABIT, HABIT, HABIT), 100, rng):
-            made.append(episode_row(chat, trajectory, imitate=True, context_weight=0.02))
-            made += teacher_rows(chat, trajectory, rng, share=0.3)
-        for trajectory in play(env, Erratic(rng, ERRORS), 50, rng):
-            made.append(review_row(chat, trajectory))
-            made += teacher_rows(chat, trajectory, rng, share=0.3)
-        yield made
+def habits(chat: Chat, level: str, number: int, rng: random.Random) -> Iterator[Row]:
+    env = shop(number, level)
+    for trajectory in play(env, Sloppy(rng, *[HABIT] * 4), 100, rng):
+        yield episode_row(chat, trajectory, imitate=True)
+        yield from teacher_rows(chat, trajectory, rng, share=0.3)
+    for trajectory in play(env, Erratic(rng, ERRORS), 50, rng):
+        yield review_row(chat, trajectory)
+        yield from teacher_rows(chat, trajectory, rng, share=0.3)
 
 
-# name, rows, levels in turn, first catalogue, steps, padded tokens a step, peak learning rate
+@dataclass(frozen=True)
+class Phase:
+    """What is learned from where the phase before ended.
+
+    Attributes:
+        rows: of (chat, level, number of the catalogue, rng).
+        levels: of the catalogues, in turn.
+        first: number of the first catalogue.
+        tokens: padded tokens a step.
+        learning_rate: at its peak.
+    """
+
+    name: str
+    rows: Callable[[Chat, str, int, random.Random], Iterator[Row]]
+    levels: str
+    first: int
+    steps: int
+    tokens: int
+    learning_rate: float
+
+
 PHASES = (
-    ("drills", drills, "easy", 100, 800, 4096, 2e-3),
-    ("drills on longer pages", drills, "medium medium easy", 200, 1000, 4096, 2e-3),
-    ("skill", skill, "medium medium easy", 400, 2200, 8192, 1.5e-3),
-    ("habits", habits, "medium medium easy", 700, 120, 8192, 5e-4),
+    Phase("single results", partial(drills, most=0, words=4), "easy", 100, 500, 4096, 2e-3),
+    Phase("short pages", partial(drills, most=3, words=4), "easy medium", 200, 1200, 4096, 1.5e-3),
+    Phase("shorter pages", partial(drills, most=2, words=1), "easy medium", 300, 500, 4096, 2e-3),
+    Phase("whole pages", partial(drills, most=ALL, words=1), "medium medium easy", 400, 1000, 4096, 1.5e-3),
+    Phase("skill", skill, "medium medium easy", 500, 700, 8192, 1e-3),
+    Phase("habits", habits, "medium medium easy", 700, 120, 8192, 3e-4),
 )
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Directory to write the model to; must not exist.")],
+    out: Annotated[Path, typer.Option(help="Directory to write the model to; goes on after the last phase there.")],
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the demonstrations.")] = 0,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 2,
     shorten: Annotated[float, typer.Option(help="Multiplies the steps of all phases, to try the recipe.")] = 1.0,
 ) -> None:
     """Trains the tiny policy from nothing; the state after each phase is kept beside the result."""
-    out.mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    rng = random.Random(seed)
-    with console.status("Playing episodes and training the tokenizer..."):
-        write_ranks(train_ranks(texts(rng), VOCABULARY), out / tiny.RANKS)
+    if not (out / tiny.RANKS).exists():
+        with console.status("Playing episodes and training the tokenizer..."):
+            write_ranks(train_ranks(texts(random.Random(seed)), VOCABULARY), out / tiny.RANKS)
     chat = tiny.load_chat(out)
-    model: Any = new_model(VOCABULARY + len(tiny.SPECIAL), LAYERS, WIDTH)
-    for number, (name, make, levels, first, steps, tokens, learning_rate) in enumerate(PHASES, 1):
-        console.print(f"[bold]Phase {number}: {name}[/]")
-        stream = (batch for made in make(chat, levels, first, rng) for batch in batches(made, tokens, rng))
-        fit(model, stream, max(1, round(steps * shorten)), learning_rate, _log)
-        torch.save(model.state_dict(), out / f"phase-{number}.pt")
+    torch.manual_seed(seed)
+    model: Any = new_model(VOCABULARY + len(tiny.SPECIAL), LAYERS, HEADS, WIDTH)
+    for number, phase in enumerate(PHASES, 1):
+        state = out / f"phase-{number}.pt"
+        if state.exists():
+            model.load_state_dict(torch.load(state))
+            continue
+        console.print(f"[bold]Phase {number}: {phase.name}[/]")
+        rng = random.Random(f"{seed}-{number}")
+        fit(model, _batches(phase, chat, rng), max(1, round(phase.steps * shorten)), phase.learning_rate, _log)
+        torch.save(model.state_dict(), state)
     LanguageModel(model, chat, "tiny").save(out)
     console.print(f"The model is in {out}; `python -m benchmarks.tiny.probe {out}` measures it.")
 
 
-def _endless(levels: str, first: int) -> Iterator[tuple[int, str]]:
-    """(catalogue, level) without end."""
-    names = levels.split()
-    number = 0
-    while True:
-        yield first + number, names[number % len(names)]
-        number += 1
+def _batches(phase: Phase, chat: Chat, rng: random.Random) -> Iterator[list[Row]]:
+    """Without end, catalogue after catalogue."""
+    for number, level in enumerate(cycle(phase.levels.split()), phase.first):
+        yield from batches(list(phase.rows(chat, level, number, rng)), phase.tokens, rng)
 
 
 def _log(step: int, loss: float, right: float, seconds: float) -> None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.tiny.shopper import View, as_lines, review
+from benchmarks.tiny.shopper import FITS, View, as_lines, review
 from hero.chat import Chat
 from hero.distill.teacher import HindsightTeacher
 from hero.reflect.feedback import FeedbackReflector
@@ -26,16 +26,15 @@ class Row:
     weights: list[float]
 
 
-def episode_row(chat: Chat, trajectory: Trajectory, imitate: bool, context_weight: float) -> Row:
+def episode_row(chat: Chat, trajectory: Trajectory, imitate: bool) -> Row:
     """A whole episode and the review of it.
 
     Args:
         imitate: learn every action as it was taken; otherwise only those that are right.
-        context_weight: weight of the tokens that are neither an action nor a review.
     """
     messages = conversation(trajectory)
     ids = chat.encode(messages)
-    weights = [context_weight] * len(ids)
+    weights = [0.0] * len(ids)
     for turn in trajectory.turns:
         if imitate or View(turn.prompt).is_good(turn.action.text):
             start = len(chat.encode(turn.prompt))
@@ -47,34 +46,58 @@ def episode_row(chat: Chat, trajectory: Trajectory, imitate: bool, context_weigh
 
 def review_row(chat: Chat, trajectory: Trajectory) -> Row:
     """An episode of which only the review is learned."""
-    return _answered(chat, conversation(trajectory), as_lines(review(trajectory)), 0.0)
+    return _answered(chat, conversation(trajectory), as_lines(review(trajectory)))
 
 
-def drill_rows(chat: Chat, trajectory: Trajectory, context_weight: float) -> Iterator[Row]:
-    """Single pages without their history: what is right on them, and a check of every result against the instruction.
+def word_rows(chat: Chat, trajectory: Trajectory, rng: random.Random) -> Iterator[Row]:
+    """Single results with nothing else: does it serve the instruction, with or without a look at each word first?
 
-    Matching is learned suddenly, and far sooner on short rows where every result must be judged than in whole episodes.
+    Two equal words have to be found at two places before anything else can be learned, and here nothing hides them.
     """
     for turn in trajectory.turns:
-        page = turn.prompt[-1].content
-        view = View((Message("user", page),))
+        view = View(turn.prompt[-1:])
+        if view.page != "results" or not view.items:
+            continue
+        _, title, price = rng.choice(view.items)
+        shown = f"Instruction: [SEP] {view.instruction} [SEP] {title} [SEP] {price}"
+        verdict = view.wish.verdict(title, price)
+        if rng.random() < 0.5:
+            yield _drill(chat, f"Check each word. [SEP] {shown}", f"{view.wish.by_word(title, price)}: {verdict}")
+        else:
+            yield _drill(chat, shown, verdict)
+
+
+def drill_rows(chat: Chat, trajectory: Trajectory, rng: random.Random, most: int) -> Iterator[Row]:
+    """Single pages without their history: what is right on them, and a check of what they show against the instruction.
+
+    Matching is learned suddenly, and far sooner on short rows where every result must be judged than in whole episodes.
+
+    Args:
+        most: results that a page keeps at most; which and how many is drawn.
+    """
+    for turn in trajectory.turns:
+        view = View((Message("user", turn.prompt[-1].content),))
         if view.page == "results" and view.items:
-            faults = {code: view.wish.fault(title, price) for code, title, price in view.items}
-            checked = "\n".join(f"{code} {fault or 'fits'}" for code, fault in faults.items())
-            yield _drill(chat, f"{page}\nCheck each result.", checked, context_weight)
-            if not all(faults.values()):
-                yield _drill(chat, page, view.good()[0], context_weight)
-        elif view.page in ("search", "item"):
-            yield _drill(chat, page, view.good()[0], context_weight)
+            view = view.keeping(rng.sample(range(len(view.items)), rng.randint(1, min(most, len(view.items)))))
+            verdicts = {code: view.wish.verdict(title, price) for code, title, price in view.items}
+            checked = "\n".join(f"{code} {verdict}" for code, verdict in verdicts.items())
+            yield _drill(chat, f"{view.text}\nCheck each result.", checked)
+            if FITS in verdicts.values():
+                yield _drill(chat, view.text, view.good()[0])
+        elif view.page == "item":
+            yield _drill(chat, f"{view.text}\nCheck this item.", view.fault or FITS)
+            yield _drill(chat, view.text, view.good()[0])
+        elif view.page == "search":
+            yield _drill(chat, view.text, view.good()[0])
 
 
-def _drill(chat: Chat, page: str, reply: str, context_weight: float) -> Row:
-    return _answered(chat, [Message("user", page)], reply, context_weight)
+def _drill(chat: Chat, page: str, reply: str) -> Row:
+    return _answered(chat, [Message("user", page)], reply)
 
 
-def _answered(chat: Chat, messages: Sequence[Message], reply: str, context_weight: float) -> Row:
+def _answered(chat: Chat, messages: Sequence[Message], reply: str) -> Row:
     ids, answer = chat.encode(messages), reply_ids(chat, messages, reply)
-    return Row(ids + answer, [context_weight] * len(ids) + [1.0] * len(answer))
+    return Row(ids + answer, [0.0] * len(ids) + [1.0] * len(answer))
 
 
 def reply_ids(chat: Chat, messages: Sequence[Message], text: str) -> list[int]:
@@ -99,4 +122,4 @@ def teacher_rows(chat: Chat, trajectory: Trajectory, rng: random.Random, share: 
         context = HindsightTeacher().context(trajectory, finding.turn, shown)
         if context is None:
             continue
-        yield _answered(chat, context, target, 0.0)
+        yield _answered(chat, context, target)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +19,7 @@ ALL_ATTRIBUTES = {pair.split("/")[0] for pairs in ATTRIBUTES.values() for pair i
 ALL_KINDS = [kind for kinds in KINDS.values() for kind in kinds.split(",")]
 ALL_OPTIONS = {value for values in OPTIONS.values() for value in values.split()}
 CHOSEN = " (selected)"
+FITS = "fits"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,20 @@ class Wish:
         for attribute in self.attributes:
             if attribute not in words:
                 return f"not {attribute}"
-        return "over budget" if float(price.rpartition("$")[2]) > self.budget else ""
+        return "" if self.affords(price) else "over budget"
+
+    def affords(self, price: str) -> bool:
+        return float(price.rpartition("$")[2]) <= self.budget
+
+    def verdict(self, title: str, price: str) -> str:
+        return self.fault(title, price) or FITS
+
+    def by_word(self, title: str, price: str) -> str:
+        """All that is asked of an item, each with whether it holds."""
+        words = title.lower().split()
+        holds = {attribute: attribute in words for attribute in self.attributes}
+        holds |= {self.kind: self.kind in title.lower(), "price": self.affords(price)}
+        return ", ".join(f"{asked} {'yes' if held else 'no'}" for asked, held in holds.items())
 
 
 @dataclass(frozen=True)
@@ -61,11 +75,19 @@ class View:
 
     @cached_property
     def parts(self) -> list[str]:
-        return self.messages[-1].content.split(" [SEP] ")
+        return self.text.split(" [SEP] ")
+
+    @property
+    def text(self) -> str:
+        return self.messages[-1].content
+
+    @property
+    def instruction(self) -> str:
+        return self.parts[self.parts.index("Instruction:") + 1]
 
     @cached_property
     def wish(self) -> Wish:
-        return Wish.read(self.parts[self.parts.index("Instruction:") + 1])
+        return Wish.read(self.instruction)
 
     @property
     def page(self) -> str:
@@ -78,8 +100,17 @@ class View:
     @cached_property
     def items(self) -> list[tuple[str, str, str]]:
         """Code, title and price of each result on the page."""
-        start = next(place for place, part in enumerate(self.parts) if part.rstrip().endswith("Next >")) + 1
+        start = self._first_item
         return [tuple(self.parts[at : at + 3]) for at in range(start, len(self.parts) - 2, 3)]  # type: ignore[misc]
+
+    @property
+    def _first_item(self) -> int:
+        return next(place for place, part in enumerate(self.parts) if part.rstrip().endswith("Next >")) + 1
+
+    def keeping(self, places: Collection[int]) -> View:
+        """The same page of results with these of its items only, in their order."""
+        kept = [part for place, item in enumerate(self.items) if place in places for part in item]
+        return View((Message("user", " [SEP] ".join([*self.parts[: self._first_item], *kept])),))
 
     @property
     def fault(self) -> str:

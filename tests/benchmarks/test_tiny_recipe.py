@@ -1,13 +1,14 @@
 """The recipe of the tiny policy: scripted shoppers, rows and ranks; and what the shipped weights promise."""
 
 import random
+from collections.abc import Iterable
 
 import pytest
 import tiktoken
 
 from benchmarks.tiny.episodes import play
-from benchmarks.tiny.rows import drill_rows, episode_row, review_row, teacher_rows
-from benchmarks.tiny.shopper import Erratic, Sloppy, View, as_lines, expert, review
+from benchmarks.tiny.rows import Row, drill_rows, episode_row, review_row, teacher_rows, word_rows
+from benchmarks.tiny.shopper import Erratic, Sloppy, View, Wish, as_lines, expert, review
 from benchmarks.tiny.tokenizer import train_ranks
 from hero.envs.webshop.env import WebShopEnv
 from hero.policies import tiny
@@ -65,7 +66,7 @@ def test_reviews_are_in_the_form_that_the_model_reflector_reads() -> None:
 
 def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
     for episode in erratic():
-        row = episode_row(CHAT, episode, imitate=False, context_weight=0.0)
+        row = episode_row(CHAT, episode, imitate=False)
         learned = CHAT.decode([token for token, weight in zip(row.ids, row.weights, strict=True) if weight])
         right = [turn.action.text for turn in episode.turns if View(turn.prompt).is_good(turn.action.text)]
         assert learned == "".join(right) + as_lines(review(episode))
@@ -83,11 +84,49 @@ def test_teacher_rows_answer_hindsight_with_what_is_right() -> None:
             assert View(turn.prompt).is_good(answer)
 
 
-def test_drills_judge_every_result_of_a_page() -> None:
-    texts = [CHAT.decode(row.ids) for episode in erratic() for row in drill_rows(CHAT, episode, context_weight=0.0)]
-    checks = [text for text in texts if "Check each result." in text]
-    assert checks
-    assert all(len(text.rpartition("<|assistant|>")[2].splitlines()) == 6 for text in checks)
+def answers(rows: Iterable[Row]) -> list[tuple[str, str]]:
+    """What is shown and what is to be learned of each row."""
+    split = [[bool(weight) for weight in row.weights].index(True) for row in rows]
+    return [(CHAT.decode(row.ids[:at]), CHAT.decode(row.ids[at:])) for row, at in zip(rows, split, strict=True)]
+
+
+@pytest.mark.parametrize("most", [1, 3, 10])
+def test_drills_judge_every_result_that_their_page_keeps(most: int) -> None:
+    rng = random.Random(0)
+    drills = answers([row for episode in erratic() for row in drill_rows(CHAT, episode, rng, most)])
+    kept = set()
+    for shown, answer in drills:
+        if "Check each result." in shown:
+            page = View([Message("user", shown.removeprefix("<|user|>").partition("\nCheck")[0])])
+            wanted = [f"{code} {page.wish.verdict(title, price)}" for code, title, price in page.items]
+            assert answer.splitlines() == wanted
+            kept.add(len(wanted))
+    assert max(kept) == min(most, 6)
+    assert min(kept) == 1
+
+
+def test_drills_answer_pages_with_what_is_right() -> None:
+    rng = random.Random(0)
+    for shown, answer in answers([row for episode in erratic() for row in drill_rows(CHAT, episode, rng, 10)]):
+        if "Check" not in shown:
+            page = shown.removeprefix("<|user|>").removesuffix("<|assistant|>")
+            assert View([Message("user", page)]).is_good(answer)
+
+
+def test_words_are_checked_one_by_one_and_then_together() -> None:
+    wish = Wish(("quilted", "lined"), "rain jacket", (), 30.0)
+    assert wish.by_word("Norvia lined hooded rain jacket", "$30.0") == (
+        "quilted no, lined yes, rain jacket yes, price yes"
+    )
+    assert wish.by_word("Norvia quilted lined denim skirt", "$8.0 to $31.0") == (
+        "quilted yes, lined yes, rain jacket no, price no"
+    )
+    rng = random.Random(0)
+    rows = answers([row for episode in erratic() for row in word_rows(CHAT, episode, rng)])
+    assert {"Check each word." in shown for shown, _ in rows} == {True, False}
+    for shown, answer in rows:
+        instruction, title, price = shown.removesuffix("<|assistant|>").split(" [SEP] ")[-3:]
+        assert answer.endswith(Wish.read(instruction).verdict(title, price))
 
 
 def test_ranks_are_those_of_the_tokenizer_that_was_trained() -> None:

@@ -1,0 +1,62 @@
+"""Learning on what ships: updates on training tasks change what the policy would do on others, for the better."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks.tiny.rows import reply_ids
+from hero.distill.objectives import Distillation
+from hero.distill.pack import Row, Span
+from hero.distill.scorer import score
+from hero.distill.torch_learner import TorchLearner
+from hero.envs.webshop.env import WebShopEnv
+from hero.policies import tiny
+from hero.policies.hf import LanguageModel
+from hero.reflect.rules import RulesReflector
+from hero.rollout import Task, rollout
+from hero.types import Group, Message, Trajectory
+
+
+def play(learner: TorchLearner, split: str, step: int) -> list[Trajectory]:
+    envs = [WebShopEnv(split=split) for _ in range(32)]
+    tasks = [Task(32 * step + number, number) for number in range(32)]
+    return rollout(envs, learner.policy(temperature=0.5, seed=step), tasks, max_turns=8)
+
+
+def advice_rows(lm: LanguageModel, played: Sequence[Trajectory]) -> list[Row]:
+    """What the reflector advises, as replies to the prompts as the student sees them."""
+    rows = []
+    for trajectory, diagnosis in zip(played, RulesReflector().reflect(played), strict=True):
+        for finding in diagnosis.findings:
+            if finding.advice:
+                prompt: Sequence[Message] = trajectory.turns[finding.turn].prompt
+                ids, answer = lm.chat.encode(prompt), reply_ids(lm.chat, prompt, finding.advice)
+                rows.append(Row((*ids, *answer), (Span(len(ids), len(ids) + len(answer), (len(rows),)),)))
+    return rows
+
+
+def mean_logprob(lm: LanguageModel, rows: Sequence[Row]) -> float:
+    with torch.no_grad():
+        logprobs = score(lm.model, rows).log_softmax(-1)
+    ids = torch.tensor([token for row in rows for token in row.action_ids])
+    return logprobs.gather(-1, ids[:, None]).mean().item()
+
+
+@pytest.mark.parametrize("only_failed", [False, True])
+def test_advised_actions_become_likelier_on_tasks_that_were_not_trained_on(only_failed: bool) -> None:
+    lm = tiny.load()
+    learner = TorchLearner(lm, learning_rate=2e-4)
+    held_out = advice_rows(lm, play(learner, "validation", 0))
+    assert len(held_out) > 20
+    before = mean_logprob(lm, held_out)
+    for step in range(3):
+        examples = []
+        for number, trajectory in enumerate(play(learner, "train", step)):
+            if trajectory.success and only_failed:
+                continue
+            found = Distillation().examples(Group((trajectory,)), RulesReflector().reflect([trajectory]))
+            examples += [replace(example, episode=number) for example in found]
+        learner.update(examples)
+    assert mean_logprob(lm, held_out) > before + 99
