@@ -1,9 +1,8 @@
-"""Learning on what ships: updates on training tasks change what the policy would do on others, for the better."""
+"""Learning on what ships: updates on failed episodes change what the policy would do on other tasks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pytest
 import torch
 
 from benchmarks.tiny.rows import reply_ids
@@ -44,19 +43,17 @@ def mean_logprob(lm: LanguageModel, rows: Sequence[Row]) -> float:
     return logprobs.gather(-1, ids[:, None]).mean().item()
 
 
-@pytest.mark.parametrize("only_failed", [False, True])
-def test_advised_actions_become_likelier_on_tasks_that_were_not_trained_on(only_failed: bool) -> None:
+def test_failures_alone_make_the_advised_actions_likelier_on_tasks_that_were_not_trained_on() -> None:
     lm = tiny.load()
-    learner = TorchLearner(lm, learning_rate=2e-4)
+    learner = TorchLearner(lm, learning_rate=1e-3)
     held_out = advice_rows(lm, play(learner, "validation", 0))
     assert len(held_out) > 20
     before = mean_logprob(lm, held_out)
     for step in range(3):
+        failed = [trajectory for trajectory in play(learner, "train", step) if not trajectory.success]
         examples = []
-        for number, trajectory in enumerate(play(learner, "train", step)):
-            if trajectory.success and only_failed:
-                continue
+        for number, trajectory in enumerate(failed):
             found = Distillation().examples(Group((trajectory,)), RulesReflector().reflect([trajectory]))
             examples += [replace(example, episode=number) for example in found]
         learner.update(examples)
-    assert mean_logprob(lm, held_out) > before + 99
+    assert mean_logprob(lm, held_out) > before + 0.1

@@ -1,12 +1,13 @@
 """Makes the policy that ships with the package: `python -m benchmarks.tiny --out DIR`.
 
-Four phases, each from where the one before ended:
+Its phases, each from where the one before ended (a run that was cut off goes on after its last whole phase):
 
-1. `drills`: single pages of four results; on them matching appears, suddenly.
-2. `drills` again, on pages of six results too.
-3. `skill`: scripted episodes with mistakes in them. The right actions are learned, a review of all turns after the
+1. *Drills*, on rows without a history. First single results: whether two words are equal has to be found before
+   anything else, and here nothing hides it. Then pages of up to three, of up to two, and of all their results: what is
+   right on them, and a check of each result. Codes are copied only once pages with one or two results are most of it.
+2. *Skill*: scripted episodes with mistakes in them. The right actions are learned, a review of all turns after the
    episode, and what is right where hindsight stands in the context.
-4. `habits`: careless episodes are imitated as they are, while reviews and answers to hindsight stay right.
+3. *Habits*: careless episodes are imitated as they are, while reviews and answers to hindsight stay right.
 
 The result knows better than it acts, as an instruct model does. All of it plays on catalogues of its own seeds.
 """
@@ -126,12 +127,13 @@ PHASES = (
     Phase("shorter pages", partial(drills, most=2, words=1), "easy medium", 300, 500, 4096, 2e-3),
     Phase("whole pages", partial(drills, most=ALL, words=1), "medium medium easy", 400, 1000, 4096, 1.5e-3),
     Phase("skill", skill, "medium medium easy", 500, 700, 8192, 1e-3),
-    Phase("habits", habits, "medium medium easy", 700, 120, 8192, 3e-4),
+    Phase("more skill", skill, "medium medium easy", 600, 1000, 8192, 1e-3),
+    Phase("habits", habits, "medium medium easy", 700, 150, 8192, 4e-4),
 )
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Directory to write the model to; goes on after the last phase there.")],
+    out: Annotated[Path, typer.Option(help="Where the model goes; the same command resumes a run that was cut off.")],
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the demonstrations.")] = 0,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 2,
     shorten: Annotated[float, typer.Option(help="Multiplies the steps of all phases, to try the recipe.")] = 1.0,
