@@ -105,6 +105,16 @@ def test_drills_judge_every_result_that_their_page_keeps(most: int) -> None:
     assert min(kept) == 1
 
 
+def test_drills_judge_items_that_serve_and_items_that_do_not() -> None:
+    rng, verdicts = random.Random(0), set()
+    for shown, answer in answers([row for episode in erratic() for row in drill_rows(CHAT, episode, rng, 10)]):
+        if "Check this item." in shown:
+            page = shown.removeprefix("<|user|>").partition("\nCheck")[0]
+            assert answer == (View([Message("user", page)]).fault or "fits")
+            verdicts.add(answer == "fits")
+    assert verdicts == {True, False}
+
+
 def test_drills_answer_pages_with_what_is_right() -> None:
     rng = random.Random(0)
     for shown, answer in answers([row for episode in erratic() for row in drill_rows(CHAT, episode, rng, 10)]):
