@@ -75,7 +75,7 @@ def step(
 ) -> dict[str, float]:
     """One training step; the share of each phase in percent."""
     policy = learner.policy(temperature=0.5, seed=number)
-    tasks = [Task(len(envs) * number + place, place) for place in range(len(envs))]
+    tasks = [Task((len(envs) * number + place) % envs[0].num_tasks, place) for place in range(len(envs))]
     played = watch.timed("rollout", lambda: rollout(envs, policy, tasks, max_turns=10))
     diagnoses = watch.timed("reflection", lambda: reflector.reflect(played))
 

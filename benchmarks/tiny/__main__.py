@@ -4,7 +4,7 @@ Its phases, each from where the one before ended (a run that was cut off goes on
 
 1. *Drills*, on rows without a history. First single results: whether two words are equal has to be found before
    anything else, and here nothing hides it. Then pages of up to three, of up to two, and of all their results: what is
-   right on them, and a check of each result. Codes are copied only once pages with one or two results are most of it.
+   right on them, and a check of each result. Pages of one or two results are where codes are copied first.
 2. *Skill*: scripted episodes with mistakes in them. The right actions are learned, a review of all turns after the
    episode, and what is right where hindsight stands in the context.
 3. *Habits*: careless episodes are imitated as they are, while reviews and answers to hindsight stay right.

@@ -76,7 +76,7 @@ def fit(
 ) -> None:
     """Muon for the matrices, AdamW for the rest, with a linear warm-up and a cosine decay to a tenth.
 
-    Under Muon (Jordan et al. 2024) the heads that find equal words appear far sooner than under AdamW alone.
+    Under Muon (Jordan et al. 2024) the heads that find equal words appeared sooner than under AdamW alone.
     """
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
     others = [weight for name, weight in model.named_parameters() if weight.ndim != 2 or "embed" in name]

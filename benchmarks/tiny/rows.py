@@ -76,7 +76,7 @@ def drill_rows(chat: Chat, trajectory: Trajectory, rng: random.Random, most: int
         most: results that a page keeps at most; which and how many is drawn.
     """
     for turn in trajectory.turns:
-        view = View((Message("user", turn.prompt[-1].content),))
+        view = View(turn.prompt[-1:])
         if view.page == "results" and view.items:
             view = view.keeping(rng.sample(range(len(view.items)), rng.randint(1, min(most, len(view.items)))))
             verdicts = {code: view.wish.verdict(title, price) for code, title, price in view.items}
