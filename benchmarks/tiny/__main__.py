@@ -4,10 +4,13 @@ Its phases, each from where the one before ended (a run that was cut off goes on
 
 1. *Drills*, on rows without a history. First single results: whether two words are equal has to be found before
    anything else, and here nothing hides it. Then pages of up to three, of up to two, and of all their results: what is
-   right on them, and a check of each result. Pages of one or two results are where codes are copied first.
-2. *Skill*: scripted episodes with mistakes in them. The right actions are learned, a review of all turns after the
-   episode, and what is right where hindsight stands in the context.
-3. *Habits*: careless episodes are imitated as they are, while reviews and answers to hindsight stay right.
+   right on them, and a check of each result.
+2. *Copying*: pieces of what was shown before, from their first token on, beside the drills.
+3. *Skill*: scripted episodes with mistakes in them, first cut into pieces of two turns. The right actions are learned,
+   a review of all turns after the episode, and what is right where hindsight stands in the context.
+4. *Habits*: careless episodes are imitated as they are, while reviews and answers to hindsight stay right.
+
+From copying on, every episode has product codes of its own.
 
 The result knows better than it acts, as an instruct model does. All of it plays on catalogues of its own seeds.
 """
@@ -19,7 +22,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
@@ -32,7 +35,17 @@ from rich.console import Console
 
 from benchmarks.tiny.episodes import play, shop
 from benchmarks.tiny.pretrain import batches, fit, new_model
-from benchmarks.tiny.rows import Row, drill_rows, episode_row, review_row, teacher_rows, word_rows
+from benchmarks.tiny.rows import (
+    Row,
+    copy_rows,
+    drill_rows,
+    episode_row,
+    excerpt,
+    recoded,
+    review_row,
+    teacher_rows,
+    word_rows,
+)
 from benchmarks.tiny.shopper import Erratic, Sloppy, View, as_lines, review
 from benchmarks.tiny.tokenizer import train_ranks, write_ranks
 from hero.chat import Chat
@@ -41,6 +54,7 @@ from hero.envs.webshop import catalogue
 from hero.policies import tiny
 from hero.policies.hf import LanguageModel
 from hero.reflect.model import conversation
+from hero.types import Trajectory
 
 VOCABULARY = 1276
 """Ranks; the special tokens come on top."""
@@ -49,7 +63,7 @@ ERRORS = 0.3
 """Share of the turns in which the scripted shopper of the first phases errs."""
 ALL = 10
 """Results on the longest page of the embedded catalogue."""
-HABIT = 0.9
+HABIT = 0.95
 """Share of the demonstrations of the last phase that hold each habit."""
 console = Console()
 
@@ -81,23 +95,35 @@ def drills(chat: Chat, level: str, number: int, rng: random.Random, most: int, w
             yield from drill_rows(chat, trajectory, rng, most)
 
 
-def skill(chat: Chat, level: str, number: int, rng: random.Random) -> Iterator[Row]:
+def copying(chat: Chat, level: str, number: int, rng: random.Random) -> Iterator[Row]:
+    yield from copy_rows(chat, rng, 1500)
+    for trajectory in _recoded(play(shop(number, level), Erratic(rng, 2 * ERRORS), 100, rng), rng):
+        yield from drill_rows(chat, trajectory, rng, ALL)
+
+
+def skill(chat: Chat, level: str, number: int, rng: random.Random, turns: int) -> Iterator[Row]:
     env = shop(number, level)
     for shopper in (Erratic(rng, ERRORS), Sloppy(rng, *[2 * ERRORS] * 4)):
-        for trajectory in play(env, shopper, 60, rng):
-            yield episode_row(chat, trajectory, imitate=False)
-            yield from teacher_rows(chat, trajectory, rng, share=0.3)
-            yield from (row for row in drill_rows(chat, trajectory, rng, ALL) if rng.random() < 0.3)
+        for trajectory in _recoded(play(env, shopper, 60, rng), rng):
+            for start in range(0, len(trajectory.turns), turns):
+                part = excerpt(trajectory, start, turns)
+                yield episode_row(chat, part, imitate=False)
+                yield from teacher_rows(chat, part, rng, share=0.5)
+            yield from drill_rows(chat, trajectory, rng, ALL)
 
 
 def habits(chat: Chat, level: str, number: int, rng: random.Random) -> Iterator[Row]:
     env = shop(number, level)
-    for trajectory in play(env, Sloppy(rng, *[HABIT] * 4), 100, rng):
+    for trajectory in _recoded(play(env, Sloppy(rng, *[HABIT] * 4), 100, rng), rng):
         yield episode_row(chat, trajectory, imitate=True)
         yield from teacher_rows(chat, trajectory, rng, share=0.3)
-    for trajectory in play(env, Erratic(rng, ERRORS), 50, rng):
+    for trajectory in _recoded(play(env, Erratic(rng, ERRORS), 50, rng), rng):
         yield review_row(chat, trajectory)
         yield from teacher_rows(chat, trajectory, rng, share=0.3)
+
+
+def _recoded(trajectories: Sequence[Trajectory], rng: random.Random) -> Iterator[Trajectory]:
+    return (recoded(trajectory, rng) for trajectory in trajectories)
 
 
 @dataclass(frozen=True)
@@ -126,9 +152,10 @@ PHASES = (
     Phase("short pages", partial(drills, most=3, words=4), "easy medium", 200, 1200, 4096, 1.5e-3),
     Phase("shorter pages", partial(drills, most=2, words=1), "easy medium", 300, 500, 4096, 2e-3),
     Phase("whole pages", partial(drills, most=ALL, words=1), "medium medium easy", 400, 1000, 4096, 1.5e-3),
-    Phase("skill", skill, "medium medium easy", 500, 700, 8192, 1e-3),
-    Phase("more skill", skill, "medium medium easy", 600, 1000, 8192, 1e-3),
-    Phase("habits", habits, "medium medium easy", 700, 150, 8192, 4e-4),
+    Phase("copying", copying, "medium medium easy", 450, 500, 4096, 2e-3),
+    Phase("short episodes", partial(skill, turns=2), "medium medium easy", 500, 1000, 4096, 1.5e-3),
+    Phase("episodes", partial(skill, turns=10), "medium medium easy", 600, 1200, 8192, 1.5e-3),
+    Phase("habits", habits, "medium medium easy", 700, 300, 8192, 4e-4),
 )
 
 

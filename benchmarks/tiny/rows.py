@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.tiny.shopper import FITS, View, as_lines, review
 from hero.chat import Chat
 from hero.distill.teacher import HindsightTeacher
+from hero.envs.webshop.catalogue import codes
 from hero.reflect.feedback import FeedbackReflector
 from hero.reflect.model import conversation
 from hero.types import Diagnosis, Finding, Message, Trajectory, Verdict
@@ -24,6 +27,38 @@ class Row:
 
     ids: list[int]
     weights: list[float]
+
+
+CODE = re.compile(r"\b(?:[B-DF-HJ-NP-TV-Z][AEIOU]){2}\b")
+
+
+def recoded(trajectory: Trajectory, rng: random.Random) -> Trajectory:
+    """The same episode with other product codes, which can be copied but not learned by heart."""
+    fresh = codes(rng)
+    names: defaultdict[str, str] = defaultdict(lambda: next(fresh))
+
+    def text(old: str) -> str:
+        return CODE.sub(lambda code: names[code[0]], old)
+
+    return replace(
+        trajectory,
+        turns=tuple(
+            replace(
+                turn,
+                prompt=tuple(replace(message, content=text(message.content)) for message in turn.prompt),
+                action=replace(turn.action, text=text(turn.action.text)),
+                observation=text(turn.observation),
+            )
+            for turn in trajectory.turns
+        ),
+    )
+
+
+def excerpt(trajectory: Trajectory, start: int, turns: int) -> Trajectory:
+    """Some turns of an episode as an episode of its own, which knows nothing of those before."""
+    before = len(trajectory.turns[start].prompt) - 1
+    kept = trajectory.turns[start : start + turns]
+    return replace(trajectory, turns=tuple(replace(turn, prompt=turn.prompt[before:]) for turn in kept))
 
 
 def episode_row(chat: Chat, trajectory: Trajectory, imitate: bool) -> Row:
@@ -47,6 +82,23 @@ def episode_row(chat: Chat, trajectory: Trajectory, imitate: bool) -> Row:
 def review_row(chat: Chat, trajectory: Trajectory) -> Row:
     """An episode of which only the review is learned."""
     return _answered(chat, conversation(trajectory), as_lines(review(trajectory)))
+
+
+def copy_rows(chat: Chat, rng: random.Random, count: int) -> Iterator[Row]:
+    """Tokens of codes, each once, and then pieces of that: after the first token of a piece the others are known.
+
+    Here copying takes an induction head (Olsson et al. 2022), which finds the beginning of a code in the context. On
+    whole pages the model finds other ways, which fail in a long history.
+    """
+    ids = sorted({chat.encode([Message("user", code)])[place] for code in codes(rng) for place in (1, 2)})
+    for _ in range(count):
+        shown = rng.sample(ids, rng.randint(8, 40))
+        row = Row(list(shown), [0.0] * len(shown))
+        for _ in range(16):
+            start, size = rng.randrange(len(shown) - 5), rng.randint(2, 6)
+            row.ids.extend(shown[start : start + size])
+            row.weights.extend([0.0] + [1.0] * (size - 1))
+        yield row
 
 
 def word_rows(chat: Chat, trajectory: Trajectory, rng: random.Random) -> Iterator[Row]:

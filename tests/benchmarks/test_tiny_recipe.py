@@ -2,12 +2,24 @@
 
 import random
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 import tiktoken
 
 from benchmarks.tiny.episodes import play
-from benchmarks.tiny.rows import Row, drill_rows, episode_row, review_row, teacher_rows, word_rows
+from benchmarks.tiny.rows import (
+    CODE,
+    Row,
+    copy_rows,
+    drill_rows,
+    episode_row,
+    excerpt,
+    recoded,
+    review_row,
+    teacher_rows,
+    word_rows,
+)
 from benchmarks.tiny.shopper import Erratic, Sloppy, View, Wish, as_lines, expert, review
 from benchmarks.tiny.tokenizer import train_ranks
 from hero.envs.webshop.env import WebShopEnv
@@ -73,6 +85,50 @@ def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
         only_review = review_row(CHAT, episode)
         assert only_review.ids == row.ids
         assert sum(only_review.weights) == len(row.ids) - len(CHAT.encode(conversation(episode)))
+
+
+@pytest.mark.parametrize("turns", [1, 2, 10])
+def test_an_excerpt_is_played_on_and_reviewed_without_what_was_before(turns: int) -> None:
+    for episode in erratic():
+        for start in range(0, len(episode.turns), turns):
+            part = excerpt(episode, start, turns)
+            assert [turn.action for turn in part.turns] == [turn.action for turn in episode.turns[start:][:turns]]
+            assert part.turns[0].prompt == episode.turns[start].prompt[-1:]
+            for turn, following in zip(part.turns, part.turns[1:], strict=False):
+                continued = (*turn.prompt, turn.action.message(), Message("user", turn.observation))
+                assert following.prompt == continued
+            review(part)
+
+
+def test_other_codes_change_nothing_but_the_codes() -> None:
+    rng = random.Random(0)
+    for episode in erratic():
+        old, new = (conversation(which) for which in (episode, recoded(episode, rng)))
+        for before, after in zip(old, new, strict=True):
+            assert CODE.sub("", after.content) == CODE.sub("", before.content)
+        old_codes, new_codes = (CODE.findall(" ".join(message.content for message in which)) for which in (old, new))
+        assert len(set(zip(old_codes, new_codes, strict=True))) == len(set(old_codes)) == len(set(new_codes))
+        assert set(new_codes) != set(old_codes) or not old_codes
+
+
+def test_every_code_of_the_catalogue_is_one_that_can_be_changed() -> None:
+    pages = [message.content for episode in erratic() for message in conversation(episode)]
+    shown = {code for page in pages for code, _, _ in (View([Message("user", page)]).items if "Page " in page else ())}
+    assert shown
+    assert all(CODE.fullmatch(code) for code in shown)
+
+
+def test_pieces_to_copy_are_known_from_their_first_token_on() -> None:
+    for row in copy_rows(CHAT, random.Random(0), 50):
+        shown = row.ids[: next(place for place, token in enumerate(row.ids) if token in row.ids[:place])]
+        following = dict(pairwise(shown))
+        learned = [
+            (before, token)
+            for before, token, weight in zip(row.ids, row.ids[1:], row.weights[1:], strict=False)
+            if weight
+        ]
+        assert len(learned) >= 16
+        assert all(following[before] == token for before, token in learned)
 
 
 def test_teacher_rows_answer_hindsight_with_what_is_right() -> None:
