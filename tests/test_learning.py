@@ -25,11 +25,14 @@ def play(learner: TorchLearner, split: str, step: int) -> list[Trajectory]:
 
 
 def advice_rows(lm: LanguageModel, played: Sequence[Trajectory]) -> list[Row]:
-    """What the reflector advises, as replies to the prompts as the student sees them."""
+    """The clicks that the reflector advises, as replies to the prompts as the student sees them.
+
+    Its searches are worded as the policy never words them: their likelihood would drown that of the clicks.
+    """
     rows = []
     for trajectory, diagnosis in zip(played, RulesReflector().reflect(played), strict=True):
         for finding in diagnosis.findings:
-            if finding.advice:
+            if finding.advice.startswith("click["):
                 prompt: Sequence[Message] = trajectory.turns[finding.turn].prompt
                 ids, answer = lm.chat.encode(prompt), reply_ids(lm.chat, prompt, finding.advice)
                 rows.append(Row((*ids, *answer), (Span(len(ids), len(ids) + len(answer), (len(rows),)),)))
