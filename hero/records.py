@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from hero.codec import Record, decode_diagnosis, decode_trajectory, encode_diagnosis, encode_trajectory
 from hero.errors import RunError
 from hero.types import Diagnosis, Trajectory
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+KINDS: Final = ("episodes", "steps", "evals", "timings")
+"""Kinds of records, each in a .jsonl file of its own."""
+CHECKED: Final = ("episodes", "steps", "evals")
+"""Those whose contents a checkpoint vouches for: all but the wall-clock times, in which equal runs differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,14 @@ class Checkpoint:
 
     Attributes:
         learner: the directory that the learner's `save` wrote.
-        rows: how many records of each kind belong to the steps up to this one.
+        rows: how many records of each of `KINDS` belong to the steps up to this one.
+        checksums: CRC-32 of those lines, for each of `CHECKED`.
     """
 
     step: int
     learner: Path
     rows: Mapping[str, int]
+    checksums: Mapping[str, int]
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -66,7 +72,9 @@ def read_settings(path: Path) -> dict[str, Any]:
             f"{config} has schema {record.get('schema')!r} and this version reads {SCHEMA}; "
             f"use hero-agents {record.get('version', 'of that time')}"
         )
-    settings: dict[str, Any] = record["settings"]
+    settings = record.get("settings")
+    if not isinstance(settings, dict):
+        raise RunError(f"{config} is damaged (its settings are {settings!r:.40}); restore it from a copy")
     return settings
 
 
@@ -74,17 +82,23 @@ def latest_checkpoint(path: Path) -> Checkpoint | None:
     """The newest complete step of a run; None if there is none yet.
 
     Raises:
-        RunError: its record of progress cannot be read.
+        RunError: its record of progress cannot be read, or there is none although steps were completed.
     """
     folders = [entry for entry in path.glob("checkpoints/step-*") if re.fullmatch(r"step-\d{6,}", entry.name)]
     if not folders:
+        for kind in ("episodes", "steps"):
+            if (file := path / f"{kind}.jsonl").exists() and file.stat().st_size:
+                raise RunError(f"{path} has {file.name} but no checkpoint; restore checkpoints/ from a copy")
         return None
     newest = max(folders, key=lambda entry: int(entry.name.removeprefix("step-")))
     progress = newest / "progress.json"
     if not progress.is_file():
         raise RunError(f"{newest} is damaged (it has no progress.json); restore it from a copy")
     record = _parse(progress.read_bytes(), str(progress))
-    return Checkpoint(record["step"], newest / "learner", record["rows"])
+    rows, checksums = record.get("rows"), record.get("checksums")
+    if not (_is_count(record.get("step")) and _are_counts(rows, KINDS) and _are_counts(checksums, CHECKED)):
+        raise RunError(f"{progress} is damaged (it does not say how many records there are); restore it from a copy")
+    return Checkpoint(record["step"], newest / "learner", rows, checksums)
 
 
 def read_rows(path: Path, kind: str) -> list[Record]:
@@ -109,6 +123,14 @@ def read_episodes(path: Path) -> Iterator[Episode]:
             yield Episode(row["step"], decode_trajectory(row["trajectory"]), decode_diagnosis(row["diagnosis"]))
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path / 'episodes.jsonl'}, line {number} is not an episode: {error!r}") from error
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _are_counts(value: object, names: Sequence[str]) -> TypeGuard[dict[str, int]]:
+    return isinstance(value, dict) and all(_is_count(value.get(name)) for name in names)
 
 
 def _parse(line: bytes, where: str) -> Record:

@@ -23,13 +23,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
+from zlib import crc32
 
 from hero import __version__
 from hero.codec import Record
 from hero.errors import RunError
-from hero.records import SCHEMA, Checkpoint, latest_checkpoint, read_rows, read_settings
+from hero.records import CHECKED, KINDS, SCHEMA, Checkpoint, latest_checkpoint, read_rows, read_settings
 
-KINDS: Final = ("episodes", "steps", "evals", "timings")
 _LOCK: Final = ".lock"
 _PARTIAL: Final = ".partial"
 
@@ -48,8 +48,9 @@ class Run:
         self.checkpoint = latest_checkpoint(path)
         self._lock = lock
         self._rows = Counter(self.checkpoint.rows if self.checkpoint else {})
+        self._checksums = Counter(self.checkpoint.checksums if self.checkpoint else {})
         for kind in KINDS:
-            _cut(path / f"{kind}.jsonl", self._rows[kind])
+            _cut(path / f"{kind}.jsonl", self._rows[kind], self._checksums[kind] if kind in CHECKED else None)
         _sync(path)
 
     @classmethod
@@ -80,7 +81,7 @@ class Run:
 
         Raises:
             RunError: no run is there, a setting differs, the schema is unknown, a record that belongs to a complete
-                step is missing, or another process is at it.
+                step is missing or was changed, or another process is at it.
         """
         settings = read_settings(path)
         for name, value in given.items():
@@ -97,12 +98,13 @@ class Run:
 
     def record(self, kind: str, *rows: Mapping[str, Any]) -> None:
         """Appends records of one kind, one line each; they are on the disk when this returns."""
-        lines = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
+        lines = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
         with _writing(self.path), (self.path / f"{kind}.jsonl").open("ab") as file:
-            file.write(lines.encode())
+            file.write(lines)
             file.flush()
             os.fsync(file.fileno())
         self._rows[kind] += len(rows)
+        self._checksums[kind] = crc32(lines, self._checksums[kind])
 
     def rows(self, kind: str) -> list[Record]:
         """All records of one kind, oldest first; empty if there are none."""
@@ -120,7 +122,11 @@ class Run:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             save(partial / "learner")
-            _write(partial / "progress.json", {"step": step, "rows": {kind: self._rows[kind] for kind in KINDS}})
+            rows, checksums = (
+                {kind: counted[kind] for kind in kinds}
+                for counted, kinds in ((self._rows, KINDS), (self._checksums, CHECKED))
+            )
+            _write(partial / "progress.json", {"step": step, "rows": rows, "checksums": checksums})
             for written in (*partial.rglob("*"), partial):
                 _sync(written)
             partial.rename(final)
@@ -128,7 +134,7 @@ class Run:
             for old in folder.iterdir():
                 if old != final:
                     shutil.rmtree(old)
-        self.checkpoint = Checkpoint(step, final / "learner", dict(self._rows))
+        self.checkpoint = Checkpoint(step, final / "learner", rows, checksums)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Writes summary.json, which says that the run is finished."""
@@ -201,15 +207,23 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _cut(file: Path, rows: int) -> None:
-    """Keeps the first `rows` lines of a file and drops the rest, a torn last line included."""
+def _cut(file: Path, rows: int, checksum: int | None) -> None:
+    """Keeps the first `rows` lines of a file and drops the rest, a torn last line included.
+
+    Args:
+        checksum: CRC-32 of those lines; None to take them as they are.
+    """
     with file.open("a+b") as opened:
         opened.seek(0)
-        whole = sum(opened.readline().endswith(b"\n") for _ in range(rows))
+        whole = found = 0
+        for _ in range(rows):
+            line = opened.readline()
+            whole += line.endswith(b"\n")
+            found = crc32(line, found)
+        remedy = "restore it from a copy, or start another run with another --out"
         if whole < rows:
-            raise RunError(
-                f"{file} holds {whole} of the {rows} records that belong to complete steps; "
-                "restore it from a copy, or start another run with another --out"
-            )
+            raise RunError(f"{file} holds {whole} of the {rows} records that belong to complete steps; {remedy}")
+        if checksum is not None and found != checksum:
+            raise RunError(f"{file} was changed after it was written: its checksum differs; {remedy}")
         opened.truncate(opened.tell())
         os.fsync(opened.fileno())

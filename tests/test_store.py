@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -14,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.errors import RunError
-from hero.records import Episode, latest_checkpoint, read_episodes, read_rows, read_settings
-from hero.store import KINDS, Run
+from hero.records import KINDS, Episode, latest_checkpoint, read_episodes, read_rows, read_settings
+from hero.store import Run
 from hero.types import Diagnosis, Trajectory
 from tests.strategies import diagnoses, trajectories
 
@@ -149,14 +150,22 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_another_schema_is_refused(path: Path) -> None:
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps(config | {"schema": 99, "version": "7.1"}))
-    with pytest.raises(RunError, match=r"has schema 99 and this version reads 1; use hero-agents 7\.1"):
+    with pytest.raises(RunError, match=r"has schema 99 and this version reads 2; use hero-agents 7\.1"):
         Run.resume(path, {})
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema": 1'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema": 2'])
 def test_a_damaged_config_is_refused_by_name(path: Path, text: str) -> None:
     (path / "config.json").write_text(text)
     with pytest.raises(RunError, match=r"config\.json is damaged"):
+        Run.resume(path, {})
+
+
+@pytest.mark.parametrize("settings", [None, [], "x"])
+def test_a_config_without_settings_is_refused_by_name(path: Path, settings: object) -> None:
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | {"settings": settings}))
+    with pytest.raises(RunError, match=r"config\.json is damaged \(its settings are"):
         Run.resume(path, {})
 
 
@@ -192,6 +201,50 @@ def test_a_damaged_checkpoint_is_refused_by_name(path: Path) -> None:
     (path / "checkpoints" / "step-000003" / "progress.json").unlink()
     with pytest.raises(RunError, match=r"step-000003 is damaged \(it has no progress\.json\)"):
         Run.resume(path, {})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"step": None},
+        {"step": -1},
+        {"step": True},
+        {"rows": []},
+        {"rows": {}},
+        {"rows": "8"},
+        {"rows": dict.fromkeys(KINDS, 8.0)},
+        {"checksums": {}},
+        {"checksums": None},
+    ],
+)
+def test_damaged_progress_is_refused_before_anything_is_cut(path: Path, damage: dict[str, object]) -> None:
+    progress = path / "checkpoints" / "step-000003" / "progress.json"
+    progress.write_text(json.dumps(json.loads(progress.read_text()) | damage))
+    before = contents(path)
+    with pytest.raises(RunError, match=r"progress\.json is damaged"):
+        Run.resume(path, {})
+    assert contents(path) == before
+
+
+@pytest.mark.parametrize("kind", ["episodes", "steps"])
+def test_records_whose_checkpoint_is_gone_are_kept(path: Path, kind: str) -> None:
+    shutil.rmtree(path / "checkpoints")
+    for other in {"episodes", "steps"} - {kind}:
+        (path / f"{other}.jsonl").unlink()
+    before = contents(path)
+    with pytest.raises(RunError, match=rf"has {kind}\.jsonl but no checkpoint; restore checkpoints/ from a copy"):
+        Run.resume(path, {})
+    assert contents(path) == before
+
+
+@pytest.mark.parametrize("kind", ["episodes", "steps", "evals"])
+def test_changed_records_of_complete_steps_are_refused(path: Path, kind: str) -> None:
+    file = path / f"{kind}.jsonl"
+    file.write_bytes(file.read_bytes().replace(b'"step":1', b'"step":7'))
+    before = contents(path)
+    with pytest.raises(RunError, match=rf"{kind}\.jsonl was changed after it was written"):
+        Run.resume(path, {})
+    assert contents(path) == before
 
 
 def test_a_second_process_is_kept_out_until_the_first_lets_go(path: Path) -> None:
