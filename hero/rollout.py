@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from hero.chat import drift_tokens
-from hero.errors import ConfigError
+from hero.envs.answers import brief, read_start, read_step
+from hero.errors import ConfigError, PolicyError
 from hero.policy import Bounded, Policy
 from hero.types import JSON, Action, Message, Stop, Tokens, Trajectory, Turn
 
 if TYPE_CHECKING:
     from hero.envs.base import TextEnv
 
+T = TypeVar("T")
 Renderer: TypeAlias = Callable[[str, Sequence[Turn], str], tuple[Message, ...]]
 """(instructions, turns so far, newest observation) to the next prompt."""
 
@@ -70,7 +72,7 @@ def rollout(
 
     As many episodes are under way as there are environments; the policy answers all of them in one call, and an
     environment that has finished takes the next task at once. What an environment raises ends its episode and is
-    recorded in it; whatever else is raised propagates.
+    recorded in it, an answer out of shape included; whatever else is raised propagates.
 
     Args:
         envs: separate instances of one environment.
@@ -84,6 +86,7 @@ def rollout(
 
     Raises:
         ConfigError: no environments, a limit below 1, or `max_tokens` with a policy that cannot count tokens.
+        PolicyError: the policy did not answer each prompt with an `Action`.
     """
     if not envs:
         raise ConfigError("a rollout needs at least one environment")
@@ -99,7 +102,7 @@ def rollout(
         for episode in live:
             episode.prepare(render, fits)
         going = [episode for episode in live if episode.stop is None]
-        for episode, action in zip(going, policy.act([episode.prompt for episode in going]), strict=True):
+        for episode, action in zip(going, _actions(policy, [episode.prompt for episode in going]), strict=True):
             if (turn := episode.step(action, max_turns)) and on_turn:
                 on_turn(episode.place, turn)
         for episode in live:
@@ -108,6 +111,16 @@ def rollout(
                 idle.append(episode.env)
         live = [episode for episode in live if episode.stop is None]
     return [played[place] for place in range(len(tasks))]
+
+
+def _actions(policy: Policy, prompts: Sequence[Sequence[Message]]) -> Sequence[Action]:
+    actions = policy.act(prompts)
+    if not isinstance(actions, Sequence) or len(actions) != len(prompts):
+        raise PolicyError(f"{type(policy).__name__}.act must give {len(prompts)} actions, not {brief(actions)}")
+    for action in actions:
+        if not isinstance(action, Action):
+            raise PolicyError(f"{type(policy).__name__}.act must give hero.types.Action, not {brief(action)}")
+    return actions
 
 
 def _token_limit(policy: Policy, max_tokens: int | None) -> Callable[[Sequence[Message]], bool]:
@@ -142,18 +155,18 @@ class _Episode:
         """Writes the next prompt; resets the environment before the first."""
         if not self.prompt:
             self.task_id = str(self.task.index)
-            answer = self._ask(self.env.reset, seed=self.task.seed, options={"task": self.task.index})
-            if answer is None:
+            options = {"task": self.task.index}
+            start = self._ask(lambda: read_start(self.env.reset(seed=self.task.seed, options=options)))
+            if start is None:
                 return
-            self.observation, info = answer
-            self.task_id = info["task_id"]
+            self.observation, self.task_id = start
         self.prompt = render(self.env.instructions, self.turns, self.observation)
         if not fits(self.prompt):
             self.stop = Stop.MAX_TOKENS
 
     def step(self, action: Action, max_turns: int) -> Turn | None:
         """Takes one action; None where the environment raised."""
-        answer = self._ask(self.env.step, action.text)
+        answer = self._ask(lambda: read_step(self.env.step(action.text)))
         if answer is None:
             return None
         self.observation, reward, terminated, truncated, info = answer
@@ -163,7 +176,7 @@ class _Episode:
             prompt=self.prompt,
             action=action,
             observation=self.observation,
-            reward=float(reward),
+            reward=reward,
             feedback=info.get("feedback", ""),
             info=self._facts(action, info),
         )
@@ -175,10 +188,10 @@ class _Episode:
     def trajectory(self, stop: Stop) -> Trajectory:
         return Trajectory(self.env.env_id, self.task_id, self.task.seed, tuple(self.turns), stop, self.error)
 
-    def _ask(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What the environment answers; None where it raised, which ends the episode."""
+    def _ask(self, call: Callable[[], T]) -> T | None:
+        """What the environment answers; None where it raised or answered out of shape, which ends the episode."""
         try:
-            return call(*args, **kwargs)
+            return call()
         except Exception as error:  # foreign code: whatever it raises is data
             self.stop, self.error = Stop.ERROR, f"{type(error).__name__}: {error}"
             return None

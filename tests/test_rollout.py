@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -165,6 +166,74 @@ def test_what_a_policy_raises_is_no_data() -> None:
 
     with pytest.raises(PolicyError, match="cannot"):
         rollout([DiceEnv()], FunctionPolicy(refuse), [Task(0, 0)], max_turns=1)
+
+
+class Misshapen(DiceEnv):
+    """Answers what it is told to."""
+
+    def __init__(self, start: Any = ("dice", {"task_id": "dice"}), step: Any = None) -> None:
+        super().__init__()
+        self.answers = start, step
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        return self.answers[0]
+
+    def step(self, action: str) -> Any:
+        return self.answers[1]
+
+
+@pytest.mark.parametrize(
+    ("start", "named"),
+    [
+        (None, r"reset must return \(observation, info\), not None"),
+        ("dice", r"reset must return \(observation, info\), not 'dice'"),
+        (("a", {}, 1), "reset must return"),
+        ((3, {"task_id": "a"}), "the observation of reset must be a str, not 3"),
+        (("a", None), "the info of reset must be a dict, not None"),
+        (("a", {}), "the info of reset must have task_id, a str, not None"),
+    ],
+)
+def test_a_start_out_of_shape_is_data(start: Any, named: str) -> None:
+    (found,) = rollout([Misshapen(start)], FunctionPolicy(echo), [Task(7, 0)], max_turns=2)
+    assert (found.stop, found.turns, found.task_id) == (Stop.ERROR, (), "7")
+    assert re.match(f"TypeError: {named}", found.error)
+
+
+@pytest.mark.parametrize(
+    ("step", "named"),
+    [
+        (None, "TypeError: step must return .*, not None"),
+        (("a", 0.0, True, {}), "TypeError: step must return"),
+        ((b"a", 0.0, True, False, {}), "TypeError: the observation of step must be a str, not b'a'"),
+        (("a", 0.0, True, False, None), "TypeError: the info of step must be a dict, not None"),
+        (("a", "1", True, False, {}), "ValueError: the reward of step must be a finite number, not '1'"),
+        (("a", float("nan"), True, False, {}), "ValueError: the reward of step must be a finite number, not nan"),
+        (("a", float("inf"), True, False, {}), "ValueError: the reward of step must be a finite number, not inf"),
+        (("a", 10**400, True, False, {}), "OverflowError"),
+        (("a", 0.0, True, False, {"feedback": None}), "TypeError: the feedback in the info of step must be a str"),
+    ],
+)
+def test_a_step_out_of_shape_is_data(step: Any, named: str) -> None:
+    (found,) = rollout([Misshapen(step=step)], FunctionPolicy(echo), [Task(0, 0)], max_turns=2)
+    assert (found.stop, found.turns, found.task_id) == (Stop.ERROR, (), "dice")
+    assert re.match(named, found.error)
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (None, "act must give 1 actions, not None"),
+        ([], "act must give 1 actions, not \\[\\]"),
+        (["click"], r"act must give hero\.types\.Action, not 'click'"),
+    ],
+)
+def test_a_policy_that_does_not_answer_each_prompt_is_named(answer: Any, named: str) -> None:
+    class Dumb:
+        def act(self, prompts: Sequence[Sequence[Message]]) -> Any:
+            return answer
+
+    with pytest.raises(PolicyError, match=f"Dumb.{named}"):
+        rollout([DiceEnv()], Dumb(), [Task(0, 0)], max_turns=1)
 
 
 def test_an_interrupt_within_an_environment_is_no_data() -> None:
