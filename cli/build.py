@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,17 +61,27 @@ def load_model(source: str) -> Any:
     """
     if source == "hf":
         raise ConfigError("--model hf says not which model: give its directory, hub name or GGUF file instead")
-    if source in registry.names("hero.policies"):
+    known = registry.names("hero.policies")
+    if source in known:
         return registry.load("hero.policies", source)()
+    if (close := get_close_matches(source, known, n=1, cutoff=0.8)) and not os.path.exists(source):
+        raise ConfigError(f"there is no model {source!r}; did you mean {close[0]!r}?")
     return registry.load("hero.policies", "hf")(source)
 
 
 @dataclass(frozen=True, slots=True)
 class ShortReplies:
-    """A language model whose policies cut actions off after so many tokens."""
+    """A language model whose policies cut actions off after so many tokens.
+
+    Raises:
+        ConfigError: that many leave no room for a prompt.
+    """
 
     lm: Any
     max_new_tokens: int
+
+    def __post_init__(self) -> None:
+        _require_room(self.lm, "--action-tokens", self.max_new_tokens)
 
     @property
     def model(self) -> Any:
@@ -92,12 +103,26 @@ class ShortReplies:
         return policy
 
 
+def _require_room(lm: Any, option: str, tokens: int) -> None:
+    if tokens >= lm.context:
+        raise ConfigError(
+            f"{option} {tokens} leaves no room for a prompt: {lm.name} has {lm.context} tokens; give fewer"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class SelfReflector:
-    """The student on its own episodes, greedy, with the weights that it has by then."""
+    """The student on its own episodes, greedy, with the weights that it has by then.
+
+    Raises:
+        ConfigError: so many tokens leave no room for a prompt.
+    """
 
     lm: Any
     max_new_tokens: int
+
+    def __post_init__(self) -> None:
+        _require_room(self.lm, "--reflection-tokens", self.max_new_tokens)
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         """One diagnosis per trajectory."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hero.errors import ConfigError, RunError
-from hero.records import latest_checkpoint
+from hero.records import holds_run, latest_checkpoint
 
 from . import build
 from .settings import Settings, parse_env_args, settings_of, stored_settings
@@ -52,13 +52,13 @@ def evaluate_command(
         typer.Option(help=with_default("Of sampling; 0 is greedy.", "the run's, or 1.0"), show_default=False, min=0),
     ] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Short for --temperature 0.")] = False,
-    seed: Annotated[int, typer.Option(help="Equal seeds give equal answers.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal answers.", min=0, max=2**63 - 1)] = 0,
 ) -> None:
     """Evaluate a policy, with 95 % intervals."""
     if greedy and temperature:
         raise ConfigError(f"--greedy and --temperature {temperature} contradict each other; give one of them")
     path = Path(policy)
-    is_run = (path / "config.json").is_file() and (path / "steps.jsonl").is_file()
+    is_run = holds_run(path)
     settings = stored_settings(path) if is_run else settings_of({"model": policy})
     given: dict[str, Any] = {"env": env, "temperature": 0.0 if greedy else temperature}
     if env_arg or env:

@@ -1,4 +1,4 @@
-"""Ctrl-C, politely: the first asks to stop, the second stops."""
+"""Ctrl-C: heard while a run is built, and then polite: the first asks to stop, the second stops."""
 
 from __future__ import annotations
 
@@ -6,6 +6,25 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+
+@contextmanager
+def unmissable() -> Iterator[None]:
+    """Within the block Ctrl-C raises KeyboardInterrupt, and at its end once more where a library swallowed it."""
+    asked = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked:
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import typer
 
 from hero.errors import ConfigError
 
+from .interrupt import asked_to_stop, unmissable
 from .settings import Settings, default, parse_env_args, settings_of, stored_settings
 from .terminal import INTERRUPTED, console, polite, with_default
 
@@ -183,8 +184,8 @@ def _resume(out: Path | None, given: dict[str, Any]) -> None:
 
     if out is None:
         raise ConfigError("--resume says not which run; give its directory with --out")
+    settings = stored_settings(out)
     with Run.resume(out, given) as held:
-        settings = stored_settings(out)
         _go(held, settings, _build(settings))
 
 
@@ -193,6 +194,7 @@ def _free(parent: Path, name: str) -> Path:
     return next(path for n in count(1) if not (path := parent / (name if n == 1 else f"{name}-{n}")).exists())
 
 
+@unmissable()
 def _build(settings: Settings) -> dict[str, Any]:
     """The blocks of a run, the model last, since it takes longest."""
     from . import build
@@ -219,7 +221,6 @@ def _go(held: Run, settings: Settings, parts: dict[str, Any]) -> None:
     from hero.train import Training
 
     from .curve import draw_curve
-    from .interrupt import asked_to_stop
     from .progress import Display, Log
     from .report import report
 
@@ -237,7 +238,10 @@ def _go(held: Run, settings: Settings, parts: dict[str, Any]) -> None:
     except KeyboardInterrupt:
         pass
     if rows := held.rows("evals"):
-        draw_curve(held.path / "curve.png", rows, title)
+        try:
+            draw_curve(held.path / "curve.png", rows, title)
+        except OSError as error:
+            view.warned(f"no learning curve: cannot write {held.path / 'curve.png'}: {error.strerror or error}")
     if not finished:
         console(errors=True).print(f"stopped; go on with: hero run --resume --out {held.path}", markup=False)
         raise typer.Exit(INTERRUPTED)

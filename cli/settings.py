@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
 
 from hero.errors import ConfigError, RunError
 from hero.records import read_settings
@@ -90,18 +93,13 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     special = FOR_LEARNER.get(given.get("learner", Settings().learner), {})
     for name, value in special.items():
         if value is None and name in given:
-            option = name.replace("_", "-")
-            raise ConfigError(f"--{option} {given[name]} does nothing with --learner {given['learner']}; leave it out")
+            option = f"{_option(name)} {given[name]}"
+            raise ConfigError(f"{option} does nothing with --learner {given['learner']}; leave it out")
     wanted = {"threads": _cores(), **special, **given}
     if "turn_budget" in given and "steps" not in given:
         wanted["steps"] = None
     settings = Settings(**wanted)
-    settings.plan()
-    for name in ("action_tokens", "reflection_tokens", "threads", "learning_rate"):
-        if not getattr(settings, name) > 0:
-            raise ConfigError(f"{name} = {getattr(settings, name)} is too little; give more than 0")
-    if settings.learner == "grpo" and settings.group_size < 2:
-        raise ConfigError("group_size = 1 leaves grpo nothing to compare: every advantage is 0; give at least 2")
+    _check(settings)
     return settings
 
 
@@ -109,15 +107,47 @@ def stored_settings(path: Path) -> Settings:
     """The settings of the run in a directory.
 
     Raises:
-        RunError: there is no run, or its settings are not those of this version.
+        RunError: there is no run, its settings are not those of this version, or they are not possible.
     """
-    record = read_settings(path)
+    record, config = read_settings(path), path / "config.json"
+    types = get_type_hints(Settings)
+    if other := sorted(record.keys() ^ types.keys()):
+        raise RunError(f"{config} holds settings of another version ({', '.join(other)}); use that version")
+    for name, value in record.items():
+        if not _is_of(types[name], value):
+            raise RunError(f"{config} is damaged ({name} is {value!r:.40}); restore it from a copy")
+    settings = Settings(**record)
     try:
-        return Settings(**record)
-    except TypeError as error:
-        raise RunError(
-            f"{path / 'config.json'} holds settings of another version ({error}); use that version"
-        ) from error
+        _check(settings)
+    except ConfigError as error:
+        raise RunError(f"{config} is damaged ({error}); restore it from a copy") from error
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    """Refuses numbers that are not possible, by the names of their options."""
+    try:
+        settings.plan()
+    except ConfigError as error:
+        raise ConfigError(re.sub(r"\b(\w+) = ", lambda found: f"{_option(found[1])} ", str(error))) from error
+    for name in ("action_tokens", "reflection_tokens", "threads", "learning_rate"):
+        if not 0 < getattr(settings, name) < math.inf:
+            raise ConfigError(f"{_option(name)} {getattr(settings, name)} is not possible; give more than 0")
+    if settings.learner == "grpo" and settings.group_size < 2:
+        raise ConfigError("--group-size 1 leaves grpo nothing to compare: every advantage is 0; give at least 2")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _is_of(annotation: Any, value: object) -> bool:
+    """Whether a value of JSON is of an annotated type; a whole number may stand for a float, a truth value for none."""
+    if isinstance(annotation, UnionType):
+        return any(_is_of(member, value) for member in get_args(annotation))
+    if annotation is float and type(value) is int:
+        return True
+    return type(value) is (get_origin(annotation) or annotation)
 
 
 def parse_env_args(items: Sequence[str]) -> dict[str, Any]:
@@ -134,7 +164,10 @@ def parse_env_args(items: Sequence[str]) -> dict[str, Any]:
         if name in arguments:
             raise ConfigError(f"--env-arg {name} is given twice; give it once")
         if name == "split":
-            raise ConfigError("--env-arg split cannot be chosen: a run trains on train and evaluates on validation")
+            raise ConfigError(
+                "--env-arg split cannot be given: hero eval and hero play take --split, a run trains on train and "
+                "evaluates on validation"
+            )
         try:
             arguments[name] = json.loads(text)
         except ValueError:

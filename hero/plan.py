@@ -6,6 +6,7 @@ resumed run equals an uninterrupted one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -59,7 +60,7 @@ class Plan:
         for name in ("steps", "turn_budget", "seed"):
             if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"{name} = {getattr(self, name)} is negative; give 0 or more")
-        if self.temperature <= 0:
+        if not 0 < self.temperature < math.inf:
             raise ConfigError(
                 f"temperature = {self.temperature} leaves nothing to learn from; give more than 0, 1 is usual"
             )

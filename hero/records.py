@@ -78,6 +78,14 @@ def read_settings(path: Path) -> dict[str, Any]:
     return settings
 
 
+def holds_run(path: Path) -> bool:
+    """Whether there is a run in a directory, and not a model, which has a config.json too."""
+    try:
+        return "schema" in _parse((path / "config.json").read_bytes(), "")
+    except (OSError, RunError):
+        return False
+
+
 def latest_checkpoint(path: Path) -> Checkpoint | None:
     """The newest complete step of a run; None if there is none yet.
 

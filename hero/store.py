@@ -13,6 +13,7 @@ A step is complete when its checkpoint was renamed into place. Resuming cuts off
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -172,7 +173,10 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}; choose another --out, or make room") from error
+        # A learner's own writer may know no number.
+        full = error.errno in (None, errno.ENOSPC, errno.EDQUOT)
+        remedy = "make room, or choose another --out" if full else "choose another --out"
+        raise RunError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 
 def _locked(path: Path) -> BinaryIO:

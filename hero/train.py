@@ -81,7 +81,7 @@ class Training:
             Whether the plan is fulfilled; then the summary is written.
 
         Raises:
-            RunError: every episode of a step ended in an error.
+            RunError: every episode of a step ended in an error, or before its first turn.
         """
         plan, run = self.plan, self.run
         if run.checkpoint:
@@ -110,7 +110,7 @@ class Training:
             diagnoses = self.reflector.reflect(played) if self.reflector else [Diagnosis("none")] * len(played)
         pairs = list(zip(played, diagnoses, strict=True))
         self.run.record("episodes", *(Episode(step, *pair).record() for pair in pairs))
-        _refuse_errors(step, [trajectory.error for trajectory in played])
+        _refuse_hopeless(step, [(trajectory.error, len(trajectory.turns)) for trajectory in played])
         with self._timed(step, "update", len(played), timings):
             examples = _examples(self.objective, pairs)
             update = self.learner.update(examples)
@@ -146,7 +146,7 @@ class Training:
                 temperature = plan.temperature if mode == "sampled" else 0.0
                 policy = self.learner.policy(temperature=temperature, seed=plan.stream(step, Purpose.EVALUATION))
                 result = evaluate(self.eval_envs, policy, tasks, max_turns=plan.max_turns, on_turn=self.observer.turned)
-                _refuse_errors(step, [outcome.error for outcome in result.outcomes])
+                _refuse_hopeless(step, [(outcome.error, outcome.turns) for outcome in result.outcomes])
                 row = {"step": step, "turns": turns, "mode": mode} | result.record()
                 self.run.record("evals", row)
                 self.observer.evaluated(row)
@@ -184,10 +184,20 @@ def _examples(objective: Objective, pairs: Sequence[tuple[Trajectory, Diagnosis]
     return examples
 
 
-def _refuse_errors(step: int, errors: Sequence[str]) -> None:
-    """One episode that ended in an error is data; where all of them did, the environment is broken."""
+def _refuse_hopeless(step: int, played: Sequence[tuple[str, int]]) -> None:
+    """One episode that ended in an error is data; where all of them did, the environment is broken.
+
+    Args:
+        played: error and number of turns of each episode.
+    """
+    errors, turns = zip(*played, strict=True)
     if all(errors):
         raise RunError(
             f"step {step}: each of {len(errors)} episodes ended in an error, the first in: {errors[0]}; "
             "mend the environment and go on with --resume"
+        )
+    if not any(turns):
+        raise RunError(
+            f"step {step}: none of {len(turns)} episodes had a turn: their first prompts and the longest action do not "
+            "fit the model's context; shorten actions, or take a model with a longer context"
         )

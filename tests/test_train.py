@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import signal
 import subprocess
@@ -27,7 +28,7 @@ from hero.reflect.rules import RulesReflector
 from hero.store import Run
 from hero.train import Observer, Phase, Training
 from hero.types import Diagnosis, Group, Stop, Trajectory, Turn
-from tests.doubles import GuessEnv, GuessLearner
+from tests.doubles import GuessEnv, GuessLearner, GuessPolicy
 
 PLAN = Plan(
     steps=6,
@@ -276,6 +277,20 @@ def test_an_evaluation_environment_that_always_fails_ends_the_run(tmp_path: Path
         training(run, eval_envs=[GuessEnv(broken=range(12))]).go()
 
 
+class Crammed(GuessLearner):
+    """A learner whose policies have no room for any prompt."""
+
+    def policy(self, *, temperature: float, seed: int) -> GuessPolicy:
+        policy = super().policy(temperature=temperature, seed=seed)
+        policy.context, policy.count = 8, lambda prompt: 9  # type: ignore[attr-defined]
+        return policy
+
+
+def test_a_run_without_a_single_turn_ends(tmp_path: Path) -> None:
+    with Run.create(tmp_path, {}) as run, pytest.raises(RunError, match="step 0: none of 5 episodes had a turn"):
+        training(run, replace(PLAN, steps=None, turn_budget=5), learner=Crammed()).go()
+
+
 def test_examples_of_different_groups_have_different_episodes(tmp_path: Path) -> None:
     learner = Recording()
     with Run.create(tmp_path, {}) as run:
@@ -377,6 +392,8 @@ def test_streams_differ_by_seed_step_and_purpose() -> None:
         ({"seed": -1}, "seed = -1 is negative"),
         ({"eval_every": 0}, "eval_every = 0 is too few"),
         ({"temperature": 0.0}, "temperature = 0.0 leaves nothing to learn from"),
+        ({"temperature": math.nan}, "temperature = nan leaves nothing to learn from"),
+        ({"temperature": math.inf}, "temperature = inf leaves nothing to learn from"),
         ({"group_size": 3}, "episodes = 8 cannot be shared out to groups of 3; give a multiple, such as 9"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
@@ -26,6 +27,11 @@ from hero.policy import Policy
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+_UNREADABLE = (
+    *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError, LookupError),
+    *(UnpicklingError, SafetensorError),
+)
+"""What torch and safetensors raise of damaged files."""
 Divergence: TypeAlias = Literal["forward_kl", "reverse_kl", "jensen_shannon"]
 TeacherWeights: TypeAlias = Literal["ema", "live", "frozen"]
 
@@ -170,9 +176,15 @@ class TorchLearner:
         """Writes the weights, the teacher's unless it is live, the optimiser's state and the counter.
 
         Raises:
-            FileExistsError: there is something at `path`.
+            OSError: there is something at `path`, or it cannot be written.
         """
         path.mkdir(parents=True)
+        try:
+            self._write(path)
+        except (SafetensorError, RuntimeError) as error:  # how safetensors and torch report a full disk
+            raise OSError(str(error)) from error
+
+    def _write(self, path: Path) -> None:
         save_model(self._model, str(path / "model.safetensors"))
         if self._teacher is not self._model:
             save_model(self._teacher, str(path / "teacher.safetensors"))
@@ -199,9 +211,11 @@ class TorchLearner:
             if self._teacher is not self._model:
                 load_model(self._teacher, path / "teacher.safetensors")
             self._optimizer.load_state_dict(state["optimizer"])
-        except (OSError, RuntimeError, ValueError, KeyError, UnpicklingError, SafetensorError) as error:
-            raise RunError(f"{path} holds no state that can be taken up ({error}); resume from another") from error
-        self.updates = state["updates"]
+            self.updates = operator.index(state["updates"])
+        except _UNREADABLE as error:
+            raise RunError(
+                f"{path} holds no state that can be taken up ({type(error).__name__}: {error}); restore it from a copy"
+            ) from error
 
     def _rate(self) -> float:
         """The learning rate of the next step."""

@@ -63,9 +63,13 @@ def load(source: str) -> LanguageModel:
     """A model from a directory, a hub name or a GGUF file; on a GPU in bfloat16 where there is one, else in float32.
 
     Raises:
-        ConfigError: nothing can be found under `source`, or it has no chat template.
+        ConfigError: nothing can be found under `source`, it cannot be loaded, or it has no chat template.
     """
-    path = Path(source).expanduser()
+    try:
+        path = Path(source).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:  # a name that is too long; a user who is not there
+        raise ConfigError(f"no model {source!r:.80}: {error}") from error
     if path.suffix == ".gguf":
         from hero.policies.gguf import load_gguf
 
@@ -93,5 +97,14 @@ def _load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
     except OSError as error:
         raise ConfigError(
             f"no model {source!r}: neither a directory with config.json, weights and tokenizer, nor a name on the hub "
-            f"that can be reached from here ({str(error).splitlines()[0]})"
+            f"that can be reached from here ({_first_line(error)})"
         ) from error
+    except Exception as error:  # what a damaged or unknown model makes of its many readers
+        raise ConfigError(
+            f"the model {source!r} cannot be loaded ({type(error).__name__}: {_first_line(error)}); fetch it again, or "
+            "take a causal language model that the installed transformers knows"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "no message")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -27,11 +28,11 @@ class TransformersPolicy:
     is read. What is sampled depends on the seed, the prompts and the calls before, not on how a batch is split.
 
     Raises:
-        ConfigError: a negative temperature, or `max_new_tokens` below 1.
+        ConfigError: a negative or infinite temperature, or `max_new_tokens` below 1.
     """
 
     def __init__(self, lm: LanguageModel, *, temperature: float, seed: int, max_new_tokens: int, version: int) -> None:
-        if not temperature >= 0:
+        if not 0 <= temperature < math.inf:
             raise ConfigError(f"a temperature of {temperature} is not possible; give 0 (greedy) or more")
         if max_new_tokens < 1:
             raise ConfigError(f"max_new_tokens = {max_new_tokens} leaves no room to act; give at least 1")

@@ -64,8 +64,14 @@ def test_mistakes_are_told(hero: Hero, model: str, tmp_path: Path) -> None:
     for arguments, said in (
         ([model, *GUESS, "--greedy", "--temperature", 0.5], "--greedy and --temperature 0.5 contradict each other"),
         ([model, "--env", "guess", "--tasks", 13], "--tasks 13, but validation has 12; give fewer"),
-        ([model, "--env", "guess", "--env-arg", "split=test"], "--env-arg split cannot be chosen"),
+        (
+            [model, "--env", "guess", "--env-arg", "split=test"],
+            "--env-arg split cannot be given: hero eval and hero play take --split",
+        ),
         (["/nowhere/at/all", *GUESS], "no model '/nowhere/at/all'"),
+        (["tinny", *GUESS], "there is no model 'tinny'; did you mean 'tiny'?"),
+        (["x" * 300, *GUESS], "no model 'xxx"),
+        ([model, *GUESS, "--seed", 10**22], "'--seed'"),
     ):
         result = hero("eval", *arguments)
         assert result.exit_code == 2, result.output
@@ -78,3 +84,21 @@ def test_a_run_without_a_complete_step_is_refused(hero: Hero, model: str, tmp_pa
     result = hero("eval", "run", "--tasks", 3)
     assert result.exit_code == 2
     assert "run has no complete step yet" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"config.json": "{}"}, "the model 'broken' cannot be loaded"),
+        ({"config.json": '{"schema": 2}'}, "config.json is damaged (its settings are None)"),
+        ({"config.json": '{"model_type": "llama"}', "tokenizer.json": "{"}, "no model 'broken'|cannot be loaded"),
+        ({"config.json": "{"}, "no model 'broken'|cannot be loaded"),
+    ],
+)
+def test_a_damaged_directory_is_named(hero: Hero, tmp_path: Path, files: dict[str, str], said: str) -> None:
+    (tmp_path / "broken").mkdir()
+    for name, text in files.items():
+        (tmp_path / "broken" / name).write_text(text)
+    result = hero("eval", "broken", *GUESS)
+    assert result.exit_code == 2, result.output
+    assert any(part in " ".join(result.stderr.split()) for part in said.split("|")), result.stderr

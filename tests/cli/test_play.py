@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
 from tests.cli.conftest import Hero
 
 
@@ -25,6 +30,15 @@ def test_the_end_of_input_leaves_politely(hero: Hero) -> None:
     result = hero("play", "--env", "guess", "--task", 0, typed="")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "good bye")
     assert result.stderr == ""
+
+
+def test_a_terminal_that_knows_ascii_alone_is_enough(
+    started: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    out, err = started("play", "--env", "webshop", "--task", 0).communicate(timeout=60)
+    assert err == ""
+    assert "?" * 40 in out
 
 
 def test_mistakes_are_told(hero: Hero) -> None:

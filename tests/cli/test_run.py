@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import re
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from hero.policies.hf import LanguageModel
 from hero.records import read_rows
 from tests.cli.conftest import FAST, Hero, contents
 from tests.doubles import GuessEnv
+from tests.tiny_models import random_model
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +178,7 @@ def test_self_reflection_runs(hero: Hero, model: str, tmp_path: Path) -> None:
             ["--env-arg", "colours=3"],
             "environment 'guess': got an unexpected keyword argument 'colours'; it takes: split",
         ),
-        (["--env-arg", "split=test"], "--env-arg split cannot be chosen"),
+        (["--env-arg", "split=test"], "--env-arg split cannot be given"),
         (
             ["--learner", "grpo", "--reflector", "rules"],
             "--reflector rules does nothing with --learner grpo; leave it out",
@@ -184,10 +187,12 @@ def test_self_reflection_runs(hero: Hero, model: str, tmp_path: Path) -> None:
             ["--learner", "grpo", "--divergence", "forward_kl"],
             "--divergence forward_kl does nothing with --learner grpo",
         ),
-        (["--learner", "grpo", "--group-size", "1"], "group_size = 1 leaves grpo nothing to compare"),
-        (["--episodes", "5", "--group-size", "2"], "episodes = 5 cannot be shared out to groups of 2"),
-        (["--temperature", "0"], "temperature = 0.0 leaves nothing to learn from"),
-        (["--learning-rate", "-1"], "learning_rate = -1.0 is too little"),
+        (["--learner", "grpo", "--group-size", "1"], "--group-size 1 leaves grpo nothing to compare"),
+        (["--episodes", "5", "--group-size", "2"], "--episodes 5 cannot be shared out to groups of 2"),
+        (["--temperature", "0"], "--temperature 0.0 leaves nothing to learn from"),
+        (["--temperature", "nan"], "--temperature nan leaves nothing to learn from"),
+        (["--learning-rate", "-1"], "--learning-rate -1.0 is not possible"),
+        (["--learning-rate", "inf"], "--learning-rate inf is not possible"),
         (["--eval-tasks", "13"], "--eval-tasks 13, but there are 12 validation tasks; give fewer"),
         (["--model", "hf"], "--model hf says not which model"),
         (["--out", "/dev/null/run"], "cannot write /dev/null/run"),
@@ -201,6 +206,42 @@ def test_mistakes_are_told_before_anything_is_loaded_or_written(
     if "hf" not in arguments:
         monkeypatch.setattr("hero_cli.build.load_model", lambda source: pytest.fail("the model was loaded"))
     refused(hero("run", "--env", "guess", "--eval-tasks", 3, *arguments), said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mistakes_about_the_model_are_told_before_anything_is_written(hero: Hero, model: str, tmp_path: Path) -> None:
+    for arguments, said in (
+        (["--model", "tinny"], "there is no model 'tinny'; did you mean 'tiny'?"),
+        (["--model", "~nobody-of-that-name/x"], "no model '~nobody-of-that-name/x'"),
+        (["--model", "x" * 300], "no model 'xxx"),
+        (["--model", model, "--action-tokens", 1024], "--action-tokens 1024 leaves no room for a prompt"),
+        (["--model", model, "--reflector", "self", "--reflection-tokens", 2000], "--reflection-tokens 2000 leaves no"),
+    ):
+        refused(hero("run", "--env", "guess", "--eval-tasks", 3, *arguments), said)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_curve_that_cannot_be_written_is_no_failure(hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hero_cli.curve.draw_curve", full)
+    result = hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST)
+    assert result.exit_code == 0
+    assert "warning: no learning curve: cannot write run/curve.png: No space left on device" in result.stdout
+
+
+def test_ctrl_c_while_a_run_is_built_is_heard_though_a_library_swallows_it(
+    hero: Hero, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deaf(source: str) -> LanguageModel:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return random_model(context=1024)
+
+    monkeypatch.setattr("hero_cli.build.load_model", deaf)
+    result = hero("run", "--steps", 1, "--out", "run", *FAST)
+    assert (result.exit_code, result.stderr) == (130, "interrupted\n")
     assert list(tmp_path.iterdir()) == []
 
 

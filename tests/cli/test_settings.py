@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.errors import ConfigError, RunError
+from hero.records import SCHEMA
 from hero_cli.settings import Settings, default, parse_env_args, settings_of, stored_settings
 from tests.strategies import json_values
 
@@ -62,7 +64,7 @@ def test_what_is_no_json_is_text() -> None:
         (["=3"], "'=3' is not key=value"),
         (["a b=3"], "'a b=3' is not key=value"),
         (["a=1", "a=2"], "--env-arg a is given twice"),
-        (["split=test"], "split cannot be chosen"),
+        (["split=test"], "split cannot be given: hero eval and hero play take --split"),
     ],
 )
 def test_malformed_env_args_are_refused(items: list[str], message: str) -> None:
@@ -70,7 +72,44 @@ def test_malformed_env_args_are_refused(items: list[str], message: str) -> None:
         parse_env_args(items)
 
 
-def test_settings_of_another_version_are_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    (tmp_path / "config.json").write_text('{"schema": 1, "settings": {"colour": "red"}}')
-    with pytest.raises(RunError, match=r"holds settings of another version.*colour"):
-        stored_settings(tmp_path)
+def stored(path: Path, record: dict[str, object]) -> Settings:
+    (path / "config.json").write_text(json.dumps({"schema": SCHEMA, "settings": record}))
+    return stored_settings(path)
+
+
+def test_settings_are_stored_and_read(tmp_path: Path) -> None:
+    for settings in (
+        settings_of({}),
+        settings_of({"learner": "grpo", "turn_budget": 3, "env_args": {"level": "easy"}}),
+    ):
+        assert stored(tmp_path, settings.record()) == settings
+    assert stored(tmp_path, settings_of({}).record() | {"learning_rate": 1}).learning_rate == 1
+
+
+@pytest.mark.parametrize("change", [{"colour": "red"}, {"seed": ...}])
+def test_settings_of_another_version_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    record = {name: value for name, value in (Settings().record() | change).items() if value is not ...}
+    with pytest.raises(RunError, match=r"holds settings of another version \((colour|seed)\)"):
+        stored(tmp_path, record)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 3.5},
+        {"seed": True},
+        {"seed": None},
+        {"seed": -1},
+        {"env": 3},
+        {"env_args": []},
+        {"steps": "12"},
+        {"temperature": 0},
+        {"learning_rate": -1.0},
+        {"threads": 0},
+        {"reflector": ["rules"]},
+    ],
+)
+def test_damaged_settings_are_refused_by_name(tmp_path: Path, change: dict[str, object]) -> None:
+    (name,) = change
+    with pytest.raises(RunError, match=rf"config\.json is damaged \((--)?{name.replace('_', '.')} "):
+        stored(tmp_path, settings_of({}).record() | change)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -240,8 +243,56 @@ def test_a_state_with_a_damaged_file_is_refused(tmp_path: Path, name: str) -> No
     path = tmp_path / "state"
     learner().save(path)
     (path / name).write_bytes((path / name).read_bytes()[:100])
-    with pytest.raises(RunError, match="resume from another"):
+    with pytest.raises(RunError, match=r"holds no state that can be taken up.*restore it from a copy"):
         learner().load(path)
+
+
+@pytest.mark.parametrize("state", [[], {}, None, {"model": "tiny-random", "teacher": "ema"}, "updates"])
+def test_a_state_of_another_shape_is_refused(tmp_path: Path, state: object) -> None:
+    path = tmp_path / "state"
+    learner().save(path)
+    if state == "updates":
+        state = torch.load(path / "learner.pt", weights_only=True) | {"updates": "3"}
+    torch.save(state, path / "learner.pt")
+    with pytest.raises(RunError, match="holds no state that can be taken up"):
+        learner().load(path)
+
+
+def test_an_empty_state_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    learner().save(path)
+    (path / "learner.pt").write_bytes(b"")
+    with pytest.raises(RunError, match="holds no state that can be taken up"):
+        learner().load(path)
+
+
+def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path: Path) -> None:
+    """Past a limit on the size of files, every writer fails as on a full disk."""
+    code = f"""
+        import resource, signal
+        from pathlib import Path
+        from tests.distill.test_torch_learner import LIVED, imitated, learner
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        taught = learner()
+        taught.update(imitated(LIVED))
+        for limit in (1000, {{}}):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+            try:
+                taught.save(Path({str(tmp_path)!r}) / str(limit))
+            except OSError as error:
+                print("refused", error)
+    """
+    whole = learner()
+    whole.update(imitated(LIVED))
+    whole.save(tmp_path / "whole")
+    sizes = {file.name: file.stat().st_size for file in (tmp_path / "whole").iterdir()}
+    between = max(sizes["model.safetensors"], sizes["teacher.safetensors"]) + 100
+    assert between < sizes["learner.pt"]
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code.format(between))], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("refused") == 2
 
 
 def test_half_precision_becomes_float32_so_that_small_steps_count() -> None:

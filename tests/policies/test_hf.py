@@ -228,7 +228,9 @@ def test_nothing_is_answered_with_nothing() -> None:
     assert policy.act([]) == []
 
 
-@pytest.mark.parametrize("arguments", [{"temperature": -0.1}, {"temperature": math.nan}, {"max_new_tokens": 0}])
+@pytest.mark.parametrize(
+    "arguments", [{"temperature": -0.1}, {"temperature": math.nan}, {"temperature": math.inf}, {"max_new_tokens": 0}]
+)
 def test_impossible_settings_are_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         LM.policy(**arguments)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,6 +12,7 @@ import gymnasium
 
 from hero.envs.base import TextEnv
 from hero.envs.webshop import pages
+from hero.envs.webshop.catalogue import LEVELS
 from hero.envs.webshop.goals import Goal
 from hero.envs.webshop.pages import Node, Page, State
 from hero.envs.webshop.reward import Reward, score
@@ -75,12 +77,17 @@ class WebShopEnv(TextEnv):
         """
         super().__init__()
         _check("split", split, CUSTOMARY_SPLITS)
+        _check("level", level, LEVELS)
         _check("goals", goals, (None, "synthetic", "human"))
         _check("observation", observation, ("text", "text_rich"))
         _check("compat", compat, (None, "upstream"))
         _check("render_mode", render_mode, (None, "ansi"))
-        if max_turns is not None and max_turns < 1:
-            raise ConfigError(f"max_turns must be at least 1, or None for no limit, not {max_turns}")
+        _check_integer("catalogue_seed", catalogue_seed, 0)
+        _check_integer("goal_seed", goal_seed, 0)
+        if max_turns is not None:
+            _check_integer("max_turns", max_turns, 1)
+        if not isinstance(data, str | Path | None):
+            raise ConfigError(f"data={data!r} is no path; give a directory as text")
         if data is not None and (level, catalogue_seed) != ("medium", 0):
             raise ConfigError("level and catalogue_seed are for the embedded catalogue: leave them out with data")
         wording = goals or ("human" if data is None else "synthetic")
@@ -144,7 +151,7 @@ class WebShopEnv(TextEnv):
         if options.get("task") is None:
             return int(self.np_random.integers(self.num_tasks))
         try:
-            task = operator.index(options["task"])
+            task = -1 if isinstance(options["task"], bool) else operator.index(options["task"])
         except TypeError:
             task = -1
         if not 0 <= task < self.num_tasks:
@@ -200,9 +207,14 @@ class WebShopEnv(TextEnv):
         return f"there are: {', '.join(values[:SHOWN])}{more}"
 
 
-def _check(name: str, value: object, allowed: Any) -> None:
-    if value not in allowed:
+def _check(name: str, value: object, allowed: Iterable[object]) -> None:
+    if value not in list(allowed):  # what cannot be hashed is refused, too
         raise ConfigError(f"{name}={value!r} is none of {', '.join(map(repr, allowed))}")
+
+
+def _check_integer(name: str, value: object, least: int) -> None:
+    if type(value) is not int or value < least:
+        raise ConfigError(f"{name}={value!r} is not possible; give an integer of at least {least}")
 
 
 def _brief(text: str) -> str:
