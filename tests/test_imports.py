@@ -37,8 +37,8 @@ ALLOWED: dict[str, set[str]] = {
 """What each block of `hero` may import, deferred imports included; `hero_cli` may import everything."""
 
 HEAVY = {
-    "torch": tuple(f"hero.distill.{name}" for name in ("losses", "pack", "scorer", "terms", "torch_learner")),
-    "transformers": (),
+    "torch": tuple(f"hero.distill.{name}" for name in ("losses", "pack", "scorer", "terms", "torch_learner", "trunks")),
+    "transformers": ("hero.distill.trunks",),
     "gymnasium": ("hero.envs", "hero.rollout"),
 }
 """Which modules may import a heavy library together with themselves, besides the models of `hero.policies`."""

@@ -5,8 +5,9 @@ Shapes: B rows, L the length of the longest of them, N the action tokens of all 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import torch
@@ -41,10 +42,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A sequence that goes through the model once, and the actions to score in it; they may overlap."""
+    """A sequence that goes through the model once, and the actions to score in it; they may overlap.
+
+    Attributes:
+        trunk: number of the sequence that it begins like, among those of a micro-batch.
+        shared: how many of its first ids are also those of the trunk; fewer than stand before its first action.
+    """
 
     ids: tuple[int, ...]
     spans: tuple[Span, ...]
+    trunk: int = 0
+    shared: int = 0
 
     @property
     def action_ids(self) -> tuple[int, ...]:
@@ -86,6 +94,36 @@ def teacher_rows(examples: Sequence[Example], chat: Chat) -> list[Row]:
     return rows
 
 
+def branches(rows: Sequence[Row], students: Sequence[Row]) -> tuple[list[Row], list[tuple[int, ...]]]:
+    """The rows, knowing how much they share with a trunk: what they begin with in common with the student's row.
+
+    Where only one row begins like a student's, there is nothing to save, and no trunk.
+
+    Args:
+        rows: of `teacher_rows`.
+        students: of `student_rows`; among them they hold all examples of `rows`.
+
+    Returns:
+        The rows in some order, and the trunks that they number; a row that shares nothing has `shared` = 0.
+    """
+    homes = {index: number for number, row in enumerate(students) for span in row.spans for index in span.examples}
+    kin: dict[int, list[Row]] = {}
+    for row in rows:
+        (span,) = row.spans
+        number = homes[span.examples[0]]
+        shared = min(_common(row.ids, students[number].ids), span.start - 1)
+        kin.setdefault(number, []).append(replace(row, shared=shared))
+    found: list[Row] = []
+    trunks: list[tuple[int, ...]] = []
+    for number, siblings in kin.items():
+        if sum(row.shared > 0 for row in siblings) > 1:
+            found += [replace(row, trunk=len(trunks)) for row in siblings]
+            trunks.append(students[number].ids[: max(row.shared for row in siblings)])
+        else:
+            found += [replace(row, shared=0) for row in siblings]
+    return found, trunks
+
+
 def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
     """Parts of `rows`, each of at most `tokens` tokens, padding included; a row longer than that is a part by itself.
 
@@ -103,7 +141,7 @@ def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
 
 
 def collate(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
-    """At least one row as tensors on the CPU, padded on the right.
+    """At least one row, without what it shares, as tensors on the CPU, padded on the right.
 
     There is no attention mask, and no id that means padding: what stands to the right of a row is nothing that a causal
     model could see from within it.
@@ -113,14 +151,20 @@ def collate(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
         predictors_N: for each action token, by row, by span, by token, the index into the flattened [B * L] positions
             of the token before it, whose logits predict it.
     """
-    longest = max(len(row.ids) for row in rows)
+    longest = max(len(row.ids) - row.shared for row in rows)
     ids_BL = torch.zeros(len(rows), longest, dtype=torch.int64)
     predictors: list[int] = []
     for number, row in enumerate(rows):
-        ids_BL[number, : len(row.ids)] = torch.tensor(row.ids)
-        first = number * longest
+        ids_BL[number, : len(row.ids) - row.shared] = torch.tensor(row.ids[row.shared :])
+        first = number * longest - row.shared
         predictors += chain.from_iterable(range(first + s.start - 1, first + s.stop - 1) for s in row.spans)
     return ids_BL, torch.tensor(predictors)
+
+
+def _common(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """How many ids two sequences begin with alike."""
+    shorter = min(len(one), len(other))
+    return bisect_left(range(shorter), True, key=lambda index: one[: index + 1] != other[: index + 1])
 
 
 def _episode_rows(examples: Sequence[Example], indices: Sequence[int]) -> Iterator[Row]:

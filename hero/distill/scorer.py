@@ -6,6 +6,7 @@ Shapes: B rows, L their padded length, D the hidden size, V vocabulary, N the ac
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -16,8 +17,10 @@ from hero.errors import ConfigError, PolicyError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from hero.distill.trunks import Trunks
 
-def score(model: PreTrainedModel, rows: Sequence[Row]) -> Tensor:
+
+def score(model: PreTrainedModel, rows: Sequence[Row], trunks: Trunks | None = None) -> Tensor:
     """The logits of all action tokens [N, V], by row, by span, by token, each from the position before its token.
 
     One forward pass. Only the N hidden states that predict an action token reach the head: with a large vocabulary the
@@ -27,6 +30,7 @@ def score(model: PreTrainedModel, rows: Sequence[Row]) -> Tensor:
     Args:
         model: any causal language model of transformers.
         rows: at least one, with at least one span each.
+        trunks: what the rows share with them is not read again; None to read it, with the same result.
 
     Raises:
         PolicyError: a row is longer than the model's context.
@@ -39,7 +43,10 @@ def score(model: PreTrainedModel, rows: Sequence[Row]) -> Tensor:
     head: nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     if head is None:
         raise ConfigError(f"{type(model).__name__} has no output embeddings; give a causal language model")
+    if trunks is None or not any(row.shared for row in rows):
+        trunks, rows = None, [replace(row, shared=0) for row in rows]
     ids_BL, predictors_N = (tensor.to(model.device) for tensor in collate(rows))
+    past = trunks.continued(rows, ids_BL.shape[1]) if trunks else {"use_cache": False}
 
     def keep_predictors(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
         (hidden_BLD,) = inputs
@@ -47,7 +54,7 @@ def score(model: PreTrainedModel, rows: Sequence[Row]) -> Tensor:
 
     hook = head.register_forward_pre_hook(keep_predictors)
     try:
-        logits_NV: Tensor = model(input_ids=ids_BL, use_cache=False).logits
+        logits_NV: Tensor = model(input_ids=ids_BL, **past).logits
     finally:
         hook.remove()
     if logits_NV.shape[:-1] != predictors_N.shape:

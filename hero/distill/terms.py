@@ -6,7 +6,7 @@ Shapes: V vocabulary, N the action tokens of a micro-batch, M those of its examp
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
@@ -17,8 +17,9 @@ from torch import Tensor
 from hero.chat import Chat
 from hero.distill.base import Example
 from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, token_logprobs
-from hero.distill.pack import Row, micro_batches, student_rows, teacher_rows
+from hero.distill.pack import Row, branches, micro_batches, student_rows, teacher_rows
 from hero.distill.scorer import score
+from hero.distill.trunks import Trunks, can_branch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -75,10 +76,28 @@ class UpdateLoss:
             if counts["cross_entropy"]:
                 loss = loss + self._cross_entropy(scored, counts["cross_entropy"], sums)
             if counts["distillation"]:
-                loss = loss + self._distillation(scored, contexts, counts["distillation"], sums)
+                told = [contexts[i] for i in scored.carriers("distillation")]
+                loss = loss + self._distillation(scored, told, part, counts["distillation"], sums)
             torch.autograd.backward(loss)
         lengths = [len(span) for row in rows for span in row.spans]
         return _report(sums, counts, lengths) | {"turns_with_finding": float(len(contexts))}
+
+    def _taught(
+        self, rows: Sequence[Row], students: Sequence[Row], sums: Sums
+    ) -> Iterator[tuple[Sequence[Row], Tensor]]:
+        """The teacher's logits [M, V], some rows at a time; what they share with the students' rows is read once."""
+        ids: list[tuple[int, ...]] = []
+        if can_branch(self.teacher):
+            rows, ids = branches(rows, students)
+        with torch.no_grad():
+            trunks = Trunks(self.teacher, ids) if ids else None
+        sums["teacher_tokens"] += sum(map(len, ids))
+        for part in micro_batches(rows, self.micro_batch_tokens):
+            with torch.no_grad():
+                logits_MV = score(self.teacher, part, trunks)
+            sums["teacher_tokens"] += sum(len(row.ids) - row.shared for row in part)
+            sums["teacher_tokens_apart"] += sum(len(row.ids) for row in part)
+            yield part, logits_MV
 
     def _policy_gradient(self, scored: _Scored, count: int, sums: Sums) -> Tensor:
         carriers = scored.carriers("policy_gradient")
@@ -97,12 +116,12 @@ class UpdateLoss:
         sums["cross_entropy"] += loss.item()
         return loss
 
-    def _distillation(self, scored: _Scored, contexts: Mapping[int, Row], count: int, sums: Sums) -> Tensor:
-        rows = [contexts[i] for i in scored.carriers("distillation")]
+    def _distillation(
+        self, scored: _Scored, rows: Sequence[Row], students: Sequence[Row], count: int, sums: Sums
+    ) -> Tensor:
+        """Of the teacher's `rows`, which begin like the rows of the `students`."""
         loss = scored.logprobs_N.new_zeros(())
-        for part in micro_batches(rows, self.micro_batch_tokens):
-            with torch.no_grad():
-                teacher_logits_MV = score(self.teacher, part)
+        for part, teacher_logits_MV in self._taught(rows, students, sums):
             index_M, weights_M = scored.spread([row.spans[0].examples[0] for row in part], "distillation")
             divergence_M = self.divergence(scored.logits_NV.index_select(0, index_M), teacher_logits_MV)
             loss = loss + masked_mean(divergence_M, weights_M, count)
@@ -168,6 +187,7 @@ def _report(sums: Mapping[str, float], counts: Mapping[Term, int], lengths: Sequ
     report |= {name: sums[name] / tokens for name in ("mismatch", "entropy")}
     if distilled := counts["distillation"]:
         report |= {name: sums[name] / distilled for name in ("divergence", "teacher_gap", "teacher_gap_abs")}
+        report |= {name: sums[name] for name in ("teacher_tokens", "teacher_tokens_apart")}
     if reinforced := counts["policy_gradient"]:
         report |= {"clip_fraction": sums["clipped"] / reinforced}
     return report

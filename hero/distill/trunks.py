@@ -1,0 +1,100 @@
+"""Beginnings that many rows share, read by a model once and continued as often as wanted.
+
+A teacher scores each turn of an episode under a privileged text of its own. What comes before that text is the episode
+itself, which a causal model reads alike every time: the trunk. Its keys and values are kept, and what is left of a row,
+the branch, attends to those and to itself, at the positions at which it would have stood. Models see nothing but what
+they see when they generate from a cache in a batch padded on the left, so all of them can do it, and nothing is spent
+on pairs of tokens that do not see each other, as a mask over all branches side by side would.
+
+Shapes: B rows, T trunks, H key-value heads, C columns of the past, L columns of the branches, D head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
+
+from hero.distill.pack import Row
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class Trunks:
+    """What a model remembers of some sequences. A gradient flows through it unless it was read without one.
+
+    Args:
+        model: any causal language model of transformers that `can_branch`.
+        ids: the sequences; they go through the model in one forward pass.
+    """
+
+    def __init__(self, model: PreTrainedModel, ids: Sequence[tuple[int, ...]]) -> None:
+        longest = max(map(len, ids))
+        # Padded on the right, where no branch looks.
+        ids_TC = torch.tensor([[*row, *[0] * (longest - len(row))] for row in ids], device=model.device)
+        # Layers that keep everything: the model's own would drop what is out of a sliding window.
+        count = model.config.get_text_config().num_hidden_layers
+        layers: list[Any] = [DynamicLayer() for _ in range(count)]  # type: ignore[no-untyped-call]
+        model(input_ids=ids_TC, past_key_values=Cache(layers=layers), use_cache=True, logits_to_keep=1)
+        self._layers = [(layer.keys, layer.values) for layer in layers]
+
+    def continued(self, rows: Sequence[Row], length: int) -> dict[str, Any]:
+        """What a model needs besides the ids of branches, padded on the right to a length, to read them after trunks.
+
+        Args:
+            rows: each with its `trunk` and how many of the trunk's first ids it has `shared`; not 0 for all of them.
+        """
+        device = self._layers[0][0].device
+        trunk_B, shared_B = (torch.tensor(numbers, device=device) for numbers in zip(*_places(rows), strict=True))
+        width = int(shared_B.max())
+        # Past and branch adjoin, as a sliding window expects; column 0 stands in to the left, where nothing is seen.
+        columns_BC = torch.arange(width, device=device) - (width - shared_B[:, None])
+        seen_BC = columns_BC >= 0
+        layers = [_Continued(past, trunk_B[:, None], columns_BC.clamp(min=0)) for past in self._layers]
+        return {
+            "past_key_values": Cache(layers=[*layers]),
+            "attention_mask": torch.cat([seen_BC, seen_BC.new_ones(len(rows), length)], dim=1).long(),
+            "position_ids": shared_B[:, None] + torch.arange(length, device=device),
+            "use_cache": True,
+        }
+
+
+def can_branch(model: PreTrainedModel) -> bool:
+    """Whether all that a model remembers of a sequence are keys and values, which can be cut off anywhere."""
+    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
+    return not getattr(model, "_is_stateful", False) and all("linear" not in kind for kind in kinds)
+
+
+def _places(rows: Sequence[Row]) -> list[tuple[int, int]]:
+    return [(row.trunk if row.shared else 0, row.shared) for row in rows]
+
+
+class _Continued(DynamicLayer):  # type: ignore[no-untyped-call]
+    """A cache layer that begins with parts of trunks; their copies live no longer than a layer needs them.
+
+    Args:
+        past: keys and values, THCD.
+        trunk_B1: of each row.
+        columns_BC: of the trunk, in the order in which the row sees them.
+    """
+
+    def __init__(self, past: tuple[Tensor, Tensor], trunk_B1: Tensor, columns_BC: Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._past, self._trunk_B1, self._columns_BC = past, trunk_B1, columns_BC
+        self.dtype, self.device, self.is_initialized = past[0].dtype, past[0].device, True
+
+    def get_seq_length(self) -> int:
+        return self._columns_BC.shape[1]
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Keys and values of past and branch, BHCD, without keeping them."""
+        keys, values = self._past
+        return self._after(keys, key_states), self._after(values, value_states)
+
+    def _after(self, past_THCD: Tensor, new_BHLD: Tensor) -> Tensor:
+        past_BHCD = past_THCD.transpose(1, 2)[self._trunk_B1, self._columns_BC].transpose(1, 2)
+        return torch.cat([past_BHCD, new_BHLD], dim=2)
