@@ -124,6 +124,14 @@ def branches(rows: Sequence[Row], students: Sequence[Row]) -> tuple[list[Row], l
     return found, trunks
 
 
+def tokens_read(rows: Sequence[Row]) -> int:
+    """How many tokens a model reads to score rows after their trunks, the trunks included."""
+    trunks: dict[int, int] = {}
+    for row in rows:
+        trunks[row.trunk] = max(trunks.get(row.trunk, 0), row.shared)
+    return sum(len(row.ids) - row.shared for row in rows) + sum(trunks.values())
+
+
 def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
     """Parts of `rows`, each of at most `tokens` tokens, padding included; a row longer than that is a part by itself.
 

@@ -5,19 +5,40 @@ Shapes: B rows, L their padded length, D the hidden size, V vocabulary, N the ac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
-from hero.distill.pack import Row, collate
+from hero.distill.pack import Row, branches, collate, micro_batches
+from hero.distill.trunks import Trunks, can_branch
 from hero.errors import ConfigError, PolicyError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from hero.distill.trunks import Trunks
+
+@torch.no_grad()
+def score_all(
+    model: PreTrainedModel, rows: Sequence[Row], students: Sequence[Row], *, tokens: int
+) -> Iterator[tuple[list[Row], Tensor]]:
+    """`score` of any number of rows, without a gradient; what they begin with in common is read once.
+
+    Args:
+        rows: the teacher's, of the same examples as the `students`' rows.
+        tokens: of a forward pass, padding included; a longer row goes alone. The students' rows go together.
+
+    Yields:
+        Rows and their logits [N, V], until all rows had their turn.
+    """
+    trunks: list[tuple[int, ...]] = []
+    if can_branch(model):
+        rows, trunks = branches(rows, students)
+    past = Trunks(model, trunks) if trunks else None
+    for part in micro_batches(rows, tokens):
+        yield part, score(model, part, past)
 
 
 def score(model: PreTrainedModel, rows: Sequence[Row], trunks: Trunks | None = None) -> Tensor:

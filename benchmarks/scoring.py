@@ -1,0 +1,139 @@
+"""What one pass for all teachers of an episode saves: `python -m benchmarks.scoring`.
+
+Two arms in one process on the same episodes: the teacher's logits of every action token with the past of an episode
+read once, and with the past read again at every turn. Random tokens of the lengths that episodes in the embedded
+WebShop have: what the tokens are changes no cost. Times are medians of repetitions in turn. The last line is a JSON
+object of the ratios.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from itertools import chain
+from statistics import median
+from typing import Annotated, Any, Final
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks import models
+from hero.distill.base import Example
+from hero.distill.pack import Row, branches, micro_batches, student_rows, teacher_rows, tokens_read
+from hero.distill.scorer import score, score_all
+from hero.types import Message, Tokens
+
+OBSERVATION, ACTION, HINDSIGHT = 110, 7, 117
+"""Mean tokens of a turn of the shipped policy: what it sees, what it says, and what hindsight adds."""
+TOKENS: Final = 16_384
+
+
+class Ledger:
+    """A chat of ids alone."""
+
+    stop_ids: frozenset[int] = frozenset()
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        return list(chain.from_iterable(message.ids for message in messages))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(map(str, ids))
+
+
+def episode(number: int, turns: int, vocabulary: int) -> list[Example]:
+    """An append-only episode, something said of every turn."""
+    drawn = random.Random(number)
+
+    def ids(count: int) -> tuple[int, ...]:
+        return tuple(drawn.randrange(vocabulary) for _ in range(count))
+
+    ledger: tuple[int, ...] = ()
+    found = []
+    for _ in range(turns):
+        tokens = Tokens(ledger + ids(OBSERVATION), ids(ACTION), (-1.0,) * ACTION)
+        told = (Message("user", "", tokens.prompt_ids), Message("user", "", ids(HINDSIGHT)))
+        found.append(Example(number, tokens, teacher=told, distillation=1.0))
+        ledger = tokens.prompt_ids + tokens.action_ids
+    return found
+
+
+def medians(arms: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
+    """Median seconds of each arm, the arms taking turns."""
+    times: list[list[float]] = [[] for _ in arms]
+    for repetition in range(repeats + 1):
+        for arm, spent in zip(arms, times, strict=True):
+            began = time.perf_counter()
+            arm()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if repetition:  # the first is for warming up
+                spent.append(time.perf_counter() - began)
+    return [median(spent) for spent in times]
+
+
+@torch.no_grad()
+def compared(model: Any, turns: int, episodes: int, repeats: int) -> dict[str, float]:
+    """Tokens and times of both arms, and how far their logits are apart."""
+    vocabulary = model.config.get_text_config().vocab_size
+    examples = [example for number in range(episodes) for example in episode(number, turns, vocabulary)]
+    students, rows = student_rows(examples), teacher_rows(examples, Ledger())
+
+    def apart() -> dict[tuple[Row, ...], Any]:
+        return {tuple(part): score(model, part) for part in micro_batches(rows, TOKENS)}
+
+    def once() -> dict[tuple[Row, ...], Any]:
+        return {tuple(part): logits for part, logits in score_all(model, rows, students, tokens=TOKENS)}
+
+    def by_example(found: dict[tuple[Row, ...], Any]) -> dict[int, Any]:
+        return {
+            row.spans[0].examples[0]: logits
+            for part, all_logits in found.items()
+            for row, logits in zip(part, all_logits.split(ACTION), strict=True)
+        }
+
+    slow, fast = by_example(apart()), by_example(once())
+    seconds_apart, seconds_once = medians([apart, once], repeats)
+    tokens_apart, tokens_once = sum(len(row.ids) for row in rows), tokens_read(branches(rows, students)[0])
+    return {
+        "turns": turns,
+        "tokens": tokens_apart / tokens_once,
+        "wall": seconds_apart / seconds_once,
+        "seconds_once_per_turn": seconds_once / (turns * episodes),
+        "difference": max((slow[index] - fast[index]).abs().max().item() for index in slow),
+    }
+
+
+def main(
+    model: Annotated[str, typer.Option(help="tiny or smollm2.")] = "tiny",
+    episodes: Annotated[int, typer.Option(help="Scored together.")] = 4,
+    repeats: Annotated[int, typer.Option(help="Of each arm.")] = 5,
+    threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="In less than a minute: fewer and shorter episodes.")] = False,
+) -> None:
+    """Compares teacher scoring in one pass per episode with one pass per turn."""
+    torch.set_num_threads(threads)
+    lm = models.load(model)  # type: ignore[arg-type]
+    lengths = (2, 4, 8) if quick else (2, 4, 8, 15, 30)
+    if quick:
+        episodes, repeats = 1, 3
+    found = [compared(lm.model, turns, episodes, repeats) for turns in track(lengths, "scoring...")]
+    table = Table("turns", "tokens", "wall clock", "wall / tokens", "ms per turn, once", "largest difference of logits")
+    for row in found:
+        cells = [f"{row[name]:.2f} x" for name in ("tokens", "wall")]
+        cells += [f"{row['wall'] / row['tokens']:.2f}", f"{1000 * row['seconds_once_per_turn']:.1f}"]
+        table.add_row(f"{row['turns']:.0f}", *cells, f"{row['difference']:.1e}")
+    Console().print(table)
+    print(json.dumps({"benchmark": "scoring", "model": model, "rows": found}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    typer.run(main)
