@@ -29,7 +29,7 @@ from rich.table import Table
 from benchmarks import models
 from hero.distill.base import Example
 from hero.distill.pack import Row, branches, micro_batches, student_rows, teacher_rows, tokens_read
-from hero.distill.scorer import score, score_all
+from hero.distill.scorer import logits, score, states_once
 from hero.types import Message, Tokens
 
 OBSERVATION, ACTION, HINDSIGHT = 110, 7, 117
@@ -91,13 +91,13 @@ def compared(model: Any, turns: int, episodes: int, repeats: int) -> dict[str, f
         return {tuple(part): score(model, part) for part in micro_batches(rows, TOKENS)}
 
     def once() -> dict[tuple[Row, ...], Any]:
-        return {tuple(part): logits for part, logits in score_all(model, rows, students, tokens=TOKENS)}
+        return {tuple(part): logits(model, found) for part, found in states_once(model, rows, students, tokens=TOKENS)}
 
     def by_example(found: dict[tuple[Row, ...], Any]) -> dict[int, Any]:
         return {
-            row.spans[0].examples[0]: logits
+            row.spans[0].examples[0]: of_row
             for part, all_logits in found.items()
-            for row, logits in zip(part, all_logits.split(ACTION), strict=True)
+            for row, of_row in zip(part, all_logits.split(ACTION), strict=True)
         }
 
     slow, fast = by_example(apart()), by_example(once())

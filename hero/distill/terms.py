@@ -18,7 +18,7 @@ from hero.chat import Chat
 from hero.distill.base import Example
 from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, token_logprobs
 from hero.distill.pack import Row, micro_batches, student_rows, teacher_rows, tokens_read
-from hero.distill.scorer import score, score_all
+from hero.distill.scorer import logits, score, states_once
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -104,7 +104,9 @@ class UpdateLoss:
         """Of the teacher's rows, which begin like the student's."""
         taught: list[Row] = []
         loss = scored.logprobs_N.new_zeros(())
-        for part, teacher_logits_MV in score_all(self.teacher, rows, students, tokens=self.micro_batch_tokens):
+        for part, states_MD in states_once(self.teacher, rows, students, tokens=self.micro_batch_tokens):
+            with torch.no_grad():
+                teacher_logits_MV = logits(self.teacher, states_MD)
             index_M, weights_M = scored.spread([row.spans[0].examples[0] for row in part], "distillation")
             divergence_M = self.divergence(scored.logits_NV.index_select(0, index_M), teacher_logits_MV)
             loss = loss + masked_mean(divergence_M, weights_M, count)

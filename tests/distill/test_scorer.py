@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -15,7 +15,10 @@ from transformers import (
     GPT2LMHeadModel,
     GraniteConfig,
     GraniteForCausalLM,
+    LlamaForCausalLM,
     LlamaModel,
+    MixtralConfig,
+    MixtralForCausalLM,
     PreTrainedModel,
 )
 
@@ -61,7 +64,23 @@ def gpt2() -> PreTrainedModel:
     return GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=2, n_positions=64))
 
 
-every_model = pytest.mark.parametrize("build", [tiny_model, gemma, granite, gpt2])
+def mixtral() -> PreTrainedModel:
+    """Routes tokens to experts."""
+    return MixtralForCausalLM(
+        MixtralConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            num_local_experts=3,
+            experts_implementation="eager",  # the others know no float64
+        )
+    )
+
+
+every_model = pytest.mark.parametrize("build", [tiny_model, gemma, granite, gpt2, mixtral])
 
 ROWS = [
     Row((0, 7, 0, 9, 0, 0), (Span(2, 4, (0,)), Span(5, 6, (1,)))),  # full of the id that pads
@@ -122,7 +141,7 @@ def test_only_action_tokens_reach_the_head(build: Callable[[], PreTrainedModel])
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     with head.register_forward_hook(lambda module, inputs, output: seen.append(output.shape)):
         score(model, ROWS)
-    assert seen == [(sum(len(row.action_ids) for row in ROWS), VOCABULARY)]
+    assert seen == [(1, sum(len(row.action_ids) for row in ROWS), VOCABULARY)]
 
 
 def test_the_model_is_left_as_it_was_even_when_it_fails() -> None:
@@ -141,13 +160,26 @@ def test_rows_beyond_the_context_are_refused() -> None:
 
 
 def test_a_model_without_a_head_is_refused() -> None:
-    with pytest.raises(ConfigError, match="LlamaModel has no output embeddings"):
+    with pytest.raises(ConfigError, match="LlamaModel is no decoder with a head"):
         score(LlamaModel(tiny_model().config), ROWS)
 
 
-def test_a_model_that_goes_around_its_head_is_refused() -> None:
+def test_a_model_that_makes_logits_of_something_else_is_refused() -> None:
+    class Averaging(LlamaForCausalLM):
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            answer = super().forward(*args, **kwargs)
+            answer.logits = answer.logits.mean(1, keepdim=True)
+            return answer
+
+    with pytest.raises(ConfigError, match="Averaging makes its logits of more than states"):
+        score(Averaging(tiny_model().config), ROWS)
+
+
+def test_a_wrapped_decoder_is_left_as_it_was() -> None:
     model = tiny_model()
-    around = copy(model)
-    around.get_output_embeddings = lambda: nn.Identity()  # type: ignore[method-assign]
-    with pytest.raises(ConfigError, match="LlamaForCausalLM goes around its output embeddings"):
-        score(around, ROWS)
+    own = model.model.forward
+    model.model.forward = wrapped = lambda *args, **kwargs: own(*args, **kwargs)  # type: ignore[method-assign]
+    expected = score(tiny_model(), ROWS)
+    torch.testing.assert_close(score(model, ROWS), expected)
+    assert model.model.forward is wrapped
+    assert "forward" not in model.__dict__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import cache, partial
 
 import pytest
 import torch
@@ -19,6 +20,8 @@ from hero.types import Message, Tokens
 from tests.distill.doubles import VOCABULARY, CharacterChat, tiny_model
 from tests.distill.test_scorer import built, every_model, gemma
 
+build_once = cache(built)
+close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)  # norms work in float32
 ids = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=9).map(tuple)
 
 
@@ -46,8 +49,8 @@ def test_scores_equal_those_of_rows_that_share_nothing(
     build: Callable[[], PreTrainedModel], forest: tuple[list[tuple[int, ...]], list[Row]]
 ) -> None:
     trunks, rows = forest
-    model = built(build)
-    torch.testing.assert_close(score(model, rows, Trunks(model, trunks)), score(model, rows))
+    model = build_once(build)
+    close(score(model, rows, Trunks(model, trunks)), score(model, rows))
 
 
 @every_model
@@ -66,7 +69,7 @@ def test_gradients_flow_through_the_trunk(build: Callable[[], PreTrainedModel], 
     towards = torch.randn(4, VOCABULARY, dtype=torch.float64)
     once = torch.autograd.grad((score(model, rows, Trunks(model, [trunk])) * towards).sum(), weights)
     again = torch.autograd.grad((score(model, rows) * towards).sum(), weights)
-    torch.testing.assert_close(once, again, rtol=1e-4, atol=1e-5)  # norms work in float32
+    close(once, again)
 
 
 @torch.no_grad()
