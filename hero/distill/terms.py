@@ -5,8 +5,9 @@ Shapes: V vocabulary, N the action tokens of a micro-batch, M those of its examp
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
@@ -18,7 +19,7 @@ from hero.chat import Chat
 from hero.distill.base import Example
 from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, token_logprobs
 from hero.distill.pack import Row, micro_batches, student_rows, teacher_rows, tokens_read
-from hero.distill.scorer import logits, score, states_once
+from hero.distill.scorer import logits, states, states_once
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 Term: TypeAlias = Literal["policy_gradient", "cross_entropy", "distillation"]
 TERMS: Final[tuple[Term, ...]] = get_args(Term)
 Sums: TypeAlias = defaultdict[str, float]
+CHUNK_LOGITS: Final = 2**24
+"""Logits of the student that exist at a time, at most (but always those of one token): bounds the memory for losses."""
 
 
 def carrying(examples: Sequence[Example]) -> list[Example]:
@@ -63,108 +66,155 @@ class UpdateLoss:
             What `TorchLearner.update` reports, but for what only the optimiser knows.
         """
         counts = {term: sum(len(e.tokens.action_ids) for e in examples if getattr(e, term)) for term in TERMS}
-        contexts = {row.spans[0].examples[0]: row for row in teacher_rows(examples, self.chat)}
+        told = {row.spans[0].examples[0]: row for row in teacher_rows(examples, self.chat)}
         rows = student_rows(examples)
         sums: Sums = defaultdict(float)
         for part in micro_batches(rows, self.micro_batch_tokens):
-            scored = _Scored.of(self.student, part, examples)
-            scored.observe(sums)
-            loss = scored.logprobs_N.new_zeros(())
-            if counts["policy_gradient"]:
-                loss = loss + self._policy_gradient(scored, counts["policy_gradient"], sums)
-            if counts["cross_entropy"]:
-                loss = loss + self._cross_entropy(scored, counts["cross_entropy"], sums)
-            if counts["distillation"]:
-                told = [contexts[i] for i in scored.carriers("distillation")]
-                loss = loss + self._distillation(scored, told, part, counts["distillation"], sums)
-            torch.autograd.backward(loss)
+            actions = _Actions.of(part, examples, self.student)
+            # The teacher first: the student's graph takes most of the memory.
+            carriers = self._carriers(actions, [told[i] for i in actions.places if i in told], part, sums)
+            states_ND = states(self.student, part)
+            leaf_ND = states_ND.detach().requires_grad_()
+            chunk = max(1, CHUNK_LOGITS // self.student.config.get_text_config().vocab_size)
+            for low in range(0, len(leaf_ND), chunk):
+                places = range(low, min(low + chunk, len(leaf_ND)))
+                loss = self._loss(leaf_ND, actions, carriers, places, counts, sums)
+                torch.autograd.backward(loss)
+            if states_ND.requires_grad:
+                torch.autograd.backward(states_ND, leaf_ND.grad)
         lengths = [len(span) for row in rows for span in row.spans]
-        return _report(sums, counts, lengths) | {"turns_with_finding": float(len(contexts))}
+        return _report(sums, counts, lengths) | {"turns_with_finding": float(len(told))}
 
-    def _policy_gradient(self, scored: _Scored, count: int, sums: Sums) -> Tensor:
-        carriers = scored.carriers("policy_gradient")
-        index_M, advantages_M = scored.spread(carriers, "policy_gradient")
-        logprobs_M = scored.logprobs_N.index_select(0, index_M)
-        old_M = scored.floats(chain.from_iterable(scored.examples[i].tokens.logprobs for i in carriers))
-        loss_M = policy_gradient(logprobs_M, old_M, advantages_M, clip=self.clip)
-        loss = masked_mean(loss_M, torch.ones_like(loss_M), count)
-        sums["policy_gradient"] += loss.item()
-        sums["clipped"] += clipped(logprobs_M.detach(), old_M, advantages_M, clip=self.clip).sum().item()
-        return loss
+    def _carriers(
+        self, actions: _Actions, told: Sequence[Row], students: Sequence[Row], sums: Sums
+    ) -> dict[Term, _Carriers]:
+        """What is known of each term before the student's logits: of distillation, the teacher's states."""
+        found: dict[Term, _Carriers] = {}
+        for term in ("policy_gradient", "cross_entropy"):
+            indices = actions.carriers(term)
+            old = chain.from_iterable(actions.examples[i].tokens.logprobs for i in indices)
+            found[term] = actions.spread(indices, term, actions.sampled_N.new_tensor(list(old)))
+        read: list[Row] = []
+        parts: list[Tensor] = []
+        for part, states_MD in states_once(self.teacher, told, students, tokens=self.micro_batch_tokens):
+            read += part
+            parts.append(states_MD)
+        if parts:
+            indices = [row.spans[0].examples[0] for row in read]
+            found["distillation"] = actions.spread(indices, "distillation", torch.cat(parts))
+        sums["teacher_tokens"] += tokens_read(read)
+        sums["teacher_tokens_apart"] += sum(len(row.ids) for row in read)
+        return found
 
-    def _cross_entropy(self, scored: _Scored, count: int, sums: Sums) -> Tensor:
-        index_M, weights_M = scored.spread(scored.carriers("cross_entropy"), "cross_entropy")
-        loss = masked_mean(-scored.logprobs_N.index_select(0, index_M), weights_M, count)
-        sums["cross_entropy"] += loss.item()
-        return loss
-
-    def _distillation(
-        self, scored: _Scored, rows: Sequence[Row], students: Sequence[Row], count: int, sums: Sums
+    def _loss(
+        self,
+        states_ND: Tensor,
+        actions: _Actions,
+        carriers: Mapping[Term, _Carriers],
+        places: range,
+        counts: Mapping[Term, int],
+        sums: Sums,
     ) -> Tensor:
-        """Of the teacher's rows, which begin like the student's."""
-        taught: list[Row] = []
-        loss = scored.logprobs_N.new_zeros(())
-        for part, states_MD in states_once(self.teacher, rows, students, tokens=self.micro_batch_tokens):
-            with torch.no_grad():
-                teacher_logits_MV = logits(self.teacher, states_MD)
-            index_M, weights_M = scored.spread([row.spans[0].examples[0] for row in part], "distillation")
-            divergence_M = self.divergence(scored.logits_NV.index_select(0, index_M), teacher_logits_MV)
-            loss = loss + masked_mean(divergence_M, weights_M, count)
-            teacher_M = token_logprobs(teacher_logits_MV, scored.ids_N.index_select(0, index_M))
-            gap_M = teacher_M - scored.logprobs_N.detach().index_select(0, index_M)
-            sums["divergence"] += divergence_M.detach().sum().item()
-            sums["teacher_gap"] += gap_M.sum().item()
-            sums["teacher_gap_abs"] += gap_M.abs().sum().item()
-            taught += part
-        sums["distillation"] += loss.item()
-        sums["teacher_tokens"] += tokens_read(taught)
-        sums["teacher_tokens_apart"] += sum(len(row.ids) for row in taught)
+        """The part of the loss that lies in some action tokens."""
+        within = slice(places.start, places.stop)
+        logits_NV = logits(self.student, states_ND[within])
+        logprobs_N = token_logprobs(logits_NV, actions.ids_N[within])
+        sums["mismatch"] += (actions.sampled_N[within] - logprobs_N.detach()).abs().sum().item()
+        sums["entropy"] += entropy(logits_NV.detach()).sum().item()
+        loss = logprobs_N.new_zeros(())
+        for term, all_carriers in carriers.items():
+            carrying = all_carriers.within(places)
+            if carrying.index:
+                weights_M = carrying.weights_M
+                index_M = torch.tensor(carrying.index, device=logprobs_N.device) - places.start
+                match term:
+                    case "policy_gradient":
+                        values_M = self._policy_gradient(logprobs_N[index_M], carrying.known_M, weights_M, sums)
+                        weights_M = torch.ones_like(weights_M)
+                    case "cross_entropy":
+                        values_M = -logprobs_N[index_M]
+                    case "distillation":
+                        ids_M = actions.ids_N[within][index_M]
+                        values_M = self._divergence(
+                            logits_NV[index_M], carrying.known_M, ids_M, logprobs_N[index_M], sums
+                        )
+                mean = masked_mean(values_M, weights_M, counts[term])
+                sums[term] += mean.item()
+                loss = loss + mean
         return loss
+
+    def _policy_gradient(self, logprobs_M: Tensor, old_M: Tensor, advantages_M: Tensor, sums: Sums) -> Tensor:
+        sums["clipped"] += clipped(logprobs_M.detach(), old_M, advantages_M, clip=self.clip).sum().item()
+        return policy_gradient(logprobs_M, old_M, advantages_M, clip=self.clip)
+
+    def _divergence(
+        self, logits_MV: Tensor, teacher_states_MD: Tensor, ids_M: Tensor, logprobs_M: Tensor, sums: Sums
+    ) -> Tensor:
+        with torch.no_grad():
+            teacher_logits_MV = logits(self.teacher, teacher_states_MD)
+            gap_M = token_logprobs(teacher_logits_MV, ids_M) - logprobs_M
+        divergence_M = self.divergence(logits_MV, teacher_logits_MV)
+        sums["divergence"] += divergence_M.detach().sum().item()
+        sums["teacher_gap"] += gap_M.sum().item()
+        sums["teacher_gap_abs"] += gap_M.abs().sum().item()
+        return divergence_M
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
-    """The action tokens of a micro-batch under the student, and where among them those of each example are."""
+class _Carriers:
+    """Action tokens that carry a term, in order; a token may carry it twice.
+
+    Attributes:
+        index: their places among the action tokens of the micro-batch.
+        weights_M: of the term.
+        known_M: what else is known of each: log-probabilities [M], or the teacher's states [M, D].
+    """
+
+    index: list[int]
+    weights_M: Tensor
+    known_M: Tensor
+
+    def within(self, places: range) -> _Carriers:
+        """Those at the given places."""
+        part = slice(bisect_left(self.index, places.start), bisect_left(self.index, places.stop))
+        return _Carriers(self.index[part], self.weights_M[part], self.known_M[part])
+
+
+@dataclass(frozen=True, slots=True)
+class _Actions:
+    """The action tokens of a micro-batch, and where among them those of each example are."""
 
     examples: Sequence[Example]
     places: Mapping[int, range]
     ids_N: Tensor
-    sampled_logprobs_N: Tensor
-    logits_NV: Tensor
-    logprobs_N: Tensor
+    sampled_N: Tensor
 
     @classmethod
-    def of(cls, student: PreTrainedModel, rows: Sequence[Row], examples: Sequence[Example]) -> _Scored:
+    def of(cls, rows: Sequence[Row], examples: Sequence[Example], student: PreTrainedModel) -> _Actions:
         places: dict[int, range] = {}
         sampled: list[float] = []
         for span in chain.from_iterable(row.spans for row in rows):
             place = range(len(sampled), len(sampled) + len(span))
             places |= dict.fromkeys(span.examples, place)
             sampled += examples[span.examples[0]].tokens.logprobs
-        logits_NV = score(student, rows)
         ids = list(chain.from_iterable(row.action_ids for row in rows))
-        ids_N = torch.tensor(ids, device=logits_NV.device)
-        logprobs_N = token_logprobs(logits_NV, ids_N)
-        return cls(examples, places, ids_N, logprobs_N.new_tensor(sampled), logits_NV, logprobs_N)
+        precise = torch.promote_types(student.dtype, torch.float32)
+        sampled_N = torch.tensor(sampled, dtype=precise, device=student.device)
+        return cls(examples, places, torch.tensor(ids, device=student.device), sampled_N)
 
     def carriers(self, term: Term) -> list[int]:
         """The examples of this micro-batch that carry a term."""
         return [index for index in self.places if getattr(self.examples[index], term)]
 
-    def spread(self, carriers: Sequence[int], term: Term) -> tuple[Tensor, Tensor]:
-        """Where the action tokens of examples are [M], and the weight of their term at each [M]."""
-        index = list(chain.from_iterable(self.places[i] for i in carriers))
-        weights = (repeat(getattr(self.examples[i], term), len(self.places[i])) for i in carriers)
-        index_M = torch.tensor(index, dtype=torch.int64, device=self.ids_N.device)
-        return index_M, self.floats(chain.from_iterable(weights))
-
-    def floats(self, values: Iterable[float]) -> Tensor:
-        return self.logprobs_N.new_tensor(list(values))
-
-    def observe(self, sums: Sums) -> None:
-        """Adds up what is reported of all scored tokens."""
-        sums["mismatch"] += (self.sampled_logprobs_N - self.logprobs_N.detach()).abs().sum().item()
-        sums["entropy"] += entropy(self.logits_NV.detach()).sum().item()
+    def spread(self, indices: Sequence[int], term: Term, known_M: Tensor) -> _Carriers:
+        """The action tokens of examples; `known_M` has a row for each, by example, by token."""
+        index = list(chain.from_iterable(self.places[i] for i in indices))
+        each = (repeat(getattr(self.examples[i], term), len(self.places[i])) for i in indices)
+        weights = list(chain.from_iterable(each))
+        order = sorted(range(len(index)), key=index.__getitem__)
+        order_M = torch.tensor(order, dtype=torch.int64, device=known_M.device)
+        weights_M = self.sampled_N.new_tensor(weights)
+        return _Carriers([index[i] for i in order], weights_M[order_M], known_M[order_M])
 
 
 def _report(sums: Mapping[str, float], counts: Mapping[Term, int], lengths: Sequence[int]) -> dict[str, float]:

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from hero.distill import terms
 from hero.distill.base import Example
 from hero.distill.losses import jensen_shannon
 from hero.distill.terms import UpdateLoss, carrying
 from hero.types import Message, Tokens
-from tests.distill.doubles import CharacterChat, episode, tiny_model
+from tests.distill.doubles import VOCABULARY, CharacterChat, episode, tiny_model
 
 STUDENT, TEACHER = tiny_model(0), tiny_model(1)
 CHAT = CharacterChat()
@@ -113,6 +114,20 @@ def test_micro_batches_and_order_change_nothing(tokens: int) -> None:
     examples = mixture(5)
     whole_report, whole = gradient(examples)
     report, parts = gradient(Random(tokens).sample(examples, len(examples)), micro_batch_tokens=tokens)
+    assert report == pytest.approx(whole_report, abs=1e-12)
+    close(parts, whole)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 7])
+def test_how_many_logits_exist_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
+    examples = mixture(7)
+    whole_report, whole = gradient(examples)
+    sizes: list[int] = []
+    monkeypatch.setattr(terms, "CHUNK_LOGITS", tokens * VOCABULARY)
+    head = STUDENT.get_output_embeddings()  # type: ignore[no-untyped-call]
+    with head.register_forward_hook(lambda module, inputs, output: sizes.append(output.shape[-2])):
+        report, parts = gradient(examples)
+    assert max(sizes) == tokens
     assert report == pytest.approx(whole_report, abs=1e-12)
     close(parts, whole)
 
