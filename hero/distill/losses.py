@@ -8,6 +8,9 @@ at least 0, and 0 only between equal distributions, up to rounding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -64,6 +67,47 @@ def jensen_shannon(student_logits_TV: Tensor, teacher_logits_TV: Tensor, *, beta
     return beta * _kl(log_t_TV, log_m_TV) + (1 - beta) * _kl(log_s_TV, log_m_TV)
 
 
+def top_k(
+    student_logits_TV: Tensor, teacher_logits_TV: Tensor, *, k: int, of: Literal["student", "teacher", "union"]
+) -> tuple[Tensor, Tensor]:
+    """Both distributions on the k likeliest ids and, last, all other ids as one, as logits for any divergence.
+
+    Merging ids cannot raise a divergence, so that of the result is at most that of the whole; it grows with k and is
+    the whole at k = V. What it saves is memory: what a divergence needs is [T, V] a few times, here [T, K].
+
+    Args:
+        of: whose likeliest ids; the union has those of both.
+
+    Returns:
+        Logits of student and teacher, [T, K] with K = k + 1, or 2 k + 1 for the union, in which an id that both chose
+        counts once: its other place is -inf.
+
+    Raises:
+        ValueError: k is not between 1 and V.
+    """
+    if not 1 <= k <= student_logits_TV.shape[-1]:
+        raise ValueError(f"the {k} likeliest of {student_logits_TV.shape[-1]} ids are not defined; give 1 <= k <= V")
+    students_TK = student_logits_TV.detach().topk(k, dim=-1).indices if of != "teacher" else None
+    teachers_TK = teacher_logits_TV.detach().topk(k, dim=-1).indices if of != "student" else None
+    ids_TK = torch.cat([ids_TK for ids_TK in (students_TK, teachers_TK) if ids_TK is not None], dim=-1)
+    ids_TK = ids_TK.sort(dim=-1).values  # an id that both chose now stands beside itself
+    again_TK = torch.zeros_like(ids_TK, dtype=torch.bool)
+    again_TK[..., 1:] = ids_TK[..., 1:] == ids_TK[..., :-1]
+    return _merged(student_logits_TV, ids_TK, again_TK), _merged(teacher_logits_TV.detach(), ids_TK, again_TK)
+
+
+def merged(
+    divergence: Callable[[Tensor, Tensor], Tensor],
+    student_logits_TV: Tensor,
+    teacher_logits_TV: Tensor,
+    *,
+    k: int,
+    of: Literal["student", "teacher", "union"],
+) -> Tensor:
+    """A divergence of `top_k`, per token [T]."""
+    return divergence(*top_k(student_logits_TV, teacher_logits_TV, k=k, of=of))
+
+
 def policy_gradient(logprobs_T: Tensor, old_logprobs_T: Tensor, advantages_T: Tensor, *, clip: float) -> Tensor:
     """-min(r A, clamp(r, 1 - clip, 1 + clip) A) with r = exp(logprob - old logprob), per token [T].
 
@@ -100,6 +144,17 @@ def masked_mean(values_T: Tensor, weights_T: Tensor, denominator: float) -> Tens
     if not denominator > 0:
         raise ValueError(f"a mean over {denominator} tokens is undefined; leave out the term that has none")
     return (values_T * weights_T).sum() / denominator
+
+
+def _merged(logits_TV: Tensor, ids_TK: Tensor, again_TK: Tensor) -> Tensor:
+    """The logits of some ids, -inf where one comes again, and last that of all other ids together."""
+    logits_TV = logits_TV.to(torch.promote_types(logits_TV.dtype, torch.float32))
+    top_T1 = logits_TV.detach().amax(-1, keepdim=True)
+    rest_T1 = (logits_TV - top_T1).exp().scatter(-1, ids_TK, 0.0).sum(-1, keepdim=True)
+    # Of nothing the logarithm is -inf; 1 stands in for the gradient, which is then 0.
+    log_rest_T1 = torch.where(rest_T1 > 0, rest_T1, 1.0).log().masked_fill(rest_T1 == 0, -torch.inf) + top_T1
+    chosen_TK = logits_TV.gather(-1, ids_TK).masked_fill(again_TK, -torch.inf)
+    return torch.cat([chosen_TK, log_rest_T1], dim=-1)
 
 
 def _log_softmax(logits_TV: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from hero.chat import Chat
 from hero.distill.base import Example
-from hero.distill.losses import forward_kl, jensen_shannon, reverse_kl
+from hero.distill.losses import forward_kl, jensen_shannon, merged, reverse_kl
 from hero.distill.terms import UpdateLoss, carrying
 from hero.errors import ConfigError, RunError
 from hero.policy import Policy
@@ -57,6 +57,8 @@ class TorchLearner:
     Args:
         divergence: what distillation minimises between student and teacher, over the whole vocabulary.
         beta: weight of the teacher in the Jensen-Shannon divergence.
+        top_k: take the divergence over so many of the likeliest ids and all others as one; None for every id by itself.
+        top_k_of: whose likeliest ids.
         teacher: the weights that read the privileged prompt. `ema`: an exponential moving average of the student's;
             `frozen`: the student's at the start; `live`: the student's own as they are before the step, without a copy.
         ema_decay: how much of the moving average a step keeps.
@@ -78,6 +80,8 @@ class TorchLearner:
         *,
         divergence: Divergence = "reverse_kl",
         beta: float = 0.5,
+        top_k: int | None = None,
+        top_k_of: Literal["student", "teacher", "union"] = "teacher",
         teacher: TeacherWeights = "ema",
         ema_decay: float = 0.95,
         learning_rate: float = 3e-4,
@@ -95,6 +99,9 @@ class TorchLearner:
         }
         _require(divergence in divergences, "divergence", divergence, f"one of {', '.join(divergences)}")
         _require(teacher in get_args(TeacherWeights), "teacher", teacher, "one of ema, live, frozen")
+        _require(top_k_of in ("student", "teacher", "union"), "top_k_of", top_k_of, "one of student, teacher, union")
+        vocabulary = lm.model.config.get_text_config().vocab_size
+        _require(top_k is None or 1 <= top_k <= vocabulary, "top_k", top_k, f"1 to {vocabulary}, or None")
         _require(0 < beta < 1, "beta", beta, "more than 0 and less than 1")
         _require(0 < ema_decay < 1, "ema_decay", ema_decay, "more than 0 and less than 1")
         _require(0 < learning_rate < math.inf, "learning_rate", learning_rate, "a positive number")
@@ -106,6 +113,7 @@ class TorchLearner:
         _require(max_grad_norm > 0, "max_grad_norm", max_grad_norm, "more than 0")
         _require(micro_batch_tokens > 0, "micro_batch_tokens", micro_batch_tokens, "at least 1")
         _require(clip > 0, "clip", clip, "more than 0")
+        chosen = divergences[divergence]
         self.lm = lm
         self.updates = 0
         """Optimiser steps taken so far."""
@@ -127,7 +135,7 @@ class TorchLearner:
             student=self._model,
             teacher=self._teacher,
             chat=lm.chat,
-            divergence=divergences[divergence],
+            divergence=chosen if top_k is None else partial(merged, chosen, k=top_k, of=top_k_of),
             clip=clip,
             micro_batch_tokens=micro_batch_tokens,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import pytest
 import torch
@@ -21,9 +22,11 @@ from hero.distill.losses import (
     policy_gradient,
     reverse_kl,
     token_logprobs,
+    top_k,
 )
 
 Divergence = Callable[[Tensor, Tensor], Tensor]
+Side = Literal["student", "teacher", "union"]
 
 DIVERGENCES: dict[str, Divergence] = {
     "forward_kl": forward_kl,
@@ -248,3 +251,58 @@ def test_masked_mean_takes_a_mask_and_refuses_nothing_to_average_over() -> None:
     assert masked_mean(torch.tensor([1.0, 5.0, 3.0]), torch.tensor([True, False, True]), 2).item() == 2
     with pytest.raises(ValueError, match="0 tokens"):
         masked_mean(torch.zeros(1), torch.zeros(1), 0)
+
+
+sides = st.sampled_from(["student", "teacher", "union"])
+
+
+@every_divergence
+@given(logit_pairs(excluded=True), sides)
+def test_merging_ids_never_raises_a_divergence_and_no_merging_is_the_whole(
+    divergence: Divergence, pair: tuple[Tensor, Tensor], of: Side
+) -> None:
+    whole = divergence(*pair)
+    before = torch.zeros_like(whole)
+    for k in range(1, pair[0].shape[-1] + 1):
+        merged = divergence(*top_k(*pair, k=k, of=of))
+        assert (merged >= before - 1e-9).all()
+        before = merged
+    torch.testing.assert_close(before, whole)
+
+
+@given(logit_pairs(), sides, st.data())
+def test_merged_distributions_are_those_of_the_definition(
+    pair: tuple[Tensor, Tensor], of: Side, data: st.DataObject
+) -> None:
+    vocabulary = pair[0].shape[-1]
+    k = data.draw(st.integers(1, vocabulary))
+    for row in range(len(pair[0])):
+        p, q = (softmax(logits[row].tolist()) for logits in pair)
+        likeliest = {name: set(logits[row].topk(k).indices.tolist()) for name, logits in zip("pq", pair, strict=True)}
+        kept = sorted(
+            {"student": likeliest["p"], "teacher": likeliest["q"], "union": likeliest["p"] | likeliest["q"]}[of]
+        )
+        merged = top_k(*(logits[row : row + 1] for logits in pair), k=k, of=of)
+        for whole, part in zip((p, q), merged, strict=True):
+            rest = math.fsum(whole[i] for i in range(vocabulary) if i not in kept)
+            found = [value for value in part.softmax(-1)[0, :-1].tolist() if value]
+            assert found == pytest.approx([whole[i] for i in kept if whole[i]], abs=1e-12)
+            assert part.softmax(-1)[0, -1].item() == pytest.approx(rest, abs=1e-12)
+
+
+@every_divergence
+@pytest.mark.parametrize("of", ["student", "teacher", "union"])
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_gradients_of_merged_divergences_are_those_of_finite_differences(
+    divergence: Divergence, of: Side, k: int
+) -> None:
+    torch.manual_seed(3)
+    student = torch.randn(2, 5, dtype=torch.float64, requires_grad=True)
+    teacher = torch.randn(2, 5, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda logits: divergence(*top_k(logits, teacher, k=k, of=of)), student)
+
+
+@pytest.mark.parametrize("k", [0, 6])
+def test_more_ids_than_there_are_is_refused(k: int) -> None:
+    with pytest.raises(ValueError, match=f"the {k} likeliest of 5 ids"):
+        top_k(torch.zeros(2, 5), torch.zeros(2, 5), k=k, of="union")

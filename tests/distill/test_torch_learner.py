@@ -19,7 +19,7 @@ from hero.distill.objectives import GRPO
 from hero.distill.torch_learner import Divergence, TorchLearner
 from hero.errors import ConfigError, RunError
 from hero.types import Action, Diagnosis, Group, Message, Stop, Tokens, Trajectory, Turn
-from tests.distill.doubles import TinyLM, episode, logprobs, tiny_model
+from tests.distill.doubles import VOCABULARY, TinyLM, episode, logprobs, tiny_model
 
 RATE = 1e-3
 
@@ -95,6 +95,16 @@ def test_the_divergence_is_the_one_that_was_asked_for() -> None:
     tilted = learner(divergence="jensen_shannon", beta=0.1).update(distilled(LIVED))["divergence"]
     assert tilted < 0.3251  # the entropy of (0.1, 0.9)
     assert tilted != values["jensen_shannon"]
+
+
+def test_the_likeliest_ids_bring_the_divergence_up_to_the_whole() -> None:
+    whole = learner().update(distilled(LIVED))["divergence"]
+    for of in ("student", "teacher", "union"):
+        few, more, every = (
+            learner(top_k=k, top_k_of=of).update(distilled(LIVED))["divergence"] for k in (2, 16, VOCABULARY)
+        )
+        assert few < more < whole
+        assert every == pytest.approx(whole, abs=1e-6)
 
 
 def test_where_rewards_are_equal_grpo_leaves_every_weight_alone_and_distillation_does_not() -> None:
@@ -353,6 +363,9 @@ def test_a_gradient_that_is_not_finite_leaves_every_weight_alone() -> None:
         ("max_grad_norm", 0.0),
         ("micro_batch_tokens", 0),
         ("clip", 0.0),
+        ("top_k", 0),
+        ("top_k", VOCABULARY + 1),
+        ("top_k_of", "both"),
     ],
 )
 def test_arguments_out_of_range_are_named(name: str, value: object) -> None:
