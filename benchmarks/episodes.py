@@ -1,0 +1,61 @@
+"""Episodes of random tokens with the lengths of real ones, and a stopwatch: what benchmarks of the learner share."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from itertools import chain
+from statistics import median
+from typing import Any
+
+import torch
+
+from hero.distill.base import Example
+from hero.types import Message, Tokens
+
+OBSERVATION, ACTION, HINDSIGHT = 110, 7, 117
+"""Mean tokens of a turn of the shipped policy: what it sees, what it says, and what hindsight adds."""
+
+
+class Ledger:
+    """A chat of ids alone."""
+
+    stop_ids: frozenset[int] = frozenset()
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        return list(chain.from_iterable(message.ids for message in messages))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(map(str, ids))
+
+
+def episode(number: int, turns: int, vocabulary: int) -> list[Example]:
+    """An append-only episode, something said of every turn."""
+    drawn = random.Random(number)
+
+    def ids(count: int) -> tuple[int, ...]:
+        return tuple(drawn.randrange(vocabulary) for _ in range(count))
+
+    ledger: tuple[int, ...] = ()
+    found = []
+    for _ in range(turns):
+        tokens = Tokens(ledger + ids(OBSERVATION), ids(ACTION), (-1.0,) * ACTION)
+        told = (Message("user", "", tokens.prompt_ids), Message("user", "", ids(HINDSIGHT)))
+        found.append(Example(number, tokens, teacher=told, distillation=1.0))
+        ledger = tokens.prompt_ids + tokens.action_ids
+    return found
+
+
+def medians(arms: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
+    """Median seconds of each arm, the arms taking turns."""
+    times: list[list[float]] = [[] for _ in arms]
+    for repetition in range(repeats + 1):
+        for arm, spent in zip(arms, times, strict=True):
+            began = time.perf_counter()
+            arm()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if repetition:  # the first is for warming up
+                spent.append(time.perf_counter() - began)
+    return [median(spent) for spent in times]
