@@ -114,7 +114,7 @@ class Training:
         with self._timed(step, "update", len(played), timings):
             examples = _examples(self.objective, pairs)
             update = self.learner.update(examples)
-        self._warn(step, diagnoses, examples)
+        self._warn(step, diagnoses, examples, update)
         turns += sum(len(trajectory.turns) for trajectory in played)
         row = {
             "step": step,
@@ -151,12 +151,21 @@ class Training:
                 self.run.record("evals", row)
                 self.observer.evaluated(row)
 
-    def _warn(self, step: int, diagnoses: Sequence[Diagnosis], examples: Sequence[Example]) -> None:
+    def _warn(
+        self, step: int, diagnoses: Sequence[Diagnosis], examples: Sequence[Example], update: Mapping[str, float]
+    ) -> None:
         said = any(finding.text() for diagnosis in diagnoses for finding in diagnosis.findings)
         if self.reflector and not said:
             self.observer.warned(f"step {step}: the reflector had nothing to say of any of {len(diagnoses)} episodes")
         if not examples:
             self.observer.warned(f"step {step}: no episode gave anything to learn from; the weights stay as they are")
+        apart = update.get("teacher_tokens_apart", 0.0)
+        # Where there are more turns than episodes, two of one episode could have shared their past.
+        if step == 1 and update.get("turns_with_finding", 0.0) > len(diagnoses) and apart == update["teacher_tokens"]:
+            self.observer.warned(
+                "the teacher's prompts do not begin like the episodes (a window of turns, or a chat template that "
+                "rewrites the past), so it reads each turn by itself, which takes longer"
+            )
 
     @contextmanager
     def _timed(self, step: int, phase: Phase, episodes: int, timings: dict[str, Any]) -> Iterator[None]:

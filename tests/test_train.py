@@ -350,6 +350,19 @@ def test_a_reflector_with_nothing_to_say_is_reported(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("read", "warned"), [(100.0, True), (99.0, False)])
+def test_a_teacher_that_reads_every_turn_by_itself_is_reported_once(tmp_path: Path, read: float, warned: bool) -> None:
+    class Counting(GuessLearner):
+        def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
+            counts = {"turns_with_finding": 9.0, "teacher_tokens": read, "teacher_tokens_apart": 100.0}
+            return {**super().update(examples), **counts}
+
+    observer = Listening()
+    with Run.create(tmp_path, {}) as run:
+        training(run, replace(PLAN, steps=2), learner=Counting(), observer=observer).go()
+    assert [("reads each turn by itself" in text) for text in observer.warnings] == [True] * warned
+
+
 def test_an_observer_sees_every_phase_and_every_turn(tmp_path: Path) -> None:
     observer = Listening()
     with Run.create(tmp_path, {}) as run:

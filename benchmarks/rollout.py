@@ -1,0 +1,143 @@
+"""How fast episodes are played: `python -m benchmarks.rollout`.
+
+Three arms in one process, all greedy, on episodes of equal shape: our rollout, which keeps keys and values from turn to
+turn; transformers' `generate`, called afresh at every turn on the very prompts of those episodes; and a bare loop
+that reads and decodes as many tokens in rigid batches without an environment, a chat or a ledger, which is the limit.
+Random tokens of the lengths that episodes in the embedded WebShop have. The last line is a JSON object of the ratios.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from transformers import DynamicCache
+
+from benchmarks import models
+from benchmarks.episodes import ACTION, OBSERVATION, medians
+from hero.envs.base import TextEnv
+from hero.rollout import Task, rollout
+from hero.types import Message, Trajectory
+
+
+class Talk(TextEnv):
+    """Says something else at every turn, and never ends."""
+
+    env_id: ClassVar[str] = "talk"
+    num_tasks = 1_000_000
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.task, self.turn = (options or {}).get("task", 0), 0
+        return f"{self.task}", {"task_id": str(self.task), "available_actions": []}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        self.turn += 1
+        return f"{self.task} {self.turn}", 0.0, False, False, {"action_valid": True, "feedback": ""}
+
+
+class Noise:
+    """A chat in which every text is so many random ids of its own, and nothing ends a reply."""
+
+    stop_ids: frozenset[int] = frozenset()
+
+    def __init__(self, vocabulary: int) -> None:
+        def ids(text: str) -> tuple[int, ...]:
+            drawn = random.Random(text)
+            return tuple(drawn.randrange(vocabulary) for _ in range(OBSERVATION))
+
+        self._ids = lru_cache(maxsize=None)(ids)
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        return [id_ for message in messages for id_ in message.ids or self._ids(message.content)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return ""
+
+
+@torch.inference_mode()
+def afresh(model: Any, played: Sequence[Trajectory], turns: int) -> None:
+    """Every turn of all episodes by `generate`."""
+    for turn in range(turns):
+        prompts = [trajectory.turns[turn].action.tokens.prompt_ids for trajectory in played]  # type: ignore[union-attr]
+        ids = torch.tensor(prompts, device=model.device)
+        model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=ACTION,
+            min_new_tokens=ACTION,
+            pad_token_id=0,
+        )
+
+
+@torch.inference_mode()
+def bare(model: Any, episodes: int, turns: int) -> None:
+    """Reads and decodes as many tokens, all rows in step."""
+    cache = DynamicCache(config=model.config)
+    ids = torch.randint(model.config.get_text_config().vocab_size, (episodes, OBSERVATION), device=model.device)
+    token = ids[:, :0]
+    for _ in range(turns):
+        logits = model(torch.cat([token, ids], 1), past_key_values=cache, use_cache=True, logits_to_keep=1).logits
+        for _ in range(ACTION - 1):
+            token = logits[:, -1].log_softmax(-1).argmax(-1, keepdim=True)
+            logits = model(token, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
+        token = logits[:, -1].log_softmax(-1).argmax(-1, keepdim=True)
+
+
+def compared(lm: Any, turns: int, episodes: int, repeats: int) -> dict[str, float]:
+    """Generated tokens per second of our rollout, and against the two others."""
+    lm = replace(lm, chat=Noise(lm.model.config.get_text_config().vocab_size))
+    envs = [Talk() for _ in range(episodes)]
+    tasks = [Task(number, number) for number in range(episodes)]
+
+    def ours() -> list[Trajectory]:
+        return rollout(envs, lm.policy(temperature=0.0, max_new_tokens=ACTION), tasks, max_turns=turns)
+
+    played = ours()
+    seconds = medians([ours, lambda: afresh(lm.model, played, turns), lambda: bare(lm.model, episodes, turns)], repeats)
+    return {
+        "turns": turns,
+        "tokens/s": episodes * turns * ACTION / seconds[0],
+        "generate / ours": seconds[1] / seconds[0],
+        "share of the limit": seconds[2] / seconds[0],
+        "ms per turn": 1000 * seconds[0] / turns,
+    }
+
+
+def main(
+    model: Annotated[str, typer.Option(help="tiny or smollm2.")] = "tiny",
+    episodes: Annotated[int, typer.Option(help="Played at a time.")] = 16,
+    repeats: Annotated[int, typer.Option(help="Of each arm.")] = 5,
+    threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="In less than a minute: fewer and shorter episodes.")] = False,
+) -> None:
+    """Compares our rollout with `generate` at every turn, and with a loop that only decodes."""
+    torch.set_num_threads(threads)
+    lm = models.load(model)  # type: ignore[arg-type]
+    lengths = (2, 4) if quick else (5, 15)
+    if quick:
+        episodes, repeats = 4, 3
+    found = [compared(lm, turns, episodes, repeats) for turns in track(lengths, "playing...")]
+    table = Table(*found[0])
+    for row in found:
+        table.add_row(*(f"{value:.3g}" for value in row.values()))
+    Console().print(table)
+    print(json.dumps({"benchmark": "rollout", "model": model, "rows": found}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    typer.run(main)
