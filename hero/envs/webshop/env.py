@@ -17,7 +17,7 @@ from hero.envs.webshop.goals import Goal
 from hero.envs.webshop.pages import Node, Page, State
 from hero.envs.webshop.reward import Reward, score
 from hero.envs.webshop.session import click, parse, search
-from hero.envs.webshop.shop import CUSTOMARY_SPLITS, Wording, open_shop
+from hero.envs.webshop.shop import CUSTOMARY_SPLITS, SplitBy, Wording, open_shop
 from hero.errors import ConfigError
 
 SHOWN: Final = 16
@@ -54,6 +54,7 @@ class WebShopEnv(TextEnv):
         data: str | Path | None = None,
         goals: Wording | None = None,
         goal_seed: int = 42,
+        split_by: SplitBy | None = None,
         observation: Literal["text", "text_rich"] = "text",
         compat: Literal["upstream"] | None = None,
         max_turns: int | None = 15,
@@ -69,6 +70,9 @@ class WebShopEnv(TextEnv):
             goals: synthetic or human instructions. None is human in the embedded catalogue, which has no others, and
                 synthetic in the original's files, as is the custom with the 1,000-product set.
             goal_seed: fixes prices and price bounds.
+            split_by: how the goals of the original's files are split. "goal", which None stands for, is the custom:
+                ranges of goals, which those of one product straddle. "product" leaves no product and no synthetic
+                instruction in two splits. The embedded catalogue is always split by product.
             max_turns: actions after which an episode is truncated; None for no limit.
 
         Raises:
@@ -79,6 +83,7 @@ class WebShopEnv(TextEnv):
         _check("split", split, CUSTOMARY_SPLITS)
         _check("level", level, LEVELS)
         _check("goals", goals, (None, "synthetic", "human"))
+        _check("split_by", split_by, (None, "goal", "product"))
         _check("observation", observation, ("text", "text_rich"))
         _check("compat", compat, (None, "upstream"))
         _check("render_mode", render_mode, (None, "ansi"))
@@ -90,9 +95,20 @@ class WebShopEnv(TextEnv):
             raise ConfigError(f"data={data!r} is no path; give a directory as text")
         if data is not None and (level, catalogue_seed) != ("medium", 0):
             raise ConfigError("level and catalogue_seed are for the embedded catalogue: leave them out with data")
+        if data is None and split_by is not None:
+            raise ConfigError(
+                "split_by is for the original's files: the embedded catalogue is split by product as it is"
+            )
         wording = goals or ("human" if data is None else "synthetic")
         directory = None if data is None else Path(data).resolve()
-        self._shop = open_shop(level=level, seed=catalogue_seed, data=directory, wording=wording, goal_seed=goal_seed)
+        self._shop = open_shop(
+            level=level,
+            seed=catalogue_seed,
+            data=directory,
+            wording=wording,
+            goal_seed=goal_seed,
+            split_by=split_by or "goal",
+        )
         self._goals = self._shop.goals[split]
         if not self._goals:
             raise ConfigError(f"split {split!r} holds no {wording} goals; choose another split or other goals")

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,8 +16,11 @@ from hero.envs.webshop.goals import Goal, draw_prices, human_goals, synthetic_go
 from hero.envs.webshop.search import Index
 
 Wording = Literal["synthetic", "human"]
+SplitBy = Literal["goal", "product"]
 CUSTOMARY_SPLITS: Final = {"test": slice(0, 500), "validation": slice(500, 1500), "train": slice(1500, None)}
 """Ranges of goals of the original's files, as everybody trains and tests on them."""
+PRODUCT_SPLITS: Final = ("test", *["validation"] * 2, *["train"] * 11)
+"""Of products, one split in turn: the shares that the customary ranges have of the goals of the 1,000-product set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,9 @@ class Shop:
 
 
 @lru_cache(maxsize=8)
-def open_shop(*, level: str, seed: int, data: Path | None, wording: Wording, goal_seed: int) -> Shop:
+def open_shop(
+    *, level: str, seed: int, data: Path | None, wording: Wording, goal_seed: int, split_by: SplitBy = "goal"
+) -> Shop:
     """The shop of one configuration; equal arguments give the same object.
 
     Args:
@@ -57,6 +63,7 @@ def open_shop(*, level: str, seed: int, data: Path | None, wording: Wording, goa
         data: a directory of the original's files, resolved; None for the embedded catalogue.
         wording: whether goals are synthetic instructions or human ones.
         goal_seed: fixes the drawn prices and price bounds.
+        split_by: how the goals of the original's files are split; not looked at without `data`.
 
     Raises:
         ConfigError: there is no such level.
@@ -67,7 +74,7 @@ def open_shop(*, level: str, seed: int, data: Path | None, wording: Wording, goa
     items = list(stock.products.values())
     prices = draw_prices(items, rng)
     goals = (human_goals if wording == "human" else synthetic_goals)(items, prices, rng)
-    return Shop(stock, prices, _split(goals, stock.splits))
+    return Shop(stock, prices, _split(goals, stock.splits, split_by))
 
 
 @lru_cache(maxsize=8)
@@ -84,7 +91,21 @@ def _document(item: Product) -> str:
     return " ".join([item.title, item.description, *item.bullets[:1], options]).lower()
 
 
-def _split(goals: list[Goal], splits: Mapping[str, str]) -> dict[str, tuple[Goal, ...]]:
-    if not splits:
+def product_split(product: Product) -> str:
+    """The split of a product of the original's files, whatever else is on sale: drawn by a hash, in `PRODUCT_SPLITS`.
+
+    Products with the same synthetic instruction go together, or its words would be in two splits.
+    """
+    key = product.asin if product.synthetic is None else product.synthetic.text
+    digest = sha256(key.encode(errors="surrogatepass")).digest()
+    return PRODUCT_SPLITS[int.from_bytes(digest[:8], "big") % len(PRODUCT_SPLITS)]
+
+
+def _split(goals: list[Goal], splits: Mapping[str, str], split_by: SplitBy) -> dict[str, tuple[Goal, ...]]:
+    if not splits and split_by == "goal":
         return {name: tuple(goals[part]) for name, part in CUSTOMARY_SPLITS.items()}
-    return {name: tuple(goal for goal in goals if splits[goal.product.asin] == name) for name in CUSTOMARY_SPLITS}
+    found = [splits[goal.product.asin] if splits else product_split(goal.product) for goal in goals]
+    return {
+        name: tuple(goal for goal, split in zip(goals, found, strict=True) if split == name)
+        for name in CUSTOMARY_SPLITS
+    }
