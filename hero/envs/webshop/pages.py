@@ -12,6 +12,8 @@ from hero.envs.webshop.data import Product
 from hero.envs.webshop.shop import Stock
 
 SEPARATOR: Final = " [SEP] "
+CHOSEN: Final = " (selected)"
+"""What follows a selected option in `text`."""
 THANKS: Final = "Thank you for shopping with us!"
 
 
@@ -123,7 +125,7 @@ def upstream_receipt(state: State, reward: float) -> list[Node]:
 def text(page: Iterable[Node], *, show_chosen: bool) -> str:
     """The observation `text`: what is visible, in a row."""
     return SEPARATOR.join(
-        f"{words.strip()} (selected)" if show_chosen and node.chosen and node.kind is Kind.OPTION else words.strip()
+        words.strip() + CHOSEN if show_chosen and node.chosen and node.kind is Kind.OPTION else words.strip()
         for node, words in _visible(page)
     )
 
