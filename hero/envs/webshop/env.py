@@ -199,7 +199,7 @@ class WebShopEnv(TextEnv):
             page = pages.upstream_receipt(state, self._reward.total) if self._upstream else [pages.GOODBYE]
         else:
             page = pages.nodes(self._shop.stock, self._goal.text, state, upstream=self._upstream)
-        self._clickables: dict[str, Node] = pages.clickables(page)
+        self._clickables: dict[str, Node] = pages.clickables(page, upstream=self._upstream)
         if self._observation_kind == "text_rich":
             self._observation = pages.text_rich(page)
         else:
@@ -207,7 +207,7 @@ class WebShopEnv(TextEnv):
 
     def _info(self) -> dict[str, Any]:
         has_search_bar = self._state.page is Page.SEARCH
-        working = [value for value, node in self._clickables.items() if node != pages.SEARCH]
+        working = self._working()
         return {
             "task_id": f"{self.split}-{self._task}",
             "available_actions": ["search[...]"] * has_search_bar + [f"click[{value}]" for value in working],
@@ -215,8 +215,16 @@ class WebShopEnv(TextEnv):
             "has_search_bar": has_search_bar,
         }
 
+    def _working(self) -> list[str]:
+        """Values whose click does something: not the search button, nor a value that no action can spell."""
+        return [
+            value
+            for value, node in self._clickables.items()
+            if node != pages.SEARCH and parse(f"click[{value}]", upstream=self._upstream) == ("click", value)
+        ]
+
     def _offer(self) -> str:
-        values = [value for value, node in self._clickables.items() if node != pages.SEARCH]
+        values = self._working()
         if not values:
             return "write search[words] on this page"
         more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""

@@ -146,14 +146,20 @@ def text_rich(page: Iterable[Node]) -> str:
     return clicked + "".join(lines)
 
 
-def clickables(page: Iterable[Node]) -> dict[str, Node]:
+def clickables(page: Iterable[Node], *, upstream: bool = False) -> dict[str, Node]:
     """What can be clicked, by lower-case text, in the original's order: buttons, links, options.
 
     Where two have the same text, the first gives the place and the last what happens.
+
+    Args:
+        upstream: keeps blanks around an option value; its grammar can say them, ours cannot.
     """
     page = list(page)
     return {
-        node.text.lower(): node for kind in (Kind.BUTTON, Kind.LINK, Kind.OPTION) for node in page if node.kind is kind
+        (node.text if upstream else node.text.strip()).lower(): node
+        for kind in (Kind.BUTTON, Kind.LINK, Kind.OPTION)
+        for node in page
+        if node.kind is kind
     }
 
 
