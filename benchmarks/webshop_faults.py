@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.webshop_baselines import POLICIES, WAYS, play, result
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.goals import Goal, draw_prices, synthetic_goals
-from hero.envs.webshop.pages import SEPARATOR, Page, State, nodes
+from hero.envs.webshop.pages import SEPARATOR, Kind, Page, State, clickables, nodes
 from hero.envs.webshop.reward import score
 from hero.envs.webshop.shop import Shop, SplitBy, open_shop
 from hero.policy import FunctionPolicy
@@ -60,6 +60,10 @@ def leaks(data: Path) -> Iterator[Row]:
         return share(fact(goal) in seen for goal in shop.goals[split])
 
     for split in ("test", "validation"):
+        yield Row(
+            f"products that the {split} goals are of",
+            *(str(len({goal.product.asin for goal in shop.goals[split]})) for shop in shops),
+        )
         yield Row(
             f"{split} goals whose product is in train too",
             *(known(shop, split, lambda goal: goal.product.asin) for shop in shops),
@@ -112,24 +116,35 @@ def options(data: Path) -> Iterator[Row]:
     )
 
 
-def marks(data: Path) -> Iterator[Row]:
-    """Options that `text_rich` does not mark once they are selected."""
+def item_pages(data: Path) -> Iterator[Row]:
+    """Values of options that an item's page does not mark, or that cannot be clicked."""
     stock = open_files(data).stock
-
-    def marked(asin: str, group: str, value: str, upstream: bool) -> bool:
-        state = State(page=Page.ITEM, query="x", asin=asin, options={group: value})
-        return any(node.chosen and node.text == value for node in nodes(stock, "", state, upstream=upstream))
-
     values = [
         (asin, group, value)
         for asin, product in stock.products.items()
         for group, offered in product.options.items()
         for value in offered
     ]
-    yield Row(
-        "values that text_rich does not mark once they are selected",
-        *(share(not marked(*value, upstream) for value in values) for upstream in (True, False)),
-    )
+
+    def unmarked(asin: str, group: str, value: str, upstream: bool) -> bool:
+        state = State(page=Page.ITEM, query="x", asin=asin, options={group: value})
+        return not any(node.chosen and node.text == value for node in nodes(stock, "", state, upstream=upstream))
+
+    def needs_blanks(asin: str, group: str, value: str, upstream: bool) -> bool:
+        page = nodes(stock, "", State(page=Page.ITEM, asin=asin), upstream=upstream)
+        return value.strip() not in clickables(page, upstream=upstream)
+
+    def shares_text(asin: str, group: str, value: str, upstream: bool) -> bool:
+        page = nodes(stock, "", State(page=Page.ITEM, asin=asin), upstream=upstream)
+        same = [node for node in page if node.kind is not Kind.TEXT and node.text.strip().lower() == value.strip()]
+        return any(node.kind is not Kind.OPTION or node.group != group for node in same)
+
+    for fault, holds in (
+        ("values that text_rich does not mark once they are selected", unmarked),
+        ("values that must be clicked with blanks around them", needs_blanks),
+        ("values that are named like a button or a value of another group", shares_text),
+    ):
+        yield Row(fault, *(share(holds(*value, upstream) for value in values) for upstream in (True, False)))
 
 
 def episodes(data: Path) -> Iterator[Row]:
@@ -208,7 +223,7 @@ def spread(data: Path) -> Iterator[Row]:
 
 def main(data: Annotated[Path, typer.Option(help="Directory of the original's files, with 1,000 products.")]) -> None:
     """Prints a row per fault, and all of it as JSON."""
-    parts = (leaks, options, marks, episodes, bounds, spread)
+    parts = (leaks, options, item_pages, episodes, bounds, spread)
     rows = [row for part in track(parts, "Counting...", console=Console(stderr=True)) for row in part(data)]
     table = Table(*Row._fields, show_lines=True)
     for row in rows:
