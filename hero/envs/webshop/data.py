@@ -26,6 +26,8 @@ TYPES: Final[Mapping[str, tuple[type, type]]] = {
 """Of each file and of its records."""
 LONGEST_ASIN: Final = 10
 DEFAULT_PRICE: Final = 100.0
+PAGE_SIZE: Final = 10
+"""Results on a page of the original."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class RawCatalogue:
     human: Mapping[str, list[dict[str, Any]]]
     title_nouns: Mapping[str, list[str]]
     splits: Mapping[str, str] = field(default_factory=dict)
-    page_size: int = 10
+    page_size: int = PAGE_SIZE
     files: Mapping[str, Path] = field(default_factory=dict)
 
     def where(self, name: str) -> str:
@@ -164,6 +166,12 @@ def each_product(raw: RawCatalogue) -> Iterator[Product]:
         if asin != "nan" and len(asin) <= LONGEST_ASIN and asin not in seen:
             seen.add(asin)
             yield _product(raw, asin, item)
+
+
+def document(item: Product) -> str:
+    """What the search sees of a product."""
+    options = ", and ".join(f"{group}: {', '.join(values)}" for group, values in item.options.items())
+    return " ".join([item.title, item.description, *item.bullets[:1], options]).lower()
 
 
 def _product(raw: RawCatalogue, asin: str, item: Mapping[str, Any]) -> Product:
