@@ -100,13 +100,18 @@ class Product:
     human: tuple[Instruction, ...]
 
 
+def candidates(directory: Path) -> dict[str, list[Path]]:
+    """What is in a directory of each of `FILES`, by their names in `RawCatalogue`: one file, if all is well."""
+    return {name: sorted(directory.glob(pattern)) for name, pattern in FILES.items()}
+
+
 def locate(directory: Path) -> dict[str, Path]:
     """The original's files in a directory, by their names in `RawCatalogue`.
 
     Raises:
         DataError: a file of `FILES` is missing, or there twice.
     """
-    found = {name: sorted(directory.glob(pattern)) for name, pattern in FILES.items()}
+    found = candidates(directory)
     for name, files in found.items():
         if not files:
             hint = f"; to make it, run: hero data webshop --from {directory}" if name == "title_nouns" else ""
@@ -160,12 +165,21 @@ def products(raw: RawCatalogue) -> list[Product]:
 
 def each_product(raw: RawCatalogue) -> Iterator[Product]:
     """The `products`, one by one."""
+    return (_product(raw, asin, item) for asin, item in each_item(raw.items, raw.where("items")))
+
+
+def each_item(items: Iterable[dict[str, Any]], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records that become products, each with its asin.
+
+    Args:
+        where: what the items are called in a message.
+    """
     seen = set()
-    for number, item in enumerate(raw.items):
-        asin = _text(item, "asin", f"{raw.where('items')}[{number}]")
+    for number, item in enumerate(items):
+        asin = _text(item, "asin", f"{where}[{number}]")
         if asin != "nan" and len(asin) <= LONGEST_ASIN and asin not in seen:
             seen.add(asin)
-            yield _product(raw, asin, item)
+            yield asin, item
 
 
 def document(item: Product) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,8 @@ K1: Final = np.float32(0.9)
 B: Final = np.float32(0.4)
 BATCH: Final = 1 << 21
 """Terms that are read before they are counted."""
+PIECES: Final = 1 << 20
+"""Pieces of text whose terms are remembered."""
 NUMBER_BITS: Final = 23
 COUNT_BITS: Final = 16
 """A pair is kept in 62 bits: the numbers of its term and its document, and how often the one is in the other."""
@@ -49,11 +52,25 @@ class Postings:
     peaks: NDArray[np.float32]
 
 
+class _Numbers(dict[str, tuple[int, ...]]):
+    """The numbers of the terms of each piece of text between two spaces, which no term spans; fills itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.terms: dict[str, int] = {}
+
+    def __missing__(self, piece: str) -> tuple[int, ...]:
+        if len(self) >= PIECES:
+            self.clear()
+        self[piece] = tuple([self.terms.setdefault(term, len(self.terms)) for term in analyze(piece)])
+        return self[piece]
+
+
 class Builder:
     """Takes documents one by one, in any order; needs some 20 bytes for each pair of a term and a document."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+        self._numbers = _Numbers()
         self._names: list[str] = []
         self._lengths = array("i")
         self._pending = array("i")
@@ -66,13 +83,12 @@ class Builder:
         Raises:
             DataError: there are more documents, terms or repetitions of a term than the numbers have room for.
         """
-        terms = analyze(text)
-        if not terms:
+        before = len(self._pending)
+        self._pending.extend(chain.from_iterable(map(self._numbers.__getitem__, text.split(" "))))
+        if len(self._pending) == before:
             return
-        numbers = self._numbers
-        self._pending.extend([numbers.setdefault(term, len(numbers)) for term in terms])
         self._names.append(name)
-        self._lengths.append(len(terms))
+        self._lengths.append(len(self._pending) - before)
         if len(self._pending) >= BATCH:
             self._count()
 
@@ -80,9 +96,9 @@ class Builder:
         """The postings of all documents; the builder is empty afterwards."""
         self._count()
         names = sorted(range(len(self._names)), key=self._names.__getitem__)
-        terms = sorted(self._numbers, key=encode)
+        terms = sorted(self._numbers.terms, key=encode)
         lengths = np.array(self._lengths, np.int64)[names]
-        pairs = self._sorted(_ranks(names), _ranks([self._numbers[term] for term in terms]))
+        pairs = self._sorted(_ranks(names), _ranks([self._numbers.terms[term] for term in terms]))
         starts = np.zeros(len(terms) + 1, np.int64)
         np.cumsum(np.bincount(pairs >> (NUMBER_BITS + COUNT_BITS), minlength=len(terms)), out=starts[1:])
         documents = ((pairs >> COUNT_BITS) & ((1 << NUMBER_BITS) - 1)).astype(np.int32)
@@ -95,7 +111,7 @@ class Builder:
 
     def _count(self) -> None:
         """Turns the terms that are pending into pairs."""
-        if max(len(self._names), len(self._numbers)) > 1 << NUMBER_BITS:
+        if max(len(self._names), len(self._numbers.terms)) > 1 << NUMBER_BITS:
             raise DataError(f"the index holds {1 << NUMBER_BITS:,} documents and terms at most; leave products out")
         lengths = np.array(self._lengths[self._counted :], np.int64)
         documents = np.repeat(np.arange(self._counted, len(self._names)), lengths)
