@@ -29,13 +29,18 @@ class Term(NamedTuple):
         documents: that hold it, in order; int32.
         counts: how often each of them does.
         weight: its idf times its count in the query.
-        most: the highest score that it gives.
+        peak: the largest saturation, 1 + count times norm, among the documents.
     """
 
     documents: NDArray[np.int32]
     counts: NDArray[np.uint16]
     weight: np.float32
-    most: float
+    peak: np.float32
+
+    @property
+    def most(self) -> float:
+        """The highest score that it gives, rounded as all are."""
+        return float(self.weight - self.weight / self.peak)
 
 
 class Index:
@@ -55,6 +60,8 @@ class Index:
         self._postings = documents if isinstance(documents, Postings) else build(documents)
         self._starts = self._postings.starts.data
         self._ranked = lru_cache(maxsize=1024)(self._rank)
+        self._name = lru_cache(maxsize=4096)(self._postings.names.__getitem__)
+        self._term = lru_cache(maxsize=4096)(self._look_up)
 
     def search(self, query: str) -> tuple[str, ...]:
         """The names of the `HITS` best documents, best first; fewer, or none, where fewer share a term with it."""
@@ -78,21 +85,26 @@ class Index:
             found, ranked = found[ranked >= least], ranked[ranked >= least]
         # Documents are numbered by name, so that a stable sort breaks ties by it.
         best = found[np.argsort(-ranked, kind="stable")][:HITS]
-        return tuple(map(self._postings.names.__getitem__, best.tolist()))
+        return tuple(map(self._name, best.tolist()))
 
     def _terms(self, query: str) -> list[Term]:
         """The terms of a query that some document holds, in the order in which their scores are summed."""
-        terms, total = [], len(self._postings.norms)
-        for text, count in Counter(analyze(query)).items():
-            place = self._postings.terms.find(text)
-            if place is not None:
-                start, end = self._starts[place], self._starts[place + 1]
-                weight = np.float32(count) * np.float32(log(1 + (total - (end - start) + 0.5) / (end - start + 0.5)))
-                most = weight - weight / (np.float32(1) + self._postings.peaks[place])
-                terms.append(
-                    Term(self._postings.documents[start:end], self._postings.counts[start:end], weight, float(most))
-                )
-        return terms
+        found = ((self._term(text), np.float32(count)) for text, count in Counter(analyze(query)).items())
+        return [
+            term if count == 1 else term._replace(weight=count * term.weight)
+            for term, count in found
+            if term is not None
+        ]
+
+    def _look_up(self, text: str) -> Term | None:
+        """A term that is once in a query; None where no document holds it."""
+        place = self._postings.terms.find(text)
+        if place is None:
+            return None
+        start, end, total = self._starts[place], self._starts[place + 1], len(self._postings.norms)
+        weight = np.float32(log(1 + (total - (end - start) + 0.5) / (end - start + 0.5)))
+        peak = np.float32(1) + self._postings.peaks[place]
+        return Term(self._postings.documents[start:end], self._postings.counts[start:end], weight, peak)
 
     def _gains(self, term: Term, documents: NDArray[np.int32], counts: NDArray[np.uint16]) -> NDArray[np.float32]:
         """What a term adds to the scores of some of its documents."""
