@@ -60,15 +60,15 @@ def test_scores_are_those_of_the_formula_to_the_last_bit(documents: dict[str, st
 common = st.lists(st.sampled_from("a1 a1 a1 a1 b2 b2 b2 c3 c3 d4 e5".split()), max_size=12).map(" ".join)
 
 
-@given(st.lists(common, max_size=60), common, st.integers(1, 9))
-@example(["a1"] * 10 + ["b2"] * 20 + ["c3"] * 20 + ["d4"] * 20 + ["b2 c3 d4"], "a1 b2 c3 d4", 1)
+@given(st.lists(common, max_size=60), common, st.integers(1, 9), st.sampled_from([0, 1, 1000]))
+@example(["a1"] * 10 + ["b2"] * 20 + ["c3"] * 20 + ["d4"] * 20 + ["b2 c3 d4"], "a1 b2 c3 d4", 1, 0)
 def test_the_best_are_those_of_all_where_common_terms_are_not_read_in_full(
-    documents: list[str], query: str, hits: int
+    documents: list[str], query: str, hits: int, look_ups: int
 ) -> None:
     index = Index((f"N{number:03}", text) for number, text in enumerate(documents))
     with patch("hero.envs.webshop.search.HITS", hits):
         expected = index._rank(query)
-        with patch("hero.envs.webshop.search.FEW", -1):
+        with patch.multiple("hero.envs.webshop.search", FEW=-1, PROMISING=2 * hits, LOOK_UPS=look_ups):
             assert index._rank(query) == expected
 
 

@@ -18,6 +18,10 @@ HITS: Final = 50
 """Results per query, as in the original."""
 FEW: Final = 1 << 15
 """Pairs of a term and a document that are scored sooner than thought about."""
+PROMISING: Final = 4 * HITS
+"""Documents that are scored in full to learn early what score the best have."""
+LOOK_UPS: Final = 4
+"""Postings that can be read in the time in which one document is looked up in them."""
 SLACK: Final = 1 - 1e-6
 """What rounding may take off a sum of scores, with room to spare."""
 
@@ -113,7 +117,7 @@ class Index:
     def _all_scores(self, terms: Iterable[Term]) -> NDArray[np.float64]:
         scores = np.zeros(len(self._postings.norms))
         for term in terms:
-            scores[term.documents] += self._gains(term, term.documents, term.counts)
+            self._add(scores, term)
         return scores
 
     def _scores_of(self, terms: Iterable[Term], documents: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -128,37 +132,44 @@ class Index:
         """A superset of the `HITS` best documents, sorted, without reading every posting of the common terms.
 
         MaxScore (Turtle and Flood 1995), term by term: a document can still be among the best if what its terms have
-        given it, and the most that the terms to come can give, reach the score that `HITS` documents already have.
+        given it, and the most that the terms to come can give, reach a score that `HITS` documents are known to have.
         """
         terms = sorted(terms, key=lambda term: -term.most)
         left = np.cumsum([0.0, *(term.most for term in reversed(terms))])[::-1]
         scores = np.zeros(len(self._postings.norms))
-        best = np.zeros(0, np.int64)
+        promising = np.zeros(0, np.int64)
         reached, read = 0.0, 0
         while read < len(terms) and left[read] >= reached:
-            term = terms[read]
-            scores[term.documents] += self._gains(term, term.documents, term.counts)
-            best = _best(scores, np.union1d(best, _best(scores, term.documents)))
-            reached = scores[best].min() * SLACK if len(best) == HITS else 0.0
+            documents = self._add(scores, terms[read])
+            high = documents[scores[documents] >= reached]
+            promising = _best(scores, np.union1d(promising, _best(scores, high)))
+            if len(promising) >= HITS:
+                reached = SLACK * np.partition(scores[promising], -HITS)[-HITS]
             read += 1
+        if len(promising) >= HITS:  # their full scores say more than what they have by now
+            reached = max(reached, SLACK * np.partition(self._scores_of(terms, promising), -HITS)[-HITS])
         found = np.flatnonzero(scores >= max(reached - left[read], np.finfo(float).tiny))
-        partial = scores[found]
         for number in range(read, len(terms)):
-            held, places = _among(terms[number].documents, found)
-            documents = terms[number].documents[places]
-            partial[held] += self._gains(terms[number], documents, terms[number].counts[places])
-            if len(found) > HITS:
-                reached = max(reached, np.partition(partial, -HITS)[-HITS] * SLACK)
-            kept = partial >= reached - left[number + 1]
-            found, partial = found[kept], partial[kept]
+            term = terms[number]
+            if len(found) * LOOK_UPS > len(term.documents):
+                self._add(scores, term)
+            else:
+                held, places = _among(term.documents, found)
+                scores[found[held]] += self._gains(term, term.documents[places], term.counts[places])
+            found = found[scores[found] >= reached - left[number + 1]]
         return found
+
+    def _add(self, scores: NDArray[np.float64], term: Term) -> NDArray[np.int32]:
+        """Adds to the scores of all documents of a term, and returns these."""
+        scores[term.documents] += self._gains(term, term.documents, term.counts)
+        return term.documents
 
 
 def _best(scores: NDArray[np.float64], documents: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Up to `HITS` of some documents, of the highest scores."""
-    if len(documents) > HITS:
-        documents = documents[np.argpartition(scores[documents], -HITS)[-HITS:]]
-    return documents.astype(np.int64)
+    """Up to `PROMISING` of some documents, sorted, of the highest scores."""
+    if len(documents) > PROMISING:
+        documents = documents[np.argpartition(scores[documents], -PROMISING)[-PROMISING:]]
+    return np.sort(documents).astype(np.int64)
 
 
 def _among(documents: NDArray[np.int32], wanted: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
