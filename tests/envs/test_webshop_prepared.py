@@ -170,6 +170,49 @@ def test_a_preparation_that_fails_leaves_what_was_there(
     assert {file: file.read_bytes() for file in (tmp_path / INDEX).glob("*")} == index
 
 
+def damaged(content: Any, data: st.DataObject) -> Any:
+    """JSON of which some part has become something else."""
+    if isinstance(content, dict | list) and content and data.draw(st.integers(0, 3)):
+        changed = copy.copy(content)
+        key = data.draw(st.sampled_from(list(content) if isinstance(content, dict) else range(len(content))))
+        changed[key] = damaged(content[key], data)
+        return changed
+    return data.draw(st.sampled_from([None, 5, -1.5, "", "$", "\ud83d", True, [], [None], {}, {"a": None}, [[]]]))
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_whatever_is_wrong_is_named_with_and_without_an_index(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "damaged"
+    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder / INDEX, ignore_errors=True)
+    write(folder, FILES)
+    name = data.draw(st.sampled_from(sorted(FILES)))
+    text = json.dumps(damaged(FILES[name], data))
+    if data.draw(st.booleans()):
+        text = text[: data.draw(st.integers(0, len(text)))]
+    write(folder, {name: text})
+    problem = ""
+    try:
+        plain = opened(folder, wording="human", goal_seed=1)
+    except DataError as error:
+        problem = str(error)
+    if problem:
+        with pytest.raises(DataError) as again:
+            prepare(folder, quiet)
+        for told in (problem, str(again.value)):  # of two mistakes each may tell the other one
+            # A product whose record has another asin lacks its nouns.
+            assert name in told or "title_nouns.json" in told
+        assert not (folder / INDEX).exists()
+    else:
+        prepare(folder, quiet)
+        indexed = opened(folder, wording="human", goal_seed=1)
+        assert dict(indexed.stock.products) == dict(plain.stock.products)
+        assert list(indexed.goals["test"]) == list(plain.goals["test"])
+
+
 def test_an_interruption_leaves_nothing_and_leftovers_do_no_harm(tmp_path: Path) -> None:
     def interrupt(phase: str, done: int, total: int) -> None:
         if phase == "goals":

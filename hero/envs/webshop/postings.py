@@ -99,10 +99,13 @@ class Builder:
         terms = sorted(self._numbers.terms, key=encode)
         lengths = np.array(self._lengths, np.int64)[names]
         pairs = self._sorted(_ranks(names), _ranks([self._numbers.terms[term] for term in terms]))
-        starts = np.zeros(len(terms) + 1, np.int64)
-        np.cumsum(np.bincount(pairs >> (NUMBER_BITS + COUNT_BITS), minlength=len(terms)), out=starts[1:])
-        documents = ((pairs >> COUNT_BITS) & ((1 << NUMBER_BITS) - 1)).astype(np.int32)
-        counts = (pairs & ((1 << COUNT_BITS) - 1)).astype(np.uint16)
+        starts = np.searchsorted(pairs, np.arange(len(terms) + 1) << (NUMBER_BITS + COUNT_BITS)).astype(np.int64)
+        documents = np.empty(len(pairs), np.int32)
+        counts = np.empty(len(pairs), np.uint16)
+        for first in range(0, len(pairs), BATCH):  # so that what is in between is small
+            part = slice(first, first + BATCH)
+            documents[part] = (pairs[part] >> COUNT_BITS) & ((1 << NUMBER_BITS) - 1)
+            counts[part] = pairs[part] & ((1 << COUNT_BITS) - 1)
         del pairs
         norms = _inverse_norms(lengths)
         peaks = np.maximum.reduceat(counts * norms[documents], starts[:-1]) if terms else np.zeros(0, np.float32)
