@@ -17,7 +17,7 @@ UNUSED: Final = ["parser", "ner", "lemmatizer"]
 
 
 def make_title_nouns(directory: Path, advance: Advance) -> Path:
-    """Writes title_nouns.json from the items in a directory, all of it or nothing; takes about a millisecond a title.
+    """Writes title_nouns.json from the items in a directory, or nothing; takes some three milliseconds a title.
 
     Args:
         advance: told the number of bytes of the items file that were read since the last call.

@@ -95,6 +95,7 @@ class Builder:
     def finish(self) -> Postings:
         """The postings of all documents; the builder is empty afterwards."""
         self._count()
+        self._numbers.clear()  # the pieces; the terms stay
         names = sorted(range(len(self._names)), key=self._names.__getitem__)
         terms = sorted(self._numbers.terms, key=encode)
         lengths = np.array(self._lengths, np.int64)[names]
