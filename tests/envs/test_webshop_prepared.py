@@ -237,6 +237,17 @@ def test_a_large_file_without_an_index_is_refused(tmp_path: Path) -> None:
         opened(tmp_path, wording="human", goal_seed=1)
 
 
+def test_a_product_with_too_many_goals_is_named(tmp_path: Path) -> None:
+    groups = {name: [{"value": str(number)} for number in range(100)] for name in "abc"}
+    item = FILES[NAMES["items"]][0] | {"customization_options": groups}
+    write(tmp_path, FILES | {NAMES["items"]: [item]})
+    with (
+        patch("hero.envs.webshop.goal_table.MOST", 100_000),
+        pytest.raises(DataError, match=r"items_shuffle_1000\.json: items, B000000001: with its 1,000,000 combinations"),
+    ):
+        prepare(tmp_path, quiet)
+
+
 def test_an_empty_catalogue_can_be_prepared(tmp_path: Path) -> None:
     prepare(write(tmp_path, FILES | {NAMES["items"]: []}), quiet)
     shop = opened(tmp_path, wording="synthetic", goal_seed=1)

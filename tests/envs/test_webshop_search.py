@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from hero.envs.webshop.postings import K1, B, build, coded_length
 from hero.envs.webshop.search import HITS, Index
 from hero.envs.webshop.shop import open_shop
 from hero.envs.webshop.text import analyze
+from hero.errors import DataError
 from tests.envs.webshop_files import FILES, write
 from tests.envs.webshop_recorded import DATA, lines, needs_recordings
 
@@ -96,6 +98,18 @@ def test_batches_make_no_difference(documents: list[str]) -> None:
         assert np.array_equal(getattr(whole, name), getattr(parts, name))
     assert list(whole.terms) == list(parts.terms)
     assert list(whole.names) == list(parts.names)
+
+
+def test_what_the_numbers_have_no_room_for_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"^N7: a word is there 65,536 times"):
+        build([("N0", "red"), ("N7", "red sock " * 65_536)])
+    assert build([("N7", "red " * 65_535)]).counts.tolist() == [65_535]
+    with patch("hero.envs.webshop.postings.NUMBER_BITS", 2):
+        assert len(build([(f"N{number}", "red") for number in range(4)]).names) == 4
+        with pytest.raises(DataError, match="holds 4 documents and terms at most"):
+            build([(f"N{number}", "red") for number in range(5)])
+        with pytest.raises(DataError, match="holds 4 documents and terms at most"):
+            build([("N0", "red green blue shoe sock")])
 
 
 def enumerate_names(documents: list[str]) -> list[tuple[str, str]]:

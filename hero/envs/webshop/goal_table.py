@@ -82,7 +82,7 @@ class Tabulator:
             self._goals += combinations
             self._synthetic.extend((place, combinations))
             if self._goals >= MOST:
-                raise DataError(f"items, {item.asin}: with its {combinations:,} combinations of options there are "
+                raise DataError(f"{item.asin}: with its {combinations:,} combinations of options there are "
                                 f"{self._goals:,} goals, and {MOST:,} are too many; leave the product out")  # fmt: skip
         if item.human:
             self._human.extend((place, len(item.human)))

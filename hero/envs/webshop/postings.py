@@ -123,7 +123,7 @@ class Builder:
         pairs, counts = np.unique(documents << NUMBER_BITS | terms, return_counts=True)
         if len(counts) and counts.max() >= 1 << COUNT_BITS:
             name = self._names[int(pairs[counts.argmax()] >> NUMBER_BITS)]
-            raise DataError(f"items, {name}: a word is there {counts.max():,} times; shorten the text of the record")
+            raise DataError(f"{name}: a word is there {counts.max():,} times; shorten the text of the record")
         self._batches.append(pairs << COUNT_BITS | counts)
         self._counted = len(self._names)
         self._pending = array("i")

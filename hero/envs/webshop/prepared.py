@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hero.envs.webshop import arrays
-from hero.envs.webshop.data import Product, document, each_product, locate, stream_directory
+from hero.envs.webshop.data import RawCatalogue, document, each_product, locate, stream_directory
 from hero.envs.webshop.goal_table import GoalTable, Tabulator
 from hero.envs.webshop.postings import Builder, Postings
 from hero.envs.webshop.search import Index
 from hero.envs.webshop.store import Products, packed
 from hero.envs.webshop.stream import Advance
 from hero.envs.webshop.strings import Strings, encode
+from hero.errors import DataError
 
 INDEX: Final = "hero_index"
 """Name of the index in the directory of the files."""
@@ -69,7 +70,7 @@ def prepare(directory: Path, report: Report) -> None:
         starts = array("q", [0])
         builder, tabulator = Builder(), Tabulator()
         raw = stream_directory(directory, {name: _bytes(report, name, files[name]) for name in files})
-        records = _records(each_product(raw), builder, tabulator, asins, starts)
+        records = _records(raw, builder, tabulator, asins, starts)
         del raw  # so that its memory is free as soon as the last product has been read
         writer.put_parts("records.content", records, np.uint8, (-1,))
         writer.put("records.starts", np.array(starts, np.int64))
@@ -86,12 +87,15 @@ def prepare(directory: Path, report: Report) -> None:
 
 
 def _records(
-    items: Iterable[Product], builder: Builder, tabulator: Tabulator, asins: list[str], starts: array[int]
+    raw: RawCatalogue, builder: Builder, tabulator: Tabulator, asins: list[str], starts: array[int]
 ) -> Iterator[bytes]:
     """The record of each product, which the others are told of in passing."""
-    for item in items:
-        builder.add(item.asin, document(item))
-        tabulator.add(item)
+    for item in each_product(raw):
+        try:
+            builder.add(item.asin, document(item))
+            tabulator.add(item)
+        except DataError as error:
+            raise DataError(f"{raw.where('items')}, {error}") from error
         asins.append(item.asin)
         record = encode(packed(item))
         starts.append(starts[-1] + len(record))
