@@ -32,9 +32,10 @@ class Products(Mapping[str, Product]):
         self._places = places
         self.at = lru_cache(maxsize=REMEMBERED)(self._at)
         """The product in a place of the catalogue."""
+        self._of = lru_cache(maxsize=REMEMBERED)(lambda asin: self.at(self.place(asin)))
 
     def __getitem__(self, asin: str) -> Product:
-        return self.at(self.place(asin))
+        return self._of(asin)
 
     def __iter__(self) -> Iterator[str]:
         return (self._asins[place] for place in np.argsort(self._places).tolist())
