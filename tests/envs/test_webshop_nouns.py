@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from hero.envs.webshop.nouns import make_title_nouns
+from hero.envs.webshop.nouns import MODEL, make_title_nouns
 from hero.errors import DataError
 from tests.envs.webshop_files import FILES, ITEM, write
+from tests.envs.webshop_recorded import DATA, needs_recordings
 
 NOUNS = "title_nouns.json"
 
@@ -78,3 +80,13 @@ def test_what_is_not_installed_is_named_with_the_remedy(folder: Path, monkeypatc
     use(monkeypatch, load)
     with pytest.raises(DataError, match=r"en_core_web_sm, .*python -m spacy download en_core_web_sm"):
         make_title_nouns(folder, lambda _: None)
+
+
+@needs_recordings
+def test_nouns_are_those_that_were_recorded(tmp_path: Path) -> None:
+    spacy = pytest.importorskip("spacy", reason="needs spaCy")
+    if not spacy.util.is_package(MODEL):
+        pytest.skip(f"needs spaCy's {MODEL}")
+    shutil.copy(DATA / "items_shuffle_1000.json", tmp_path)
+    recorded = json.loads((DATA / NOUNS).read_text(encoding="utf-8"))
+    assert json.loads(make_title_nouns(tmp_path, lambda _: None).read_text(encoding="utf-8")) == recorded
