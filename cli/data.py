@@ -60,7 +60,7 @@ def _check(out: Console, bars: Progress, directory: Path) -> None:
     for name, pattern in FILES.items():
         for file in found[name]:
             size = file.stat().st_size
-            what = "made with spaCy, not published"
+            what = "not a file of the original, which asks spaCy instead"
             if name != "title_nouns":
                 known = identify(file, _bar(bars, f"checking {file.name}", size))
                 what = f"the original's {known}" if known else "not a known file of the original"
