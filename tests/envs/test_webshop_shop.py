@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.goals import Goal
-from hero.envs.webshop.shop import PRODUCT_SPLITS, Shop, Wording, open_shop
+from hero.envs.webshop.shop import Shop, Wording, open_shop
+from hero.envs.webshop.splits import PRODUCT_SPLITS
 from hero.errors import ConfigError
 from tests.envs.webshop_files import FILES, catalogue, write
 from tests.envs.webshop_recorded import DATA, needs_recordings
@@ -87,7 +88,8 @@ def test_by_product_the_split_follows_from_the_product_alone(records: list[Recor
 def test_by_product_the_split_is_the_same_in_other_processes() -> None:
     code = (
         "from hero.envs.webshop.catalogue import generate; from hero.envs.webshop.data import products; "
-        "from hero.envs.webshop.shop import product_split; print(list(map(product_split, products(generate('easy')))))"
+        "from hero.envs.webshop.splits import product_split; "
+        "print(list(map(product_split, products(generate('easy')))))"
     )
     found = {
         subprocess.run(

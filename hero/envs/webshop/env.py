@@ -17,7 +17,8 @@ from hero.envs.webshop.goals import Goal
 from hero.envs.webshop.pages import Node, Page, State
 from hero.envs.webshop.reward import Reward, score
 from hero.envs.webshop.session import click, parse, search
-from hero.envs.webshop.shop import CUSTOMARY_SPLITS, SplitBy, Wording, open_shop
+from hero.envs.webshop.shop import Wording, open_shop
+from hero.envs.webshop.splits import SPLITS, SplitBy
 from hero.errors import ConfigError
 
 SHOWN: Final = 16
@@ -80,7 +81,7 @@ class WebShopEnv(TextEnv):
             DataError: `data` does not hold the files, or they are malformed.
         """
         super().__init__()
-        _check("split", split, CUSTOMARY_SPLITS)
+        _check("split", split, SPLITS)
         _check("level", level, LEVELS)
         _check("goals", goals, (None, "synthetic", "human"))
         _check("split_by", split_by, (None, "goal", "product"))

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
 
 from hero.envs.webshop.catalogue import generate
-from hero.envs.webshop.data import Product, RawCatalogue, products, read_directory
+from hero.envs.webshop.data import PAGE_SIZE, Product, document, locate, products, read_directory
+from hero.envs.webshop.goal_table import GoalTable
 from hero.envs.webshop.goals import Goal, draw_prices, human_goals, synthetic_goals
+from hero.envs.webshop.prepared import open_index
 from hero.envs.webshop.search import Index
+from hero.envs.webshop.splits import SplitBy, split_goals
+from hero.envs.webshop.store import Prices, Products
+from hero.errors import DataError
 
 Wording = Literal["synthetic", "human"]
-SplitBy = Literal["goal", "product"]
-CUSTOMARY_SPLITS: Final = {"test": slice(0, 500), "validation": slice(500, 1500), "train": slice(1500, None)}
-"""Ranges of goals of the original's files, as everybody trains and tests on them."""
-PRODUCT_SPLITS: Final = ("test", *["validation"] * 2, *["train"] * 11)
-"""Of products, one split in turn: the shares that the customary ranges have of the goals of the 1,000-product set."""
+LARGE: Final = 100_000_000
+"""Bytes of an items file that is only read to prepare an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class Stock:
     Attributes:
         products: by asin.
         splits: by asin; empty for the original's files.
+        table: of the goals of products that are decoded one by one; None where all are in memory.
     """
 
     products: Mapping[str, Product]
     index: Index
     splits: Mapping[str, str]
     page_size: int
+    table: GoalTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Shop:
 
     stock: Stock
     prices: Mapping[str, float]
-    goals: Mapping[str, tuple[Goal, ...]]
+    goals: Mapping[str, Sequence[Goal]]
 
 
 @lru_cache(maxsize=8)
@@ -67,45 +70,30 @@ def open_shop(
 
     Raises:
         ConfigError: there is no such level.
-        DataError: the files are missing or malformed.
+        DataError: the files are missing or malformed, or too large without an index, or the index is not theirs.
     """
     stock = _stock(*((level, seed) if data is None else ("", 0)), data)
     rng = random.Random(goal_seed)
+    if stock.table is not None and isinstance(stock.products, Products):
+        drawn = stock.table.draw_prices(rng)
+        found = stock.table.goals(stock.products, wording, drawn, rng)
+        by_split = found.by_product() if split_by == "product" else split_goals(found, {}, "goal")
+        return Shop(stock, Prices(stock.products, drawn), by_split)
     items = list(stock.products.values())
     prices = draw_prices(items, rng)
     goals = (human_goals if wording == "human" else synthetic_goals)(items, prices, rng)
-    return Shop(stock, prices, _split(goals, stock.splits, split_by))
+    return Shop(stock, prices, split_goals(tuple(goals), stock.splits, split_by))
 
 
 @lru_cache(maxsize=8)
 def _stock(level: str, seed: int, data: Path | None) -> Stock:
-    raw: RawCatalogue = generate(level, seed) if data is None else read_directory(data)
+    if data is not None:
+        if prepared := open_index(data):
+            return Stock(prepared.products, prepared.index, {}, PAGE_SIZE, prepared.goals)
+        items_file = locate(data)["items"]
+        if items_file.stat().st_size > LARGE:
+            raise DataError(f"{items_file} is too large to be read each time; run: hero data webshop --from {data}")
+    raw = generate(level, seed) if data is None else read_directory(data)
     items = products(raw)
-    index = Index((item.asin, _document(item)) for item in items)
+    index = Index((item.asin, document(item)) for item in items)
     return Stock({item.asin: item for item in items}, index, raw.splits, raw.page_size)
-
-
-def _document(item: Product) -> str:
-    """What the search sees of a product."""
-    options = ", and ".join(f"{group}: {', '.join(values)}" for group, values in item.options.items())
-    return " ".join([item.title, item.description, *item.bullets[:1], options]).lower()
-
-
-def product_split(product: Product) -> str:
-    """The split of a product of the original's files, whatever else is on sale: drawn by a hash, in `PRODUCT_SPLITS`.
-
-    Products with the same synthetic instruction go together, or its words would be in two splits.
-    """
-    key = product.asin if product.synthetic is None else product.synthetic.text
-    digest = sha256(key.encode(errors="surrogatepass")).digest()
-    return PRODUCT_SPLITS[int.from_bytes(digest[:8], "big") % len(PRODUCT_SPLITS)]
-
-
-def _split(goals: list[Goal], splits: Mapping[str, str], split_by: SplitBy) -> dict[str, tuple[Goal, ...]]:
-    if not splits and split_by == "goal":
-        return {name: tuple(goals[part]) for name, part in CUSTOMARY_SPLITS.items()}
-    found = [splits[goal.product.asin] if splits else product_split(goal.product) for goal in goals]
-    return {
-        name: tuple(goal for goal, split in zip(goals, found, strict=True) if split == name)
-        for name in CUSTOMARY_SPLITS
-    }

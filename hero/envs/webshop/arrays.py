@@ -1,0 +1,128 @@
+"""A directory of arrays that are memory-mapped, with a manifest that tells whether they are whole, and whose."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hero.errors import DataError
+
+FORMAT: Final = 1
+"""Goes up when the arrays, or the terms that the analyser makes of a text, change."""
+MANIFEST: Final = "manifest.json"
+WINDOW: Final = 1 << 16
+WINDOWS: Final = 16
+
+
+class Writer:
+    """Writes arrays into a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._arrays: dict[str, dict[str, Any]] = {}
+
+    def put(self, name: str, array: NDArray[Any]) -> None:
+        """Writes one array."""
+        self.put_parts(name, [array], array.dtype, array.shape)
+
+    def put_parts(self, name: str, parts: Iterable[Any], dtype: Any, shape: tuple[int, ...]) -> None:
+        """Writes one array that comes in parts; one dimension may be -1, for as many as there are."""
+        with (self._directory / name).open("wb") as file:
+            for part in parts:
+                file.write(part)
+            size = file.tell() // np.dtype(dtype).itemsize
+        known = int(np.prod([extent for extent in shape if extent >= 0]))
+        whole = [extent if extent >= 0 else size // known for extent in shape]
+        self._arrays[name] = {"dtype": np.dtype(dtype).str, "shape": whole}
+
+    def finish(self, sources: Mapping[str, Any]) -> None:
+        """Writes the manifest, which makes the directory whole.
+
+        Args:
+            sources: what the arrays were made from, as `fingerprint` tells it.
+        """
+        for name, array in self._arrays.items():
+            array["fingerprint"] = fingerprint(self._directory / name)
+        manifest = {"format": FORMAT, "sources": sources, "arrays": self._arrays}
+        (self._directory / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+@contextmanager
+def written(directory: Path) -> Iterator[Writer]:
+    """A directory that appears when all of it is written, in place of an older one, and else not at all.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    partial = directory.with_name(f"{directory.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        try:
+            yield Writer(partial)
+            shutil.rmtree(directory, ignore_errors=True)
+            partial.rename(directory)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise DataError(f"{directory} cannot be written: {error}") from error
+
+
+def read(directory: Path, sources: Mapping[str, Path], remedy: str) -> dict[str, NDArray[Any]]:
+    """The arrays of a directory by name, read-only.
+
+    Args:
+        sources: the files that they must have been made from.
+        remedy: what to do about arrays that are none of these files' or damaged.
+
+    Raises:
+        DataError: they are of other files, of another format or damaged; the message names the file.
+    """
+    with complete(directory, remedy):
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise DataError(f"{directory} is of format {manifest['format']!r}, and {FORMAT} is needed; {remedy}")
+        made_from, arrays = manifest["sources"], manifest["arrays"]
+        for name, file in sources.items():
+            if made_from[name] != fingerprint(file):
+                raise DataError(f"{directory} was not made from {file} as it is now; {remedy}")
+        return {name: _mapped(directory / name, known, remedy) for name, known in arrays.items()}
+
+
+@contextmanager
+def complete(directory: Path, remedy: str) -> Iterator[None]:
+    """Within it, whatever goes wrong with the content of a directory is a DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(f"{directory} is damaged ({error!r}); {remedy}") from error
+
+
+def fingerprint(file: Path) -> dict[str, Any]:
+    """The size of a file and a hash of windows spread over it, which are all of it up to a megabyte."""
+    size = file.stat().st_size
+    digest = hashlib.blake2b(digest_size=16)
+    with file.open("rb") as content:
+        for number in range(WINDOWS):
+            content.seek(max(0, size - WINDOW) * number // (WINDOWS - 1))
+            digest.update(content.read(WINDOW))
+    return {"size": size, "hash": digest.hexdigest()}
+
+
+def _mapped(file: Path, known: Mapping[str, Any], remedy: str) -> NDArray[Any]:
+    if known["fingerprint"] != fingerprint(file):
+        raise DataError(f"{file} is damaged; {remedy}")
+    dtype, shape = np.dtype(known["dtype"]), tuple(known["shape"])
+    if 0 in shape:
+        return np.zeros(shape, dtype)
+    return np.asarray(np.memmap(file, dtype, "r", shape=shape))
