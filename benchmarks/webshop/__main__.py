@@ -24,6 +24,7 @@ from benchmarks.webshop.catalogue import write
 from benchmarks.webshop.measure import FURTHER, PHASES
 from hero.envs.webshop.data import locate
 from hero.envs.webshop.prepared import open_index, prepare
+from hero.errors import DataError
 from hero.envs.webshop.shop import LARGE
 
 FULL: Final = 1_181_436
@@ -52,6 +53,14 @@ ROWS: Final = {
     "resets_per_cpu_s": "resets per s of the processor",
     "steps_per_cpu_s": "steps per s of the processor",
 }
+
+
+def is_prepared(directory: Path) -> bool:
+    """Whether there is an index of the files as they are."""
+    try:
+        return open_index(directory) is not None
+    except DataError:  # of an older format, say
+        return False
 
 
 def generated(keep: Path, count: int, bars: Progress) -> Path:
@@ -88,7 +97,7 @@ def figures_of(directory: Path, steps: int, bars: Progress) -> dict[str, Any]:
     if items <= LARGE:
         plain = linked(directory.with_name(f"{directory.name}-plain"), directory)
         figures["files_wall_s"] = measured(plain, 0)["first_wall_s"]
-    if open_index(directory) is None:
+    if not is_prepared(directory):
         task = bars.add_task("preparing", total=items)
 
         def report(phase: str, done: int, total: int) -> None:

@@ -129,7 +129,7 @@ def test_a_damaged_index_is_named(both: tuple[Path, Path], data: st.DataObject) 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 0}, "is of format 0, and 1 is needed"),
+        ({"format": 0}, "is of format 0, and 2 is needed"),
         ({"sources": {}}, "is damaged"),
         ({"sources": []}, "is damaged"),
         ({"arrays": {}}, "is damaged"),

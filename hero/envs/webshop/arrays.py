@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hero.errors import DataError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Goes up when the arrays, or the terms that the analyser makes of a text, change."""
 MANIFEST: Final = "manifest.json"
 WINDOW: Final = 1 << 16
