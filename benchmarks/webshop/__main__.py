@@ -24,8 +24,8 @@ from benchmarks.webshop.catalogue import write
 from benchmarks.webshop.measure import FURTHER, PHASES
 from hero.envs.webshop.data import locate
 from hero.envs.webshop.prepared import open_index, prepare
-from hero.errors import DataError
 from hero.envs.webshop.shop import LARGE
+from hero.errors import DataError
 
 FULL: Final = 1_181_436
 """Products of the original's full set."""
