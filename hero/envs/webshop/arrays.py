@@ -51,7 +51,8 @@ class Writer:
         """
         for name, array in self._arrays.items():
             array["fingerprint"] = fingerprint(self._directory / name)
-        manifest = {"format": FORMAT, "sources": sources, "arrays": self._arrays}
+        manifest: dict[str, Any] = {"format": FORMAT, "sources": sources, "arrays": self._arrays}
+        manifest["hash"] = _hash(manifest)
         (self._directory / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
@@ -90,6 +91,8 @@ def read(directory: Path, sources: Mapping[str, Path], remedy: str) -> dict[str,
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
             raise DataError(f"{directory} is of format {manifest['format']!r}, and {FORMAT} is needed; {remedy}")
+        if manifest.pop("hash") != _hash(manifest):
+            raise ValueError(f"{MANIFEST} was changed")
         made_from, arrays = manifest["sources"], manifest["arrays"]
         for name, file in sources.items():
             if made_from[name] != fingerprint(file):
@@ -117,6 +120,10 @@ def fingerprint(file: Path) -> dict[str, Any]:
             content.seek(max(0, size - WINDOW) * number // (WINDOWS - 1))
             digest.update(content.read(WINDOW))
     return {"size": size, "hash": digest.hexdigest()}
+
+
+def _hash(manifest: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(manifest).encode(), digest_size=16).hexdigest()
 
 
 def _mapped(file: Path, known: Mapping[str, Any], remedy: str) -> NDArray[Any]:
