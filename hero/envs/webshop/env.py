@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -221,7 +222,7 @@ class WebShopEnv(TextEnv):
         return [
             value
             for value, node in self._clickables.items()
-            if node != pages.SEARCH and parse(f"click[{value}]", upstream=self._upstream) == ("click", value)
+            if node != pages.SEARCH and _can_be_said(value, self._upstream)
         ]
 
     def _offer(self) -> str:
@@ -230,6 +231,12 @@ class WebShopEnv(TextEnv):
             return "write search[words] on this page"
         more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
         return f"there are: {', '.join(values[:SHOWN])}{more}"
+
+
+@lru_cache(maxsize=65536)
+def _can_be_said(value: str, upstream: bool) -> bool:
+    """Whether an action can name a button."""
+    return parse(f"click[{value}]", upstream=upstream) == ("click", value)
 
 
 def _check(name: str, value: object, allowed: Iterable[object]) -> None:
