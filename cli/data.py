@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,16 +40,24 @@ def group() -> None:
 def webshop(
     directory: Annotated[Path, typer.Option("--from", help="Directory of the original's files.")],
 ) -> None:
-    """Check the files of the original WebShop, and write an index into their directory that opens at once."""
+    """Check the files of the original WebShop, and write an index into their directory that opens at once.
+
+    Wants items_shuffle*.json, items_ins_v2*.json and items_human_ins.json, which the set-up script of
+    princeton-nlp/WebShop downloads, one size of the catalogue in a directory. Makes title_nouns.json with spaCy where
+    it is missing, and DIR/hero_index. Then use it with --env-arg data=DIR.
+    """
     out = console()
     directory = directory.resolve()
     if not directory.is_dir():
         raise DataError(f"{directory} is no directory; give one that holds the files of the original WebShop")
-    with _bars(out) as bars:
-        _check(out, bars, directory)
-        _make_nouns(out, bars, directory)
-        _prepare(out, bars, directory)
-    out.print(f"use it with: hero play --env webshop --env-arg data={directory}", markup=False)
+    try:
+        with _bars(out) as bars:
+            _check(out, bars, directory)
+            _make_nouns(out, bars, directory)
+            _prepare(out, bars, directory)
+    except OSError as error:
+        raise DataError(f"{error.filename or directory} cannot be read: {error.strerror or error}") from error
+    out.print(f"use it with: hero play --env webshop --env-arg {shlex.quote(f'data={directory}')}", markup=False)
 
 
 def _check(out: Console, bars: Progress, directory: Path) -> None:
@@ -107,6 +116,8 @@ def _prepare(out: Console, bars: Progress, directory: Path) -> None:
     prepare(directory, report)
     prepared = open_index(directory)
     assert prepared is not None
+    if not len(prepared.goals.order) + len(prepared.goals.human):
+        out.print("no product has an instruction: the files do not belong together", style="yellow", markup=False)
     out.print(
         f"{INDEX}  {len(prepared.products):,} products, {len(prepared.goals.order):,} synthetic goals and "
         f"{prepared.goals.human[:, 1].sum():,} human ones, in {time.perf_counter() - began:.1f} s",

@@ -79,6 +79,8 @@ def test_records_that_are_wrong_are_named(key: str, value: Any) -> None:
     [
         {"pricing": "12.5"},
         {"pricing": "$1.2.3"},
+        {"pricing": "$" + "9" * 400},
+        {"customization_options": {str(group): [{"value": str(n)} for n in range(101)] for group in range(3)}},
         {"pricing": 12.5},
         {"pricing": "$"},
         {"customization_options": "red"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -129,7 +130,7 @@ def test_a_damaged_index_is_named(both: tuple[Path, Path], data: st.DataObject) 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 0}, "is of format 0, and 2 is needed"),
+        ({"format": 0}, "is of format 0, and 3 is needed"),
         ({"sources": {}}, "is damaged"),
         ({"sources": []}, "is damaged"),
         ({"arrays": {}}, "is damaged"),
@@ -228,6 +229,48 @@ def test_an_interruption_leaves_nothing_and_leftovers_do_no_harm(tmp_path: Path)
     assert {file.name for file in tmp_path.iterdir()} == {*FILES, INDEX}
 
 
+def test_a_second_preparation_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    refused = []
+
+    def again(phase: str, done: int, total: int) -> None:
+        if phase == "goals" and not refused:
+            with pytest.raises(DataError, match=r"another process is writing .*; wait until it ends"):
+                prepare(tmp_path, quiet)
+            refused.append(phase)
+
+    prepare(tmp_path, again)
+    assert refused
+    assert open_index(tmp_path) is not None
+
+
+def test_an_index_is_back_after_a_death_between_two_renamings(tmp_path: Path) -> None:
+    prepare(write(tmp_path, FILES), quiet)
+    (tmp_path / INDEX).rename(tmp_path / f"{INDEX}.old")
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path, lambda phase, done, total: signal.raise_signal(signal.SIGINT))
+    assert open_index(tmp_path) is not None
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_is_in_the_way_is_named(tmp_path: Path, kind: str) -> None:
+    write(tmp_path, FILES)
+    if kind == "file":
+        (tmp_path / INDEX).write_text("")
+    else:
+        (tmp_path / INDEX).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=f"{INDEX} is in the way, and no directory; remove it"):
+        prepare(tmp_path, quiet)
+
+
+def test_a_source_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    (tmp_path / NAMES["human"]).unlink()
+    (tmp_path / NAMES["human"]).mkdir()
+    with pytest.raises(DataError, match=rf"{NAMES['human']} cannot be read: Is a directory"):
+        prepare(tmp_path, quiet)
+
+
 def test_a_large_file_without_an_index_is_refused(tmp_path: Path) -> None:
     write(tmp_path, FILES)
     with (
@@ -261,7 +304,10 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 16, 1 << 20, (1 << 20) + 100_000])
-def test_fingerprints_see_all_of_a_small_file_and_both_ends_of_a_large_one(tmp_path: Path, size: int) -> None:
+def test_fingerprints_see_all_of_a_small_file_and_both_ends_of_a_large_one(
+    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hero.envs.webshop.arrays.WHOLE", 1 << 20)
     file = tmp_path / "file"
     file.write_bytes(bytes(size))
     seen = fingerprint(file)

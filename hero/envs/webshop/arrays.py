@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +17,11 @@ from numpy.typing import NDArray
 
 from hero.errors import DataError
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Goes up when the arrays, or the terms that the analyser makes of a text, change."""
 MANIFEST: Final = "manifest.json"
+WHOLE: Final = 1 << 24
+"""Bytes of a file that is hashed whole."""
 WINDOW: Final = 1 << 16
 WINDOWS: Final = 16
 
@@ -63,18 +67,39 @@ def written(directory: Path) -> Iterator[Writer]:
     Raises:
         DataError: it cannot be written.
     """
-    partial = directory.with_name(f"{directory.name}.partial")
+    partial, old = (directory.with_name(f"{directory.name}.{name}") for name in ("partial", "old"))
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        try:
-            yield Writer(partial)
-            shutil.rmtree(directory, ignore_errors=True)
-            partial.rename(directory)
-        finally:
+        if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
+            raise DataError(f"{directory} is in the way, and no directory; remove it")
+        with _alone(directory):
+            if old.exists() and not directory.exists():  # a process died between the renamings below
+                old.rename(directory)
             shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            try:
+                yield Writer(partial)
+                shutil.rmtree(old, ignore_errors=True)
+                if directory.exists():
+                    directory.rename(old)
+                partial.rename(directory)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+                shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise DataError(f"{directory} cannot be written: {error}") from error
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keeps other processes from writing the directory meanwhile."""
+    parent = os.open(directory.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(parent, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise DataError(f"another process is writing {directory}; wait until it ends") from None
+    finally:
+        os.close(parent)
 
 
 def read(directory: Path, sources: Mapping[str, Path], remedy: str) -> dict[str, NDArray[Any]]:
@@ -95,7 +120,7 @@ def read(directory: Path, sources: Mapping[str, Path], remedy: str) -> dict[str,
             raise ValueError(f"{MANIFEST} was changed")
         made_from, arrays = manifest["sources"], manifest["arrays"]
         for name, file in sources.items():
-            if made_from[name] != fingerprint(file):
+            if made_from[name] != source(file):
                 raise DataError(f"{directory} was not made from {file} as it is now; {remedy}")
         return {name: _mapped(directory / name, known, remedy) for name, known in arrays.items()}
 
@@ -111,11 +136,25 @@ def complete(directory: Path, remedy: str) -> Iterator[None]:
         raise DataError(f"{directory} is damaged ({error!r}); {remedy}") from error
 
 
+def source(file: Path) -> dict[str, Any]:
+    """The fingerprint of a file that arrays are made from.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return fingerprint(file)
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
+
+
 def fingerprint(file: Path) -> dict[str, Any]:
-    """The size of a file and a hash of windows spread over it, which are all of it up to a megabyte."""
+    """The size of a file and a hash: of all of it, or of windows that are spread over a large one."""
     size = file.stat().st_size
     digest = hashlib.blake2b(digest_size=16)
     with file.open("rb") as content:
+        if size <= WHOLE:
+            return {"size": size, "hash": hashlib.file_digest(content, lambda: digest).hexdigest()}
         for number in range(WINDOWS):
             content.seek(max(0, size - WINDOW) * number // (WINDOWS - 1))
             digest.update(content.read(WINDOW))

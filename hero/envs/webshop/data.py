@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ TYPES: Final[Mapping[str, tuple[type, type]]] = {
 }
 """Of each file and of its records."""
 LONGEST_ASIN: Final = 10
+MOST_COMBINATIONS: Final = 1_000_000
+"""Of the options of a product, each of which is a goal."""
 DEFAULT_PRICE: Final = 100.0
 PAGE_SIZE: Final = 10
 """Results on a page of the original."""
@@ -195,6 +198,12 @@ def _product(raw: RawCatalogue, asin: str, item: Mapping[str, Any]) -> Product:
             f"{raw.where('title_nouns')} has no {asin!r}: every product needs the nouns of its title, if only []"
         )
     prices, price_tag = _prices(item.get("pricing"), where)
+    options = _options(item.get("customization_options"), where)
+    if (count := math.prod(map(len, options.values()))) > MOST_COMBINATIONS:
+        raise DataError(
+            f"{where}: customization_options have {count:,} combinations, and more than {MOST_COMBINATIONS:,} are "
+            "too many; leave the product out"
+        )
     known = raw.attributes.get(asin, {"attributes": ["DUMMY_ATTR"]})
     bullets = item.get("small_description")
     human = (_instruction(record, f"{raw.where('human')}, {asin}") for record in raw.human.get(asin, ()))
@@ -208,7 +217,7 @@ def _product(raw: RawCatalogue, asin: str, item: Mapping[str, Any]) -> Product:
         query=_text(item, "query", where).lower().strip(),
         product_category=_text(item, "product_category", where),
         attributes=_texts(known, "attributes", f"{raw.where('attributes')}, {asin}"),
-        options=_options(item.get("customization_options"), where),
+        options=options,
         prices=prices,
         price_tag=price_tag,
         synthetic=_synthetic(known, f"{raw.where('attributes')}, {asin}"),
@@ -221,6 +230,8 @@ def _prices(pricing: Any, where: str) -> tuple[tuple[float, ...], str]:
         return (DEFAULT_PRICE,), f"${DEFAULT_PRICE}"
     try:
         prices = [float(re.sub(r"[^0-9.]", "", part)) for part in pricing.split("$")[1:]]
+        if not all(map(math.isfinite, prices)):
+            raise ValueError
         return tuple(prices[:2]), f"${prices[0]}" if len(prices) == 1 else f"${prices[0]} to ${prices[1]}"
     except (AttributeError, IndexError, ValueError):
         raise DataError(f'{where}: pricing must be "$12.3", "$12.3$45.6", "" or null, not {pricing!r:.80}') from None

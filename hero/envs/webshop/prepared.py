@@ -42,8 +42,11 @@ def open_index(directory: Path) -> Prepared | None:
     Raises:
         DataError: it was not made from these files as they are now, or by another version, or it is damaged.
     """
-    if not (directory / INDEX).exists():
-        return None
+    try:
+        if not (directory / INDEX).exists():
+            return None
+    except OSError as error:
+        raise DataError(f"{directory} cannot be read: {error.strerror or error}") from error
     remedy = f"run: hero data webshop --from {directory}"
     found = arrays.read(directory / INDEX, locate(directory), remedy)
     with arrays.complete(directory / INDEX, remedy):
@@ -64,8 +67,8 @@ def prepare(directory: Path, report: Report) -> None:
         DataError: a file is missing or malformed; the message names file and record. Or the index cannot be written.
     """
     files = locate(directory)
+    sources = {name: arrays.source(file) for name, file in files.items()}
     with arrays.written(directory / INDEX) as writer:
-        sources = {name: arrays.fingerprint(file) for name, file in files.items()}
         asins: list[str] = []
         starts = array("q", [0])
         builder, tabulator = Builder(), Tabulator()

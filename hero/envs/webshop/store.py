@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hero.envs.webshop.data import Instruction, Product
 from hero.envs.webshop.strings import Strings
+from hero.errors import DataError
 
 REMEMBERED: Final = 2048
 """Products that a process keeps decoded, at some 5 kB each."""
@@ -55,7 +56,12 @@ class Products(Mapping[str, Product]):
         return int(self._places[found])
 
     def _at(self, place: int) -> Product:
-        return unpacked(self._records[place])
+        try:
+            return unpacked(self._records[place])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"record {place} of the index is damaged ({error}); remove hero_index, and run hero data webshop again"
+            ) from error
 
 
 class Prices(Mapping[str, float]):
