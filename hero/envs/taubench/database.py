@@ -88,29 +88,31 @@ class Snapshot:
 
     def hash_with(self, changes: Changes) -> str:
         """The original's hash of the tables with some records replaced or added, hexadecimal."""
-        edits = sorted(self._edit(*place, written) for place, written in changes.items())
+        # By place, then by key: the text of a key may sort otherwise, and several records may go into one gap.
+        edits = sorted((*self._place(*place), place[1], written) for place, written in changes.items())
         first = edits[0][0] if edits else len(self._bytes)
         number = min(first // STRIDE, len(self._states) - 1)
         state, at = self._states[number].copy(), number * STRIDE
         view = memoryview(self._bytes)
-        for start, end, replacement in edits:
+        for start, end, key, written in edits:
+            record = f"({key!r}, {written})"
             state.update(view[at:start])
-            state.update(replacement.encode())
+            # In the gap at the end of a table the comma goes before the record, in any other behind it.
+            inserted = start == end
+            last = inserted and self._bytes[start : start + 1] == b")"
+            state.update((f", {record}" if last else f"{record}, " if inserted else record).encode())
             at = end
         state.update(view[at:])
         return state.hexdigest()
 
-    def _edit(self, table: str, key: str, written: str) -> tuple[int, int, str]:
-        """What to write in place of which bytes."""
+    def _place(self, table: str, key: str) -> tuple[int, int]:
+        """Which bytes a record is written in; an empty range, the gap where it belongs, for a new one."""
         if (table, key) in self._places:
-            return *self._places[table, key], f"({key!r}, {written})"
+            return self._places[table, key]
         keys = self._keys[table]
         after = bisect_left(keys, key)
-        if after < len(keys):
-            start = self._places[table, keys[after]][0]
-            return start, start, f"({key!r}, {written}), "
-        end = self._places[table, keys[-1]][1]
-        return end, end, f", ({key!r}, {written})"
+        gap = self._places[table, keys[after]][0] if after < len(keys) else self._places[table, keys[-1]][1]
+        return gap, gap
 
 
 class Database:
