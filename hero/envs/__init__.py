@@ -38,3 +38,5 @@ def register() -> None:
 
     if "hero/WebShop-v0" not in gymnasium.registry:
         gymnasium.register(id="hero/WebShop-v0", entry_point="hero.envs.webshop.env:WebShopEnv")
+    if "hero/TauBench-v0" not in gymnasium.registry:
+        gymnasium.register(id="hero/TauBench-v0", entry_point="hero.envs.taubench.env:TauBenchEnv")

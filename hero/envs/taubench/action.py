@@ -1,0 +1,80 @@
+"""How an action is written: a tool call, or words for the user."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hero.envs.taubench.task import Call
+
+RESPOND: Final = "respond"
+"""The name under which agents that write everything as a call address the user, with the argument `content`."""
+DEEPEST: Final = 20
+"""Lists and dicts that may lie within one another in the arguments of a call; tools need 3."""
+
+_TAGGED: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
+_FENCED: Final = re.compile(r"```[a-z_]*\n?(.*?)(?:```|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An action that was meant as a tool call and cannot be read as one."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Words for the user."""
+
+    text: str
+
+
+def parse(action: str) -> Call | Reply | Malformed:
+    """Reads an action.
+
+    A call is a JSON object with `name` and `arguments`: inside `<tool_call>` tags anywhere in the text (the first of
+    several counts), or as the whole text, bare or in a fence. A text that has the tag, or begins with a brace, is meant
+    as a call. Everything else is said to the user, as is what a call of `respond` has as its `content`.
+    """
+    if tagged := _TAGGED.search(action):
+        return _call(tagged[1])
+    text = action.strip()
+    fenced = _FENCED.fullmatch(text)
+    inner = fenced[1].strip() if fenced else text
+    return _call(inner) if inner.startswith("{") else Reply(action)
+
+
+def _call(text: str) -> Call | Reply | Malformed:
+    fenced = _FENCED.fullmatch(text.strip())
+    try:
+        record = json.loads(fenced[1] if fenced else text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "a value is out of range"
+        return Malformed(f"the tool call is not JSON: {reason}")
+    if not isinstance(record, dict) or not isinstance(record.get("name"), str):
+        return Malformed('a tool call is a JSON object with "name" and "arguments"')
+    arguments = record.get("arguments", {})
+    if isinstance(arguments, str):  # as chat endpoints write them
+        try:
+            arguments = json.loads(arguments, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return Malformed('"arguments" is a text that is not JSON')
+    if not isinstance(arguments, dict):
+        return Malformed('"arguments" must be a JSON object')
+    if _too_deep(arguments, DEEPEST):
+        return Malformed('"arguments" has too many lists or objects within one another')
+    if record["name"] == RESPOND and isinstance(arguments.get("content"), str):
+        return Reply(arguments["content"])
+    return Call(record["name"], arguments)
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _too_deep(value: Any, left: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return bool(inner) and (left == 0 or any(_too_deep(item, left - 1) for item in inner))

@@ -1,0 +1,311 @@
+"""The tools of the airline domain; as in retail, all that shows or is hashed is the original's, faults included."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hero.envs.taubench.database import Database, Record, copied
+from hero.envs.taubench.shared_tools import SHARED, Tool
+
+AIRPORTS: Final = {
+    "SFO": "San Francisco",
+    "JFK": "New York",
+    "LAX": "Los Angeles",
+    "ORD": "Chicago",
+    "DFW": "Dallas",
+    "DEN": "Denver",
+    "SEA": "Seattle",
+    "ATL": "Atlanta",
+    "MIA": "Miami",
+    "BOS": "Boston",
+    "PHX": "Phoenix",
+    "IAH": "Houston",
+    "LAS": "Las Vegas",
+    "MCO": "Orlando",
+    "EWR": "Newark",
+    "CLT": "Charlotte",
+    "MSP": "Minneapolis",
+    "DTW": "Detroit",
+    "PHL": "Philadelphia",
+    "LGA": "LaGuardia",
+}
+NEW_RESERVATIONS: Final = ("HATHAT", "HATHAU", "HATHAV")
+NEW_CERTIFICATES: Final = ("certificate_3221322", "certificate_3221323", "certificate_3221324")
+NOW: Final = "2024-05-15T15:00:00"
+
+
+def get_user_details(db: Database, /, user_id: str) -> str:
+    """The record of a user."""
+    user = db.get("users", user_id)
+    return "Error: user not found" if user is None else json.dumps(user)
+
+
+def get_reservation_details(db: Database, /, reservation_id: str) -> str:
+    """The record of a reservation."""
+    reservation = db.get("reservations", reservation_id)
+    # The original's words, which speak of a user.
+    return "Error: user not found" if reservation is None else json.dumps(reservation)
+
+
+def list_all_airports(db: Database, /) -> str:
+    """Cities by airport code."""
+    return json.dumps(AIRPORTS)
+
+
+def search_direct_flight(db: Database, /, origin: str, destination: str, date: str) -> str:
+    """The flights between two airports that can be booked for a day."""
+    return json.dumps(
+        [
+            _on(flight, date)
+            for _, flight in db.items("flights")
+            if flight["origin"] == origin and flight["destination"] == destination and _available(flight, date)
+        ]
+    )
+
+
+def search_onestop_flight(db: Database, /, origin: str, destination: str, date: str) -> str:
+    """Pairs of flights with one stop that can be booked for a day; the second may leave on the next."""
+    found = []
+    for _, first in db.items("flights"):
+        if first["origin"] != origin:
+            continue
+        for _, second in db.items("flights"):
+            if second["destination"] != destination or second["origin"] != first["destination"]:
+                continue
+            overnight = "+1" in first["scheduled_arrival_time_est"]
+            second_date = f"2024-05-{int(date[-2:]) + 1}" if overnight else date
+            if first["scheduled_arrival_time_est"] > second["scheduled_departure_time_est"]:
+                continue
+            if _available(first, date) and _available(second, second_date):
+                # The second shows prices and seats of the first one's day, as in the original.
+                found.append([_on(first, date) | {"date": date}, _on(second, date) | {"date": second_date}])
+    return json.dumps(found)
+
+
+def book_reservation(
+    db: Database,
+    /,
+    user_id: str,
+    origin: str,
+    destination: str,
+    flight_type: str,
+    cabin: str,
+    flights: list[Record],
+    passengers: list[Record],
+    payment_methods: list[Record],
+    total_baggages: int,
+    nonfree_baggages: int,
+    insurance: str,
+) -> str:
+    """Books flights; seats are not taken, and what is left of a certificate is lost."""
+    user = db.get("users", user_id)
+    if user is None:
+        return "Error: user not found"
+    new_id = next((key for key in NEW_RESERVATIONS if db.get("reservations", key) is None), NEW_RESERVATIONS[-1])
+    reservation: Record = {
+        "reservation_id": new_id,
+        "user_id": user_id,
+        "origin": origin,
+        "destination": destination,
+        "flight_type": flight_type,
+        "cabin": cabin,
+        "flights": copied(flights),
+        "passengers": copied(passengers),
+        "payment_history": copied(payment_methods),
+        "created_at": NOW,
+        "total_baggages": total_baggages,
+        "nonfree_baggages": nonfree_baggages,
+        "insurance": insurance,
+    }
+    price = 0
+    for flight in reservation["flights"]:
+        if error := _fly(db, flight, cabin, len(passengers)):
+            return error
+        price += flight["price"] * len(passengers)
+    if insurance == "yes":
+        price += 30 * len(passengers)
+    price += 50 * nonfree_baggages
+    for payment in payment_methods:
+        method_id, amount = payment["payment_id"], payment["amount"]
+        if method_id not in user["payment_methods"]:
+            return f"Error: payment method {method_id} not found"
+        method = user["payment_methods"][method_id]
+        if method["source"] in ("gift_card", "certificate") and method["amount"] < amount:
+            return f"Error: not enough balance in payment method {method_id}"
+    paid = sum(payment["amount"] for payment in payment_methods)
+    if paid != price:
+        return f"Error: payment amount does not add up, total price is {price}, but paid {paid}"
+    user = db.edit("users", user_id)
+    for payment in payment_methods:
+        method = user["payment_methods"][payment["payment_id"]]
+        if method["source"] == "gift_card":
+            method["amount"] -= payment["amount"]
+        elif method["source"] == "certificate":
+            del user["payment_methods"][payment["payment_id"]]
+    db.add("reservations", new_id, reservation)
+    user["reservations"].append(new_id)
+    return json.dumps(reservation)
+
+
+def cancel_reservation(db: Database, /, reservation_id: str) -> str:
+    """Cancels a whole reservation; the refunds are noted, and paid back to no method."""
+    if db.get("reservations", reservation_id) is None:
+        return "Error: reservation not found"
+    reservation = db.edit("reservations", reservation_id)
+    history = reservation["payment_history"]
+    history += [{"payment_id": paid["payment_id"], "amount": -paid["amount"]} for paid in history]
+    reservation["status"] = "cancelled"
+    return json.dumps(reservation)
+
+
+def update_reservation_baggages(
+    db: Database, /, reservation_id: str, total_baggages: int, nonfree_baggages: int, payment_id: str
+) -> str:
+    """Changes the number of bags; 50 dollars for each that was not paid for yet."""
+    reservation = db.get("reservations", reservation_id)
+    if reservation is None:
+        return "Error: reservation not found"
+    price = 50 * max(0, nonfree_baggages - reservation["nonfree_baggages"])
+    if error := _cannot_pay(db, reservation, payment_id, price):
+        return error
+    reservation = _pay(db, reservation_id, payment_id, price)
+    reservation["total_baggages"] = total_baggages
+    reservation["nonfree_baggages"] = nonfree_baggages
+    return json.dumps(reservation)
+
+
+def update_reservation_flights(
+    db: Database, /, reservation_id: str, cabin: str, flights: list[Record], payment_id: str
+) -> str:
+    """Changes the flights; those that are kept in the same cabin keep their price. The cabin field stays as it is."""
+    reservation = db.get("reservations", reservation_id)
+    if reservation is None:
+        return "Error: reservation not found"
+    travellers = len(reservation["passengers"])
+    new: list[Record] = copied(flights)
+    price = 0
+    for flight in new:
+        booked = (
+            old
+            for old in reservation["flights"]
+            if old["flight_number"] == flight["flight_number"]
+            and old["date"] == flight["date"]
+            and cabin == reservation["cabin"]
+        )
+        if kept := next(booked, None):
+            flight |= {key: kept[key] for key in ("price", "origin", "destination")}
+        elif error := _fly(db, flight, cabin, travellers):
+            return error
+        price += flight["price"] * travellers
+    price -= sum(flight["price"] for flight in reservation["flights"]) * travellers
+    if error := _cannot_pay(db, reservation, payment_id, price):
+        return error
+    reservation = _pay(db, reservation_id, payment_id, price)
+    reservation["flights"] = new
+    return json.dumps(reservation)
+
+
+def update_reservation_passengers(db: Database, /, reservation_id: str, passengers: list[Record]) -> str:
+    """Changes who flies, not how many."""
+    reservation = db.get("reservations", reservation_id)
+    if reservation is None:
+        return "Error: reservation not found"
+    if len(passengers) != len(reservation["passengers"]):
+        return "Error: number of passengers does not match"
+    reservation = db.edit("reservations", reservation_id)
+    reservation["passengers"] = copied(passengers)
+    return json.dumps(reservation)
+
+
+def send_certificate(db: Database, /, user_id: str, amount: float) -> str:
+    """Gives a user a certificate; `None`, as in the original, once there are three of them."""
+    user = db.get("users", user_id)
+    if user is None:
+        return "Error: user not found"
+    new_id = next((key for key in NEW_CERTIFICATES if key not in user["payment_methods"]), None)
+    if new_id is None:
+        return "None"
+    methods = db.edit("users", user_id)["payment_methods"]
+    methods[new_id] = {"source": "certificate", "amount": amount, "id": new_id}
+    return f"Certificate {new_id} added to user {user_id} with amount {amount}."
+
+
+def _available(flight: Record, date: str) -> bool:
+    return date in flight["dates"] and bool(flight["dates"][date]["status"] == "available")
+
+
+def _on(flight: Record, date: str) -> Record:
+    """A flight as a search shows it for a day."""
+    shown: Record = {key: value for key, value in flight.items() if key != "dates"} | flight["dates"][date]
+    return shown
+
+
+def _fly(db: Database, flight: Record, cabin: str, travellers: int) -> str:
+    """Writes price, origin and destination into a flight that is asked for; an error text if it cannot be booked."""
+    number, date = flight["flight_number"], flight["date"]
+    scheduled = db.get("flights", number)
+    if scheduled is None:
+        return f"Error: flight {number} not found"
+    if date not in scheduled["dates"]:
+        return f"Error: flight {number} not found on date {date}"
+    day = scheduled["dates"][date]
+    if day["status"] != "available":
+        return f"Error: flight {number} not available on date {date}"
+    if day["available_seats"][cabin] < travellers:
+        return f"Error: not enough seats on flight {number}"
+    flight["price"] = day["prices"][cabin]
+    flight["origin"] = scheduled["origin"]
+    flight["destination"] = scheduled["destination"]
+    return ""
+
+
+def _methods(db: Database, reservation: Record) -> dict[str, Any]:
+    user = db.get("users", reservation["user_id"])
+    if user is None:
+        raise KeyError(reservation["user_id"])
+    methods: dict[str, Any] = user["payment_methods"]
+    return methods
+
+
+def _cannot_pay(db: Database, reservation: Record, payment_id: str, price: float) -> str:
+    """Why a method does not pay for a change, as an error text; "" if it does."""
+    methods = _methods(db, reservation)
+    if payment_id not in methods:
+        return "Error: payment method not found"
+    method = methods[payment_id]
+    if method["source"] == "certificate":
+        return "Error: certificate cannot be used to update reservation"
+    if method["source"] == "gift_card" and method["amount"] < price:
+        return "Error: gift card balance is not enough"
+    return ""
+
+
+def _pay(db: Database, reservation_id: str, payment_id: str, price: float) -> Record:
+    """Books the price of a change, which may be below 0; returns the reservation, to be changed."""
+    reservation = db.edit("reservations", reservation_id)
+    method = _methods(db, reservation)[payment_id]
+    if method["source"] == "gift_card":
+        db.edit("users", reservation["user_id"])["payment_methods"][payment_id]["amount"] -= price
+    if price != 0:
+        reservation["payment_history"].append({"payment_id": payment_id, "amount": price})
+    return reservation
+
+
+WRITERS: Final = (
+    book_reservation,
+    cancel_reservation,
+    send_certificate,
+    update_reservation_baggages,
+    update_reservation_flights,
+    update_reservation_passengers,
+)
+READERS: Final = (
+    get_reservation_details,
+    get_user_details,
+    list_all_airports,
+    search_direct_flight,
+    search_onestop_flight,
+)
+TOOLS: Final[Mapping[str, Tool]] = dict(SHARED) | {tool.__name__: tool for tool in (*READERS, *WRITERS)}

@@ -1,0 +1,219 @@
+"""A user played by a language model behind any OpenAI-compatible endpoint; needs the extra `users`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from hero.envs.taubench.task import Task
+from hero.envs.taubench.users import GREETING, STOP
+from hero.errors import ConfigError, DataError
+
+SYSTEM: Final = f"""\
+You play a customer who talks to a service agent. This is who you are and what you want:
+
+{{instruction}}
+
+How to play:
+- Write what the customer says next, one short message at a time, and nothing else.
+- Tell only what the present question needs; do not lay out everything at once.
+- Where the text above does not answer a question, say that you do not remember or do not have it. Invent nothing.
+- Say things in your own words, in keeping with the character; do not recite the text above.
+- Once what you want is done, or it is clear that it will not be, write {STOP} alone, which ends the conversation."""
+
+Message = Mapping[str, str]
+
+
+class BusyError(Exception):
+    """The endpoint asks to be tried again later, or could not be reached."""
+
+
+@dataclass(slots=True)
+class Usage:
+    """What the endpoint was asked so far; answers from a recording cost nothing.
+
+    Attributes:
+        dollars: by the prices that the user was built with.
+    """
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    dollars: float = 0.0
+
+
+class Recording:
+    """Answers by request, in a file of one JSON object a line; new ones are appended at once.
+
+    Raises:
+        DataError: the file is malformed; the message names the line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._answers: dict[str, str] = {}
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        for number, line in enumerate(lines, 1):
+            try:
+                record = json.loads(line)
+                self._answers.setdefault(_key(record["request"]), str(record["answer"]))
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(f"{path}, line {number} is no recorded answer: {error!r}") from error
+
+    def find(self, request: Mapping[str, Any]) -> str | None:
+        """The answer to a request; None if it was never asked."""
+        return self._answers.get(_key(request))
+
+    def add(self, task_id: str, request: Mapping[str, Any], answer: str) -> None:
+        """Keeps an answer."""
+        self._answers[_key(request)] = answer
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"task": task_id, "request": request, "answer": answer}) + "\n")
+
+
+def _key(request: Mapping[str, Any]) -> str:
+    return json.dumps(request, sort_keys=True)
+
+
+class ModelUser:
+    """Plays the user by the roles of the original: the model is told the task and the rules, sees the agent's messages
+    as a user's, and its own as an assistant's.
+
+    With a recording, a request that was answered before gets the same answer, without being asked again: a run that is
+    repeated with the same agent needs no endpoint, and `offline` makes sure of that.
+
+    Args:
+        url: of the endpoint, up to and without `/chat/completions`.
+        key: sent as a bearer token; "" sends none.
+        seed: sent with every request, as is `temperature`.
+        prices: dollars per million tokens of prompt and of completion.
+        attempts: before an endpoint that is busy or out of reach is given up.
+        wait: seconds before the second attempt, doubled for each one after it, 60 at most.
+
+    Raises:
+        ConfigError: offline without a recording.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        url: str = "https://api.openai.com/v1",
+        key: str = "",
+        seed: int = 0,
+        temperature: float = 0.0,
+        prices: tuple[float, float] = (0.0, 0.0),
+        attempts: int = 6,
+        wait: float = 1.0,
+        timeout: float = 60.0,
+        recording: Recording | None = None,
+        offline: bool = False,
+    ) -> None:
+        if offline and recording is None:
+            raise ConfigError("a user who is offline needs a recording")
+        self.name = f"model:{model}"
+        self.usage = Usage()
+        self._request: dict[str, Any] = {"model": model, "temperature": temperature, "seed": seed}
+        self._url = url.rstrip("/")
+        self._prices, self._recording, self._offline = prices, recording, offline
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client = httpx.Client(headers=headers, timeout=timeout)
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(BusyError),
+            stop=stop_after_attempt(attempts),
+            wait=wait_exponential(multiplier=wait, max=60),
+            reraise=True,
+        )
+        self._task_id = ""
+        self._messages: list[Message] = []
+
+    @classmethod
+    def of_environment(cls) -> Self:
+        """The user that HERO_USER_MODEL names, at OPENAI_BASE_URL with OPENAI_API_KEY.
+
+        HERO_USER_RECORDING, if set, names the file of a recording, and HERO_USER_OFFLINE=1 asks nothing but that.
+
+        Raises:
+            ConfigError: HERO_USER_MODEL is not set.
+        """
+        model = os.environ.get("HERO_USER_MODEL")
+        if not model:
+            raise ConfigError("user=model needs HERO_USER_MODEL, and OPENAI_BASE_URL for any endpoint but OpenAI's")
+        path = os.environ.get("HERO_USER_RECORDING")
+        return cls(
+            model=model,
+            url=os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1",
+            key=os.environ.get("OPENAI_API_KEY", ""),
+            recording=_recording(Path(path).resolve()) if path else None,
+            offline=os.environ.get("HERO_USER_OFFLINE") == "1",
+        )
+
+    def open(self, task: Task) -> str:
+        """The answer to the greeting."""
+        self._task_id = task.id
+        self._messages = [{"role": "system", "content": SYSTEM.format(instruction=task.instruction)}]
+        return self.reply(GREETING)
+
+    def reply(self, message: str) -> str:
+        """The answer of the model.
+
+        Raises:
+            ConfigError: the endpoint refuses, cannot be reached, or answers out of shape; or the user is offline, and
+                nothing was recorded of this conversation.
+        """
+        self._messages.append({"role": "user", "content": message})
+        answer = self._answer(self._messages)
+        self._messages.append({"role": "assistant", "content": answer})
+        return answer
+
+    def _answer(self, messages: Sequence[Message]) -> str:
+        request = self._request | {"messages": list(messages)}
+        recorded = self._recording.find(request) if self._recording else None
+        if recorded is not None:
+            return recorded
+        if self._offline:
+            raise ConfigError(f"nothing was recorded of what the agent said in task {self._task_id}: it must be online")
+        try:
+            answer: str = self._retrying(self._asked, request)
+        except BusyError as error:
+            raise ConfigError(f"the user's model at {self._url} does not answer: {error}") from error
+        if self._recording:
+            self._recording.add(self._task_id, request, answer)
+        return answer
+
+    def _asked(self, request: Mapping[str, Any]) -> str:
+        try:
+            response = self._client.post(f"{self._url}/chat/completions", json=request)
+        except httpx.TransportError as error:
+            raise BusyError(str(error)) from error
+        if response.status_code in (408, 409, 429) or response.status_code >= 500:
+            raise BusyError(f"status {response.status_code}")
+        if response.status_code != 200:
+            raise ConfigError(f"{self._url} refuses: status {response.status_code}, {response.text:.200}")
+        try:
+            record = response.json()
+            answer = record["choices"][0]["message"]["content"]
+            used = record.get("usage") or {}
+            tokens = int(used.get("prompt_tokens", 0)), int(used.get("completion_tokens", 0))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{self._url} answers what is no chat completion: {response.text:.200}") from error
+        self.usage.calls += 1
+        self.usage.prompt_tokens += tokens[0]
+        self.usage.completion_tokens += tokens[1]
+        self.usage.dollars += sum(price * count for price, count in zip(self._prices, tokens, strict=True)) / 1e6
+        return str(answer or "")
+
+
+@lru_cache(maxsize=8)
+def _recording(path: Path) -> Recording:
+    """One recording per file and process, so that all environments of a run know what was answered."""
+    return Recording(path)

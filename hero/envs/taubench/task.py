@@ -1,0 +1,76 @@
+"""What an episode is about: plain data, and how it is read from a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hero.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a tool.
+
+    Attributes:
+        arguments: JSON values by name.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a user wants, and what comes of it where it is done right.
+
+    Attributes:
+        id: names the task within its domain and version of the data.
+        instruction: what the user knows and wants, addressed to the user. Never shown to a policy.
+        actions: calls that lead to the right database; empty where nothing is to change. Privileged.
+        outputs: texts that the agent has to say to the user; mostly empty. Privileged.
+        user_id: key of the user's record; "" where the data do not name it.
+    """
+
+    id: str
+    instruction: str
+    actions: tuple[Call, ...]
+    outputs: tuple[str, ...]
+    user_id: str = ""
+
+
+def read_call(record: Any, arguments: str, where: str) -> Call:
+    """A call from a record with its name and, under the key `arguments`, its arguments.
+
+    Raises:
+        DataError: it is no such record; the message begins with `where`.
+    """
+    if not isinstance(record, dict):
+        raise DataError(f"{where}: an action must be a dict, not a {type(record).__name__}")
+    return Call(field(record, "name", str, where), field(record, arguments, dict, where))
+
+
+def field(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
+    """A value of a record, once it is known to be of that type.
+
+    Raises:
+        DataError: the key is missing, or its value of another type; the message begins with `where`.
+    """
+    if key not in record:
+        raise DataError(f"{where}: {key} is missing")
+    if not isinstance(record[key], kind):
+        raise DataError(f"{where}: {key} must be a {kind.__name__}, not a {type(record[key]).__name__}")
+    return record[key]
+
+
+def texts(values: Iterable[Any], where: str) -> tuple[str, ...]:
+    """Values as a tuple, once all are known to be texts.
+
+    Raises:
+        DataError: one is not; the message begins with `where`.
+    """
+    found = tuple(values)
+    if wrong := [value for value in found if not isinstance(value, str)]:
+        raise DataError(f"{where}: a text is needed, not {wrong[0]!r:.60}")
+    return found

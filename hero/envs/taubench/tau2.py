@@ -1,0 +1,78 @@
+"""Data of tau2-bench 0.2: its databases and tasks, played with the tools of v1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hero.envs.taubench.database import Snapshot
+from hero.envs.taubench.schemas import schemas
+from hero.envs.taubench.task import Task, field, read_call, texts
+from hero.envs.taubench.v1 import read_json, read_text
+from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, World, check_tables
+from hero.errors import DataError
+
+PARTS: Final = ("known_info", "reason_for_call", "task_instructions", "unknown_info")
+"""The parts of an instruction, in the order in which the user is told them."""
+
+
+def find(directory: Path, domain: Domain) -> Path | None:
+    """The directory of a domain below a root of the data; None where it is not there."""
+    below = Path("tau2") / "domains" / domain
+    places = (directory / below, directory / "data" / below, directory / "tau2" / "data" / below)
+    return next((place for place in places if (place / "db.json").is_file()), None)
+
+
+def read(directory: Path, domain: Domain) -> World:
+    """The world of a domain whose directory `find` found.
+
+    Raises:
+        DataError: a file is missing or malformed; the message names the file and the record.
+    """
+    path = directory / "db.json"
+    database = read_json(path)
+    if not isinstance(database, dict) or not COLUMNS[domain].keys() <= database.keys():
+        raise DataError(f"{path} must have the tables {', '.join(COLUMNS[domain])}")
+    tables = {name: database[name] for name in COLUMNS[domain]}
+    check_tables(domain, tables, dict.fromkeys(tables, str(path)))
+    tasks = _tasks(directory / "tasks.json")
+    splits = read_json(directory / "split_tasks.json")
+    if not isinstance(splits, dict):
+        raise DataError(f"{directory / 'split_tasks.json'} must be a dict of lists of task ids")
+    chosen: dict[Any, tuple[Task, ...]] = {}
+    for split in SPLITS:
+        if unknown := [name for name in splits.get(split, ()) if name not in tasks]:
+            raise DataError(f"{directory / 'split_tasks.json'}: {split} names task {unknown[0]!r}, which is not there")
+        chosen[split] = tuple(tasks[name] for name in splits.get(split, ()))
+    return World(
+        domain=domain,
+        version="tau2",
+        snapshot=Snapshot(tables),
+        schemas=schemas(domain),
+        policy=read_text(directory / "policy.md"),
+        tasks=chosen,
+    )
+
+
+def _tasks(path: Path) -> dict[str, Task]:
+    """Tasks by id."""
+    records = read_json(path)
+    if not isinstance(records, list):
+        raise DataError(f"{path}: a list of tasks is needed, not a {type(records).__name__}")
+    found = [_task(record, f"{path}: task {number}") for number, record in enumerate(records)]
+    return {task.id: task for task in found}
+
+
+def _task(record: Any, where: str) -> Task:
+    if not isinstance(record, dict):
+        raise DataError(f"{where} must be a dict, not a {type(record).__name__}")
+    instructions = field(field(record, "user_scenario", dict, where), "instructions", dict, where)
+    criteria: Mapping[str, Any] = field(record, "evaluation_criteria", dict, where)
+    parts = (instructions.get(part) for part in PARTS)
+    return Task(
+        id=field(record, "id", str, where),
+        instruction="\n".join(texts((part for part in parts if part), where)),
+        actions=tuple(read_call(action, "arguments", where) for action in criteria.get("actions") or ()),
+        outputs=texts(criteria.get("communicate_info") or (), f"{where}: communicate_info"),
+    )

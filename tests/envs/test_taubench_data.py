@@ -1,0 +1,167 @@
+"""Where data are found, how they are read, and what is said of those that are damaged."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hero.envs.taubench import source
+from hero.envs.taubench.env import TauBenchEnv
+from hero.errors import ConfigError, DataError
+from tests.envs.taubench_files import CANCEL, TABLES, write_checkout, write_tau2
+from tests.envs.taubench_recorded import DATA, needs_recordings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No data of the machine's are found."""
+    for name in source.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(source, "PACKAGE", "no-such-distribution")
+
+
+def test_a_checkout_is_read_and_never_run(tmp_path: Path) -> None:
+    write_checkout(tmp_path)
+    env = TauBenchEnv(data=tmp_path, split="test")
+    assert (env.env_id, env.num_tasks) == ("taubench/retail/v1/scripted", 1)
+    task = env._tasks[0]
+    assert task.instruction == "You are Ann Lee. You want to cancel order #W1."
+    assert (task.id, task.user_id, task.outputs) == ("test-0", "ann_lee_1", ("12.5",))
+    assert [(call.name, call.arguments) for call in task.actions] == [("cancel_pending_order", CANCEL)]
+    assert [schema["function"]["name"] for schema in env._world.schemas] == ["cancel_pending_order"]
+    assert env.instructions.startswith("# Be kind")
+    assert "tau_bench" not in sys.modules
+
+
+@pytest.mark.parametrize("wheel", [False, True])
+def test_the_data_of_tau2_are_read(tmp_path: Path, wheel: bool) -> None:
+    write_tau2(tmp_path / "tau2" / "data" if wheel else tmp_path)
+    env = TauBenchEnv(data=tmp_path)
+    assert (env.env_id, env.num_tasks) == ("taubench/retail/tau2/scripted", 1)
+    task = env._tasks[0]
+    assert task.instruction == "You are Ann Lee.\nYou want to cancel order #W1.\nYou are calm."
+    assert (task.id, task.outputs) == ("0", ("12.5",))
+    assert [(call.name, call.arguments) for call in task.actions] == [("cancel_pending_order", CANCEL)]
+    assert len(env._world.schemas) == 16
+
+
+def test_what_is_named_comes_before_what_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert TauBenchEnv().env_id == "taubench/retail/embedded/scripted"
+    write_tau2(source.cache())
+    assert TauBenchEnv().env_id == "taubench/retail/tau2/scripted"
+    write_tau2(tmp_path / "two")
+    monkeypatch.setenv("TAU2_DATA_DIR", str(tmp_path / "two"))
+    assert source.locate(None, "retail") == tmp_path / "two"
+    write_checkout(tmp_path / "one")
+    monkeypatch.setenv("TAU_BENCH_DIR", str(tmp_path / "one"))
+    assert source.locate(None, "retail") == tmp_path / "one"
+    assert source.locate(tmp_path / "two", "retail") == tmp_path / "two"
+    assert TauBenchEnv(data="embedded").env_id == "taubench/retail/embedded/scripted"
+
+
+def test_an_installed_package_is_found_without_being_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "site" / "some_wheel-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-wheel\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setattr(source, "PACKAGE", "some-wheel")
+    assert source.locate(None, "retail") is None
+    (tmp_path / "site" / "tau2").mkdir()
+    (tmp_path / "site" / "tau2" / "__init__.py").write_text("raise RuntimeError('imported')")
+    write_tau2(tmp_path / "site" / "tau2" / "data")
+    assert source.locate(None, "retail") == tmp_path / "site"
+    assert "tau2" not in sys.modules
+
+
+def test_the_airline_is_not_embedded() -> None:
+    with pytest.raises(ConfigError, match="hero data taubench"):
+        TauBenchEnv(domain="airline")
+
+
+def test_a_split_without_tasks_names_those_that_have_some(tmp_path: Path) -> None:
+    write_checkout(tmp_path)
+    with pytest.raises(ConfigError, match="split 'validation' of v1 retail holds no tasks; there are: test"):
+        TauBenchEnv(data=tmp_path, split="validation")
+
+
+def test_an_empty_directory_is_told_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no retail data"):
+        TauBenchEnv(data=tmp_path)
+
+
+def changed(table: str, change: Callable[[dict[str, Any]], None]) -> str:
+    """A table after a change, as JSON."""
+    tables = json.loads(json.dumps(TABLES))
+    change(tables[table])
+    return json.dumps(tables[table])
+
+
+def missing(table: str, key: str, column: str) -> str:
+    return changed(table, lambda records: records[key].pop(column))
+
+
+DAMAGED = [
+    ("data/orders.json", "{", r"orders\.json is not JSON"),
+    ("data/orders.json", None, r"orders\.json cannot be read"),
+    ("data/orders.json", "[]", r"orders\.json: orders must be a dict of at least two records"),
+    ("data/orders.json", missing("orders", "#W2", "status"), r"orders\.json: orders '#W2' has no status"),
+    ("data/users.json", changed("users", lambda users: users.update(x=5)), r"users\.json: users 'x' must be a dict"),
+    (
+        "data/users.json",
+        changed("users", lambda users: users["ann_lee_2"].update(email=None)),
+        r"users\.json: email of users 'ann_lee_2' must not be a NoneType",
+    ),
+    ("wiki.md", None, "holds no retail data"),
+    ("tasks_test.py", None, "holds no tasks"),
+    ("tasks_test.py", "TASKS = [", r"tasks_test\.py is not Python"),
+    ("tasks_test.py", "TASKS = 5", r"tasks_test\.py: one list of tasks is needed, not 0"),
+    ("tasks_test.py", "TASKS = [Task(user_id='a')]", r"tasks_test\.py: task 0: instruction is missing"),
+    ("tasks_test.py", "TASKS = [Task(user_id=open('x'))]", r"tasks_test\.py: task 0: malformed node"),
+    (
+        "tasks_test.py",
+        "TASKS = [Task(user_id='a', instruction='', actions=[Action(name='x', kwargs=[])])]",
+        r"tasks_test\.py: task 0: kwargs must be a dict, not a list",
+    ),
+    ("tools/cancel_pending_order.py", "def get_info(): return f()", r"cancel_pending_order\.py: get_info"),
+]
+
+
+@pytest.mark.parametrize(("file", "content", "message"), DAMAGED)
+def test_damaged_checkouts(tmp_path: Path, file: str, content: str | None, message: str) -> None:
+    path = write_checkout(tmp_path) / file
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        TauBenchEnv(data=tmp_path, split="test")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("db.json", "{}", r"db\.json must have the tables orders, products, users"),
+        ("tasks.json", "{}", r"tasks\.json: a list of tasks is needed"),
+        ("tasks.json", '[{"id": "0"}]', r"tasks\.json: task 0: user_scenario is missing"),
+        ("split_tasks.json", '{"train": ["9"]}', r"split_tasks\.json: train names task '9', which is not there"),
+        ("split_tasks.json", None, r"split_tasks\.json cannot be read"),
+        ("split_tasks.json", "[]", r"split_tasks\.json must be a dict"),
+    ],
+)
+def test_damaged_data_of_tau2(tmp_path: Path, file: str, content: str | None, message: str) -> None:
+    path = write_tau2(tmp_path) / file
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        TauBenchEnv(data=tmp_path)
+
+
+@needs_recordings
+def test_the_files_of_the_original_are_whole() -> None:
+    sizes = {split: TauBenchEnv(data=DATA, split=split).num_tasks for split in ("train", "dev", "test")}
+    assert sizes == {"train": 500, "dev": 20, "test": 115}
+    airline = TauBenchEnv(data=DATA, domain="airline", split="test")
+    assert (airline.num_tasks, len(airline._world.schemas)) == (50, 14)
+    assert {schema["function"]["name"] for schema in airline._world.schemas} == set(airline._world.tools)
