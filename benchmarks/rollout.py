@@ -24,11 +24,12 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from transformers import DynamicCache
+from transformers.cache_utils import Cache
 
 from benchmarks import models
 from benchmarks.episodes import ACTION, OBSERVATION, medians
 from hero.envs.base import TextEnv
+from hero.policies.cache import GrowingLayer
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory
 
@@ -86,8 +87,9 @@ def afresh(model: Any, played: Sequence[Trajectory], turns: int) -> None:
 
 @torch.inference_mode()
 def bare(model: Any, episodes: int, turns: int) -> None:
-    """Reads and decodes as many tokens, all rows in step."""
-    cache = DynamicCache(config=model.config)
+    """Reads and decodes as many tokens, all rows in step, with room for all of them from the start."""
+    layers = [GrowingLayer([], turns * (OBSERVATION + ACTION)) for _ in range(model.config.num_hidden_layers)]
+    cache = Cache(layers=[*layers])
     ids = torch.randint(model.config.get_text_config().vocab_size, (episodes, OBSERVATION), device=model.device)
     token = ids[:, :0]
     for _ in range(turns):

@@ -45,8 +45,10 @@ class Stopwatch:
 
     def __init__(self, teacher: Any) -> None:
         self._seconds = dict.fromkeys(PHASES, 0.0)
-        teacher.register_forward_pre_hook(self._enter)
-        teacher.register_forward_hook(self._leave)
+        self._depth = 0
+        for module in (teacher, teacher.get_decoder()):  # states come from the decoder alone
+            module.register_forward_pre_hook(self._enter)
+            module.register_forward_hook(self._leave)
 
     def timed(self, phase: str, work: Callable[[], T]) -> T:
         began = time.perf_counter()
@@ -62,9 +64,14 @@ class Stopwatch:
         return shares
 
     def _enter(self, *_: Any) -> None:
-        self._began = time.perf_counter()
+        self._depth += 1
+        if self._depth == 1:
+            self._began = time.perf_counter()
 
     def _leave(self, *_: Any) -> None:
+        self._depth -= 1
+        if self._depth:
+            return
         spent = time.perf_counter() - self._began
         self._seconds["scoring"] += spent
         self._seconds["update"] -= spent

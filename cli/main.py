@@ -10,6 +10,7 @@ import typer
 
 from hero import __version__
 
+from .data import data
 from .evaluation import evaluate_command
 from .play import play
 from .run import run
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("eval")(evaluate_command)
 app.command("play")(play)
+app.add_typer(data, name="data")
 
 
 def _version(wanted: bool) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hero.envs.base import TextEnv
 
 SHOWN = 40
+BLANK = "[...]"
+"""What an action ends with that takes words of one's own."""
 
 
 @polite
@@ -57,7 +59,10 @@ def _episode(out: Console, game: TextEnv, options: dict[str, Any], seed: int | N
     while not (ended or truncated):
         available = info["available_actions"]
         _show(out, observation, available)
-        observation, reward, ended, truncated, info = game.step(_chosen(out.input("action> "), available))
+        action = _chosen(out.input("action> "), available)
+        if action.endswith(BLANK):  # such as search[...]
+            action = action.removesuffix(BLANK) + f"[{out.input('words> ')}]"
+        observation, reward, ended, truncated, info = game.step(action)
         total += float(reward)
         if not info["action_valid"]:
             out.print(f"not valid: {info['feedback'] or 'nothing happened'}", style="yellow", markup=False)

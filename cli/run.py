@@ -156,7 +156,7 @@ def run(
     stopped, by Ctrl-C or worse, goes on with --resume as if it had not been.
     """
     given = {
-        name: value
+        name: str(value) if isinstance(value, StrEnum) else value  # a plain text, which any reader knows
         for name, value in context.params.items()
         if value is not None and name not in ("env_arg", "out", "resume")
     }

@@ -159,6 +159,10 @@ class Training:
             self.observer.warned(f"step {step}: the reflector had nothing to say of any of {len(diagnoses)} episodes")
         if not examples:
             self.observer.warned(f"step {step}: no episode gave anything to learn from; the weights stay as they are")
+        if too_long := update.get("turns_too_long"):
+            self.observer.warned(
+                f"step {step}: {too_long:.0f} turns are not distilled: with hindsight they exceed the model's context"
+            )
         apart = update.get("teacher_tokens_apart", 0.0)
         # Where there are more turns than episodes, two of one episode could have shared their past.
         if step == 1 and update.get("turns_with_finding", 0.0) > len(diagnoses) and apart == update["teacher_tokens"]:

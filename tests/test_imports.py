@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
 
 HEAVY = {
     "torch": tuple(f"hero.distill.{name}" for name in ("losses", "pack", "scorer", "terms", "torch_learner", "trunks")),
-    "transformers": ("hero.distill.trunks",),
+    "transformers": ("hero.distill.scorer", "hero.distill.trunks"),
     "gymnasium": ("hero.envs", "hero.rollout"),
 }
 """Which modules may import a heavy library together with themselves, besides the models of `hero.policies`."""

@@ -350,6 +350,18 @@ def test_a_reflector_with_nothing_to_say_is_reported(tmp_path: Path) -> None:
     ]
 
 
+def test_turns_that_are_too_long_are_reported(tmp_path: Path) -> None:
+    class Short(GuessLearner):
+        def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
+            return {**super().update(examples), "turns_too_long": 3.0 if self.updates == 2 else 0.0}
+
+    observer = Listening()
+    with Run.create(tmp_path, {}) as run:
+        training(run, replace(PLAN, steps=3), learner=Short(), observer=observer).go()
+    expected = "step 2: 3 turns are not distilled: with hindsight they exceed the model's context"
+    assert observer.warnings == [expected]
+
+
 @pytest.mark.parametrize(("read", "warned"), [(100.0, True), (99.0, False)])
 def test_a_teacher_that_reads_every_turn_by_itself_is_reported_once(tmp_path: Path, read: float, warned: bool) -> None:
     class Counting(GuessLearner):

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+def context_of(model: PreTrainedModel) -> int | None:
+    """How many ids a model reads at most; None where its configuration does not say."""
+    context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return context
+
+
 def score(model: PreTrainedModel, rows: Sequence[Row], trunks: Trunks | None = None) -> Tensor:
     """The logits of all action tokens [N, V], by row, by span, by token, each from the position before its token.
 
@@ -45,8 +51,7 @@ def states(model: PreTrainedModel, rows: Sequence[Row], trunks: Trunks | None = 
         PolicyError: a row is longer than the model's context.
         ConfigError: the model is not a decoder with a head.
     """
-    longest = max(len(row.ids) for row in rows)
-    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    longest, context = max(len(row.ids) for row in rows), context_of(model)
     if context is not None and longest > context:
         raise PolicyError(f"{longest} ids to score, but the model reads {context}; give rollouts a lower token limit")
     if trunks is None or not any(row.shared for row in rows):

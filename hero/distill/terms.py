@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
@@ -34,6 +34,18 @@ CHUNK_LOGITS: Final = 2**24
 def carrying(examples: Sequence[Example]) -> list[Example]:
     """The examples that change anything: with at least one action token and one term."""
     return [e for e in examples if e.tokens.action_ids and any(getattr(e, term) for term in TERMS)]
+
+
+def fitting(examples: Sequence[Example], chat: Chat, context: int | None) -> tuple[list[Example], int]:
+    """The examples without the distillation of those whose privileged prompt and action exceed a context.
+
+    Returns:
+        The examples, and how many of them lost their distillation.
+    """
+    rows = teacher_rows(examples, chat) if context is not None else []
+    long = {row.spans[0].examples[0] for row in rows if len(row.ids) > (context or 0)}
+    kept = [replace(e, teacher=None, distillation=0.0) if i in long else e for i, e in enumerate(examples)]
+    return kept, len(long)
 
 
 @dataclass(frozen=True, kw_only=True)

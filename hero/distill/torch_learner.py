@@ -20,7 +20,8 @@ from torch.nn.utils import clip_grad_norm_
 from hero.chat import Chat
 from hero.distill.base import Example
 from hero.distill.losses import forward_kl, jensen_shannon, merged, reverse_kl
-from hero.distill.terms import UpdateLoss, carrying
+from hero.distill.scorer import context_of
+from hero.distill.terms import UpdateLoss, carrying, fitting
 from hero.errors import ConfigError, RunError
 from hero.policy import Policy
 
@@ -149,7 +150,8 @@ class TorchLearner:
 
         Returns:
             `tokens_with_loss`: action tokens that carry any term; 0 means that no step was taken. `turns_with_finding`:
-            distilled examples. `loss`: the sum of the terms `policy_gradient`, `cross_entropy` and `distillation`.
+            distilled examples. `turns_too_long`: those that are not, since with their privileged text they exceed the
+            model's context. `loss`: the sum of the terms `policy_gradient`, `cross_entropy` and `distillation`.
             Where a step was taken also: `grad_norm` before clipping; `learning_rate`; `action_length`, the mean in
             tokens; and, from before the step, in nats per token: `entropy` of the student; `mismatch`, the mean of
             |log p sampled - log p recomputed|. Where anything was distilled: `divergence`, unweighted; `teacher_gap`,
@@ -161,9 +163,10 @@ class TorchLearner:
             ConfigError: the gradient is not finite; no step is taken. Or `total_steps` are already done.
             PolicyError: a prompt with its action is longer than the model's context.
         """
-        learning_from = carrying(examples)
+        fit, too_long = fitting(carrying(examples), self.lm.chat, context_of(self._teacher))
+        learning_from = carrying(fit)
         if not learning_from:
-            return {"tokens_with_loss": 0.0, "turns_with_finding": 0.0, "loss": 0.0}
+            return {"tokens_with_loss": 0.0, "turns_with_finding": 0.0, "turns_too_long": float(too_long), "loss": 0.0}
         learning_rate = self._rate()
         self._optimizer.zero_grad(set_to_none=True)
         report = self._loss.backward(learning_from)
@@ -179,7 +182,8 @@ class TorchLearner:
         self.updates += 1
         if self._teacher_kind == "ema":
             self._average()
-        return report | {"grad_norm": grad_norm, "learning_rate": learning_rate}
+        counted = {"turns_too_long": float(too_long), "grad_norm": grad_norm, "learning_rate": learning_rate}
+        return report | counted
 
     def save(self, path: Path) -> None:
         """Writes the weights, the teacher's unless it is live, the optimiser's state and the counter.

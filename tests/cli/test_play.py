@@ -26,6 +26,13 @@ def test_actions_can_be_typed_and_what_is_not_valid_is_told(hero: Hero) -> None:
     assert result.stdout.endswith("reward 0.000, not a success\n  colour 0.0\n")
 
 
+def test_an_action_that_takes_words_asks_for_them(hero: Hero) -> None:
+    result = hero("play", "--env", "webshop", "--task", 3, typed="1\nvest\n")
+    assert "words> " in result.stdout
+    assert "Page 1 (Total results: " in result.stdout
+    assert "Total results: 0" not in result.stdout
+
+
 def test_the_end_of_input_leaves_politely(hero: Hero) -> None:
     result = hero("play", "--env", "guess", "--task", 0, typed="")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "good bye")

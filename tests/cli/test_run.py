@@ -221,6 +221,13 @@ def test_mistakes_about_the_model_are_told_before_anything_is_written(hero: Hero
         assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_with_every_choice_given_goes_on(hero: Hero, model: str, tmp_path: Path) -> None:
+    choices = ["--teacher", "frozen", "--divergence", "jensen_shannon"]
+    assert hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST, *choices).exit_code == 0
+    result = hero("run", "--resume", "--out", "run", *choices)
+    assert result.exit_code == 0, result.output
+
+
 def test_a_curve_that_cannot_be_written_is_no_failure(hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")

@@ -34,6 +34,7 @@ def test_help_answers_in_half_a_second_and_loads_nothing_heavy() -> None:
 def test_the_help_of_every_command_loads_nothing_heavy() -> None:
     for command in ("run", "eval", "play"):
         assert "--env" in ask(command, "--help")
+    assert "--from" in ask("data", "webshop", "--help")
 
 
 def test_the_version_is_that_of_the_package() -> None:

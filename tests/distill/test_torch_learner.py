@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +108,29 @@ def test_the_likeliest_ids_bring_the_divergence_up_to_the_whole() -> None:
         assert every == pytest.approx(whole, abs=1e-6)
 
 
+def test_turns_that_are_too_long_with_hindsight_are_left_out_and_counted() -> None:
+    short = distilled(LIVED)
+    long = distilled(LIVED[:1], words="x" * 128)
+    alone, both = learner(), learner()
+    expected = alone.update(short)
+    found = both.update([*long, *short])
+    assert (expected["turns_too_long"], found["turns_too_long"]) == (0, 1)
+    assert found["turns_with_finding"] == len(short)
+    torch.testing.assert_close(weights(both), weights(alone))
+    assert learner().update(long) == {
+        "tokens_with_loss": 0, "turns_with_finding": 0, "turns_too_long": 1, "loss": 0
+    }  # fmt: skip
+    imitating = [replace(long[0], cross_entropy=1.0)]
+    assert learner().update(imitating)["cross_entropy"] > 0
+
+
 def test_where_rewards_are_equal_grpo_leaves_every_weight_alone_and_distillation_does_not() -> None:
     turns = tuple(Turn((Message("user", "go"),), Action("", tokens), "", 0.0) for tokens in LIVED)
     group = Group(tuple(Trajectory("env", "task", 0, turns, Stop.TERMINATED) for _ in range(4)))
     taught = learner()
     before = weights(taught)
     row = taught.update(GRPO().examples(group, [Diagnosis("none")] * 4))
-    assert row == {"tokens_with_loss": 0, "turns_with_finding": 0, "loss": 0}
+    assert row == {"tokens_with_loss": 0, "turns_with_finding": 0, "turns_too_long": 0, "loss": 0}
     row = taught.update([Example(0, tokens, policy_gradient=0.0) for tokens in LIVED])
     assert row["tokens_with_loss"] == taught.updates == 0
     torch.testing.assert_close(weights(taught), before, rtol=0, atol=0)

@@ -99,7 +99,7 @@ def distilled(draw: st.DrawFn) -> list[Example]:
             told = None
             if draw(st.booleans()):
                 past = Message("assistant", "", prompt[draw(st.sampled_from([0, 0, 1, len(prompt) - 1])) :])
-                told = (past, Message("user", draw(st.text("abc", max_size=4))))
+                told = (past, Message("user", draw(st.text("abc", min_size=1, max_size=4))))
             tokens = Tokens(prompt, action, (0.0,) * len(action))
             examples.append(
                 Example(episode, tokens, teacher=told, distillation=1.0 if told else 0.0, cross_entropy=1.0)

@@ -79,6 +79,8 @@ def test_records_that_are_wrong_are_named(key: str, value: Any) -> None:
     [
         {"pricing": "12.5"},
         {"pricing": "$1.2.3"},
+        {"pricing": "$" + "9" * 400},
+        {"customization_options": {str(group): [{"value": str(n)} for n in range(101)] for group in range(3)}},
         {"pricing": 12.5},
         {"pricing": "$"},
         {"customization_options": "red"},
@@ -97,7 +99,7 @@ def test_prices_and_options_that_are_wrong(change: dict[str, Any]) -> None:
     ("name", "content", "message"),
     [
         ("items_shuffle_1000.json", None, "holds no items_shuffle"),
-        ("title_nouns.json", None, "read_directory says how to make it"),
+        ("title_nouns.json", None, "run: hero data webshop"),
         ("items_shuffle.json", [], "items_shuffle.json and items_shuffle_1000.json"),
         ("items_human_ins.json", '{"B0": [', "cannot be read as JSON"),
         ("items_human_ins.json", "[" * 100_000, "cannot be read as JSON"),

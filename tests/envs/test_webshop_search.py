@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from math import log
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hero.envs.webshop.data import products, read_directory
-from hero.envs.webshop.search import HITS, K1, B, Index, coded_length
+from hero.envs.webshop.postings import K1, B, build, coded_length
+from hero.envs.webshop.search import HITS, Index
 from hero.envs.webshop.shop import open_shop
 from hero.envs.webshop.text import analyze
+from hero.errors import DataError
 from tests.envs.webshop_files import FILES, write
 from tests.envs.webshop_recorded import DATA, lines, needs_recordings
 
@@ -52,6 +57,64 @@ def test_scores_are_those_of_the_formula_to_the_last_bit(documents: dict[str, st
     index, expected = Index(documents.items()), scored(documents, query)
     assert list(index.scores(query)) == [expected[name] for name in sorted(expected)]
     assert list(index.search(query)) == ranking(documents, query)
+
+
+common = st.lists(st.sampled_from("a1 a1 a1 a1 b2 b2 b2 c3 c3 d4 e5".split()), max_size=12).map(" ".join)
+
+
+@given(st.lists(common, max_size=60), common, st.integers(1, 9), st.sampled_from([0, 1, 1000]))
+@example(["a1"] * 10 + ["b2"] * 20 + ["c3"] * 20 + ["d4"] * 20 + ["b2 c3 d4"], "a1 b2 c3 d4", 1, 0)
+def test_the_best_are_those_of_all_where_common_terms_are_not_read_in_full(
+    documents: list[str], query: str, hits: int, look_ups: int
+) -> None:
+    index = Index((f"N{number:03}", text) for number, text in enumerate(documents))
+    with patch("hero.envs.webshop.search.HITS", hits):
+        expected = index._rank(query)
+        with patch.multiple("hero.envs.webshop.search", FEW=-1, PROMISING=2 * hits, LOOK_UPS=look_ups):
+            assert index._rank(query) == expected
+
+
+def test_postings_of_common_terms_are_not_read_in_full() -> None:
+    read = 0
+
+    class Watched(Index):
+        def _gains(self, term: Any, documents: Any, counts: Any) -> Any:
+            nonlocal read
+            read += len(documents)
+            return super()._gains(term, documents, counts)
+
+    texts = ["rare " * (number < 60) + "the common word" for number in range(40_000)]
+    index = Watched((f"N{number:05}", text) for number, text in enumerate(texts))
+    assert index.search("common rare word") == tuple(f"N{number:05}" for number in range(50))
+    assert read < 1000
+
+
+@given(st.lists(texts, max_size=12))
+def test_batches_make_no_difference(documents: list[str]) -> None:
+    whole = build(enumerate_names(documents))
+    with patch("hero.envs.webshop.postings.BATCH", 5):
+        parts = build(enumerate_names(documents))
+    for name in ("starts", "documents", "counts", "norms", "peaks"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name))
+    assert list(whole.terms) == list(parts.terms)
+    assert list(whole.names) == list(parts.names)
+
+
+def test_what_the_numbers_have_no_room_for_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"^N7: a word is there 65,536 times"):
+        build([("N0", "red"), ("N7", "red sock " * 65_536)])
+    assert build([("N7", "red " * 65_535)]).counts.tolist() == [65_535]
+    with patch("hero.envs.webshop.postings.NUMBER_BITS", 2):
+        assert len(build([(f"N{number}", "red") for number in range(4)]).names) == 4
+        with pytest.raises(DataError, match="holds 4 documents and terms at most"):
+            build([(f"N{number}", "red") for number in range(5)])
+        with pytest.raises(DataError, match="holds 4 documents and terms at most"):
+            build([("N0", "red green blue shoe sock")])
+
+
+def enumerate_names(documents: list[str]) -> list[tuple[str, str]]:
+    """Names whose order is not that of the documents."""
+    return [(f"N{number * 7 % 12}", text) for number, text in enumerate(documents)]
 
 
 @given(st.integers(0, 70), st.integers(1, 3))

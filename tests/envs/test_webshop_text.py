@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hero.envs.webshop.stem import STEP_2, STEP_3, STEP_4, stem
-from hero.envs.webshop.text import analyze
+from hero.envs.webshop.text import _terms, analyze
 from tests.envs.webshop_recorded import lines, needs_recordings
 
 endings = [
@@ -94,6 +94,13 @@ def test_every_text_has_terms_without_blanks(text: str) -> None:
 @given(st.lists(st.text(string.ascii_letters, min_size=1, max_size=6), max_size=6))
 def test_texts_joined_by_blanks_give_their_terms_in_a_row(parts: list[str]) -> None:
     assert analyze(" ".join(parts)) == [term for part in parts for term in analyze(part)]
+
+
+@given(
+    st.text(st.one_of(st.characters(exclude_categories=()), st.sampled_from(" a1_.'\u200d\u0301\ufe0f👍")), max_size=80)
+)
+def test_a_text_read_in_pieces_gives_the_terms_of_the_whole(text: str) -> None:
+    assert tuple(analyze(text)) == _terms(text)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,21 @@ def write(folder: Path, files: dict[str, Any]) -> Path:
         text = content if isinstance(content, str) else json.dumps(content)
         (folder / name).write_text(text, encoding="utf-8")
     return folder
+
+
+def catalogue(products: Sequence[tuple[str, str, Sequence[str]]]) -> dict[str, Any]:
+    """The files of products that differ in asin, synthetic instruction and values of their one option group."""
+    human = HUMAN | {"instruction_options": []}
+    items = [
+        ITEM | {"asin": asin, "customization_options": {"size": [{"value": value} for value in values]}}
+        for asin, _, values in products
+    ]
+    return {
+        "items_shuffle_1000.json": items,
+        "items_ins_v2_1000.json": {
+            asin: {"attributes": ["soft"], "instruction": text, "instruction_attributes": ["soft"]}
+            for asin, text, _ in products
+        },
+        "items_human_ins.json": {asin: [human, human | {"instruction": f"{asin} please"}] for asin, *_ in products},
+        "title_nouns.json": {asin: ["shoe"] for asin, *_ in products},
+    }

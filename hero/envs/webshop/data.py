@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from hero.envs.webshop.stream import Advance, Packed, ignore, records
 from hero.errors import DataError
 
 FILES: Final = {
@@ -17,8 +18,19 @@ FILES: Final = {
     "human": "items_human_ins.json",
     "title_nouns": "title_nouns.json",
 }
+TYPES: Final[Mapping[str, tuple[type, type]]] = {
+    "items": (list, dict),
+    "attributes": (dict, dict),
+    "human": (dict, list),
+    "title_nouns": (dict, list),
+}
+"""Of each file and of its records."""
 LONGEST_ASIN: Final = 10
+MOST_COMBINATIONS: Final = 1_000_000
+"""Of the options of a product, each of which is a goal."""
 DEFAULT_PRICE: Final = 100.0
+PAGE_SIZE: Final = 10
+"""Results on a page of the original."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +44,20 @@ class RawCatalogue:
         title_nouns: by asin, the nouns and names of the title, lower case, in order, with repetitions.
         splits: by asin, the split that the product's goals belong to; empty for the original's files.
         page_size: results on a page.
+        files: which file each of the first four came from; empty where they came from none.
     """
 
-    items: list[dict[str, Any]]
-    attributes: dict[str, dict[str, Any]]
-    human: dict[str, list[dict[str, Any]]]
-    title_nouns: dict[str, list[str]]
-    splits: dict[str, str] = field(default_factory=dict)
-    page_size: int = 10
+    items: Iterable[dict[str, Any]]
+    attributes: Mapping[str, dict[str, Any]]
+    human: Mapping[str, list[dict[str, Any]]]
+    title_nouns: Mapping[str, list[str]]
+    splits: Mapping[str, str] = field(default_factory=dict)
+    page_size: int = PAGE_SIZE
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    def where(self, name: str) -> str:
+        """One of the first four, for messages: with its file, if it has one."""
+        return f"{self.files[name]}: {name}" if name in self.files else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,28 @@ class Product:
     human: tuple[Instruction, ...]
 
 
+def candidates(directory: Path) -> dict[str, list[Path]]:
+    """What is in a directory of each of `FILES`, by their names in `RawCatalogue`: one file, if all is well."""
+    return {name: sorted(directory.glob(pattern)) for name, pattern in FILES.items()}
+
+
+def locate(directory: Path) -> dict[str, Path]:
+    """The original's files in a directory, by their names in `RawCatalogue`.
+
+    Raises:
+        DataError: a file of `FILES` is missing, or there twice.
+    """
+    found = candidates(directory)
+    for name, files in found.items():
+        if not files:
+            hint = f"; to make it, run: hero data webshop --from {directory}" if name == "title_nouns" else ""
+            raise DataError(f"{directory} holds no {FILES[name]}{hint}")
+        if len(files) > 1:
+            names = " and ".join(file.name for file in files)
+            raise DataError(f"{directory} holds {names}; keep each size of the catalogue in a directory of its own")
+    return {name: file for name, (file,) in found.items()}
+
+
 def read_directory(path: str | Path) -> RawCatalogue:
     """Reads the original's files from a directory: `FILES`, each once.
 
@@ -95,30 +135,26 @@ def read_directory(path: str | Path) -> RawCatalogue:
     Raises:
         DataError: a file is missing, there twice, not JSON, or not of the outer shape that `RawCatalogue` says.
     """
-    directory = Path(path)
-    content = {name: _read(directory, pattern) for name, pattern in FILES.items()}
-    for name, (file, value) in content.items():
-        outer, inner = (list, dict) if name == "items" else (dict, dict if name == "attributes" else list)
-        if not isinstance(value, outer):
-            raise DataError(f"{file}: a {outer.__name__} is needed, not a {type(value).__name__}")
-        for key, record in enumerate(value) if isinstance(value, list) else value.items():
-            if not isinstance(record, inner):
-                raise DataError(f"{file}: record {key!r} must be a {inner.__name__}, not a {type(record).__name__}")
-    return RawCatalogue(**{name: value for name, (_, value) in content.items()})
+    files = locate(Path(path))
+    content: dict[str, Any] = {name: records(file, *TYPES[name]) for name, file in files.items()}
+    items = [item for _, item in content.pop("items")]
+    others: dict[str, Any] = {name: dict(pairs) for name, pairs in content.items()}
+    return RawCatalogue(items=items, files=files, **others)
 
 
-def _read(directory: Path, pattern: str) -> tuple[Path, Any]:
-    found = sorted(directory.glob(pattern))
-    if not found:
-        hint = "; read_directory says how to make it" if pattern == FILES["title_nouns"] else ""
-        raise DataError(f"{directory} holds no {pattern}{hint}")
-    if len(found) > 1:
-        names = " and ".join(file.name for file in found)
-        raise DataError(f"{directory} holds {names}; keep each size of the catalogue in a directory of its own")
-    try:
-        return found[0], json.loads(found[0].read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{found[0]} cannot be read as JSON: {error}; fetch it again") from error
+def stream_directory(path: Path, advance: Mapping[str, Advance]) -> RawCatalogue:
+    """Reads the original's files as `read_directory` does, but the items only while they are gone through.
+
+    Args:
+        advance: by name in `RawCatalogue`, told the progress of each file; may lack some.
+    """
+    files = locate(path)
+    content: dict[str, Any] = {
+        name: records(file, *TYPES[name], advance.get(name, ignore)) for name, file in files.items()
+    }
+    items = (item for _, item in content.pop("items"))
+    others: dict[str, Any] = {name: Packed(pairs) for name, pairs in content.items()}
+    return RawCatalogue(items=items, files=files, **others)
 
 
 def products(raw: RawCatalogue) -> list[Product]:
@@ -127,36 +163,64 @@ def products(raw: RawCatalogue) -> list[Product]:
     Raises:
         DataError: a record lacks a key or has the wrong type; the message names its asin.
     """
-    made: dict[str, Product] = {}
-    for number, item in enumerate(raw.items):
-        asin = _text(item, "asin", f"items[{number}]")
-        if asin != "nan" and len(asin) <= LONGEST_ASIN and asin not in made:
-            made[asin] = _product(raw, asin, item)
-    return list(made.values())
+    return list(each_product(raw))
+
+
+def each_product(raw: RawCatalogue) -> Iterator[Product]:
+    """The `products`, one by one."""
+    return (_product(raw, asin, item) for asin, item in each_item(raw.items, raw.where("items")))
+
+
+def each_item(items: Iterable[dict[str, Any]], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records that become products, each with its asin.
+
+    Args:
+        where: what the items are called in a message.
+    """
+    seen = set()
+    for number, item in enumerate(items):
+        asin = _text(item, "asin", f"{where}[{number}]")
+        if asin != "nan" and len(asin) <= LONGEST_ASIN and asin not in seen:
+            seen.add(asin)
+            yield asin, item
+
+
+def document(item: Product) -> str:
+    """What the search sees of a product."""
+    options = ", and ".join(f"{group}: {', '.join(values)}" for group, values in item.options.items())
+    return " ".join([item.title, item.description, *item.bullets[:1], options]).lower()
 
 
 def _product(raw: RawCatalogue, asin: str, item: Mapping[str, Any]) -> Product:
-    where = f"items, {asin}"
+    where = f"{raw.where('items')}, {asin}"
     if asin not in raw.title_nouns:
-        raise DataError(f"title_nouns has no {asin!r}: every product needs the nouns of its title, if only []")
+        raise DataError(
+            f"{raw.where('title_nouns')} has no {asin!r}: every product needs the nouns of its title, if only []"
+        )
     prices, price_tag = _prices(item.get("pricing"), where)
+    options = _options(item.get("customization_options"), where)
+    if (count := math.prod(map(len, options.values()))) > MOST_COMBINATIONS:
+        raise DataError(
+            f"{where}: customization_options have {count:,} combinations, and more than {MOST_COMBINATIONS:,} are "
+            "too many; leave the product out"
+        )
     known = raw.attributes.get(asin, {"attributes": ["DUMMY_ATTR"]})
     bullets = item.get("small_description")
-    human = (_instruction(record, f"human, {asin}") for record in raw.human.get(asin, ()))
+    human = (_instruction(record, f"{raw.where('human')}, {asin}") for record in raw.human.get(asin, ()))
     return Product(
         asin=asin,
         title=_text(item, "name", where),
-        nouns=_texts(raw.title_nouns, asin, "title_nouns"),
+        nouns=_texts(raw.title_nouns, asin, raw.where("title_nouns")),
         description=_text(item, "full_description", where),
         bullets=(bullets,) if isinstance(bullets, str) else _texts(item, "small_description", where),
         category=_text(item, "category", where),
         query=_text(item, "query", where).lower().strip(),
         product_category=_text(item, "product_category", where),
-        attributes=_texts(known, "attributes", f"attributes, {asin}"),
-        options=_options(item.get("customization_options"), where),
+        attributes=_texts(known, "attributes", f"{raw.where('attributes')}, {asin}"),
+        options=options,
         prices=prices,
         price_tag=price_tag,
-        synthetic=_synthetic(known, f"attributes, {asin}"),
+        synthetic=_synthetic(known, f"{raw.where('attributes')}, {asin}"),
         human=tuple(instruction for instruction in human if instruction.attributes),
     )
 
@@ -166,6 +230,8 @@ def _prices(pricing: Any, where: str) -> tuple[tuple[float, ...], str]:
         return (DEFAULT_PRICE,), f"${DEFAULT_PRICE}"
     try:
         prices = [float(re.sub(r"[^0-9.]", "", part)) for part in pricing.split("$")[1:]]
+        if not all(map(math.isfinite, prices)):
+            raise ValueError
         return tuple(prices[:2]), f"${prices[0]}" if len(prices) == 1 else f"${prices[0]} to ${prices[1]}"
     except (AttributeError, IndexError, ValueError):
         raise DataError(f'{where}: pricing must be "$12.3", "$12.3$45.6", "" or null, not {pricing!r:.80}') from None

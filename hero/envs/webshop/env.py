@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,7 +18,8 @@ from hero.envs.webshop.goals import Goal
 from hero.envs.webshop.pages import Node, Page, State
 from hero.envs.webshop.reward import Reward, score
 from hero.envs.webshop.session import click, parse, search
-from hero.envs.webshop.shop import CUSTOMARY_SPLITS, Wording, open_shop
+from hero.envs.webshop.shop import Wording, open_shop
+from hero.envs.webshop.splits import SPLITS, SplitBy
 from hero.errors import ConfigError
 
 SHOWN: Final = 16
@@ -54,6 +56,7 @@ class WebShopEnv(TextEnv):
         data: str | Path | None = None,
         goals: Wording | None = None,
         goal_seed: int = 42,
+        split_by: SplitBy | None = None,
         observation: Literal["text", "text_rich"] = "text",
         compat: Literal["upstream"] | None = None,
         max_turns: int | None = 15,
@@ -69,6 +72,9 @@ class WebShopEnv(TextEnv):
             goals: synthetic or human instructions. None is human in the embedded catalogue, which has no others, and
                 synthetic in the original's files, as is the custom with the 1,000-product set.
             goal_seed: fixes prices and price bounds.
+            split_by: how the goals of the original's files are split. "goal", which None stands for, is the custom:
+                ranges of goals, which those of one product straddle. "product" leaves no product and no synthetic
+                instruction in two splits. The embedded catalogue is always split by product.
             max_turns: actions after which an episode is truncated; None for no limit.
 
         Raises:
@@ -76,9 +82,10 @@ class WebShopEnv(TextEnv):
             DataError: `data` does not hold the files, or they are malformed.
         """
         super().__init__()
-        _check("split", split, CUSTOMARY_SPLITS)
+        _check("split", split, SPLITS)
         _check("level", level, LEVELS)
         _check("goals", goals, (None, "synthetic", "human"))
+        _check("split_by", split_by, (None, "goal", "product"))
         _check("observation", observation, ("text", "text_rich"))
         _check("compat", compat, (None, "upstream"))
         _check("render_mode", render_mode, (None, "ansi"))
@@ -90,9 +97,20 @@ class WebShopEnv(TextEnv):
             raise ConfigError(f"data={data!r} is no path; give a directory as text")
         if data is not None and (level, catalogue_seed) != ("medium", 0):
             raise ConfigError("level and catalogue_seed are for the embedded catalogue: leave them out with data")
+        if data is None and split_by is not None:
+            raise ConfigError(
+                "split_by is for the original's files: the embedded catalogue is split by product as it is"
+            )
         wording = goals or ("human" if data is None else "synthetic")
         directory = None if data is None else Path(data).resolve()
-        self._shop = open_shop(level=level, seed=catalogue_seed, data=directory, wording=wording, goal_seed=goal_seed)
+        self._shop = open_shop(
+            level=level,
+            seed=catalogue_seed,
+            data=directory,
+            wording=wording,
+            goal_seed=goal_seed,
+            split_by=split_by or "goal",
+        )
         self._goals = self._shop.goals[split]
         if not self._goals:
             raise ConfigError(f"split {split!r} holds no {wording} goals; choose another split or other goals")
@@ -183,7 +201,7 @@ class WebShopEnv(TextEnv):
             page = pages.upstream_receipt(state, self._reward.total) if self._upstream else [pages.GOODBYE]
         else:
             page = pages.nodes(self._shop.stock, self._goal.text, state, upstream=self._upstream)
-        self._clickables: dict[str, Node] = pages.clickables(page)
+        self._clickables: dict[str, Node] = pages.clickables(page, upstream=self._upstream)
         if self._observation_kind == "text_rich":
             self._observation = pages.text_rich(page)
         else:
@@ -191,7 +209,7 @@ class WebShopEnv(TextEnv):
 
     def _info(self) -> dict[str, Any]:
         has_search_bar = self._state.page is Page.SEARCH
-        working = [value for value, node in self._clickables.items() if node != pages.SEARCH]
+        working = self._working()
         return {
             "task_id": f"{self.split}-{self._task}",
             "available_actions": ["search[...]"] * has_search_bar + [f"click[{value}]" for value in working],
@@ -199,12 +217,26 @@ class WebShopEnv(TextEnv):
             "has_search_bar": has_search_bar,
         }
 
+    def _working(self) -> list[str]:
+        """Values whose click does something: not the search button, nor a value that no action can spell."""
+        return [
+            value
+            for value, node in self._clickables.items()
+            if node != pages.SEARCH and _can_be_said(value, self._upstream)
+        ]
+
     def _offer(self) -> str:
-        values = [value for value, node in self._clickables.items() if node != pages.SEARCH]
+        values = self._working()
         if not values:
             return "write search[words] on this page"
         more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
         return f"there are: {', '.join(values[:SHOWN])}{more}"
+
+
+@lru_cache(maxsize=65536)
+def _can_be_said(value: str, upstream: bool) -> bool:
+    """Whether an action can name a button."""
+    return parse(f"click[{value}]", upstream=upstream) == ("click", value)
 
 
 def _check(name: str, value: object, allowed: Iterable[object]) -> None:

@@ -7,12 +7,13 @@ calls in the same order are made on a private generator, so that one seed fixes 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product as combinations
 from typing import Final
 
-from hero.envs.webshop.data import Product
+from hero.envs.webshop.data import Instruction, Product
 
 BOUNDS: Final = range(10, 1000, 10)
 NO_BOUND: Final = 1000000.0
@@ -45,39 +46,47 @@ def draw_prices(products: Iterable[Product], rng: random.Random) -> dict[str, fl
     return {item.asin: rng.uniform(*item.prices) if len(item.prices) == 2 else item.prices[0] for item in products}
 
 
-def synthetic_goals(products: Sequence[Product], prices: dict[str, float], rng: random.Random) -> list[Goal]:
+def synthetic_goals(products: Sequence[Product], prices: Mapping[str, float], rng: random.Random) -> list[Goal]:
     """One goal per synthetic instruction and combination of the product's options, in the original's order."""
     goals = []
     for item in products:
-        if item.synthetic is None:
-            continue
-        upper, bound = _bound(prices[item.asin], rng)
-        groups = tuple(sorted(item.options))
-        for options in combinations(*(item.options[group] for group in groups)):
-            wishes = ", and ".join(f"{group}: {option}" for group, option in zip(groups, options, strict=True))
-            text = f"{item.synthetic.text}{' with ' if wishes else ''}{wishes}{bound}"
-            goals.append(Goal(item, text, item.synthetic.attributes, options, groups, upper))
+        if item.synthetic is not None:
+            upper = draw_bound(prices[item.asin], rng)
+            values = (item.options[group] for group in sorted(item.options))
+            goals += [synthetic_goal(item, options, upper) for options in combinations(*values)]
     return _shuffled(goals)
 
 
-def human_goals(products: Sequence[Product], prices: dict[str, float], rng: random.Random) -> list[Goal]:
+def human_goals(products: Sequence[Product], prices: Mapping[str, float], rng: random.Random) -> list[Goal]:
     """One goal per human instruction, in the original's order."""
-    goals = []
-    for item in products:
-        for instruction in item.human:
-            upper, bound = _bound(prices[item.asin], rng)
-            text = instruction.text.strip(".") + bound
-            goals.append(Goal(item, text, instruction.attributes, instruction.options, (), upper))
-    return _shuffled(goals)
+    wishes = [(item, instruction) for item in products for instruction in item.human]
+    return _shuffled([human_goal(item, wish, draw_bound(prices[item.asin], rng)) for item, wish in wishes])
 
 
-def _bound(price: float, rng: random.Random) -> tuple[float, str]:
-    """An upper bound among the four round prices above a price, and the words for it."""
-    candidates = [bound for bound in BOUNDS if bound > price][:4]
-    if len(candidates) < 2:
-        return NO_BOUND, ""
-    upper = float(max(rng.sample(candidates, 2)))
-    return upper, f", and price lower than {upper:.2f} dollars"
+def synthetic_goal(item: Product, options: tuple[str, ...], upper: float) -> Goal:
+    """The goal of a product's synthetic instruction and one value of each of its groups, sorted by group."""
+    assert item.synthetic is not None
+    groups = tuple(sorted(item.options))
+    wishes = ", and ".join(f"{group}: {option}" for group, option in zip(groups, options, strict=True))
+    text = f"{item.synthetic.text}{' with ' if wishes else ''}{wishes}{_words(upper)}"
+    return Goal(item, text, item.synthetic.attributes, options, groups, upper)
+
+
+def human_goal(item: Product, instruction: Instruction, upper: float) -> Goal:
+    """The goal of an instruction that a person wrote for a product."""
+    text = instruction.text.strip(".") + _words(upper)
+    return Goal(item, text, instruction.attributes, instruction.options, (), upper)
+
+
+def draw_bound(price: float, rng: random.Random) -> float:
+    """An upper bound among the four round prices above a price, in dollars; `NO_BOUND` where there are not two."""
+    first = bisect_right(BOUNDS, price)
+    candidates = BOUNDS[first : first + 4]
+    return NO_BOUND if len(candidates) < 2 else float(max(rng.sample(candidates, 2)))
+
+
+def _words(upper: float) -> str:
+    return "" if upper == NO_BOUND else f", and price lower than {upper:.2f} dollars"
 
 
 def _shuffled(goals: list[Goal]) -> list[Goal]:

@@ -12,6 +12,8 @@ from hero.envs.webshop.data import Product
 from hero.envs.webshop.shop import Stock
 
 SEPARATOR: Final = " [SEP] "
+CHOSEN: Final = " (selected)"
+"""What follows a selected option in `text`."""
 THANKS: Final = "Thank you for shopping with us!"
 
 
@@ -123,7 +125,7 @@ def upstream_receipt(state: State, reward: float) -> list[Node]:
 def text(page: Iterable[Node], *, show_chosen: bool) -> str:
     """The observation `text`: what is visible, in a row."""
     return SEPARATOR.join(
-        f"{words.strip()} (selected)" if show_chosen and node.chosen and node.kind is Kind.OPTION else words.strip()
+        words.strip() + CHOSEN if show_chosen and node.chosen and node.kind is Kind.OPTION else words.strip()
         for node, words in _visible(page)
     )
 
@@ -144,14 +146,20 @@ def text_rich(page: Iterable[Node]) -> str:
     return clicked + "".join(lines)
 
 
-def clickables(page: Iterable[Node]) -> dict[str, Node]:
+def clickables(page: Iterable[Node], *, upstream: bool = False) -> dict[str, Node]:
     """What can be clicked, by lower-case text, in the original's order: buttons, links, options.
 
     Where two have the same text, the first gives the place and the last what happens.
+
+    Args:
+        upstream: keeps blanks around an option value; its grammar can say them, ours cannot.
     """
     page = list(page)
     return {
-        node.text.lower(): node for kind in (Kind.BUTTON, Kind.LINK, Kind.OPTION) for node in page if node.kind is kind
+        (node.text if upstream else node.text.strip()).lower(): node
+        for kind in (Kind.BUTTON, Kind.LINK, Kind.OPTION)
+        for node in page
+        if node.kind is kind
     }
 
 

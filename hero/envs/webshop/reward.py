@@ -59,8 +59,8 @@ def score(goal: Goal, product: Product, options: Mapping[str, str], price: float
     Args:
         options: chosen values by group.
         price: the product's price, in dollars.
-        upstream: compares options of synthetic goals as the original does, with the group as part of the value;
-            some goals are then out of reach.
+        upstream: as the original, which compares options of synthetic goals with the group as part of the value: some
+            never match, not even themselves. Without it equal values always do, and whatever else matches there.
     """
     title_score = _title_score(product, goal.product)
     query_match = product.query == goal.product.query
@@ -70,9 +70,11 @@ def score(goal: Goal, product: Product, options: Mapping[str, str], price: float
         r_type = 0.1 if title_score else 0.0
     attributes = sum(_has_attribute(product, attribute) for attribute in goal.attributes)
     chosen = [normalize_color(option) for option in options.values()]
-    wanted = _tuple_texts(goal) if upstream and goal.groups else [normalize_color(option) for option in goal.options]
-    exact = () if upstream else chosen  # an option without letters or digits is similar to nothing, not even itself
-    matched = sum(option in exact or _similar_to_any(chosen, option) for option in wanted)
+    wanted = _tuple_texts(goal) if goal.groups else [normalize_color(option) for option in goal.options]
+    exact = () if upstream else options.values()
+    matched = sum(
+        option in exact or _similar_to_any(chosen, text) for option, text in zip(goal.options, wanted, strict=True)
+    )
     r_price = price <= goal.price_upper
     count = len(goal.attributes) + len(goal.options) + 1
     return Reward(

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
 from hero.envs.webshop.catalogue import generate
-from hero.envs.webshop.data import Product, RawCatalogue, products, read_directory
+from hero.envs.webshop.data import PAGE_SIZE, Product, document, locate, products, read_directory
+from hero.envs.webshop.goal_table import GoalTable
 from hero.envs.webshop.goals import Goal, draw_prices, human_goals, synthetic_goals
+from hero.envs.webshop.prepared import open_index
 from hero.envs.webshop.search import Index
+from hero.envs.webshop.splits import SplitBy, split_goals
+from hero.envs.webshop.store import Prices, Products
+from hero.errors import DataError
 
 Wording = Literal["synthetic", "human"]
-CUSTOMARY_SPLITS: Final = {"test": slice(0, 500), "validation": slice(500, 1500), "train": slice(1500, None)}
-"""Ranges of goals of the original's files, as everybody trains and tests on them."""
+LARGE: Final = 100_000_000
+"""Bytes of an items file that is only read to prepare an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +31,14 @@ class Stock:
     Attributes:
         products: by asin.
         splits: by asin; empty for the original's files.
+        table: of the goals of products that are decoded one by one; None where all are in memory.
     """
 
     products: Mapping[str, Product]
     index: Index
     splits: Mapping[str, str]
     page_size: int
+    table: GoalTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,13 @@ class Shop:
 
     stock: Stock
     prices: Mapping[str, float]
-    goals: Mapping[str, tuple[Goal, ...]]
+    goals: Mapping[str, Sequence[Goal]]
 
 
 @lru_cache(maxsize=8)
-def open_shop(*, level: str, seed: int, data: Path | None, wording: Wording, goal_seed: int) -> Shop:
+def open_shop(
+    *, level: str, seed: int, data: Path | None, wording: Wording, goal_seed: int, split_by: SplitBy = "goal"
+) -> Shop:
     """The shop of one configuration; equal arguments give the same object.
 
     Args:
@@ -57,34 +66,34 @@ def open_shop(*, level: str, seed: int, data: Path | None, wording: Wording, goa
         data: a directory of the original's files, resolved; None for the embedded catalogue.
         wording: whether goals are synthetic instructions or human ones.
         goal_seed: fixes the drawn prices and price bounds.
+        split_by: how the goals of the original's files are split; not looked at without `data`.
 
     Raises:
         ConfigError: there is no such level.
-        DataError: the files are missing or malformed.
+        DataError: the files are missing or malformed, or too large without an index, or the index is not theirs.
     """
     stock = _stock(*((level, seed) if data is None else ("", 0)), data)
     rng = random.Random(goal_seed)
+    if stock.table is not None and isinstance(stock.products, Products):
+        drawn = stock.table.draw_prices(rng)
+        found = stock.table.goals(stock.products, wording, drawn, rng)
+        by_split = found.by_product() if split_by == "product" else split_goals(found, {}, "goal")
+        return Shop(stock, Prices(stock.products, drawn), by_split)
     items = list(stock.products.values())
     prices = draw_prices(items, rng)
     goals = (human_goals if wording == "human" else synthetic_goals)(items, prices, rng)
-    return Shop(stock, prices, _split(goals, stock.splits))
+    return Shop(stock, prices, split_goals(tuple(goals), stock.splits, split_by))
 
 
 @lru_cache(maxsize=8)
 def _stock(level: str, seed: int, data: Path | None) -> Stock:
-    raw: RawCatalogue = generate(level, seed) if data is None else read_directory(data)
+    if data is not None:
+        if prepared := open_index(data):
+            return Stock(prepared.products, prepared.index, {}, PAGE_SIZE, prepared.goals)
+        items_file = locate(data)["items"]
+        if items_file.stat().st_size > LARGE:
+            raise DataError(f"{items_file} is too large to be read each time; run: hero data webshop --from {data}")
+    raw = generate(level, seed) if data is None else read_directory(data)
     items = products(raw)
-    index = Index((item.asin, _document(item)) for item in items)
+    index = Index((item.asin, document(item)) for item in items)
     return Stock({item.asin: item for item in items}, index, raw.splits, raw.page_size)
-
-
-def _document(item: Product) -> str:
-    """What the search sees of a product."""
-    options = ", and ".join(f"{group}: {', '.join(values)}" for group, values in item.options.items())
-    return " ".join([item.title, item.description, *item.bullets[:1], options]).lower()
-
-
-def _split(goals: list[Goal], splits: Mapping[str, str]) -> dict[str, tuple[Goal, ...]]:
-    if not splits:
-        return {name: tuple(goals[part]) for name, part in CUSTOMARY_SPLITS.items()}
-    return {name: tuple(goal for goal in goals if splits[goal.product.asin] == name) for name in CUSTOMARY_SPLITS}

@@ -26,6 +26,7 @@ STEP_3: Final = _rules("icate/ic ative/ alize/al iciti/ic ical/ic ful/ ness/")
 STEP_4: Final = _rules(
     "al/ ance/ ence/ er/ ic/ able/ ible/ ant/ ement/ ment/ ent/ sion/s tion/t ou/ ism/ ate/ iti/ ous/ ive/ ize/"
 )
+_SUFFIXES: Final = {rules: tuple(old for old, _ in rules) for rules in (STEP_2, STEP_3, STEP_4)}
 
 
 @lru_cache(maxsize=65536)
@@ -74,6 +75,8 @@ def _repaired(root: str) -> str:
 
 def _replace(word: str, rules: Rules, above: int) -> str:
     """Applies the rule of the longest suffix that fits, if the measure before the suffix is above a bound."""
+    if not word.endswith(_SUFFIXES[rules]):
+        return word
     for old, new in rules:
         if word.endswith(old):
             root = word[: len(word) - len(old)]

@@ -6,6 +6,7 @@ Unicode words (UAX #29, as Lucene's StandardTokenizer reads it), possessives off
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import regex
@@ -84,10 +85,18 @@ _TOKEN: Final = re.compile(
 
 def analyze(text: str) -> list[str]:
     """The index terms of a text, in order, with repetitions; empty where it has none."""
+    # No token spans a space, and most pieces between two of them have been seen before.
+    return [term for piece in text.split(" ") for term in (_seen(piece) if len(piece) < 64 else _terms(piece))]
+
+
+def _terms(text: str) -> tuple[str, ...]:
     spans = (match.span() for match in _TOKEN.finditer(text.translate(_CODES)) if match.lastgroup is None)
     words = (word for start, end in spans for word in _chopped(text[start:end]))
     bare = (word[:-2] if word.endswith(("'s", "’s", "＇s")) else word for word in map(str.lower, words))
-    return [stem(word) for word in bare if word not in STOP_WORDS]
+    return tuple(stem(word) for word in bare if word not in STOP_WORDS)
+
+
+_seen: Final = lru_cache(maxsize=1 << 16)(_terms)
 
 
 def _chopped(word: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""What WebShop costs: `python -m benchmarks.webshop`."""

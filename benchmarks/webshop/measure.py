@@ -1,0 +1,160 @@
+"""What one directory of products costs a process of its own: `python -m benchmarks.webshop.measure DIR`.
+
+Linux only: memory is what /proc tells. Times are seconds of the processor, but for the construction, which is told in
+seconds of the clock as well.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+from unittest.mock import patch
+
+import typer
+
+from hero.envs.webshop import pages
+from hero.envs.webshop.env import WebShopEnv
+from hero.envs.webshop.search import Index
+from hero.envs.webshop.store import Products
+
+FURTHER: Final = 100
+"""Environments over which the cost of a further one is averaged."""
+PHASES: Final = ("search", "products", "page", "reward", "info", "rest")
+
+
+class Stopwatch:
+    """Seconds of steps by phase, without those of phases within; `rest` is what of a step is in no other phase."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._phases = ["outside"]
+        self._since = time.perf_counter()
+
+    def timed(self, phase: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, counted as a phase."""
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            if len(self._phases) == 1 and phase != "rest":  # outside of a step
+                return work(*args, **kwargs)
+            self.switch()
+            self._phases.append(phase)
+            try:
+                return work(*args, **kwargs)
+            finally:
+                self.switch()
+                self._phases.pop()
+
+        return timed
+
+    def switch(self) -> None:
+        """Counts what has passed since the last call to the phase that is under way."""
+        now = time.perf_counter()
+        self.seconds[self._phases[-1]] += now - self._since
+        self._since = now
+
+
+class Walker:
+    """Takes any of the available actions, and searches with the words of the instruction."""
+
+    def __init__(self, env: WebShopEnv, seed: int) -> None:
+        self.env = env
+        self.rng = random.Random(seed)
+        self.counts: Counter[str] = Counter()
+        self.seconds: Counter[str] = Counter()
+
+    def walk(self, steps: int) -> None:
+        """Plays whole episodes until that many steps were taken."""
+        while self.counts["step"] < steps:
+            task = {"task": self.rng.randrange(self.env.num_tasks)}
+            _, info = self._timed("reset", lambda task=task: self.env.reset(options=task))  # type: ignore[misc]
+            over = False
+            while not over:
+                action = self.rng.choice(info["available_actions"])
+                if action == "search[...]":
+                    action = f"search[{self.env._goal.text}]"
+                _, _, ended, cut, info = self._timed("step", lambda action=action: self.env.step(action))  # type: ignore[misc]
+                over = ended or cut
+
+    def rate(self, kind: str) -> float:
+        """Resets or steps per second."""
+        return self.counts[kind] / self.seconds[kind]
+
+    def _timed(self, kind: str, work: Callable[[], Any]) -> Any:
+        began = time.process_time()
+        result = work()
+        self.seconds[kind] += time.process_time() - began
+        self.counts[kind] += 1
+        return result
+
+
+def memory() -> dict[str, float]:
+    """Megabytes: all that is resident, mapped files included, and what is of no file, this process's alone."""
+    fields = dict(line.split(":") for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:])
+    return {name: int(fields[key].split()[0]) / 1024 for name, key in (("resident", "Rss"), ("alone", "Anonymous"))}
+
+
+def phases(env: WebShopEnv, steps: int) -> dict[str, float]:
+    """The share of each phase in the steps of a walk, in percent; a pass of its own, since watching takes time."""
+    watch = Stopwatch()
+    watched = (
+        ("search", Index, "search"),
+        ("products", Products, "__getitem__"),
+        ("page", pages, "nodes"),
+        ("page", pages, "text"),
+        ("page", pages, "clickables"),
+        ("info", WebShopEnv, "_info"),
+        ("rest", WebShopEnv, "step"),
+    )
+    patches = [patch.object(owner, name, watch.timed(phase, getattr(owner, name))) for phase, owner, name in watched]
+    patches.append(patch("hero.envs.webshop.env.score", watch.timed("reward", WebShopEnv.step.__globals__["score"])))
+    for one in patches:
+        one.start()
+    Walker(env, seed=2).walk(steps)
+    for one in patches:
+        one.stop()
+    total = sum(watch.seconds[phase] for phase in PHASES)
+    return {phase: round(100 * watch.seconds[phase] / total, 1) for phase in PHASES}
+
+
+def main(
+    data: Annotated[Path, typer.Argument(help="Directory of files, with or without an index.")],
+    steps: Annotated[int, typer.Option(help="Steps of the walk; 0 for the construction alone.")] = 0,
+) -> None:
+    """Prints the figures as JSON."""
+    before = memory()
+    began, clock = time.process_time(), time.perf_counter()
+    env = WebShopEnv(data=data)
+    figures: dict[str, Any] = {
+        "first_cpu_s": time.process_time() - began,
+        "first_wall_s": time.perf_counter() - clock,
+        "tasks": env.num_tasks,
+        "products": len(env._shop.stock.products),
+    }
+    first = memory()
+    began = time.process_time()
+    others = [WebShopEnv(data=data) for _ in range(FURTHER)]
+    figures["further_cpu_s"] = (time.process_time() - began) / len(others)
+    figures["first_mb"] = first["resident"] - before["resident"]
+    figures["further_mb"] = (memory()["resident"] - first["resident"]) / len(others)
+    if steps:
+        Walker(env, seed=0).walk(min(steps, 1000))  # the first steps read the files that are mapped
+        walker = Walker(env, seed=1)
+        walker.walk(steps)
+        after = memory()
+        figures |= {
+            "steps_per_cpu_s": walker.rate("step"),
+            "resets_per_cpu_s": walker.rate("reset"),
+            "resident_after_mb": after["resident"],
+            "alone_after_mb": after["alone"],
+            "phases_percent": phases(env, steps),
+        }
+    typer.echo(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,68 @@
+"""The benchmark of WebShop: its catalogue is like the original's, and its figures are figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.webshop.catalogue import NAMES, write
+from benchmarks.webshop.measure import PHASES, Stopwatch, main
+from hero.envs.webshop.prepared import open_index, prepare
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("catalogue")
+    told: list[int] = []
+    write(path, 500, told.append)
+    assert sum(told) == 500
+    prepare(path, lambda *_: None)
+    return path
+
+
+def test_equal_arguments_give_equal_files_and_nothing_else(folder: Path, tmp_path: Path) -> None:
+    for seed, same in ((0, True), (1, False)):
+        write(tmp_path, 500, lambda _: None, seed)
+        assert {file.name for file in tmp_path.iterdir()} == set(NAMES)
+        assert ((folder / NAMES[0]).read_bytes() == (tmp_path / NAMES[0]).read_bytes()) is same
+
+
+def test_products_are_like_those_of_the_original(folder: Path) -> None:
+    index = open_index(folder)
+    assert index is not None
+    assert len(index.products) == 500
+    assert 80 < index.index._postings.counts.sum() / 500 < 130  # 107.6 terms
+    assert 0.3 < len(index.goals.synthetic) / 500 < 0.5  # 0.415 of the products have a synthetic instruction
+    assert 5 < len(index.goals.order) / len(index.goals.synthetic) < 40  # and 16.7 combinations of options
+    assert len(index.goals.human) == 5  # 13 in 1,000
+    ranges = sum(len(item.prices) == 2 for item in index.products.values())
+    assert 0.05 < ranges / 500 < 0.15  # 0.093
+
+
+def test_a_measurement_gives_every_figure(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(folder, steps=200)
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["products"] == 500
+    assert figures["steps_per_cpu_s"] > 100
+    assert figures["further_mb"] < 1
+    assert sum(figures["phases_percent"].values()) == pytest.approx(100, abs=1)
+    assert all(figures["phases_percent"][phase] > 0 for phase in PHASES)
+
+
+def test_phases_do_not_count_what_is_within_them() -> None:
+    watch = Stopwatch()
+
+    def wait(seconds: float) -> None:
+        watch._since -= seconds  # as if they had passed
+
+    inner = watch.timed("search", lambda: wait(5))
+    page = watch.timed("page", lambda: (wait(1), inner(), wait(2)))
+    page()  # outside of a step
+    watch.timed("rest", lambda: (wait(3), page()))()
+    assert {phase: round(watch.seconds[phase]) for phase in PHASES if watch.seconds[phase]} == {
+        "search": 5,
+        "page": 3,
+        "rest": 3,
+    }

@@ -1,0 +1,67 @@
+"""The baselines: what they read off a page, and that the original's numbers come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.webshop_baselines import ORIGINAL, first_hit, measure, play, result, wanted
+from hero.envs.webshop.env import WebShopEnv
+from hero.envs.webshop.pages import SEPARATOR, Page, State, nodes, text
+from hero.envs.webshop.shop import open_shop
+from hero.types import Message
+from tests.envs.webshop_files import catalogue, write
+from tests.envs.webshop_recorded import DATA, needs_recordings
+
+ITEM_END = "Price: $5.0;Rating: N.A.;Description;Features;Reviews;Buy Now"
+
+
+@pytest.mark.parametrize(
+    ("wish", "offered", "found"),
+    [
+        ("shoes with size: 10, and price lower than 30.00 dollars", "size;1;10", ["10"]),
+        ("shoes with size: 10", "size;10 (selected);1", ["10"]),
+        ("shoes with color: red with dots, and size: 10", "color;red;red with dots;size;10", ["red with dots", "10"]),
+        ("shoes with color: a, and b, and size: 1: 2", "color;a;a, and b;size;1;1: 2", ["a", "a, and b", "1: 2"]),
+        ("shoes with size", "size;10", []),
+        ("shoes", "", []),
+    ],
+)
+def test_wanted_options_are_read_off_the_page(wish: str, offered: str, found: list[str]) -> None:
+    page = ["Instruction:", wish, "Back to Search", "< Prev", *offered.split(";"), "Red Shoe", *ITEM_END.split(";")]
+    assert list(wanted([part for part in page if part])) == found
+
+
+def test_without_a_hit_there_is_nothing_to_click() -> None:
+    page = SEPARATOR.join(["Instruction:", "x", "Back to Search", "Page 1 (Total results: 0)", "Next >"])
+    assert first_hit([Message("user", page)], options=True) == "click[back to search]"
+
+
+@pytest.mark.parametrize("compat", [None, "upstream"])
+def test_the_second_clicks_each_option_once_and_buys(tmp_path: Path, compat: Any) -> None:
+    data = write(tmp_path, catalogue([(f"B{number:09}", "Find me shoes", ["xl", "10"]) for number in range(300)]))
+    env = WebShopEnv(data=data, split="validation", compat=compat)
+    evaluation = play(env, "with options")
+    assert result(evaluation) == (100.0, 100.0)
+    assert {outcome.turns for outcome in evaluation.outcomes} == {4}
+    assert {outcome.turns for outcome in play(env, "first hit").outcomes} == {3}
+
+
+@needs_recordings
+def test_of_every_product_the_wanted_options_of_its_goals_are_read() -> None:
+    shop = open_shop(level="", seed=0, data=DATA, wording="synthetic", goal_seed=42)
+    for goal in (goal for part in shop.goals.values() for goal in part[::7]):
+        page = nodes(shop.stock, goal.text, State(page=Page.ITEM, asin=goal.product.asin))
+        assert set(wanted(text(page, show_chosen=True).split(SEPARATOR))) == set(goal.options)
+
+
+@needs_recordings
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_the_numbers_of_the_original_come_out(split: str) -> None:
+    found = {record["baseline"]: record for record in measure(DATA, "goal", split)}
+    for baseline, record in found.items():
+        assert record["upstream"] == record["original"] == ORIGINAL[baseline, split]._asdict()
+    assert found["first hit"]["mended"] == found["first hit"]["upstream"]
+    assert found["with options"]["mended"]["success"] > found["with options"]["upstream"]["success"]
