@@ -55,6 +55,13 @@ def test_a_conversation_by_rules() -> None:
     ]
 
 
+def test_numbers_of_reservations_are_told() -> None:
+    said = talk(
+        "You want to cancel reservations IFOYYZ and 4WQ150, and paid 250000.", "What is the reservation number?"
+    )
+    assert said[1] == "It is IFOYYZ and 4WQ150."
+
+
 def test_more_wishes_come_before_the_end() -> None:
     text = "You are Ann Lee, ann@x.com. You want to cancel order #W1. You also want to return order #W2."
     said = talk(text, "It has been cancelled. Anything else?", "That was returned. Anything else?")
