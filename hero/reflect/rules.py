@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from hero.reflect import webshop
+from hero.reflect import taubench, webshop
 from hero.types import Diagnosis, Finding, Stop, Trajectory, Verdict
 
 Judge = Callable[[Trajectory, Sequence[str]], dict[int, Finding]]
 
-JUDGES: Final[Mapping[str, Judge]] = {"webshop": webshop.judge}
-"""Environments whose text the rules can read; what they find goes before the rules for all environments."""
+JUDGES: Final[Mapping[str, Judge]] = {"webshop": webshop.judge, "taubench": taubench.judge}
+"""Environments whose text the rules can read, by `env_id` up to a slash; what they find goes before the other rules."""
 
 LIMITS: Final = (Stop.TRUNCATED, Stop.MAX_TURNS, Stop.MAX_TOKENS)
 
@@ -34,7 +34,7 @@ def _findings(trajectory: Trajectory) -> tuple[Finding, ...]:
     if not trajectory.turns:
         return ()
     seen = observations(trajectory)
-    judge = JUDGES.get(trajectory.env_id)
+    judge = JUDGES.get(trajectory.env_id.partition("/")[0])
     judged = judge(trajectory, seen) if judge else {}
     # Where the text of the pages is understood, going back to one is judged by what is on it.
     circles = judge is None

@@ -19,7 +19,7 @@ import hero.envs
 from hero.envs.contract import check_text_env
 from hero.envs.taubench.action import Malformed, Reply, parse
 from hero.envs.taubench.embedded import generate
-from hero.envs.taubench.env import TauBenchEnv
+from hero.envs.taubench.env import TauBenchEnv, _told
 from hero.envs.taubench.task import Call, Task
 from hero.envs.taubench.users import STOP
 from hero.errors import ConfigError
@@ -247,6 +247,12 @@ def test_outputs_count_whatever_the_case_and_the_commas() -> None:
         assert step[4]["reward_parts"] == {"r_actions": 1.0, "r_outputs": reward}
 
 
+def test_commas_count_in_what_is_to_be_said_and_not_in_what_is_said() -> None:
+    assert _told("1234.5", ["It is $1,234.5 in all."])
+    assert _told("RED", ["a red one"])
+    assert not _told("1,234.5", ["It is $1,234.5 in all."])  # as in the original
+
+
 def test_thirty_steps_and_no_more() -> None:
     env = embedded(user=Talker())
     env.reset(seed=0)
@@ -282,7 +288,7 @@ def test_episodes_do_not_change_the_world() -> None:
 
 PROBE = """
 import json, sys
-from hero.envs.taubench.env import TauBenchEnv
+from hero.envs.taubench.env import TauBenchEnv, _told
 env = TauBenchEnv(data="embedded")
 record = [env.reset(seed=7)]
 for action in json.loads(sys.argv[1]):

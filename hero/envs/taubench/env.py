@@ -141,6 +141,11 @@ class TauBenchEnv(TextEnv):
         """The last observation, "" before the first episode; None with no render mode."""
         return self._observation if self.render_mode == "ansi" else None
 
+    def close(self) -> None:
+        """Ends what the user holds open."""
+        if callable(close := getattr(self._user, "close", None)):
+            close()
+
     def _follow(self, move: Call | Reply | Malformed) -> tuple[str, str]:
         """What an action is answered with, and in other words what was wrong with it."""
         if isinstance(move, Malformed):

@@ -157,6 +157,16 @@ class ModelUser:
             offline=os.environ.get("HERO_USER_OFFLINE") == "1",
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._client.close()
+
     def open(self, task: Task) -> str:
         """The answer to the greeting."""
         self._task_id = task.id

@@ -19,7 +19,7 @@ _EMAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.\w+)+")
 _ZIP: Final = re.compile(r"(?<![\d#])\d{5}(?!\d)")
 _USER_ID: Final = re.compile(r"\b[a-z]+_[a-z]+_\d+\b")
 _NAME: Final = re.compile(r"\b(?:name is|You are|You're|I am)\s+([A-Z][a-z]+ [A-Z][a-z]+)")
-_ORDER: Final = re.compile(r"#W\d+|\b(?=[A-Z]*\d)[A-Z0-9]{6}\b")
+_ORDER: Final = re.compile(r"#W\d+|\b(?=\d*[A-Z])[A-Z0-9]{6}\b")
 _PAYMENT: Final = re.compile(r"\b(?:pay|paypal|card|visa|mastercard|refund|payment|certificates?)", re.IGNORECASE)
 _WANT: Final = re.compile(
     r"\b(?:want|wish|would like|'d like|need|cancel|return|exchange|change|modify|book|for #W)", re.IGNORECASE

