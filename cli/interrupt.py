@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Thread
 from types import FrameType
 
 
@@ -35,16 +36,20 @@ def asked_to_stop(tell: Callable[[], None]) -> Iterator[Callable[[], bool]]:
         Whether there was a first one.
     """
     asked = False
+    # A thread of its own, since the signal may come in the midst of a write, which the same thread cannot enter again.
+    telling = Thread(target=tell, daemon=True)
 
     def note(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
             raise KeyboardInterrupt
         asked = True
-        tell()
+        telling.start()
 
     before = signal.signal(signal.SIGINT, note)
     try:
         yield lambda: asked
     finally:
         signal.signal(signal.SIGINT, before)
+        if asked:
+            telling.join()

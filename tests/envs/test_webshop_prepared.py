@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-import signal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -247,8 +246,12 @@ def test_a_second_preparation_at_the_same_time_is_refused(tmp_path: Path) -> Non
 def test_an_index_is_back_after_a_death_between_two_renamings(tmp_path: Path) -> None:
     prepare(write(tmp_path, FILES), quiet)
     (tmp_path / INDEX).rename(tmp_path / f"{INDEX}.old")
+
+    def interrupt(phase: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        prepare(tmp_path, lambda phase, done, total: signal.raise_signal(signal.SIGINT))
+        prepare(tmp_path, interrupt)
     assert open_index(tmp_path) is not None
 
 

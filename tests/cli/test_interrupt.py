@@ -1,0 +1,51 @@
+"""Ctrl-C at any moment."""
+
+from __future__ import annotations
+
+import io
+import signal
+from typing import Any
+
+import pytest
+
+from hero_cli.interrupt import asked_to_stop
+
+
+class Interrupted(io.RawIOBase):
+    """A terminal in the midst of whose first write a Ctrl-C comes."""
+
+    def __init__(self) -> None:
+        self.shown: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: Any) -> int:
+        if not self.shown:
+            self.shown.append(b"")
+            signal.raise_signal(signal.SIGINT)
+        self.shown.append(bytes(text))
+        return len(text)
+
+
+def test_a_ctrl_c_in_the_midst_of_a_write_is_told_after_it() -> None:
+    terminal = Interrupted()
+    stream = io.BufferedWriter(terminal)
+
+    def say(text: bytes) -> None:
+        stream.write(text)
+        stream.flush()
+
+    with asked_to_stop(lambda: say(b"stopping")) as asked:
+        say(b"step 1")
+        assert asked()
+    assert b"".join(terminal.shown) == b"step 1stopping"
+
+
+def test_the_second_ctrl_c_stops() -> None:
+    told: list[str] = []
+    with asked_to_stop(lambda: told.append("stopping")):
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert told == ["stopping"]
