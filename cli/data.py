@@ -30,11 +30,6 @@ PHASES = {
 }
 
 
-@data.callback()
-def group() -> None:
-    """Keeps `webshop` a command of its own while it is the only one."""
-
-
 @data.command("webshop")
 @polite
 def webshop(

@@ -19,7 +19,7 @@ from hero.chat import Chat
 from hero.distill.base import Example
 from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, token_logprobs
 from hero.distill.pack import Row, micro_batches, student_rows, teacher_rows, tokens_read
-from hero.distill.scorer import logits, states, states_once
+from hero.distill.scorer import context_of, logits, states, states_once
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -31,21 +31,23 @@ CHUNK_LOGITS: Final = 2**24
 """Logits of the student that exist at a time, at most (but always those of one token): bounds the memory for losses."""
 
 
+NOTHING: Final[Mapping[str, float]] = {"tokens_with_loss": 0.0, "loss": 0.0}
+"""What is reported of an update without a token to learn from."""
+
+
 def carrying(examples: Sequence[Example]) -> list[Example]:
     """The examples that change anything: with at least one action token and one term."""
     return [e for e in examples if e.tokens.action_ids and any(getattr(e, term) for term in TERMS)]
 
 
-def fitting(examples: Sequence[Example], chat: Chat, context: int | None) -> tuple[list[Example], int]:
+def fitting(examples: Sequence[Example], rows: Sequence[Row], context: int | None) -> list[Example]:
     """The examples without the distillation of those whose privileged prompt and action exceed a context.
 
-    Returns:
-        The examples, and how many of them lost their distillation.
+    Args:
+        rows: of `teacher_rows`, of these examples.
     """
-    rows = teacher_rows(examples, chat) if context is not None else []
-    long = {row.spans[0].examples[0] for row in rows if len(row.ids) > (context or 0)}
-    kept = [replace(e, teacher=None, distillation=0.0) if i in long else e for i, e in enumerate(examples)]
-    return kept, len(long)
+    long = {row.spans[0].examples[0] for row in rows if context is not None and len(row.ids) > context}
+    return [replace(e, teacher=None, distillation=0.0) if i in long else e for i, e in enumerate(examples)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +79,13 @@ class UpdateLoss:
         Returns:
             What `TorchLearner.update` reports, but for what only the optimiser knows.
         """
+        teachers = teacher_rows(examples, self.chat)
+        fit = carrying(fitting(examples, teachers, context_of(self.teacher)))
+        too_long = sum(e.teacher is not None for e in examples) - sum(e.teacher is not None for e in fit)
+        if too_long:
+            examples, teachers = fit, teacher_rows(fit, self.chat)
         counts = {term: sum(len(e.tokens.action_ids) for e in examples if getattr(e, term)) for term in TERMS}
-        told = {row.spans[0].examples[0]: row for row in teacher_rows(examples, self.chat)}
+        told = {row.spans[0].examples[0]: row for row in teachers}
         rows = student_rows(examples)
         sums: Sums = defaultdict(float)
         for part in micro_batches(rows, self.micro_batch_tokens):
@@ -95,7 +102,8 @@ class UpdateLoss:
             if states_ND.requires_grad:
                 torch.autograd.backward(states_ND, leaf_ND.grad)
         lengths = [len(span) for row in rows for span in row.spans]
-        return _report(sums, counts, lengths) | {"turns_with_finding": float(len(told))}
+        found = {"turns_with_finding": float(len(told)), "turns_too_long": float(too_long)}
+        return {**(_report(sums, counts, lengths) if rows else NOTHING), **found}
 
     def _carriers(
         self, actions: _Actions, told: Sequence[Row], students: Sequence[Row], sums: Sums

@@ -20,8 +20,7 @@ from torch.nn.utils import clip_grad_norm_
 from hero.chat import Chat
 from hero.distill.base import Example
 from hero.distill.losses import forward_kl, jensen_shannon, merged, reverse_kl
-from hero.distill.scorer import context_of
-from hero.distill.terms import UpdateLoss, carrying, fitting
+from hero.distill.terms import NOTHING, UpdateLoss, carrying
 from hero.errors import ConfigError, RunError
 from hero.policy import Policy
 
@@ -163,13 +162,14 @@ class TorchLearner:
             ConfigError: the gradient is not finite; no step is taken. Or `total_steps` are already done.
             PolicyError: a prompt with its action is longer than the model's context.
         """
-        fit, too_long = fitting(carrying(examples), self.lm.chat, context_of(self._teacher))
-        learning_from = carrying(fit)
+        learning_from = carrying(examples)
         if not learning_from:
-            return {"tokens_with_loss": 0.0, "turns_with_finding": 0.0, "turns_too_long": float(too_long), "loss": 0.0}
+            return {**NOTHING, "turns_with_finding": 0.0, "turns_too_long": 0.0}
         learning_rate = self._rate()
         self._optimizer.zero_grad(set_to_none=True)
         report = self._loss.backward(learning_from)
+        if not report["tokens_with_loss"]:
+            return report
         grad_norm = clip_grad_norm_(self._trained, self._max_grad_norm).item()
         if not math.isfinite(grad_norm):
             raise ConfigError(
@@ -182,8 +182,7 @@ class TorchLearner:
         self.updates += 1
         if self._teacher_kind == "ema":
             self._average()
-        counted = {"turns_too_long": float(too_long), "grad_norm": grad_norm, "learning_rate": learning_rate}
-        return report | counted
+        return report | {"grad_norm": grad_norm, "learning_rate": learning_rate}
 
     def save(self, path: Path) -> None:
         """Writes the weights, the teacher's unless it is live, the optimiser's state and the counter.

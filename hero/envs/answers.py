@@ -48,5 +48,9 @@ def _require_shape(call: str, observation: Any, info: Any) -> None:
 
 def brief(value: object) -> str:
     """A value for an error message, at most 63 characters of it."""
-    text = repr(value)
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """At most 63 characters of a text."""
     return text if len(text) <= 60 else f"{text[:60]}..."

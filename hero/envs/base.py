@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import operator
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+
+from hero.errors import ConfigError
 
 
 class AnyText(spaces.Space[str]):
@@ -52,13 +55,36 @@ class TextEnv(gymnasium.Env[str, str]):
     `action_valid` and `feedback` (privileged words about the action, "" for none), and at the end `success`.
     """
 
-    env_id: ClassVar[str]
-    """Names the environment in results, such as `webshop`."""
+    env_id: str
+    """Names the environment in results, such as `webshop`; what is behind a slash says which kind of it."""
     instructions: str = ""
     """How to act here, in words: the system message of a policy. "" for none."""
+    split: str = ""
+    """Which tasks they are; "" where there is but one set."""
     num_tasks: int
     """Number of tasks in the split that the environment was built with."""
 
     def __init__(self) -> None:
         self.observation_space = AnyText()
         self.action_space = AnyText()
+
+    def chosen_task(self, options: dict[str, Any] | None) -> int:
+        """The number of the task that the options of `reset` name, or else a drawn one; call it after `super().reset`.
+
+        Raises:
+            ConfigError: the task is out of range, or there are other options.
+        """
+        options = options or {}
+        if unknown := sorted(set(options) - {"task"}):
+            raise ConfigError(f"reset options are 'task' alone, not {', '.join(map(repr, unknown))}")
+        task = options.get("task")
+        if task is None:
+            return int(self.np_random.integers(self.num_tasks))
+        try:
+            number = -1 if isinstance(task, bool) else operator.index(task)
+        except TypeError:
+            number = -1
+        if not 0 <= number < self.num_tasks:
+            where = f" ({self.split})" if self.split else ""
+            raise ConfigError(f"task {task!r} is not an integer from 0 to {self.num_tasks - 1}{where}")
+        return number

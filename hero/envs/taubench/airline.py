@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from hero.envs.taubench.database import Database, Record, copied
-from hero.envs.taubench.shared_tools import SHARED, Tool
+from hero.envs.taubench.shared_tools import SHARED, Tool, payment_methods
 
 AIRPORTS: Final = {
     "SFO": "San Francisco",
@@ -34,12 +34,6 @@ AIRPORTS: Final = {
 NEW_RESERVATIONS: Final = ("HATHAT", "HATHAU", "HATHAV")
 NEW_CERTIFICATES: Final = ("certificate_3221322", "certificate_3221323", "certificate_3221324")
 NOW: Final = "2024-05-15T15:00:00"
-
-
-def get_user_details(db: Database, /, user_id: str) -> str:
-    """The record of a user."""
-    user = db.get("users", user_id)
-    return "Error: user not found" if user is None else json.dumps(user)
 
 
 def get_reservation_details(db: Database, /, reservation_id: str) -> str:
@@ -261,17 +255,9 @@ def _fly(db: Database, flight: Record, cabin: str, travellers: int) -> str:
     return ""
 
 
-def _methods(db: Database, reservation: Record) -> dict[str, Any]:
-    user = db.get("users", reservation["user_id"])
-    if user is None:
-        raise KeyError(reservation["user_id"])
-    methods: dict[str, Any] = user["payment_methods"]
-    return methods
-
-
 def _cannot_pay(db: Database, reservation: Record, payment_id: str, price: float) -> str:
     """Why a method does not pay for a change, as an error text; "" if it does."""
-    methods = _methods(db, reservation)
+    methods = payment_methods(db, reservation)
     if payment_id not in methods:
         return "Error: payment method not found"
     method = methods[payment_id]
@@ -285,7 +271,7 @@ def _cannot_pay(db: Database, reservation: Record, payment_id: str, price: float
 def _pay(db: Database, reservation_id: str, payment_id: str, price: float) -> Record:
     """Books the price of a change, which may be below 0; returns the reservation, to be changed."""
     reservation = db.edit("reservations", reservation_id)
-    method = _methods(db, reservation)[payment_id]
+    method = payment_methods(db, reservation)[payment_id]
     if method["source"] == "gift_card":
         db.edit("users", reservation["user_id"])["payment_methods"][payment_id]["amount"] -= price
     if price != 0:
@@ -303,7 +289,6 @@ WRITERS: Final = (
 )
 READERS: Final = (
     get_reservation_details,
-    get_user_details,
     list_all_airports,
     search_direct_flight,
     search_onestop_flight,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import gymnasium
 
+from hero.envs.answers import shortened
+from hero.envs.arguments import require_integer, require_one_of, require_path
 from hero.envs.base import TextEnv
 from hero.envs.taubench.action import Malformed, Reply, parse
 from hero.envs.taubench.database import Database
@@ -71,14 +72,13 @@ class TauBenchEnv(TextEnv):
             DataError: the data are missing or malformed.
         """
         super().__init__()
-        _check("domain", domain, ("retail", "airline"))
-        _check("split", split, SPLIT_NAMES)
-        _check("render_mode", render_mode, (None, "ansi"))
-        _check_integer("world_seed", world_seed, 0)
+        require_one_of("domain", domain, ("retail", "airline"))
+        require_one_of("split", split, SPLIT_NAMES)
+        require_one_of("render_mode", render_mode, (None, "ansi"))
+        require_integer("world_seed", world_seed, 0)
         if max_turns is not None:
-            _check_integer("max_turns", max_turns, 1)
-        if not isinstance(data, str | Path | None):
-            raise ConfigError(f"data={data!r} is no path; give a directory as text")
+            require_integer("max_turns", max_turns, 1)
+        require_path("data", data)
         root = locate(data, domain)
         if root is not None and world_seed:
             raise ConfigError(f"world_seed is for the embedded world: leave it out with {root}, or give data=embedded")
@@ -93,8 +93,7 @@ class TauBenchEnv(TextEnv):
         self.instructions = instructions(self._world)
         self._user = make_user(user)
         name = getattr(self._user, "name", type(self._user).__name__)
-        # What ran decides what results compare with, and is known per instance alone.
-        self.env_id = f"taubench/{domain}/{self._world.version}/{name}"  # type: ignore[misc]
+        self.env_id = f"taubench/{domain}/{self._world.version}/{name}"
         self._schemas = json.dumps(self._world.schemas)
         self._max_turns = max_turns
         self._running = False
@@ -107,7 +106,7 @@ class TauBenchEnv(TextEnv):
             ConfigError: the task is out of range, or there are other options.
         """
         super().reset(seed=seed)
-        self._task = self._tasks[self._chosen_task(options or {})]
+        self._task = self._tasks[self.chosen_task(options)]
         self._db = Database(self._world.snapshot)
         self._said: list[str] = []
         self._turns = 0
@@ -127,7 +126,9 @@ class TauBenchEnv(TextEnv):
         move = parse(action)
         self._observation, wrong = self._follow(move)
         info = self._info() | {"action_valid": not wrong, "feedback": wrong}
-        ended = STOP in self._observation if isinstance(move, Reply) else isinstance(move, Call) and self._left(move)
+        # A call that hands the user over ends the episode, whatever the tool answers.
+        left = isinstance(move, Call) and move.name == TRANSFER
+        ended = left or (isinstance(move, Reply) and STOP in self._observation)
         if ended:
             self._running = False
             reward, facts = self._judged()
@@ -155,12 +156,8 @@ class TauBenchEnv(TextEnv):
             return self._user.reply(move.text), ""
         answer = self._world.call(self._db, move)
         if move.name not in self._world.tools:
-            return answer, f"there is no tool {_brief(move.name)!r}"
+            return answer, f"there is no tool {shortened(move.name)!r}"
         return answer, "the tool answered with an error" if answer.startswith("Error:") else ""
-
-    def _left(self, move: Call) -> bool:
-        """Whether a call has handed the user over, which ends the episode whatever the tool answers."""
-        return move.name == TRANSFER
 
     def _judged(self) -> tuple[float, dict[str, Any]]:
         """The reward, and what it is made of."""
@@ -171,21 +168,6 @@ class TauBenchEnv(TextEnv):
         parts = {"r_actions": float(right), "r_outputs": float(all(told))}
         db_hash = gold.hash if right else self._world.snapshot.hash_with(changes)
         return reward, {"success": reward == 1.0, "reward_parts": parts, "db_hash": db_hash}
-
-    def _chosen_task(self, options: dict[str, Any]) -> int:
-        if unknown := sorted(set(options) - {"task"}):
-            raise ConfigError(f"reset options are 'task' alone, not {', '.join(map(repr, unknown))}")
-        if options.get("task") is None:
-            return int(self.np_random.integers(self.num_tasks))
-        try:
-            task = -1 if isinstance(options["task"], bool) else operator.index(options["task"])
-        except TypeError:
-            task = -1
-        if not 0 <= task < self.num_tasks:
-            raise ConfigError(
-                f"task {options['task']!r} is not an integer from 0 to {self.num_tasks - 1} ({self.split})"
-            )
-        return task
 
     def _info(self) -> dict[str, Any]:
         return {"task_id": self._task.id, "available_actions": []}
@@ -201,7 +183,7 @@ def make_user(user: str | User) -> User:
         if not callable(getattr(user, "open", None)) or not callable(getattr(user, "reply", None)):
             raise ConfigError(f"user={user!r} is no user: it needs open(task) and reply(message)")
         return user
-    _check("user", user, ("scripted", "human", "model"))
+    require_one_of("user", user, ("scripted", "human", "model"))
     if user == "human":
         return HumanUser()
     if user == "model":
@@ -218,17 +200,3 @@ def make_user(user: str | User) -> User:
 def _told(output: str, said: Iterable[str]) -> bool:
     """Whether a text was said, whatever the case and the commas of numbers: the original's test."""
     return any(output.lower() in text.lower().replace(",", "") for text in said)
-
-
-def _check(name: str, value: object, allowed: Iterable[object]) -> None:
-    if value not in list(allowed):  # what cannot be hashed is refused, too
-        raise ConfigError(f"{name}={value!r} is none of {', '.join(map(repr, allowed))}")
-
-
-def _check_integer(name: str, value: object, least: int) -> None:
-    if type(value) is not int or value < least:
-        raise ConfigError(f"{name}={value!r} is not possible; give an integer of at least {least}")
-
-
-def _brief(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hero.envs.taubench.database import Database, Record
-from hero.envs.taubench.shared_tools import SHARED, Tool
+from hero.envs.taubench.shared_tools import SHARED, Tool, payment_methods
 
 REASONS: Final = ("no longer needed", "ordered by mistake")
 
@@ -33,12 +33,6 @@ def find_user_id_by_name_zip(db: Database, /, first_name: str, last_name: str, z
         ):
             return key
     return "Error: user not found"
-
-
-def get_user_details(db: Database, /, user_id: str) -> str:
-    """The record of a user."""
-    user = db.get("users", user_id)
-    return "Error: user not found" if user is None else json.dumps(user)
 
 
 def get_order_details(db: Database, /, order_id: str) -> str:
@@ -129,7 +123,7 @@ def modify_pending_order_payment(db: Database, /, order_id: str, payment_method_
         return "Error: order not found"
     if order["status"] != "pending":
         return "Error: non-pending order cannot be modified"
-    methods = _methods(db, order)
+    methods = payment_methods(db, order)
     if payment_method_id not in methods:
         return "Error: payment method not found"
     history = order["payment_history"]
@@ -163,7 +157,7 @@ def modify_pending_order_items(
     difference = _difference(db, order, item_ids, new_item_ids)
     if isinstance(difference, str):
         return difference
-    methods = _methods(db, order)
+    methods = payment_methods(db, order)
     if payment_method_id not in methods:
         return "Error: payment method not found"
     method = methods[payment_method_id]
@@ -198,7 +192,7 @@ def exchange_delivered_order_items(
     if isinstance(difference, str):
         return difference
     difference = round(difference, 2)
-    methods = _methods(db, order)
+    methods = payment_methods(db, order)
     if payment_method_id not in methods:
         return "Error: payment method not found"
     method = methods[payment_method_id]
@@ -220,7 +214,7 @@ def return_delivered_order_items(db: Database, /, order_id: str, item_ids: list[
         return "Error: order not found"
     if order["status"] != "delivered":
         return "Error: non-delivered order cannot be returned"
-    if payment_method_id not in _methods(db, order):
+    if payment_method_id not in payment_methods(db, order):
         return "Error: payment method not found"
     if "gift_card" not in payment_method_id and payment_method_id != order["payment_history"][0]["payment_method_id"]:
         return "Error: payment method should be either the original payment method or a gift card"
@@ -265,15 +259,6 @@ def _variants(db: Database, item: Record) -> dict[str, Any]:
     return variants
 
 
-def _methods(db: Database, order: Record) -> dict[str, Any]:
-    """The payment methods of the user of an order, to be read."""
-    user = db.get("users", order["user_id"])
-    if user is None:
-        raise KeyError(order["user_id"])
-    methods: dict[str, Any] = user["payment_methods"]
-    return methods
-
-
 def _method(db: Database, order: Record, method_id: str) -> Record:
     """One of them, to be changed."""
     method: Record = db.edit("users", order["user_id"])["payment_methods"][method_id]
@@ -306,7 +291,6 @@ READERS: Final = (
     find_user_id_by_name_zip,
     get_order_details,
     get_product_details,
-    get_user_details,
     list_all_product_types,
 )
 TOOLS: Final[Mapping[str, Tool]] = dict(SHARED) | {tool.__name__: tool for tool in (*READERS, *WRITERS)}

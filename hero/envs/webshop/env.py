@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +9,8 @@ from typing import Any, Final, Literal
 
 import gymnasium
 
+from hero.envs.answers import shortened
+from hero.envs.arguments import require_integer, require_one_of, require_path
 from hero.envs.base import TextEnv
 from hero.envs.webshop import pages
 from hero.envs.webshop.catalogue import LEVELS
@@ -82,19 +82,18 @@ class WebShopEnv(TextEnv):
             DataError: `data` does not hold the files, or they are malformed.
         """
         super().__init__()
-        _check("split", split, SPLITS)
-        _check("level", level, LEVELS)
-        _check("goals", goals, (None, "synthetic", "human"))
-        _check("split_by", split_by, (None, "goal", "product"))
-        _check("observation", observation, ("text", "text_rich"))
-        _check("compat", compat, (None, "upstream"))
-        _check("render_mode", render_mode, (None, "ansi"))
-        _check_integer("catalogue_seed", catalogue_seed, 0)
-        _check_integer("goal_seed", goal_seed, 0)
+        require_one_of("split", split, SPLITS)
+        require_one_of("level", level, LEVELS)
+        require_one_of("goals", goals, (None, "synthetic", "human"))
+        require_one_of("split_by", split_by, (None, "goal", "product"))
+        require_one_of("observation", observation, ("text", "text_rich"))
+        require_one_of("compat", compat, (None, "upstream"))
+        require_one_of("render_mode", render_mode, (None, "ansi"))
+        require_integer("catalogue_seed", catalogue_seed, 0)
+        require_integer("goal_seed", goal_seed, 0)
         if max_turns is not None:
-            _check_integer("max_turns", max_turns, 1)
-        if not isinstance(data, str | Path | None):
-            raise ConfigError(f"data={data!r} is no path; give a directory as text")
+            require_integer("max_turns", max_turns, 1)
+        require_path("data", data)
         if data is not None and (level, catalogue_seed) != ("medium", 0):
             raise ConfigError("level and catalogue_seed are for the embedded catalogue: leave them out with data")
         if data is None and split_by is not None:
@@ -130,7 +129,7 @@ class WebShopEnv(TextEnv):
             ConfigError: the task is out of range, or there are other options.
         """
         super().reset(seed=seed)
-        self._task = self._chosen_task(options or {})
+        self._task = self.chosen_task(options)
         self._goal: Goal = self._goals[self._task]
         self._turns = 0
         self._running = True
@@ -163,33 +162,18 @@ class WebShopEnv(TextEnv):
         """The page as text, "" before the first episode; None with no render mode."""
         return self._observation if self.render_mode == "ansi" else None
 
-    def _chosen_task(self, options: dict[str, Any]) -> int:
-        if unknown := sorted(set(options) - {"task"}):
-            raise ConfigError(f"reset options are 'task' alone, not {', '.join(map(repr, unknown))}")
-        if options.get("task") is None:
-            return int(self.np_random.integers(self.num_tasks))
-        try:
-            task = -1 if isinstance(options["task"], bool) else operator.index(options["task"])
-        except TypeError:
-            task = -1
-        if not 0 <= task < self.num_tasks:
-            raise ConfigError(
-                f"task {options['task']!r} is not an integer from 0 to {self.num_tasks - 1} ({self.split})"
-            )
-        return task
-
     def _follow(self, action: str) -> tuple[State | None, str]:
         """Where an action leads, None for nowhere, and what to say of it."""
         command = parse(action, upstream=self._upstream)
         if command is None:
-            return None, f'not an action: "{_brief(action)}"; write search[words] or click[value]'
+            return None, f'not an action: "{shortened(action)}"; write search[words] or click[value]'
         if command.verb == "search":
             if self._upstream or self._state.page is Page.SEARCH:
                 return search(self._state, command.argument), ""
             return None, "there is no search bar on this page; click[back to search] leads to one"
         node = self._clickables.get(command.argument)
         if node is None or node == pages.SEARCH:
-            return None, f'no such button: "{_brief(command.argument)}"; {self._offer()}'
+            return None, f'no such button: "{shortened(command.argument)}"; {self._offer()}'
         return click(self._state, node), ""
 
     def _show(self, state: State) -> None:
@@ -237,17 +221,3 @@ class WebShopEnv(TextEnv):
 def _can_be_said(value: str, upstream: bool) -> bool:
     """Whether an action can name a button."""
     return parse(f"click[{value}]", upstream=upstream) == ("click", value)
-
-
-def _check(name: str, value: object, allowed: Iterable[object]) -> None:
-    if value not in list(allowed):  # what cannot be hashed is refused, too
-        raise ConfigError(f"{name}={value!r} is none of {', '.join(map(repr, allowed))}")
-
-
-def _check_integer(name: str, value: object, least: int) -> None:
-    if type(value) is not int or value < least:
-        raise ConfigError(f"{name}={value!r} is not possible; give an integer of at least {least}")
-
-
-def _brief(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:60]}..."

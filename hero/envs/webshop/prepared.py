@@ -60,8 +60,8 @@ def open_index(directory: Path) -> Prepared | None:
 def prepare(directory: Path, report: Report) -> None:
     """Writes the index of the original's files in a directory, in place of one that may be there.
 
-    Reads the files in passing: needs some 3 GB of memory for the 1.18 million products of the original, not counting
-    what the system keeps of the files. What fails or is interrupted leaves no index, and an older one as it was.
+    Reads the products in passing, and keeps no more of them than the index needs. What fails or is interrupted leaves
+    no index, and an older one as it was.
 
     Raises:
         DataError: a file is missing or malformed; the message names file and record. Or the index cannot be written.

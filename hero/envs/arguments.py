@@ -1,0 +1,39 @@
+"""What the constructors of environments check of their arguments, which may come from a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hero.errors import ConfigError
+
+
+def require_one_of(name: str, value: object, allowed: Iterable[object]) -> None:
+    """Refuses a value that is none of those allowed.
+
+    Raises:
+        ConfigError: it is none of them; the message names all.
+    """
+    allowed = list(allowed)  # what cannot be hashed is refused, too
+    if value not in allowed:
+        raise ConfigError(f"{name}={value!r} is none of {', '.join(map(repr, allowed))}")
+
+
+def require_integer(name: str, value: object, least: int) -> None:
+    """Refuses what is no integer, or too small.
+
+    Raises:
+        ConfigError: it is; a truth value is no integer.
+    """
+    if type(value) is not int or value < least:
+        raise ConfigError(f"{name}={value!r} is not possible; give an integer of at least {least}")
+
+
+def require_path(name: str, value: object) -> None:
+    """Refuses what is neither a path nor None.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if not isinstance(value, str | Path | None):
+        raise ConfigError(f"{name}={value!r} is no path; give a directory as text")
