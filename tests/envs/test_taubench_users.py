@@ -55,6 +55,17 @@ def test_a_conversation_by_rules() -> None:
     ]
 
 
+def test_an_address_to_send_to_is_told_and_is_not_where_the_user_lives() -> None:
+    said = talk(
+        "You are Ann Lee. Your email is ann.lee54321@example.com. You want order #W123 sent elsewhere. "
+        "The new address is 1 Elm Street, Apt 2, Ashford, OH, USA, zip 67890.",
+        "What are your email, name and zip code?",
+        "Where should it go?",
+    )
+    assert said[1] == "My email is ann.lee54321@example.com, my name is Ann Lee, I do not remember my zip."
+    assert said[2] == "The new address is 1 Elm Street, Apt 2, Ashford, OH, USA, zip 67890."
+
+
 def test_numbers_of_reservations_are_told() -> None:
     said = talk(
         "You want to cancel reservations IFOYYZ and 4WQ150, and paid 250000.", "What is the reservation number?"

@@ -16,8 +16,10 @@ PATIENCE: Final = 3
 
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z'\"(])|\n+")
 _EMAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.\w+)+")
-_ZIP: Final = re.compile(r"(?<![\d#])\d{5}(?!\d)")
+_ZIP: Final = re.compile(r"(?<![\w#])\d{5}(?!\w)")
 _USER_ID: Final = re.compile(r"\b[a-z]+_[a-z]+_\d+\b")
+_ADDRESS: Final = re.compile(r"\baddress (?:is|to)\b")
+"""Somewhere to send something to; what is in it says nothing of who the user is."""
 _NAME: Final = re.compile(r"\b(?:name is|You are|You're|I am)\s+([A-Z][a-z]+ [A-Z][a-z]+)")
 _ORDER: Final = re.compile(r"#W\d+|\b(?=\d*[A-Z])[A-Z0-9]{6}\b")
 _PAYMENT: Final = re.compile(r"\b(?:pay|paypal|card|visa|mastercard|refund|payment|certificates?)", re.IGNORECASE)
@@ -29,7 +31,8 @@ _ASKS_IDENTITY: Final = re.compile(r"\b(?:identity|verify|authenticat|e-?mail|zi
 _ASKS_ORDER: Final = re.compile(r"\b(?:which order|order (?:id|number)s?|reservation (?:id|number|code)s?)")
 _ASKS_PAYMENT: Final = re.compile(r"\b(?:payment|pay |refund|which (?:card|method)|method)")
 _ASKS_YES: Final = re.compile(
-    r"\(yes|yes/no|yes or no|\bconfirm|\bproceed|go ahead|is (?:that|this) (?:correct|right|ok)|shall i|should i|may i"
+    r"\(yes|yes/no|yes or no|\bconfirm|\bproceed|go ahead|is (?:that|this) (?:correct|right|ok)"
+    r"|(?:shall|should|may) i\b"
 )
 _ASKS_MORE: Final = re.compile(r"anything else|something else|further (?:help|assist)|else i can|other request")
 _REPORTS: Final = re.compile(
@@ -70,7 +73,8 @@ class ScriptedUser:
         self._more = [
             sentence
             for sentence in sentences
-            if sentence not in wants and not any(pattern.search(sentence) for pattern in about_me)
+            if sentence not in wants
+            and (_ADDRESS.search(sentence) or not any(pattern.search(sentence) for pattern in about_me))
         ]
         self._identified = False
         self._patience = PATIENCE
@@ -101,7 +105,8 @@ class ScriptedUser:
 
     def _identity(self, asked: str) -> str:
         """What is asked for and known; all that is known where nothing of it is."""
-        name, zips = _NAME.search(self._text), _ZIP.findall(self._text)
+        mine = " ".join(sentence for sentence in _SENTENCE.split(self._text) if not _ADDRESS.search(sentence))
+        name, zips = _NAME.search(self._text), _ZIP.findall(mine)
         known = {
             "email": " ".join(_EMAIL.findall(self._text)[:1]),
             "name": name[1] if name else "",
