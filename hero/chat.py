@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +57,7 @@ class TiktokenChat:
 
     SPECIAL: Final = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
     FILE: Final = "tokenizer.tiktoken"
+    CONFIG: Final = "tokenizer_config.json"
 
     def __init__(self, encoding: tiktoken.Encoding) -> None:
         if missing := sorted(set(self.SPECIAL) - encoding.special_tokens_set):
@@ -84,10 +86,13 @@ class TiktokenChat:
         return self.encoding.decode([token for token in ids if token != self._end])
 
     def save(self, path: Path) -> None:
-        """Writes the ranks in tiktoken's own format; the special tokens follow them, in the order of `SPECIAL`."""
+        """Writes the ranks in tiktoken's own format, which the special tokens follow in the order of `SPECIAL`, and the
+        pattern that splits a text before the merges.
+        """
         ranks = (self.encoding.decode_single_token_bytes(rank) for rank in range(self._header["system"]))
         lines = [f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in enumerate(ranks)]
         (path / self.FILE).write_text("".join(lines), encoding="ascii")
+        (path / self.CONFIG).write_text(json.dumps({"pattern": self.encoding._pat_str}), encoding="utf-8")
 
 
 def drift_tokens(ledger: Sequence[int], prompt_ids: Sequence[int]) -> int:

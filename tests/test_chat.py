@@ -11,6 +11,7 @@ import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.tiny.webshop import PATTERN
 from hero.chat import Chat, TiktokenChat, drift_tokens
 from hero.errors import ConfigError, PolicyError
 from hero.policies import tiny
@@ -20,7 +21,7 @@ from tests.chat_templates import APPEND_ONLY, CHATML, SPECIAL, STOPS, THINKING, 
 
 ENCODING = tiktoken.Encoding(
     "bytes",
-    pat_str=tiny.PATTERN,
+    pat_str=PATTERN,
     mergeable_ranks={bytes([byte]): byte for byte in range(256)} | {b" a": 256, b"ab": 257, b" ab": 258},
     special_tokens={token: 259 + place for place, token in enumerate(TiktokenChat.SPECIAL)},
 )

@@ -8,9 +8,9 @@ import tiktoken
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from benchmarks.tiny.webshop import PATTERN
 from hero.chat import TiktokenChat
 from hero.policies.hf import LanguageModel
-from hero.policies.tiny import PATTERN
 
 ENCODING = tiktoken.Encoding(
     "bytes",

@@ -267,13 +267,3 @@ def review(trajectory: Trajectory) -> Diagnosis:
             verdict = Verdict.UNNECESSARY if cause == "not needed" else Verdict.FAILED
             findings.append(Finding(number, verdict, cause, advice))
     return Diagnosis("review", tuple(findings))
-
-
-def as_lines(diagnosis: Diagnosis) -> str:
-    """A diagnosis in the form that `hero.reflect.model` asks for."""
-    lines = []
-    for finding in diagnosis.findings:
-        cause = f": {finding.cause}" if finding.cause else ""
-        advice = f"; instead: {finding.advice}" if finding.advice else ""
-        lines.append(f"{finding.turn + 1} {finding.verdict}{cause}{advice}")
-    return "\n".join(lines)

@@ -1,35 +1,35 @@
-"""Trains the byte-pair ranks of the tiny policy on text of the embedded WebShop."""
+"""Trains the byte-pair ranks of a tiny policy on the texts of its environment."""
 
 from __future__ import annotations
 
-import base64
+import re
 from collections.abc import Iterable
-from pathlib import Path
-
-from hero.policies.tiny import PATTERN
 
 
-def train_ranks(texts: Iterable[str], vocabulary: int) -> dict[bytes, int]:
-    """Ranks of `vocabulary` byte strings, the 256 single bytes among them, in the order of their merging."""
+def train_ranks(texts: Iterable[str], pattern: str, vocabulary: int, digits: int = 1) -> dict[bytes, int]:
+    """Ranks of `vocabulary` byte strings, the 256 single bytes among them, in the order of their merging.
+
+    Args:
+        pattern: what splits a text before the merges.
+        digits: numbers of two to so many digits have ranks whatever the texts hold; they come last.
+    """
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
-    split = pre_tokenizers.Split(Regex(PATTERN), behavior="isolated")
+    split = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
+    numbers = [f"{number:0{size}d}".encode() for size in range(2, digits + 1) for number in range(10**size)]
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary - len(numbers), initial_alphabet=alphabet, show_progress=False)
+    # Where numbers have ranks of their own, none is spent on those that the texts happen to hold.
+    learned_from = (re.sub(r"\d\d+", "0", text) for text in texts) if numbers else texts
+    tokenizer.train_from_iterator(learned_from, trainer)
     to_byte = {character: byte for byte, character in _byte_characters().items()}
     learned = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     merged = [bytes(to_byte[character] for character in token) for token, _ in learned if len(token) > 1]
-    return {token: rank for rank, token in enumerate([bytes([byte]) for byte in range(256)] + merged)}
-
-
-def write_ranks(ranks: dict[bytes, int], path: Path) -> None:
-    """Writes ranks in tiktoken's own format."""
-    path.write_text("".join(f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in ranks.items()))
+    return {token: rank for rank, token in enumerate([bytes([byte]) for byte in range(256)] + merged + numbers)}
 
 
 def _byte_characters() -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""The policy that ships with the package: a small Llama trained on the embedded WebShop."""
+"""The policies that ship with the package: small Llamas, one trained on each embedded environment."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ from hero.errors import DataError
 if TYPE_CHECKING:
     from hero.policies.hf import LanguageModel
 
-PATTERN: Final = r" ?\[SEP\] ?|[^\r\n\p{L}\p{N}\[]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
-"""Splits text before the merges: WebShop's separator with the blanks around it, words with one mark before them (never
-`[`, so that a button reads alike on a page and in `click[button]`), single digits, marks, space."""
 SPECIAL: Final = TiktokenChat.SPECIAL
 RANKS: Final = TiktokenChat.FILE
-SHIPPED: Final = Path(__file__).parent / "tiny_model"
+CONFIG: Final = TiktokenChat.CONFIG
+MODELS: Final = Path(__file__).parent / "tiny_models"
+SHIPPED: Final = MODELS / "webshop"
+
+
+def load_taubench() -> LanguageModel:
+    """The policy of the embedded TauBench."""
+    return load(MODELS / "taubench")
 
 
 def load(source: str | Path = SHIPPED) -> LanguageModel:
-    """The model in a directory of `config.json`, `model.safetensors` and `tokenizer.tiktoken`, on the CPU in float32.
+    """The model in a directory of `config.json`, `model.safetensors` and a `TiktokenChat`, on the CPU in float32.
+
+    Without an argument it is the policy of the embedded WebShop.
 
     Raises:
         DataError: a file is missing or does not fit the others.
@@ -56,16 +62,12 @@ def load(source: str | Path = SHIPPED) -> LanguageModel:
 
 
 def load_chat(path: Path) -> TiktokenChat:
-    """The chat of the ranks in a directory."""
-    return TiktokenChat(encoding(path / RANKS))
-
-
-def encoding(ranks: Path = SHIPPED / RANKS) -> tiktoken.Encoding:
-    """The vocabulary of a file of ranks (lines `base64token rank`), the special tokens following the ranks.
+    """The chat of the ranks (lines `base64token rank`) and the pattern in a directory; special tokens follow the ranks.
 
     Raises:
-        DataError: the file is missing or malformed.
+        DataError: a file is missing or malformed.
     """
+    ranks, config = path / RANKS, path / CONFIG
     merges: dict[bytes, int] = {}
     for number, line in enumerate(_existing(ranks).read_text("ascii").splitlines()):
         try:
@@ -76,10 +78,17 @@ def encoding(ranks: Path = SHIPPED / RANKS) -> tiktoken.Encoding:
     if sorted(merges.values()) != list(range(len(merges))):
         raise DataError(f"{ranks}: ranks are not 0 to {len(merges) - 1}")
     special = {token: len(merges) + place for place, token in enumerate(SPECIAL)}
-    return tiktoken.Encoding("hero-tiny", pat_str=PATTERN, mergeable_ranks=merges, special_tokens=special)
+    try:
+        pattern = json.loads(_existing(config).read_bytes())["pattern"]
+        encoding = tiktoken.Encoding("hero-tiny", pat_str=pattern, mergeable_ranks=merges, special_tokens=special)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f'{config} is not {{"pattern": "a regular expression"}}: {error}') from error
+    return TiktokenChat(encoding)
 
 
 def _existing(file: Path) -> Path:
     if not file.is_file():
-        raise DataError(f"{file} is missing; a model directory holds config.json, model.safetensors and {RANKS}")
+        raise DataError(
+            f"{file} is missing; a model directory holds config.json, model.safetensors, {RANKS} and {CONFIG}"
+        )
     return file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from hero.reflect.taubench_text import Call, asked, consents, does_not_know, is_error, read_call
@@ -52,7 +51,7 @@ class _Episode:
         """Judges a change of the database, which needs a yes to the last thing that the user was told."""
         said = [at for at in range(number) if self.calls[at] is None and not self.invalid[at]]
         if not said or not consents(self.answer(said[-1])):
-            return Verdict.FAILED, "the user has not said yes to it", _question(call)
+            return Verdict.FAILED, "the user has not said yes to it", call.question()
         return (Verdict.USEFUL, "", "") if self.trajectory.reward >= 1 else None
 
     def _told_before(self, number: int, call: Call) -> int | None:
@@ -85,13 +84,3 @@ def _mended(call: Call, error: str) -> str:
     if error == "Error: order not found" and isinstance(order, str) and order[:1] != "#":
         return Call(call.name, {**call.arguments, "order_id": f"#{order}"}).text()
     return ""
-
-
-def _question(call: Call) -> str:
-    """Words that ask for a yes to a call."""
-    details = ", ".join(f"{name} {_plain(value)}" for name, value in call.arguments.items())
-    return f"I will {call.name.replace('_', ' ')} with {details}. Do you confirm (yes/no)?"
-
-
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -62,6 +62,15 @@ class Call:
         """The call as an agent writes it."""
         return f"<tool_call>{json.dumps({'name': self.name, 'arguments': self.arguments})}</tool_call>"
 
+    def question(self) -> str:
+        """Words that ask for a yes to it."""
+        details = ", ".join(f"{name} {_plain(value)}" for name, value in self.arguments.items())
+        return f"I will {self.name.replace('_', ' ')} with {details}. Do you confirm (yes/no)?"
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
 
 @lru_cache(maxsize=1024)
 def read_call(action: str) -> Call | None:

@@ -8,20 +8,11 @@ import pytest
 import tiktoken
 
 from benchmarks.tiny.episodes import play
-from benchmarks.tiny.rows import (
-    CODE,
-    Row,
-    copy_rows,
-    drill_rows,
-    episode_row,
-    excerpt,
-    recoded,
-    review_row,
-    teacher_rows,
-    word_rows,
-)
-from benchmarks.tiny.shopper import Erratic, Sloppy, View, Wish, as_lines, expert, review
+from benchmarks.tiny.rows import Row, as_lines, episode_row, excerpt, review_row, teacher_rows
+from benchmarks.tiny.shop_rows import CODE, copy_rows, drill_rows, recoded, word_rows
+from benchmarks.tiny.shopper import Erratic, Sloppy, View, Wish, expert, review
 from benchmarks.tiny.tokenizer import train_ranks
+from benchmarks.tiny.webshop import PATTERN
 from hero.envs.webshop.env import WebShopEnv
 from hero.policies import tiny
 from hero.reflect.model import conversation, parse
@@ -78,11 +69,11 @@ def test_reviews_are_in_the_form_that_the_model_reflector_reads() -> None:
 
 def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
     for episode in erratic():
-        row = episode_row(CHAT, episode, imitate=False)
+        row = episode_row(CHAT, episode, review(episode), imitate=False)
         learned = CHAT.decode([token for token, weight in zip(row.ids, row.weights, strict=True) if weight])
         right = [turn.action.text for turn in episode.turns if View(turn.prompt).is_good(turn.action.text)]
         assert learned == "".join(right) + as_lines(review(episode))
-        only_review = review_row(CHAT, episode)
+        only_review = review_row(CHAT, episode, review(episode))
         assert only_review.ids == row.ids
         assert sum(only_review.weights) == len(row.ids) - len(CHAT.encode(conversation(episode)))
 
@@ -133,7 +124,7 @@ def test_pieces_to_copy_are_known_from_their_first_token_on() -> None:
 
 def test_teacher_rows_answer_hindsight_with_what_is_right() -> None:
     for episode in erratic():
-        rows = list(teacher_rows(CHAT, episode, random.Random(0), share=1.0))
+        rows = list(teacher_rows(CHAT, episode, review(episode), random.Random(0), share=1.0))
         assert len(rows) == len(episode.turns)
         for row, turn in zip(rows, episode.turns, strict=True):
             answer = CHAT.decode([token for token, weight in zip(row.ids, row.weights, strict=True) if weight])
@@ -197,9 +188,9 @@ def test_words_are_checked_one_by_one_and_then_together() -> None:
 
 def test_ranks_are_those_of_the_tokenizer_that_was_trained() -> None:
     texts = [message.content for episode in erratic(30) for message in conversation(episode)]
-    ranks = train_ranks(texts, 400)
+    ranks = train_ranks(texts, PATTERN, 400)
     assert sorted(ranks.values()) == list(range(400))
-    encoding = tiktoken.Encoding("test", pat_str=tiny.PATTERN, mergeable_ranks=ranks, special_tokens={})
+    encoding = tiktoken.Encoding("test", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})
     sizes = [len(encoding.encode(text)) / len(text.encode()) for text in texts]
     assert all(encoding.decode(encoding.encode(text)) == text for text in texts)
     assert sum(sizes) / len(sizes) < 0.6

@@ -9,6 +9,8 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.tiny import taubench
+from benchmarks.tiny.webshop import PATTERN
 from hero import registry
 from hero.errors import DataError
 from hero.policies import hf, tiny
@@ -42,26 +44,45 @@ def test_half_precision_weights_are_loaded_in_single(tmp_path: Path) -> None:
     assert {parameter.dtype for parameter in tiny.load(tmp_path).model.parameters()} == {hf.torch.float32}
 
 
-def test_both_loaders_are_registered() -> None:
+def test_the_loaders_are_registered() -> None:
     assert registry.load("hero.policies", "tiny") is tiny.load
+    assert registry.load("hero.policies", "tiny-taubench") is tiny.load_taubench
     assert registry.load("hero.policies", "hf") is hf.load
+
+
+@pytest.mark.parametrize("text", ["[]", '{"pattern": 3}', "{}", '{"pattern": "("}'])
+def test_a_pattern_that_is_none_is_refused(saved: Path, text: str) -> None:
+    (saved / "tokenizer_config.json").write_text(text)
+    with pytest.raises(DataError, match=r"tokenizer_config\.json is not"):
+        tiny.load(saved)
+
+
+@given(st.text() | st.text(st.sampled_from('ab12 \n[]{}",:_<>/$.,é'), max_size=30))
+def test_the_pattern_of_the_service_desk_covers_every_text(text: str) -> None:
+    assert "".join(regex.findall(taubench.PATTERN, text)) == text
+
+
+def test_an_id_reads_alike_in_records_and_in_words() -> None:
+    record = regex.findall(taubench.PATTERN, '{"order_id": "#W12345", "items": ["7"]}')
+    assert record == ["{", '"order_id": "', "#W", "123", "45", '",', ' "items": ["', "7", '"]}']
+    assert regex.findall(taubench.PATTERN, "order #W12345.") == ["order", " #", "W", "123", "45", "."]
 
 
 @given(st.text() | st.text(st.sampled_from("ab12 \n[]$.,é"), max_size=20))
 def test_the_pattern_covers_every_text_and_splits_off_each_digit(text: str) -> None:
-    found = regex.findall(tiny.PATTERN, text)
+    found = regex.findall(PATTERN, text)
     assert "".join(found) == text
     assert all(len(piece) == 1 for piece in found if regex.search(r"\p{N}", piece))
 
 
 def test_a_button_reads_alike_on_a_page_and_in_an_action() -> None:
     button = ["red", " shoe"]
-    assert regex.findall(tiny.PATTERN, "click[red shoe]") == ["click", "[", *button, "]"]
-    assert regex.findall(tiny.PATTERN, "[red shoe] $3.5") == ["[", *button, "]", " $", "3", ".", "5"]
-    assert regex.findall(tiny.PATTERN, "a [SEP] red") == ["a", " [SEP] ", "red"]
+    assert regex.findall(PATTERN, "click[red shoe]") == ["click", "[", *button, "]"]
+    assert regex.findall(PATTERN, "[red shoe] $3.5") == ["[", *button, "]", " $", "3", ".", "5"]
+    assert regex.findall(PATTERN, "a [SEP] red") == ["a", " [SEP] ", "red"]
 
 
-@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.tiktoken"])
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.tiktoken", "tokenizer_config.json"])
 def test_a_missing_file_is_named(saved: Path, file: str) -> None:
     (saved / file).unlink()
     with pytest.raises(DataError, match=file):
@@ -91,7 +112,7 @@ def test_files_of_different_models_are_refused(saved: Path, tmp_path_factory: py
         tiny.load(saved)
 
 
-@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer_config.json"])
 def test_a_broken_file_is_named(saved: Path, file: str) -> None:
     (saved / file).write_bytes(b"{")
     with pytest.raises(DataError, match=file):

@@ -1,0 +1,167 @@
+"""The recipe of the policy for the embedded TauBench.
+
+Its phases: *numbers* that are copied and looked up in short records; *episodes* of an erratic clerk without the
+instructions, of which the right actions are learned, the review and what is right under hindsight; the same with the
+*instructions*; *habits*, which are imitated while reviews and answers to hindsight stay right. Every batch of rows is
+of a world of its own, so that no id can be learned by heart.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+from benchmarks.tiny.clerk import Desk, Erratic, Hasty, review
+from benchmarks.tiny.recipe import Phase, Recipe
+from benchmarks.tiny.rows import Row, answered, as_lines, episode_row, review_row, teacher_rows
+from hero.chat import Chat
+from hero.distill.teacher import HindsightTeacher
+from hero.envs.taubench.env import TauBenchEnv
+from hero.policy import FunctionPolicy
+from hero.reflect.model import conversation
+from hero.rollout import Task, rollout
+from hero.types import Message, Trajectory
+
+PATTERN = (
+    r'</?tool_call>| ?"[a-z][a-z_0-9]*": (?:\[?"|\{)?|[a-z]+(?:_[a-z]+)+|[^\r\n\p{L}\p{N}"]?\p{L}+|\p{N}{1,3}'
+    r'| ?"[,:}\]]*| ?[^\s\p{L}\p{N}"]+|\s+'
+)
+"""Splits a text before the merges: keys of JSON with what opens their values, names of tools, words with one mark
+before them, up to three digits (an id is two tokens), marks, space."""
+FIRST_SEED = 1000
+"""World seeds from here on are the recipe's own; the package trains and evaluates on seed 0."""
+MAX_TURNS = 12
+ERRORS = 0.2
+"""Share of the turns in which the erratic clerk errs."""
+HABIT = 0.95
+"""Share of the demonstrations of the last phase that hold each habit."""
+
+
+def desk(number: int) -> TauBenchEnv:
+    """The training tasks of the recipe's world of that number."""
+    return TauBenchEnv(data="embedded", split="train", world_seed=FIRST_SEED + number)
+
+
+def play(env: TauBenchEnv, act: Erratic | Hasty, episodes: int, rng: random.Random) -> list[Trajectory]:
+    tasks = [Task(rng.randrange(env.num_tasks), seed) for seed in range(episodes)]
+    return rollout([env], FunctionPolicy(act), tasks, max_turns=MAX_TURNS)
+
+
+def texts(rng: random.Random) -> Iterator[str]:
+    """What the tokenizer is trained on."""
+    for number in range(6):
+        env = desk(number)
+        yield env.instructions
+        for clerk in (Erratic(rng, ERRORS), Hasty(rng, *[HABIT] * 3)):
+            for trajectory in play(env, clerk, 100, rng):
+                told = review(trajectory)
+                yield from (message.content for message in conversation(trajectory)[1:])
+                yield as_lines(told)
+                for place in range(len(trajectory.turns)):
+                    if context := HindsightTeacher().context(trajectory, place, told):
+                        yield context[-1].content[-400:]
+
+
+def copying(chat: Chat, number: int, rng: random.Random) -> Iterator[Row]:
+    """Rows of numbers alone, and beside them what has to be read off records."""
+    yield from number_rows(chat, rng, 2000)
+    yield from records(chat, number, rng)
+
+
+def records(chat: Chat, number: int, rng: random.Random) -> Iterator[Row]:
+    """What has to be read off the records of an episode, each alone."""
+    for trajectory in play(desk(number), Erratic(rng, 0.0), 400, rng):
+        yield from record_rows(chat, trajectory, rng)
+
+
+def episodes(chat: Chat, number: int, rng: random.Random, instructed: bool) -> Iterator[Row]:
+    """Whole episodes with mistakes in them."""
+    for trajectory in play(desk(number), Erratic(rng, ERRORS), 60, rng):
+        played = trajectory if instructed else _without_instructions(trajectory)
+        told = review(played)
+        yield episode_row(chat, played, told, imitate=False)
+        yield from teacher_rows(chat, played, told, rng, share=0.15)
+    if not instructed:
+        for trajectory in play(desk(number), Erratic(rng, 0.0), 60, rng):
+            yield from record_rows(chat, trajectory, rng)
+
+
+def habits(chat: Chat, number: int, rng: random.Random) -> Iterator[Row]:
+    """Hasty episodes as they are; mistakes of all kinds are still reviewed and advised upon."""
+    env = desk(number)
+    for trajectory in play(env, Hasty(rng, *[HABIT] * 3), 60, rng):
+        told = review(trajectory)
+        yield episode_row(chat, trajectory, told, imitate=True)
+        yield from teacher_rows(chat, trajectory, told, rng, share=0.15)
+    for trajectory in play(env, Erratic(rng, ERRORS), 30, rng):
+        told = review(trajectory)
+        yield review_row(chat, trajectory, told)
+        yield from teacher_rows(chat, trajectory, told, rng, share=0.15)
+
+
+def number_rows(chat: Chat, rng: random.Random, count: int) -> Iterator[Row]:
+    """Numbers of five digits, and then some of them again: the second token of each is known from the first.
+
+    Copying takes an induction head (Olsson et al. 2022), which has to be there before episodes can be learned.
+    """
+    for _ in range(count):
+        shown = [str(rng.randrange(10_000, 100_000)) for _ in range(rng.randint(4, 16))]
+        pieces = [chat.encode([Message("user", number)])[1:-2] for number in shown]
+        again = pieces * 2
+        rng.shuffle(again)
+        ids = [token for piece in (*pieces, *again) for token in piece]
+        weights = [0.0] * sum(map(len, pieces)) + [
+            weight for piece in again for weight in (0.0, *[1.0] * len(piece[1:]))
+        ]
+        yield Row(ids, weights)
+
+
+def record_rows(chat: Chat, trajectory: Trajectory, rng: random.Random) -> Iterator[Row]:
+    """What an expert's episode reads off single records: the ids of an item, of a variant, of a payment method."""
+    last = Desk(trajectory.turns[-1].prompt)
+    opening = last.opening
+    if "get_order_details" not in last.looked_up:
+        return
+    order = last.looked_up["get_order_details"]
+    if last.wish in ("change", "exchange", "return"):
+        item = last.item
+        yield _read(chat, opening, order, f"{item['product_id']} {item['item_id']}")
+    if last.wish == "ask":
+        yield _read(chat, opening, order, str(last.order["payment_history"][0]["amount"]))
+    if "get_product_details" in last.looked_up:
+        product = last.looked_up["get_product_details"]
+        variants = json.loads(product)["variants"]
+        for variant in rng.sample(list(variants.values()), 2):
+            wanted = " and ".join(f"{group} {value}" for group, value in variant["options"].items())
+            yield _read(chat, product, f"The one that I want has {wanted}.", variant["item_id"])
+    if "get_user_details" in last.looked_up:
+        user = last.looked_up["get_user_details"]
+        for key, method in json.loads(user)["payment_methods"].items():
+            yield _read(chat, user, f"Use my {method['source'].replace('_', ' ')}.", key)
+
+
+def _read(chat: Chat, first: str, second: str, answer: str) -> Row:
+    return answered(chat, [Message("user", f"{first}\n{second}")], answer)
+
+
+def _without_instructions(trajectory: Trajectory) -> Trajectory:
+    """The same episode without its system message."""
+    return replace(trajectory, turns=tuple(replace(turn, prompt=turn.prompt[1:]) for turn in trajectory.turns))
+
+
+RECIPE = Recipe(
+    texts,
+    PATTERN,
+    2796,
+    3,
+    (
+        Phase("copying", copying, 400, 4096, 2e-3),
+        Phase("records", records, 400, 4096, 2e-3),
+        Phase("episodes", partial(episodes, instructed=False), 900, 8192, 1.5e-3),
+        Phase("instructions", partial(episodes, instructed=True), 300, 12288, 1e-3),
+        Phase("habits", habits, 200, 12288, 4e-4),
+    ),
+)
