@@ -108,7 +108,7 @@ def number_rows(chat: Chat, rng: random.Random, count: int) -> Iterator[Row]:
     Copying takes an induction head (Olsson et al. 2022), which has to be there before episodes can be learned.
     """
     for _ in range(count):
-        shown = [str(rng.randrange(10_000, 100_000)) for _ in range(rng.randint(4, 16))]
+        shown = [str(rng.randrange(10_000, 100_000)) for _ in range(rng.randint(2, 12))]
         pieces = [chat.encode([Message("user", number)])[1:-2] for number in shown]
         again = pieces * 2
         rng.shuffle(again)
@@ -158,10 +158,13 @@ RECIPE = Recipe(
     2796,
     3,
     (
-        Phase("copying", copying, 400, 4096, 2e-3),
+        Phase("numbers", copying, 400, 4096, 2e-3),
         Phase("records", records, 400, 4096, 2e-3),
         Phase("episodes", partial(episodes, instructed=False), 900, 8192, 1.5e-3),
         Phase("instructions", partial(episodes, instructed=True), 300, 12288, 1e-3),
-        Phase("habits", habits, 200, 12288, 4e-4),
+        Phase("copying", copying, 200, 4096, 2e-3),
+        Phase("episodes again", partial(episodes, instructed=False), 500, 8192, 1.2e-3),
+        Phase("instructions again", partial(episodes, instructed=True), 150, 12288, 1e-3),
+        Phase("habits", habits, 150, 12288, 4e-4),
     ),
 )
