@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.envs.webshop.data import RawCatalogue, products, read_directory
+from hero.envs.webshop.env import WebShopEnv
 from hero.errors import DataError
 from tests.envs.webshop_files import FILES, ITEM, write
 
@@ -132,3 +133,14 @@ def test_files_that_are_wrong_are_named(tmp_path: Path, name: str, content: Any,
         files[name] = content
     with pytest.raises(DataError, match=message.replace("[", r"\[")):
         products(read_directory(write(tmp_path, files)))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("gone", "No such file or directory"), ("file", "Not a directory"), ("loop", "Too many levels of symbolic links")],
+)
+def test_what_is_no_directory_is_not_said_to_lack_files(tmp_path: Path, name: str, problem: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DataError, match=f"{name} cannot be read: {problem}; give a directory that holds"):
+        WebShopEnv(data=tmp_path / name)

@@ -104,15 +104,26 @@ class Product:
 
 
 def candidates(directory: Path) -> dict[str, list[Path]]:
-    """What is in a directory of each of `FILES`, by their names in `RawCatalogue`: one file, if all is well."""
-    return {name: sorted(directory.glob(pattern)) for name, pattern in FILES.items()}
+    """What is in a directory of each of `FILES`, by their names in `RawCatalogue`: one file, if all is well.
+
+    Raises:
+        DataError: there is no such directory, or it cannot be read.
+    """
+    try:
+        entries = sorted(directory.iterdir())
+    except OSError as error:
+        raise DataError(
+            f"{directory} cannot be read: {error.strerror or error}; give a directory that holds the files of the "
+            "original WebShop"
+        ) from error
+    return {name: [entry for entry in entries if entry.match(pattern)] for name, pattern in FILES.items()}
 
 
 def locate(directory: Path) -> dict[str, Path]:
     """The original's files in a directory, by their names in `RawCatalogue`.
 
     Raises:
-        DataError: a file of `FILES` is missing, or there twice.
+        DataError: a file of `FILES` is missing, or there twice, or there is no such directory.
     """
     found = candidates(directory)
     for name, files in found.items():
