@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hero.envs.webshop.arrays import fingerprint
+from hero.envs.webshop.arrays import fingerprint, source
 from hero.envs.webshop.catalogue import generate
 from hero.envs.webshop.data import FILES as PATTERNS
 from hero.envs.webshop.env import WebShopEnv
@@ -267,11 +267,14 @@ def test_what_is_in_the_way_is_named(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_source_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    write(tmp_path, FILES)
-    (tmp_path / NAMES["human"]).unlink()
-    (tmp_path / NAMES["human"]).mkdir()
-    with pytest.raises(DataError, match=rf"{NAMES['human']} cannot be read: Is a directory"):
-        prepare(tmp_path, quiet)
+    with pytest.raises(DataError, match=rf"{tmp_path} cannot be read: Is a directory"):
+        source(tmp_path)
+
+
+def test_an_index_that_is_a_link_to_nowhere_is_not_passed_over(tmp_path: Path) -> None:
+    (write(tmp_path, FILES) / INDEX).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=f"{INDEX} is damaged .*No such file"):
+        open_index(tmp_path)
 
 
 def test_a_large_file_without_an_index_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,16 +108,23 @@ def candidates(directory: Path) -> dict[str, list[Path]]:
     """What is in a directory of each of `FILES`, by their names in `RawCatalogue`: one file, if all is well.
 
     Raises:
-        DataError: there is no such directory, or it cannot be read.
+        DataError: there is no such directory, or it cannot be read, or something in it is none of the files that its
+            name says: a link to a place that does not exist, say.
     """
     try:
         entries = sorted(directory.iterdir())
+        found = {name: [entry for entry in entries if entry.match(pattern)] for name, pattern in FILES.items()}
+        for file in chain.from_iterable(found.values()):
+            if file.is_symlink() and not file.exists():
+                raise DataError(f"{file} is a link to {file.readlink()}, which does not exist; put the file there")
+            if not file.is_file():
+                raise DataError(f"{file} is no file but a directory or the like; put the file in its place")
     except OSError as error:
         raise DataError(
             f"{directory} cannot be read: {error.strerror or error}; give a directory that holds the files of the "
             "original WebShop"
         ) from error
-    return {name: [entry for entry in entries if entry.match(pattern)] for name, pattern in FILES.items()}
+    return found
 
 
 def locate(directory: Path) -> dict[str, Path]:

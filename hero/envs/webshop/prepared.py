@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -42,11 +43,8 @@ def open_index(directory: Path) -> Prepared | None:
     Raises:
         DataError: it was not made from these files as they are now, or by another version, or it is damaged.
     """
-    try:
-        if not (directory / INDEX).exists():
-            return None
-    except OSError as error:
-        raise DataError(f"{directory} cannot be read: {error.strerror or error}") from error
+    if not os.path.lexists(directory / INDEX):
+        return None
     remedy = f"run: hero data webshop --from {directory}"
     found = arrays.read(directory / INDEX, locate(directory), remedy)
     with arrays.complete(directory / INDEX, remedy):
