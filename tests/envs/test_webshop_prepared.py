@@ -150,6 +150,11 @@ def test_a_manifest_that_says_something_else_is_refused(tmp_path: Path, change: 
         ("items", "[{", "items_shuffle_1000.json cannot be read as JSON: record 0"),
         ("items", [{"asin": 5}], r"items_shuffle_1000.json: items\[0\]: 'asin'"),
         ("items", [FILES[NAMES["items"]][0] | {"name": None}], "items_shuffle_1000.json: items, B000000001: 'name'"),
+        (
+            "items",
+            [FILES[NAMES["items"]][0] | {"name": "red " * 65_536}],
+            "items_shuffle_1000.json: items, B000000001: a word is there 65,536 times",
+        ),
         ("attributes", {"B000000001": {}}, "items_ins_v2_1000.json: attributes, B000000001: 'attributes'"),
         ("human", {"B000000001": [{}]}, "items_human_ins.json: human, B000000001: 'instruction'"),
         ("title_nouns", {}, "title_nouns.json: title_nouns has no 'B000000001'"),
@@ -166,6 +171,9 @@ def test_a_preparation_that_fails_leaves_what_was_there(
     index = {file: file.read_bytes() for file in (tmp_path / INDEX).glob("*")}
     with pytest.raises(DataError, match=message):
         prepare(write(tmp_path, files | {NAMES[name]: content}), quiet)
+    if not before:
+        with pytest.raises(DataError, match=message):
+            opened(tmp_path, wording="human", goal_seed=1)
     assert {file.name for file in tmp_path.iterdir()} == left
     assert {file: file.read_bytes() for file in (tmp_path / INDEX).glob("*")} == index
 

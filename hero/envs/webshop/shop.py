@@ -95,5 +95,8 @@ def _stock(level: str, seed: int, data: Path | None) -> Stock:
             raise DataError(f"{items_file} is too large to be read each time; run: hero data webshop --from {data}")
     raw = generate(level, seed) if data is None else read_directory(data)
     items = products(raw)
-    index = Index((item.asin, document(item)) for item in items)
+    try:
+        index = Index((item.asin, document(item)) for item in items)
+    except DataError as error:
+        raise DataError(f"{raw.where('items')}, {error}") from error
     return Stock({item.asin: item for item in items}, index, raw.splits, raw.page_size)
