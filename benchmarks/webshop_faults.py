@@ -85,11 +85,15 @@ def options(data: Path) -> Iterator[Row]:
         return score(goal, goal.product, chosen, price, upstream=upstream).total == 1.0
 
     def confused(goal: Goal, group: str, value: str, upstream: bool) -> bool:
-        asked = replace(goal, options=(value,), groups=(group,))
+        alone = replace(goal, options=(value,), groups=(group,))
         others = (other for other in goal.product.options[group] if other != value)
-        return any(reached(asked, {group: other}, upstream) for other in others)
+        return any(reached(alone, {group: other}, upstream) for other in others)
 
-    own = [(goal, dict(zip(goal.groups, goal.options, strict=True))) for goal in goals]
+    def asked(goal: Goal) -> dict[str, str]:
+        """What can be chosen of what a goal asks for."""
+        return {group: value for group, value in zip(goal.groups, goal.options, strict=True) if value}
+
+    own = [(goal, asked(goal)) for goal in goals]
     drawn = [
         (goal, {group: rng.choice(values) for group, values in goal.product.options.items()})
         for goal in goals
@@ -134,6 +138,9 @@ def item_pages(data: Path) -> Iterator[Row]:
         page = nodes(stock, "", State(page=Page.ITEM, asin=asin), upstream=upstream)
         return value.strip() not in clickables(page, upstream=upstream)
 
+    def is_empty(asin: str, group: str, value: str, upstream: bool) -> bool:
+        return not value
+
     def shares_text(asin: str, group: str, value: str, upstream: bool) -> bool:
         page = nodes(stock, "", State(page=Page.ITEM, asin=asin), upstream=upstream)
         same = [node for node in page if node.kind is not Kind.TEXT and node.text.strip().lower() == value.strip()]
@@ -142,6 +149,7 @@ def item_pages(data: Path) -> Iterator[Row]:
     for fault, holds in (
         ("values that text_rich does not mark once they are selected", unmarked),
         ("values that must be clicked with blanks around them", needs_blanks),
+        ("values that are empty, which no action can click", is_empty),
         ("values that are named like a button or a value of another group", shares_text),
     ):
         yield Row(fault, *(share(holds(*value, upstream) for value in values) for upstream in (True, False)))
