@@ -18,7 +18,7 @@ from hero.envs.webshop.catalogue import generate
 from hero.envs.webshop.data import FILES as PATTERNS
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.prepared import INDEX, open_index, prepare
-from hero.envs.webshop.shop import Shop, _stock, open_shop
+from hero.envs.webshop.shop import Shop, _open_shop, _stock, open_shop
 from hero.errors import DataError
 from tests.envs.webshop_files import FILES, write
 from tests.envs.webshop_recorded import DATA, lines, needs_recordings
@@ -44,8 +44,8 @@ def generated(folder: Path) -> Path:
 
 
 def opened(data: Path, **arguments: Any) -> Shop:
-    """The shop of a directory as it is now, whatever was opened before."""
-    open_shop.cache_clear()
+    """The shop of a directory as it is now, whatever was opened before, even in the same tick of the clock."""
+    _open_shop.cache_clear()
     _stock.cache_clear()
     return open_shop(level="", seed=0, data=data, **arguments)
 
@@ -78,6 +78,27 @@ def test_environments_of_a_prepared_shop_share_it(both: tuple[Path, Path]) -> No
     assert first._shop is second._shop
     assert first._shop.stock.table is not None
     assert first.reset(options={"task": 3})[0] == WebShopEnv(data=both[0], split="test").reset(options={"task": 3})[0]
+
+
+def test_a_shop_whose_files_have_changed_is_opened_anew(tmp_path: Path) -> None:
+    def shop() -> Shop:
+        return open_shop(level="", seed=0, data=tmp_path, wording="human", goal_seed=1)
+
+    write(tmp_path, FILES)
+    first = shop()
+    assert shop() is first
+    prepare(tmp_path, quiet)
+    prepared = shop()
+    assert prepared.stock.table is not None
+    assert shop() is prepared
+    write(tmp_path, {NAMES["items"]: [FILES[NAMES["items"]][0] | {"name": "Blue shoe"}]})
+    with pytest.raises(DataError, match="not made from"):
+        shop()
+    prepare(tmp_path, quiet)
+    assert [each.stock.products["B000000001"].title for each in (first, prepared, shop())] == [
+        *["Red Shoe"] * 2,
+        "Blue shoe",
+    ]
 
 
 def test_equal_files_give_equal_indexes(both: tuple[Path, Path], tmp_path: Path) -> None:
