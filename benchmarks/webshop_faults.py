@@ -27,6 +27,7 @@ from hero.envs.webshop.shop import Shop, SplitBy, open_shop
 from hero.policy import FunctionPolicy
 from hero.rollout import Task, rollout
 from hero.types import Trajectory
+from hero_cli.terminal import polite
 
 SEEDS: Final = range(10)
 """Shops under these differ as runs of the original do, which draws prices and bounds unseeded."""
@@ -42,7 +43,10 @@ class Row(NamedTuple):
 
 
 def share(found: Iterable[bool]) -> str:
+    """How many are, and of how many; without a percentage where a small catalogue has none of the kind."""
     every = list(found)
+    if not every:
+        return "0 of 0"
     return f"{sum(every)} of {len(every)} ({100 * sum(every) / len(every):.1f} %)"
 
 
@@ -229,10 +233,13 @@ def spread(data: Path) -> Iterator[Row]:
     yield Row(f'score/success of "{BASELINE}" over {len(SEEDS)} runs', *cells)
 
 
+@polite
 def main(data: Annotated[Path, typer.Option(help="Directory of the original's files, with 1,000 products.")]) -> None:
     """Prints a row per fault, and all of it as JSON."""
     parts = (leaks, options, item_pages, episodes, bounds, spread)
-    rows = [row for part in track(parts, "Counting...", console=Console(stderr=True)) for row in part(data)]
+    rows = [
+        row for part in track(parts, "Counting...", console=Console(stderr=True), transient=True) for row in part(data)
+    ]
     table = Table(*Row._fields, show_lines=True)
     for row in rows:
         table.add_row(*row)

@@ -36,6 +36,12 @@ def test_empty_values_are_counted(tmp_path: Path) -> None:
     assert list(item_pages(data))[2][1:] == ("1 of 3 (33.3 %)", "1 of 3 (33.3 %)")
 
 
+def test_what_a_small_catalogue_has_none_of_is_counted_as_such(tmp_path: Path) -> None:
+    data = write(tmp_path, catalogue([("B000000001", "Find me", [])]))
+    rows = [row for part in (leaks, options, item_pages, bounds) for row in part(data)]
+    assert ("goals whose price bound differs from run to run", "0 of 0", "0 of 0") in rows
+
+
 def test_bounds_of_runs_differ_unless_they_are_seeded(tmp_path: Path) -> None:
     data = write(tmp_path, catalogue([("B000000001", "Find me", ["s"])]))
     bound, price = bounds(data)
