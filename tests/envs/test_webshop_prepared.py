@@ -242,6 +242,24 @@ def test_whatever_is_wrong_is_named_with_and_without_an_index(
         assert list(indexed.goals["test"]) == list(plain.goals["test"])
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_index_that_is_replaced_while_it_is_read_is_read_again(tmp_path: Path, count: int) -> None:
+    item = FILES[NAMES["items"]][0]
+    prepare(write(tmp_path, FILES), quiet)
+    titles = [f"Shoe {number}" for number in range(count)]
+
+    def replaced_before(file: Path) -> dict[str, Any]:
+        if titles and file.parent.name == INDEX:
+            write(tmp_path, {NAMES["items"]: [item | {"name": titles.pop()}]})
+            prepare(tmp_path, quiet)
+        return fingerprint(file)
+
+    with patch("hero.envs.webshop.arrays.fingerprint", replaced_before):
+        found = open_index(tmp_path)
+    assert found is not None
+    assert found.products["B000000001"].title == "Shoe 0"
+
+
 def test_an_interruption_leaves_nothing_and_leftovers_do_no_harm(tmp_path: Path) -> None:
     def interrupt(phase: str, done: int, total: int) -> None:
         if phase == "goals":
