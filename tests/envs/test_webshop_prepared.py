@@ -199,6 +199,21 @@ def test_a_preparation_that_fails_leaves_what_was_there(
     assert {file: file.read_bytes() for file in (tmp_path / INDEX).glob("*")} == index
 
 
+def test_no_file_stays_open_after_a_preparation_that_fails(tmp_path: Path) -> None:
+    write(tmp_path, FILES | {NAMES["human"]: {"B000000001": [{}]}})
+    files, opens = [], Path.open
+
+    def kept(path: Path, *args: Any) -> Any:
+        files.append(opens(path, *args))
+        return files[-1]
+
+    with patch.object(Path, "open", kept), pytest.raises(DataError) as error:
+        prepare(tmp_path, quiet)
+    assert error.value.__traceback__ is not None  # which would keep alive what reads
+    assert len(files) > 4
+    assert all(file.closed for file in files)
+
+
 def damaged(content: Any, data: st.DataObject) -> Any:
     """JSON of which some part has become something else."""
     if isinstance(content, dict | list) and content and data.draw(st.integers(0, 3)):

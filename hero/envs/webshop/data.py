@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -161,17 +162,18 @@ def read_directory(path: str | Path) -> RawCatalogue:
     return RawCatalogue(items=items, files=files, **others)
 
 
-def stream_directory(path: Path, advance: Mapping[str, Advance]) -> RawCatalogue:
+def stream_directory(path: Path, advance: Mapping[str, Advance], stack: ExitStack) -> RawCatalogue:
     """Reads the original's files as `read_directory` does, but the items only while they are gone through.
 
     Args:
         advance: by name in `RawCatalogue`, told the progress of each file; may lack some.
+        stack: closes the file of the items.
     """
     files = locate(path)
     content: dict[str, Any] = {
         name: records(file, *TYPES[name], advance.get(name, ignore)) for name, file in files.items()
     }
-    items = (item for _, item in content.pop("items"))
+    items = (item for _, item in stack.enter_context(closing(content.pop("items"))))
     others: dict[str, Any] = {name: Packed(pairs) for name, pairs in content.items()}
     return RawCatalogue(items=items, files=files, **others)
 

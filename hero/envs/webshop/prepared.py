@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -66,11 +67,11 @@ def prepare(directory: Path, report: Report) -> None:
     """
     files = locate(directory)
     sources = {name: arrays.source(file) for name, file in files.items()}
-    with arrays.written(directory / INDEX) as writer:
+    with arrays.written(directory / INDEX) as writer, ExitStack() as stack:
         asins: list[str] = []
         starts = array("q", [0])
         builder, tabulator = Builder(), Tabulator()
-        raw = stream_directory(directory, {name: _bytes(report, name, files[name]) for name in files})
+        raw = stream_directory(directory, {name: _bytes(report, name, files[name]) for name in files}, stack)
         records = _records(raw, builder, tabulator, asins, starts)
         del raw  # so that its memory is free as soon as the last product has been read
         writer.put_parts("records.content", records, np.uint8, (-1,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import marshal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +23,12 @@ def ignore(advanced: int) -> None:
     """An `Advance` that nobody watches."""
 
 
-def records(path: Path, outer: type, inner: type, advance: Advance = ignore) -> Iterator[tuple[int | str, Any]]:
+def records(
+    path: Path, outer: type, inner: type, advance: Advance = ignore
+) -> Generator[tuple[int | str, Any], None, None]:
     """The records of a file that holds one JSON list, with their numbers, or one object, with their keys.
+
+    The file is open until all are read: who may stop before closes the generator.
 
     Args:
         outer: list or dict, as the file must hold.
