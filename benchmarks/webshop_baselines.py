@@ -25,6 +25,7 @@ from hero.evaluate import Evaluation, evaluate
 from hero.policy import FunctionPolicy
 from hero.rollout import Task
 from hero.types import Message
+from hero_cli.terminal import polite
 
 WAYS: Final[dict[str, Literal["upstream"] | None]] = {"upstream": "upstream", "mended": None}
 AFTER_OPTIONS: Final = 7
@@ -104,11 +105,12 @@ def measure(data: Path, split_by: SplitBy, split: str) -> list[dict[str, Any]]:
     return records
 
 
+@polite
 def main(data: Annotated[Path, typer.Option(help="Directory of the original's files, with 1,000 products.")]) -> None:
     """Prints a row per baseline and split, and all of it as JSON."""
     splits: list[tuple[SplitBy, str]]
     splits = [("goal", "test"), ("goal", "validation"), ("product", "test"), ("product", "validation")]
-    progress = track(splits, "Shopping...", console=Console(stderr=True))
+    progress = track(splits, "Shopping...", console=Console(stderr=True), transient=True)
     records = [record for split_by, split in progress for record in measure(data, split_by, split)]
     columns = ("upstream", "mended", "original")
     table = Table("baseline", "split", "by", "goals", *columns, title="Score / success in %")

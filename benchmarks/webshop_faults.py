@@ -27,6 +27,7 @@ from hero.envs.webshop.shop import Shop, SplitBy, open_shop
 from hero.policy import FunctionPolicy
 from hero.rollout import Task, rollout
 from hero.types import Trajectory
+from hero_cli.terminal import polite
 
 SEEDS: Final = range(10)
 """Shops under these differ as runs of the original do, which draws prices and bounds unseeded."""
@@ -42,7 +43,10 @@ class Row(NamedTuple):
 
 
 def share(found: Iterable[bool]) -> str:
+    """How many are, and of how many; without a percentage where a small catalogue has none of the kind."""
     every = list(found)
+    if not every:
+        return "0 of 0"
     return f"{sum(every)} of {len(every)} ({100 * sum(every) / len(every):.1f} %)"
 
 
@@ -85,11 +89,15 @@ def options(data: Path) -> Iterator[Row]:
         return score(goal, goal.product, chosen, price, upstream=upstream).total == 1.0
 
     def confused(goal: Goal, group: str, value: str, upstream: bool) -> bool:
-        asked = replace(goal, options=(value,), groups=(group,))
+        alone = replace(goal, options=(value,), groups=(group,))
         others = (other for other in goal.product.options[group] if other != value)
-        return any(reached(asked, {group: other}, upstream) for other in others)
+        return any(reached(alone, {group: other}, upstream) for other in others)
 
-    own = [(goal, dict(zip(goal.groups, goal.options, strict=True))) for goal in goals]
+    def asked(goal: Goal) -> dict[str, str]:
+        """What can be chosen of what a goal asks for."""
+        return {group: value for group, value in zip(goal.groups, goal.options, strict=True) if value}
+
+    own = [(goal, asked(goal)) for goal in goals]
     drawn = [
         (goal, {group: rng.choice(values) for group, values in goal.product.options.items()})
         for goal in goals
@@ -134,6 +142,9 @@ def item_pages(data: Path) -> Iterator[Row]:
         page = nodes(stock, "", State(page=Page.ITEM, asin=asin), upstream=upstream)
         return value.strip() not in clickables(page, upstream=upstream)
 
+    def is_empty(asin: str, group: str, value: str, upstream: bool) -> bool:
+        return not value
+
     def shares_text(asin: str, group: str, value: str, upstream: bool) -> bool:
         page = nodes(stock, "", State(page=Page.ITEM, asin=asin), upstream=upstream)
         same = [node for node in page if node.kind is not Kind.TEXT and node.text.strip().lower() == value.strip()]
@@ -142,6 +153,7 @@ def item_pages(data: Path) -> Iterator[Row]:
     for fault, holds in (
         ("values that text_rich does not mark once they are selected", unmarked),
         ("values that must be clicked with blanks around them", needs_blanks),
+        ("values that are empty, which no action can click", is_empty),
         ("values that are named like a button or a value of another group", shares_text),
     ):
         yield Row(fault, *(share(holds(*value, upstream) for value in values) for upstream in (True, False)))
@@ -221,10 +233,13 @@ def spread(data: Path) -> Iterator[Row]:
     yield Row(f'score/success of "{BASELINE}" over {len(SEEDS)} runs', *cells)
 
 
+@polite
 def main(data: Annotated[Path, typer.Option(help="Directory of the original's files, with 1,000 products.")]) -> None:
     """Prints a row per fault, and all of it as JSON."""
     parts = (leaks, options, item_pages, episodes, bounds, spread)
-    rows = [row for part in track(parts, "Counting...", console=Console(stderr=True)) for row in part(data)]
+    rows = [
+        row for part in track(parts, "Counting...", console=Console(stderr=True), transient=True) for row in part(data)
+    ]
     table = Table(*Row._fields, show_lines=True)
     for row in rows:
         table.add_row(*row)

@@ -26,6 +26,7 @@ from hero.envs.webshop.data import locate
 from hero.envs.webshop.prepared import open_index, prepare
 from hero.envs.webshop.shop import LARGE
 from hero.errors import DataError
+from hero_cli.terminal import polite
 
 FULL: Final = 1_181_436
 """Products of the original's full set."""
@@ -74,18 +75,21 @@ def generated(keep: Path, count: int, bars: Progress) -> Path:
 
 def linked(directory: Path, data: Path) -> Path:
     """A directory of links to the files of another, so that nothing is written beside these."""
+    files = locate(data.resolve()).values()
     directory.mkdir(parents=True, exist_ok=True)
-    for file in locate(data.resolve()).values():
-        link = directory / file.name
-        link.unlink(missing_ok=True)
-        link.symlink_to(file)
+    for link in filter(Path.is_symlink, directory.iterdir()):  # perhaps to files of another name
+        link.unlink()
+    for file in files:
+        (directory / file.name).symlink_to(file)
     return directory
 
 
 def measured(directory: Path, steps: int) -> dict[str, Any]:
-    """What `benchmarks.webshop.measure` prints of a directory."""
+    """What `benchmarks.webshop.measure` prints of a directory; where that fails, it has said why."""
     command = [sys.executable, "-m", "benchmarks.webshop.measure", str(directory), "--steps", str(steps)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
 
@@ -118,6 +122,7 @@ def shown(figures: Mapping[str, Any], key: str) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.001 else f"{value:.5f}"
 
 
+@polite
 def main(
     data: Annotated[Path | None, typer.Option(help="Directory of the original's 1,000 products.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Measure 1.18 million generated products as well.")] = False,

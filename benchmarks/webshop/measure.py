@@ -21,6 +21,7 @@ from hero.envs.webshop import pages
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.search import Index
 from hero.envs.webshop.store import Products
+from hero_cli.terminal import polite
 
 FURTHER: Final = 100
 """Environments over which the cost of a further one is averaged."""
@@ -121,6 +122,7 @@ def phases(env: WebShopEnv, steps: int) -> dict[str, float]:
     return {phase: round(100 * watch.seconds[phase] / total, 1) for phase in PHASES}
 
 
+@polite
 def main(
     data: Annotated[Path, typer.Argument(help="Directory of files, with or without an index.")],
     steps: Annotated[int, typer.Option(help="Steps of the walk; 0 for the construction alone.")] = 0,

@@ -30,10 +30,12 @@ def require_integer(name: str, value: object, least: int) -> None:
 
 
 def require_path(name: str, value: object) -> None:
-    """Refuses what is neither a path nor None.
+    """Refuses what is neither a path nor None; an empty text, too, which would be the current directory.
 
     Raises:
         ConfigError: it is neither.
     """
-    if not isinstance(value, str | Path | None):
-        raise ConfigError(f"{name}={value!r} is no path; give a directory as text")
+    if not isinstance(value, str | Path | None) or value == "" or "\0" in str(value):
+        raise ConfigError(
+            f"{name}={value!r} is no path; give a directory as text, one whose name reads as a number with ./ before it"
+        )

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer import Typer
+from typer.testing import CliRunner
 
+from benchmarks import webshop_baselines, webshop_faults
+from benchmarks.webshop import __main__ as webshop
 from benchmarks.webshop.catalogue import NAMES, write
 from benchmarks.webshop.measure import PHASES, Stopwatch, main
 from hero.envs.webshop.prepared import open_index, prepare
+from tests.envs import webshop_files
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +72,36 @@ def test_phases_do_not_count_what_is_within_them() -> None:
         "page": 3,
         "rest": 3,
     }
+
+
+@pytest.mark.parametrize("benchmark", [webshop.main, webshop_baselines.main, webshop_faults.main])
+@pytest.mark.parametrize(("items", "message"), [(None, "cannot be read: No such file"), ([{"asin": 5}], "'asin'")])
+def test_wrong_data_are_told_in_a_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    benchmark: Any,
+    items: Any,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the generated files are kept there
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=":")
+    data = tmp_path / "data"
+    if items is not None:
+        data.mkdir()
+        webshop_files.write(data, webshop_files.FILES | {"items_shuffle_1000.json": items})
+    app = Typer()
+    app.command()(benchmark)
+    done = CliRunner().invoke(app, ["--data", str(data)])
+    told = (done.stderr + capfd.readouterr().err).strip()  # the second is of processes of its own
+    assert (done.exit_code, told.count("error: "), message in told, "Traceback" in told) == (2, 1, True, False)
+
+
+def test_links_are_to_the_files_of_one_directory(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        webshop_files.write(tmp_path / name, webshop_files.FILES)
+    (tmp_path / "other" / "items_shuffle_1000.json").rename(tmp_path / "other" / "items_shuffle.json")
+    for name in ("one", "other"):
+        links = webshop.linked(tmp_path / "links", tmp_path / name)
+        assert {link.readlink().parent for link in links.iterdir()} == {tmp_path / name}

@@ -19,14 +19,27 @@ def test_options_and_pages_are_counted(tmp_path: Path) -> None:
         ("1 of 4 (25.0 %)", "0 of 4 (0.0 %)"),
         ("0 of 4 (0.0 %)", "0 of 4 (0.0 %)"),
         ("0 of 4 (0.0 %)", "0 of 4 (0.0 %)"),
+        ("0 of 4 (0.0 %)", "0 of 4 (0.0 %)"),
     ]
 
 
 def test_values_that_cannot_be_clicked_are_counted(tmp_path: Path) -> None:
     data = write(tmp_path, catalogue([("B000000001", "Find me", ["10/", "Buy Now", "xl"])]))
-    _, needs_blanks, named_alike = item_pages(data)
+    _, needs_blanks, _, named_alike = item_pages(data)
     assert needs_blanks[1:] == ("1 of 3 (33.3 %)", "0 of 3 (0.0 %)")
     assert named_alike[1:] == ("1 of 3 (33.3 %)", "1 of 3 (33.3 %)")
+
+
+def test_empty_values_are_counted(tmp_path: Path) -> None:
+    data = write(tmp_path, catalogue([("B000000001", "Find me", ["", "m", "xl"])]))
+    assert next(iter(options(data)))[1:] == ("1 of 3 (33.3 %)", "0 of 3 (0.0 %)")
+    assert list(item_pages(data))[2][1:] == ("1 of 3 (33.3 %)", "1 of 3 (33.3 %)")
+
+
+def test_what_a_small_catalogue_has_none_of_is_counted_as_such(tmp_path: Path) -> None:
+    data = write(tmp_path, catalogue([("B000000001", "Find me", [])]))
+    rows = [row for part in (leaks, options, item_pages, bounds) for row in part(data)]
+    assert ("goals whose price bound differs from run to run", "0 of 0", "0 of 0") in rows
 
 
 def test_bounds_of_runs_differ_unless_they_are_seeded(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_all_that_is_missing_is_told(hero: Hero, tmp_path: Path) -> None:
     assert result.stdout.count("missing") == 4
     assert "holds no items_shuffle*.json, no items_ins_v2*.json, no items_human_ins.json: fetch" in result.stderr
     result = hero("data", "webshop", "--from", tmp_path / "nowhere")
-    assert (result.exit_code, "nowhere is no directory" in result.stderr) == (2, True)
+    assert (result.exit_code, "nowhere cannot be read: No such file or directory" in result.stderr) == (2, True)
 
 
 def test_without_spacy_it_says_how_to_get_it(hero: Hero, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.envs.webshop.data import RawCatalogue, products, read_directory
+from hero.envs.webshop.env import WebShopEnv
 from hero.errors import DataError
 from tests.envs.webshop_files import FILES, ITEM, write
 
@@ -132,3 +136,32 @@ def test_files_that_are_wrong_are_named(tmp_path: Path, name: str, content: Any,
         files[name] = content
     with pytest.raises(DataError, match=message.replace("[", r"\[")):
         products(read_directory(write(tmp_path, files)))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("gone", "No such file or directory"), ("file", "Not a directory"), ("loop", "Too many levels of symbolic links")],
+)
+def test_what_is_no_directory_is_not_said_to_lack_files(tmp_path: Path, name: str, problem: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DataError, match=f"{name} cannot be read: {problem}; give a directory that holds"):
+        WebShopEnv(data=tmp_path / name)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_link_to_nowhere_is_not_said_to_be_missing(tmp_path: Path, name: str) -> None:
+    (write(tmp_path, FILES) / name).unlink()
+    (tmp_path / name).symlink_to(tmp_path / "moved.json")
+    with pytest.raises(DataError, match=rf"{name} is a link to .*moved\.json, which does not exist; put"):
+        WebShopEnv(data=tmp_path)
+    (tmp_path / "moved.json").write_text(json.dumps(FILES[name]))
+    assert WebShopEnv(data=tmp_path, goals="human", split="test").num_tasks == 1
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    (write(tmp_path, FILES) / "items_human_ins.json").unlink()
+    make(tmp_path / "items_human_ins.json")
+    with pytest.raises(DataError, match=r"items_human_ins\.json is no file but a directory or the like; put the file"):
+        WebShopEnv(data=tmp_path)

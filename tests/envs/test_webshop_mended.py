@@ -122,6 +122,18 @@ def test_the_last_page_does_not_tell_the_reward(data: Path, compat: Any, observa
 
 
 @pytest.mark.parametrize("compat", COMPATS)
+def test_a_goal_with_an_empty_value_can_be_reached(tmp_path: Path, compat: Any) -> None:
+    env = open_env(write(tmp_path, catalogue([("B000000001", "Find me shoes", ["", "m"])])), compat)
+    (task,) = (number for number, goal in enumerate(env._goals) if goal.options == ("",))
+    for value in ("", "m"):
+        env.reset(options={"task": task})
+        env.step("search[shoe]")
+        env.step("click[b000000001]")
+        assert env.step(f"click[{value}]")[4]["action_valid"] is bool(value)
+        assert env.step("click[buy now]")[4]["success"] is (compat is None)
+
+
+@pytest.mark.parametrize("compat", COMPATS)
 def test_what_was_refused_is_said(data: Path, compat: Any) -> None:
     env = open_env(data, compat)
     page = item_page(env)

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hero.envs.webshop.arrays import fingerprint
+from hero.envs.webshop.arrays import fingerprint, source
 from hero.envs.webshop.catalogue import generate
 from hero.envs.webshop.data import FILES as PATTERNS
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.prepared import INDEX, open_index, prepare
-from hero.envs.webshop.shop import Shop, _stock, open_shop
+from hero.envs.webshop.shop import Shop, _open_shop, _stock, open_shop
 from hero.errors import DataError
 from tests.envs.webshop_files import FILES, write
 from tests.envs.webshop_recorded import DATA, lines, needs_recordings
@@ -44,8 +44,8 @@ def generated(folder: Path) -> Path:
 
 
 def opened(data: Path, **arguments: Any) -> Shop:
-    """The shop of a directory as it is now, whatever was opened before."""
-    open_shop.cache_clear()
+    """The shop of a directory as it is now, whatever was opened before, even in the same tick of the clock."""
+    _open_shop.cache_clear()
     _stock.cache_clear()
     return open_shop(level="", seed=0, data=data, **arguments)
 
@@ -78,6 +78,27 @@ def test_environments_of_a_prepared_shop_share_it(both: tuple[Path, Path]) -> No
     assert first._shop is second._shop
     assert first._shop.stock.table is not None
     assert first.reset(options={"task": 3})[0] == WebShopEnv(data=both[0], split="test").reset(options={"task": 3})[0]
+
+
+def test_a_shop_whose_files_have_changed_is_opened_anew(tmp_path: Path) -> None:
+    def shop() -> Shop:
+        return open_shop(level="", seed=0, data=tmp_path, wording="human", goal_seed=1)
+
+    write(tmp_path, FILES)
+    first = shop()
+    assert shop() is first
+    prepare(tmp_path, quiet)
+    prepared = shop()
+    assert prepared.stock.table is not None
+    assert shop() is prepared
+    write(tmp_path, {NAMES["items"]: [FILES[NAMES["items"]][0] | {"name": "Blue shoe"}]})
+    with pytest.raises(DataError, match="not made from"):
+        shop()
+    prepare(tmp_path, quiet)
+    assert [each.stock.products["B000000001"].title for each in (first, prepared, shop())] == [
+        *["Red Shoe"] * 2,
+        "Blue shoe",
+    ]
 
 
 def test_equal_files_give_equal_indexes(both: tuple[Path, Path], tmp_path: Path) -> None:
@@ -150,6 +171,11 @@ def test_a_manifest_that_says_something_else_is_refused(tmp_path: Path, change: 
         ("items", "[{", "items_shuffle_1000.json cannot be read as JSON: record 0"),
         ("items", [{"asin": 5}], r"items_shuffle_1000.json: items\[0\]: 'asin'"),
         ("items", [FILES[NAMES["items"]][0] | {"name": None}], "items_shuffle_1000.json: items, B000000001: 'name'"),
+        (
+            "items",
+            [FILES[NAMES["items"]][0] | {"name": "red " * 65_536}],
+            "items_shuffle_1000.json: items, B000000001: a word is there 65,536 times",
+        ),
         ("attributes", {"B000000001": {}}, "items_ins_v2_1000.json: attributes, B000000001: 'attributes'"),
         ("human", {"B000000001": [{}]}, "items_human_ins.json: human, B000000001: 'instruction'"),
         ("title_nouns", {}, "title_nouns.json: title_nouns has no 'B000000001'"),
@@ -166,8 +192,26 @@ def test_a_preparation_that_fails_leaves_what_was_there(
     index = {file: file.read_bytes() for file in (tmp_path / INDEX).glob("*")}
     with pytest.raises(DataError, match=message):
         prepare(write(tmp_path, files | {NAMES[name]: content}), quiet)
+    if not before:
+        with pytest.raises(DataError, match=message):
+            opened(tmp_path, wording="human", goal_seed=1)
     assert {file.name for file in tmp_path.iterdir()} == left
     assert {file: file.read_bytes() for file in (tmp_path / INDEX).glob("*")} == index
+
+
+def test_no_file_stays_open_after_a_preparation_that_fails(tmp_path: Path) -> None:
+    write(tmp_path, FILES | {NAMES["human"]: {"B000000001": [{}]}})
+    files, opens = [], Path.open
+
+    def kept(path: Path, *args: Any) -> Any:
+        files.append(opens(path, *args))
+        return files[-1]
+
+    with patch.object(Path, "open", kept), pytest.raises(DataError) as error:
+        prepare(tmp_path, quiet)
+    assert error.value.__traceback__ is not None  # which would keep alive what reads
+    assert len(files) > 4
+    assert all(file.closed for file in files)
 
 
 def damaged(content: Any, data: st.DataObject) -> Any:
@@ -211,6 +255,24 @@ def test_whatever_is_wrong_is_named_with_and_without_an_index(
         indexed = opened(folder, wording="human", goal_seed=1)
         assert dict(indexed.stock.products) == dict(plain.stock.products)
         assert list(indexed.goals["test"]) == list(plain.goals["test"])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_index_that_is_replaced_while_it_is_read_is_read_again(tmp_path: Path, count: int) -> None:
+    item = FILES[NAMES["items"]][0]
+    prepare(write(tmp_path, FILES), quiet)
+    titles = [f"Shoe {number}" for number in range(count)]
+
+    def replaced_before(file: Path) -> dict[str, Any]:
+        if titles and file.parent.name == INDEX:
+            write(tmp_path, {NAMES["items"]: [item | {"name": titles.pop()}]})
+            prepare(tmp_path, quiet)
+        return fingerprint(file)
+
+    with patch("hero.envs.webshop.arrays.fingerprint", replaced_before):
+        found = open_index(tmp_path)
+    assert found is not None
+    assert found.products["B000000001"].title == "Shoe 0"
 
 
 def test_an_interruption_leaves_nothing_and_leftovers_do_no_harm(tmp_path: Path) -> None:
@@ -267,11 +329,14 @@ def test_what_is_in_the_way_is_named(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_source_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    write(tmp_path, FILES)
-    (tmp_path / NAMES["human"]).unlink()
-    (tmp_path / NAMES["human"]).mkdir()
-    with pytest.raises(DataError, match=rf"{NAMES['human']} cannot be read: Is a directory"):
-        prepare(tmp_path, quiet)
+    with pytest.raises(DataError, match=rf"{tmp_path} cannot be read: Is a directory"):
+        source(tmp_path)
+
+
+def test_an_index_that_is_a_link_to_nowhere_is_not_passed_over(tmp_path: Path) -> None:
+    (write(tmp_path, FILES) / INDEX).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=f"{INDEX} is damaged .*No such file"):
+        open_index(tmp_path)
 
 
 def test_a_large_file_without_an_index_is_refused(tmp_path: Path) -> None:

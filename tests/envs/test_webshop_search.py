@@ -106,9 +106,9 @@ def test_what_the_numbers_have_no_room_for_is_an_error() -> None:
     assert build([("N7", "red " * 65_535)]).counts.tolist() == [65_535]
     with patch("hero.envs.webshop.postings.NUMBER_BITS", 2):
         assert len(build([(f"N{number}", "red") for number in range(4)]).names) == 4
-        with pytest.raises(DataError, match="holds 4 documents and terms at most"):
+        with pytest.raises(DataError, match=r"^N4: the index holds 4 documents and terms at most"):
             build([(f"N{number}", "red") for number in range(5)])
-        with pytest.raises(DataError, match="holds 4 documents and terms at most"):
+        with pytest.raises(DataError, match=r"^N0: the index holds 4 documents and terms at most"):
             build([("N0", "red green blue shoe sock")])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("stream")
 
 
-@given(contents, layouts, st.integers(1, 9))
-def test_records_are_those_of_the_whole_file(folder: Path, content: Any, layout: dict[str, Any], chunk: int) -> None:
+@given(contents, layouts, st.integers(1, 9), st.sampled_from([b"", codecs.BOM_UTF8]))
+def test_records_are_those_of_the_whole_file(
+    folder: Path, content: Any, layout: dict[str, Any], chunk: int, mark: bytes
+) -> None:
     text = f" {json.dumps(content, **layout)}\n".encode("utf-8", "replace")
-    assert read(folder, text, chunk, type(content)) == json.loads(text)
+    assert read(folder, mark + text, chunk, type(content)) == json.loads(text)
 
 
 @given(contents, st.data(), st.integers(1, 9))
@@ -82,6 +85,12 @@ def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
         list(records(tmp_path / "file.json", list, str, told.append))
     assert sum(told) == (tmp_path / "file.json").stat().st_size
     assert max(told) == 100
+
+
+@pytest.mark.parametrize("text", [b"", b" \n", codecs.BOM_UTF8])
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(DataError, match=r"file\.json cannot be read as JSON: it is empty; fetch it again, or make"):
+        read(tmp_path, text, 4, list)
 
 
 @given(st.dictionaries(st.text(max_size=3), values))

@@ -112,6 +112,25 @@ def read(directory: Path, sources: Mapping[str, Path], remedy: str) -> dict[str,
     Raises:
         DataError: they are of other files, of another format or damaged; the message names the file.
     """
+    while True:
+        before = _identity(directory)
+        try:
+            return _read(directory, sources, remedy)
+        except DataError:
+            if _identity(directory) == before:  # else another process has put a new directory in its place meanwhile
+                raise
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    """What tells a directory from one that takes its place; None while there is none."""
+    try:
+        found = directory.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _read(directory: Path, sources: Mapping[str, Path], remedy: str) -> dict[str, NDArray[Any]]:
     with complete(directory, remedy):
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:

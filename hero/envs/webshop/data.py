@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,15 +106,33 @@ class Product:
 
 
 def candidates(directory: Path) -> dict[str, list[Path]]:
-    """What is in a directory of each of `FILES`, by their names in `RawCatalogue`: one file, if all is well."""
-    return {name: sorted(directory.glob(pattern)) for name, pattern in FILES.items()}
+    """What is in a directory of each of `FILES`, by their names in `RawCatalogue`: one file, if all is well.
+
+    Raises:
+        DataError: there is no such directory, or it cannot be read, or something in it is none of the files that its
+            name says: a link to a place that does not exist, say.
+    """
+    try:
+        entries = sorted(directory.iterdir())
+        found = {name: [entry for entry in entries if entry.match(pattern)] for name, pattern in FILES.items()}
+        for file in chain.from_iterable(found.values()):
+            if file.is_symlink() and not file.exists():
+                raise DataError(f"{file} is a link to {file.readlink()}, which does not exist; put the file there")
+            if not file.is_file():
+                raise DataError(f"{file} is no file but a directory or the like; put the file in its place")
+    except OSError as error:
+        raise DataError(
+            f"{directory} cannot be read: {error.strerror or error}; give a directory that holds the files of the "
+            "original WebShop"
+        ) from error
+    return found
 
 
 def locate(directory: Path) -> dict[str, Path]:
     """The original's files in a directory, by their names in `RawCatalogue`.
 
     Raises:
-        DataError: a file of `FILES` is missing, or there twice.
+        DataError: a file of `FILES` is missing, or there twice, or there is no such directory.
     """
     found = candidates(directory)
     for name, files in found.items():
@@ -142,17 +162,18 @@ def read_directory(path: str | Path) -> RawCatalogue:
     return RawCatalogue(items=items, files=files, **others)
 
 
-def stream_directory(path: Path, advance: Mapping[str, Advance]) -> RawCatalogue:
+def stream_directory(path: Path, advance: Mapping[str, Advance], stack: ExitStack) -> RawCatalogue:
     """Reads the original's files as `read_directory` does, but the items only while they are gone through.
 
     Args:
         advance: by name in `RawCatalogue`, told the progress of each file; may lack some.
+        stack: closes the file of the items.
     """
     files = locate(path)
     content: dict[str, Any] = {
         name: records(file, *TYPES[name], advance.get(name, ignore)) for name, file in files.items()
     }
-    items = (item for _, item in content.pop("items"))
+    items = (item for _, item in stack.enter_context(closing(content.pop("items"))))
     others: dict[str, Any] = {name: Packed(pairs) for name, pairs in content.items()}
     return RawCatalogue(items=items, files=files, **others)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -101,7 +102,7 @@ class WebShopEnv(TextEnv):
                 "split_by is for the original's files: the embedded catalogue is split by product as it is"
             )
         wording = goals or ("human" if data is None else "synthetic")
-        directory = None if data is None else Path(data).resolve()
+        directory = None if data is None else Path(os.path.realpath(data))  # resolve fails on link loops
         self._shop = open_shop(
             level=level,
             seed=catalogue_seed,

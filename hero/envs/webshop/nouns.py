@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,12 +48,12 @@ def make_title_nouns(directory: Path, advance: Advance) -> Path:
 
 def _titles(items: Path, advance: Advance) -> Iterator[tuple[str, str]]:
     """Title and asin of each product."""
-    found = (record for _, record in records(items, *TYPES["items"], advance))
-    for asin, item in each_item(found, f"{items}: items"):
-        title = item.get("name")
-        if not isinstance(title, str):
-            raise DataError(f"{items}: items, {asin}: 'name' must be a text, not {title!r:.80}")
-        yield title, asin
+    with closing(records(items, *TYPES["items"], advance)) as found:
+        for asin, item in each_item((record for _, record in found), f"{items}: items"):
+            title = item.get("name")
+            if not isinstance(title, str):
+                raise DataError(f"{items}: items, {asin}: 'name' must be a text, not {title!r:.80}")
+            yield title, asin
 
 
 def _tagger(directory: Path) -> Any:

@@ -6,6 +6,7 @@ Shapes: D documents that have a term, T terms, P pairs of a term and a document 
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
@@ -81,14 +82,23 @@ class Builder:
         """Adds a document; one without an index term is left out, and is never found.
 
         Raises:
-            DataError: there are more documents, terms or repetitions of a term than the numbers have room for.
+            DataError: there are more documents, terms or repetitions of a term than the numbers have room for; the
+                message begins with the name.
         """
         before = len(self._pending)
         self._pending.extend(chain.from_iterable(map(self._numbers.__getitem__, text.split(" "))))
-        if len(self._pending) == before:
+        length = len(self._pending) - before
+        if not length:
             return
         self._names.append(name)
-        self._lengths.append(len(self._pending) - before)
+        self._lengths.append(length)
+        if max(len(self._names), len(self._numbers.terms)) > 1 << NUMBER_BITS:
+            raise DataError(
+                f"{name}: the index holds {1 << NUMBER_BITS:,} documents and terms at most; leave products out"
+            )
+        # Hardly a document is so long that its words must be counted.
+        if length >= 1 << COUNT_BITS and (most := max(Counter(self._pending[before:]).values())) >= 1 << COUNT_BITS:
+            raise DataError(f"{name}: a word is there {most:,} times; shorten the text of the record")
         if len(self._pending) >= BATCH:
             self._count()
 
@@ -115,15 +125,10 @@ class Builder:
 
     def _count(self) -> None:
         """Turns the terms that are pending into pairs."""
-        if max(len(self._names), len(self._numbers.terms)) > 1 << NUMBER_BITS:
-            raise DataError(f"the index holds {1 << NUMBER_BITS:,} documents and terms at most; leave products out")
         lengths = np.array(self._lengths[self._counted :], np.int64)
         documents = np.repeat(np.arange(self._counted, len(self._names)), lengths)
         terms = np.array(self._pending, np.int64)
         pairs, counts = np.unique(documents << NUMBER_BITS | terms, return_counts=True)
-        if len(counts) and counts.max() >= 1 << COUNT_BITS:
-            name = self._names[int(pairs[counts.argmax()] >> NUMBER_BITS)]
-            raise DataError(f"{name}: a word is there {counts.max():,} times; shorten the text of the record")
         self._batches.append(pairs << COUNT_BITS | counts)
         self._counted = len(self._names)
         self._pending = array("i")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -42,11 +44,8 @@ def open_index(directory: Path) -> Prepared | None:
     Raises:
         DataError: it was not made from these files as they are now, or by another version, or it is damaged.
     """
-    try:
-        if not (directory / INDEX).exists():
-            return None
-    except OSError as error:
-        raise DataError(f"{directory} cannot be read: {error.strerror or error}") from error
+    if not os.path.lexists(directory / INDEX):
+        return None
     remedy = f"run: hero data webshop --from {directory}"
     found = arrays.read(directory / INDEX, locate(directory), remedy)
     with arrays.complete(directory / INDEX, remedy):
@@ -68,11 +67,11 @@ def prepare(directory: Path, report: Report) -> None:
     """
     files = locate(directory)
     sources = {name: arrays.source(file) for name, file in files.items()}
-    with arrays.written(directory / INDEX) as writer:
+    with arrays.written(directory / INDEX) as writer, ExitStack() as stack:
         asins: list[str] = []
         starts = array("q", [0])
         builder, tabulator = Builder(), Tabulator()
-        raw = stream_directory(directory, {name: _bytes(report, name, files[name]) for name in files})
+        raw = stream_directory(directory, {name: _bytes(report, name, files[name]) for name in files}, stack)
         records = _records(raw, builder, tabulator, asins, starts)
         del raw  # so that its memory is free as soon as the last product has been read
         writer.put_parts("records.content", records, np.uint8, (-1,))

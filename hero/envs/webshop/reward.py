@@ -60,7 +60,8 @@ def score(goal: Goal, product: Product, options: Mapping[str, str], price: float
         options: chosen values by group.
         price: the product's price, in dollars.
         upstream: as the original, which compares options of synthetic goals with the group as part of the value: some
-            never match, not even themselves. Without it equal values always do, and whatever else matches there.
+            never match, not even themselves. Without it equal values always do, and whatever else matches there; an
+            empty value, which no click can choose, asks for nothing.
     """
     title_score = _title_score(product, goal.product)
     query_match = product.query == goal.product.query
@@ -71,7 +72,7 @@ def score(goal: Goal, product: Product, options: Mapping[str, str], price: float
     attributes = sum(_has_attribute(product, attribute) for attribute in goal.attributes)
     chosen = [normalize_color(option) for option in options.values()]
     wanted = _tuple_texts(goal) if goal.groups else [normalize_color(option) for option in goal.options]
-    exact = () if upstream else options.values()
+    exact = () if upstream else ("", *options.values())
     matched = sum(
         option in exact or _similar_to_any(chosen, text) for option, text in zip(goal.options, wanted, strict=True)
     )

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
+from hero.envs.webshop.arrays import MANIFEST
 from hero.envs.webshop.catalogue import generate
 from hero.envs.webshop.data import PAGE_SIZE, Product, document, locate, products, read_directory
 from hero.envs.webshop.goal_table import GoalTable
 from hero.envs.webshop.goals import Goal, draw_prices, human_goals, synthetic_goals
-from hero.envs.webshop.prepared import open_index
+from hero.envs.webshop.prepared import INDEX, open_index
 from hero.envs.webshop.search import Index
 from hero.envs.webshop.splits import SplitBy, split_goals
 from hero.envs.webshop.store import Prices, Products
@@ -55,11 +56,34 @@ class Shop:
     goals: Mapping[str, Sequence[Goal]]
 
 
-@lru_cache(maxsize=8)
+class _Files(NamedTuple):
+    """A directory of the original's files as it is now, a key of caches.
+
+    Attributes:
+        stamps: of each file and of the manifest of the index, what changes when it is written: inode, size and time.
+    """
+
+    directory: Path
+    stamps: tuple[tuple[int, int, int] | None, ...]
+
+    @classmethod
+    def now(cls, directory: Path) -> _Files:
+        files = (*locate(directory).values(), directory / INDEX / MANIFEST)
+        return cls(directory, tuple(map(_stamp, files)))
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:  # whoever reads the file says why
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def open_shop(
     *, level: str, seed: int, data: Path | None, wording: Wording, goal_seed: int, split_by: SplitBy = "goal"
 ) -> Shop:
-    """The shop of one configuration; equal arguments give the same object.
+    """The shop of one configuration; equal arguments give the same object, as long as no file of `data` was changed.
 
     Args:
         level: of the embedded catalogue; not looked at with `data`, and neither is `seed`.
@@ -72,7 +96,15 @@ def open_shop(
         ConfigError: there is no such level.
         DataError: the files are missing or malformed, or too large without an index, or the index is not theirs.
     """
-    stock = _stock(*((level, seed) if data is None else ("", 0)), data)
+    files = None if data is None else _Files.now(data)
+    return _open_shop(level, seed, files, wording, goal_seed, split_by)
+
+
+@lru_cache(maxsize=8)
+def _open_shop(
+    level: str, seed: int, files: _Files | None, wording: Wording, goal_seed: int, split_by: SplitBy
+) -> Shop:
+    stock = _stock(*((level, seed) if files is None else ("", 0)), files)
     rng = random.Random(goal_seed)
     if stock.table is not None and isinstance(stock.products, Products):
         drawn = stock.table.draw_prices(rng)
@@ -86,7 +118,8 @@ def open_shop(
 
 
 @lru_cache(maxsize=8)
-def _stock(level: str, seed: int, data: Path | None) -> Stock:
+def _stock(level: str, seed: int, files: _Files | None) -> Stock:
+    data = None if files is None else files.directory
     if data is not None:
         if prepared := open_index(data):
             return Stock(prepared.products, prepared.index, {}, PAGE_SIZE, prepared.goals)
@@ -95,5 +128,8 @@ def _stock(level: str, seed: int, data: Path | None) -> Stock:
             raise DataError(f"{items_file} is too large to be read each time; run: hero data webshop --from {data}")
     raw = generate(level, seed) if data is None else read_directory(data)
     items = products(raw)
-    index = Index((item.asin, document(item)) for item in items)
+    try:
+        index = Index((item.asin, document(item)) for item in items)
+    except DataError as error:
+        raise DataError(f"{raw.where('items')}, {error}") from error
     return Stock({item.asin: item for item in items}, index, raw.splits, raw.page_size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import marshal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +23,12 @@ def ignore(advanced: int) -> None:
     """An `Advance` that nobody watches."""
 
 
-def records(path: Path, outer: type, inner: type, advance: Advance = ignore) -> Iterator[tuple[int | str, Any]]:
+def records(
+    path: Path, outer: type, inner: type, advance: Advance = ignore
+) -> Generator[tuple[int | str, Any], None, None]:
     """The records of a file that holds one JSON list, with their numbers, or one object, with their keys.
+
+    The file is open until all are read: who may stop before closes the generator.
 
     Args:
         outer: list or dict, as the file must hold.
@@ -39,7 +43,7 @@ def records(path: Path, outer: type, inner: type, advance: Advance = ignore) -> 
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     except _NotJsonError as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}; fetch it again") from error
+        raise DataError(f"{path} cannot be read as JSON: {error}; fetch it again, or make it anew") from error
     except _WrongTypeError as error:
         raise DataError(f"{path}: {error}") from error
 
@@ -70,6 +74,8 @@ class _WrongTypeError(Exception):
 
 def _records(text: _Text, outer: type, inner: type) -> Iterator[tuple[int | str, Any]]:
     end, opening = ("]", "[") if outer is list else ("}", "{")
+    if not text.peek():
+        raise _NotJsonError("it is empty")
     if text.peek() != opening:
         raise _WrongTypeError(f"a {outer.__name__} is needed, not a {type(text.value('the file')).__name__}")
     text.take()
@@ -101,7 +107,7 @@ class _Text:
     def __init__(self, parts: Iterator[bytes], advance: Advance) -> None:
         self._parts = parts
         self._advance = advance
-        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()  # some editors put a mark before the text
         self._decoder = json.JSONDecoder()
         self._text = ""
         self._place = 0
