@@ -28,7 +28,8 @@ def evaluate_command(
     policy: Annotated[
         str,
         typer.Argument(
-            help="A run directory (its newest checkpoint), or a model: tiny, a directory, hub name or GGUF file."
+            help="A run directory (its newest checkpoint), or a model: tiny, tiny-taubench, a directory, hub name or "
+            "GGUF file."
         ),
     ],
     env: Annotated[
@@ -59,7 +60,7 @@ def evaluate_command(
         raise ConfigError(f"--greedy and --temperature {temperature} contradict each other; give one of them")
     path = Path(policy)
     is_run = holds_run(path)
-    settings = stored_settings(path) if is_run else settings_of({"model": policy})
+    settings = stored_settings(path) if is_run else settings_of({"model": policy} | ({"env": env} if env else {}))
     given: dict[str, Any] = {"env": env, "temperature": 0.0 if greedy else temperature}
     if env_arg or env:
         given["env_args"] = parse_env_args(env_arg or [])

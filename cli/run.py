@@ -60,7 +60,8 @@ def run(
         str | None,
         option(
             "model",
-            "Starting policy: tiny (ships with the package), or a directory, hub name or GGUF file.",
+            "Starting policy: tiny or tiny-taubench, which ship with the package, or a directory, hub name or GGUF "
+            "file.",
             panel=WHAT,
         ),
     ] = None,

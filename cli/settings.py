@@ -62,10 +62,15 @@ class Settings:
         return asdict(self)
 
 
-FOR_LEARNER: Final[Mapping[str, Mapping[str, Any]]] = {
+FOR_LEARNER: Final[dict[str, Mapping[str, Any]]] = {
     "grpo": {"group_size": 8, "reflector": None, "teacher": None, "divergence": None},
 }
 """Where a learner's defaults differ. What is None there cannot be given: it would do nothing."""
+
+FOR_ENV: Final[dict[str, Mapping[str, Any]]] = {
+    "taubench": {"model": "tiny-taubench", "max_turns": 30, "action_tokens": 128},
+}
+"""Where an environment's defaults differ."""
 
 
 def default(name: str) -> str:
@@ -74,8 +79,8 @@ def default(name: str) -> str:
         return "all cores"
     base = Settings().record()[name]
     others = [
-        f"{values[name]} with {learner}"
-        for learner, values in FOR_LEARNER.items()
+        f"{values[name]} with {other}"
+        for other, values in (FOR_LEARNER | FOR_ENV).items()
         if values.get(name) is not None and values[name] != base
     ]
     return ", ".join(["no limit" if base is None else str(base), *others])
@@ -95,7 +100,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         if value is None and name in given:
             option = f"{_option(name)} {given[name]}"
             raise ConfigError(f"{option} does nothing with --learner {given['learner']}; leave it out")
-    wanted = {"threads": _cores(), **special, **given}
+    for_env = FOR_ENV.get(given.get("env", Settings().env), {})
+    wanted = {"threads": _cores(), **for_env, **special, **given}
     if "turn_budget" in given and "steps" not in given:
         wanted["steps"] = None
     settings = Settings(**wanted)

@@ -35,6 +35,13 @@ def test_grpo_has_defaults_of_its_own_that_can_be_changed() -> None:
     assert default("reflector") == Settings().reflector
 
 
+def test_an_environment_has_defaults_of_its_own_that_can_be_changed() -> None:
+    assert settings_of({"env": "taubench"}).model == "tiny-taubench"
+    assert settings_of({"env": "taubench", "model": "tiny"}).model == "tiny"
+    assert settings_of({"env": "taubench", "learner": "grpo"}).max_turns == 30
+    assert default("max_turns") == "10, 30 with taubench"
+
+
 def test_threads_follow_the_environment_and_then_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert settings_of({}).threads == 3

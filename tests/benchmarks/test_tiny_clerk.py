@@ -1,0 +1,121 @@
+"""The recipe of the policy for TauBench: scripted clerks, rows of numbers and records, and what the weights promise."""
+
+import random
+from collections.abc import Callable, Sequence
+
+from benchmarks.tiny.clerk import HAND_OVER, NOT_FOUND, Desk, Erratic, Hasty, expert, review
+from benchmarks.tiny.rows import Row, as_lines, episode_row
+from benchmarks.tiny.taubench import desk, number_rows, play, record_rows
+from hero.chat import Chat
+from hero.envs.taubench.env import TauBenchEnv
+from hero.policies import tiny
+from hero.policy import FunctionPolicy
+from hero.reflect.model import parse
+from hero.reflect.rules import RulesReflector
+from hero.rollout import Task, rollout
+from hero.types import Message, Trajectory, Verdict
+
+CHAT = tiny.load_chat(tiny.MODELS / "taubench")
+
+
+def every_task(act: Callable[[Sequence[Message]], str]) -> list[Trajectory]:
+    env = TauBenchEnv(data="embedded")
+    return rollout([env], FunctionPolicy(act), [Task(index, 0) for index in range(env.num_tasks)], max_turns=30)
+
+
+def test_the_expert_serves_every_customer_and_reviews_itself_so() -> None:
+    for episode in every_task(expert):
+        assert episode.success
+        assert {finding.verdict for finding in review(episode).findings} == {Verdict.USEFUL}
+
+
+def test_after_mistakes_that_can_be_made_good_the_expert_still_serves() -> None:
+    rng, env = random.Random(0), TauBenchEnv(data="embedded")
+    mended = [episode for episode in play(env, Erratic(rng, 0.4), 80, rng) if episode.success]
+    assert len(mended) > 20
+    for number, episode in enumerate(mended):
+        turns = episode.turns[: number % len(episode.turns)]
+        env.reset(options={"task": int(episode.task_id.rpartition("-")[2])})
+        for turn in turns:
+            assert env.step(turn.action.text)[0] == turn.observation
+        messages, done, reward = [*episode.turns[len(turns)].prompt], False, 0.0
+        while not done:
+            action = expert(messages)
+            answer, reward, done, truncated, _ = env.step(action)
+            assert not truncated
+            messages += [Message("assistant", action), Message("user", answer)]
+        assert reward == 1.0
+
+
+def test_habits_cost_most_of_the_success_but_not_all() -> None:
+    episodes = every_task(Hasty(random.Random(0), 1, 1, 1))
+    assert 0.25 < sum(episode.success for episode in episodes) / len(episodes) < 0.45
+    asked = [turn.action.text for episode in episodes for turn in episode.turns]
+    assert HAND_OVER in asked
+    assert not any("(yes/no)?" in action for action in asked)
+
+
+def test_the_rules_advise_against_the_habits_what_the_expert_would_do() -> None:
+    advised = set()
+    for episode in every_task(Hasty(random.Random(0), 1, 0, 1)):
+        for finding in RulesReflector().reflect([episode])[0].findings:
+            if finding.advice:
+                turn = episode.turns[finding.turn]
+                assert finding.advice == Desk(turn.prompt).good()
+                advised.add(turn.observation == NOT_FOUND)
+    assert advised == {True, False}
+
+
+def test_reviews_are_in_the_form_that_the_model_reflector_reads() -> None:
+    rng = random.Random(0)
+    seen = set()
+    for episode in play(desk(0), Erratic(rng, 0.4), 60, rng):
+        told = review(episode)
+        assert parse(as_lines(told), len(episode.turns)) == told.findings
+        seen |= {finding.cause for finding in told.findings}
+    assert {"order not found", "a tool can do it", "done before", "the user has not said yes to it"} < seen
+    assert {"not what was asked for", "nothing was changed", "too early"} < seen
+
+
+def learned(chat: Chat, row: Row) -> str:
+    return chat.decode([token for token, weight in zip(row.ids, row.weights, strict=True) if weight])
+
+
+def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
+    rng = random.Random(0)
+    for episode in play(desk(0), Erratic(rng, 0.4), 20, rng):
+        right = [turn.action.text for turn in episode.turns if turn.action.text == Desk(turn.prompt).good()]
+        row = episode_row(CHAT, episode, review(episode), imitate=False)
+        assert learned(CHAT, row) == "".join(right) + as_lines(review(episode))
+
+
+def test_numbers_are_known_from_their_first_token_on() -> None:
+    for row in number_rows(CHAT, random.Random(0), 20):
+        text = CHAT.decode(row.ids)
+        numbers = [text[place : place + 5] for place in range(0, len(text), 5)]
+        shown, again = numbers[: len(numbers) // 3], numbers[len(numbers) // 3 :]
+        assert sorted(again) == sorted(shown * 2)
+        assert learned(CHAT, row) == "".join(number[3:] for number in again)
+
+
+def test_what_is_read_off_a_record_stands_in_it() -> None:
+    rng, read = random.Random(0), 0
+    for episode in play(desk(0), Erratic(rng, 0.0), 60, rng):
+        for row in record_rows(CHAT, episode, rng):
+            shown = CHAT.decode([token for token, weight in zip(row.ids, row.weights, strict=True) if not weight])
+            assert all(piece in shown for piece in learned(CHAT, row).split())
+            read += 1
+    assert read > 60
+
+
+def test_the_shipped_policy_is_small_calls_tools_and_fails_by_habit() -> None:
+    lm = tiny.load_taubench()
+    assert 0.5e6 < sum(weight.numel() for weight in lm.model.parameters()) < 5e6
+    assert sum(file.stat().st_size for file in (tiny.MODELS / "taubench").iterdir()) < 10e6
+    envs = [TauBenchEnv(data="embedded", split="validation") for _ in range(48)]
+    policy = lm.policy(temperature=0.0, max_new_tokens=128)
+    episodes = rollout(envs, policy, [Task(index, 0) for index in range(48)], max_turns=10)
+    actions = [turn.action.text for episode in episodes for turn in episode.turns]
+    assert sum("W" in action and "#W" not in action for action in actions) > 24
+    assert HAND_OVER in actions
+    assert 0.1 < sum(episode.success for episode in episodes) / 48 < 0.5
