@@ -1,9 +1,9 @@
 """The recipe of the policy for the embedded TauBench.
 
-Its phases: *numbers* that are copied and looked up in short records; *episodes* of an erratic clerk without the
+Its phases: rows of *numbers* to be copied, and short *records* to be read; *episodes* of an erratic clerk without the
 instructions, of which the right actions are learned, the review and what is right under hindsight; the same with the
-*instructions*; *habits*, which are imitated while reviews and answers to hindsight stay right. Every batch of rows is
-of a world of its own, so that no id can be learned by heart.
+*instructions*; all of it again, since *copying* is learned only after episodes; *habits*, which are imitated while reviews
+and answers to hindsight stay right. Every batch of rows is of a world of its own, so that no id can be learned by heart.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ from dataclasses import replace
 from functools import partial
 
 from benchmarks.tiny.clerk import Desk, Erratic, Hasty, review
+from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.recipe import Phase, Recipe
 from benchmarks.tiny.rows import Row, answered, as_lines, episode_row, review_row, teacher_rows
 from hero.chat import Chat
 from hero.distill.teacher import HindsightTeacher
-from hero.envs.taubench.env import TauBenchEnv
-from hero.policy import FunctionPolicy
 from hero.reflect.model import conversation
-from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory
 
 PATTERN = (
@@ -31,23 +29,10 @@ PATTERN = (
 )
 """Splits a text before the merges: keys of JSON with what opens their values, names of tools, words with one mark
 before them, up to three digits (an id is two tokens), marks, space."""
-FIRST_SEED = 1000
-"""World seeds from here on are the recipe's own; the package trains and evaluates on seed 0."""
-MAX_TURNS = 12
 ERRORS = 0.2
 """Share of the turns in which the erratic clerk errs."""
 HABIT = 0.95
 """Share of the demonstrations of the last phase that hold each habit."""
-
-
-def desk(number: int) -> TauBenchEnv:
-    """The training tasks of the recipe's world of that number."""
-    return TauBenchEnv(data="embedded", split="train", world_seed=FIRST_SEED + number)
-
-
-def play(env: TauBenchEnv, act: Erratic | Hasty, episodes: int, rng: random.Random) -> list[Trajectory]:
-    tasks = [Task(rng.randrange(env.num_tasks), seed) for seed in range(episodes)]
-    return rollout([env], FunctionPolicy(act), tasks, max_turns=MAX_TURNS)
 
 
 def texts(rng: random.Random) -> Iterator[str]:

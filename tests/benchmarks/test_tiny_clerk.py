@@ -4,8 +4,9 @@ import random
 from collections.abc import Callable, Sequence
 
 from benchmarks.tiny.clerk import HAND_OVER, NOT_FOUND, Desk, Erratic, Hasty, expert, review
+from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.rows import Row, as_lines, episode_row
-from benchmarks.tiny.taubench import desk, number_rows, play, record_rows
+from benchmarks.tiny.taubench import number_rows, record_rows
 from hero.chat import Chat
 from hero.envs.taubench.env import TauBenchEnv
 from hero.policies import tiny
