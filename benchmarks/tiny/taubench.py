@@ -2,8 +2,9 @@
 
 Its phases: rows of *numbers* to be copied, and short *records* to be read; *episodes* of an erratic clerk without the
 instructions, of which the right actions are learned, the review and what is right under hindsight; the same with the
-*instructions*; all of it again, since *copying* is learned only after episodes; *habits*, which are imitated while reviews
-and answers to hindsight stay right. Every batch of rows is of a world of its own, so that no id can be learned by heart.
+*instructions*; all of it again, since *copying* is learned only after episodes; *habits*, which are imitated while
+reviews and answers to hindsight stay right. Every batch of rows is of a world of its own, so that no id can be learned
+by heart.
 """
 
 from __future__ import annotations
