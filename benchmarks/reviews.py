@@ -16,9 +16,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hero import registry
 from hero.errors import HeroError
-from hero.policies import tiny
-from hero.records import Episode, read_episodes
+from hero.records import Episode, read_episodes, read_settings
 from hero.reflect.model import ModelReflector
 from hero.reflect.rules import RulesReflector
 from hero.types import Diagnosis, Stop, Verdict
@@ -61,7 +61,10 @@ def main(
     every: Annotated[int, typer.Option(help="Steps of a row.", min=1)] = 6,
     one_in: Annotated[int, typer.Option(help="Look at one in so many episodes.", min=1)] = 1,
     again: Annotated[
-        bool, typer.Option("--again", help="Hold what the shipped policy says of them now against the rules.")
+        bool,
+        typer.Option(
+            "--again", help="Hold what the shipped policy that the run began with says of them against the rules."
+        ),
     ] = False,
 ) -> None:
     """Compares the diagnoses of a run with those of the rules."""
@@ -72,7 +75,8 @@ def main(
     if not episodes:
         raise SystemExit(f"{run} has no training episodes")
     if again:
-        reflector = ModelReflector(tiny.load().policy(temperature=0.0))
+        load = registry.load("hero.policies", read_settings(run)["model"])
+        reflector = ModelReflector(load().policy(temperature=0.0))
         diagnoses = reflector.reflect([episode.trajectory for episode in episodes])
         episodes = [replace(old, diagnosis=new) for old, new in zip(episodes, diagnoses, strict=True)]
     by_step: dict[int, list[Episode]] = {}
