@@ -115,7 +115,7 @@ def book_reservation(
     }
     price = 0
     for flight in reservation["flights"]:
-        if error := _fly(db, flight, cabin, len(passengers)):
+        if error := _fly(db, flight, cabin, passengers):
             return error
         price += flight["price"] * len(passengers)
     if insurance == "yes":
@@ -164,9 +164,10 @@ def update_reservation_baggages(
     price = 50 * max(0, nonfree_baggages - reservation["nonfree_baggages"])
     if error := _cannot_pay(db, reservation, payment_id, price):
         return error
-    reservation = _pay(db, reservation_id, payment_id, price)
+    reservation = db.edit("reservations", reservation_id)
     reservation["total_baggages"] = total_baggages
     reservation["nonfree_baggages"] = nonfree_baggages
+    _pay(db, reservation, payment_id, price)
     return json.dumps(reservation)
 
 
@@ -177,7 +178,7 @@ def update_reservation_flights(
     reservation = db.get("reservations", reservation_id)
     if reservation is None:
         return "Error: reservation not found"
-    travellers = len(reservation["passengers"])
+    passengers = reservation["passengers"]
     new: list[Record] = copied(flights)
     price = 0
     for flight in new:
@@ -190,14 +191,15 @@ def update_reservation_flights(
         )
         if kept := next(booked, None):
             flight |= {key: kept[key] for key in ("price", "origin", "destination")}
-        elif error := _fly(db, flight, cabin, travellers):
+        elif error := _fly(db, flight, cabin, passengers):
             return error
-        price += flight["price"] * travellers
-    price -= sum(flight["price"] for flight in reservation["flights"]) * travellers
+        price += flight["price"] * len(passengers)
+    price -= sum(flight["price"] for flight in reservation["flights"]) * len(passengers)
     if error := _cannot_pay(db, reservation, payment_id, price):
         return error
-    reservation = _pay(db, reservation_id, payment_id, price)
+    reservation = db.edit("reservations", reservation_id)
     reservation["flights"] = new
+    _pay(db, reservation, payment_id, price)
     return json.dumps(reservation)
 
 
@@ -236,18 +238,22 @@ def _on(flight: Record, date: str) -> Record:
     return shown
 
 
-def _fly(db: Database, flight: Record, cabin: str, travellers: int) -> str:
-    """Writes price, origin and destination into a flight that is asked for; an error text if it cannot be booked."""
-    number, date = flight["flight_number"], flight["date"]
+def _fly(db: Database, flight: Record, cabin: str, passengers: list[Record]) -> str:
+    """Writes price, origin and destination into a flight that is asked for; an error text if it cannot be booked.
+
+    Reads each argument where the original does: which error a call with several faults gets depends on it.
+    """
+    number = flight["flight_number"]
     scheduled = db.get("flights", number)
     if scheduled is None:
         return f"Error: flight {number} not found"
+    date = flight["date"]
     if date not in scheduled["dates"]:
         return f"Error: flight {number} not found on date {date}"
     day = scheduled["dates"][date]
     if day["status"] != "available":
         return f"Error: flight {number} not available on date {date}"
-    if day["available_seats"][cabin] < travellers:
+    if day["available_seats"][cabin] < len(passengers):
         return f"Error: not enough seats on flight {number}"
     flight["price"] = day["prices"][cabin]
     flight["origin"] = scheduled["origin"]
@@ -268,15 +274,12 @@ def _cannot_pay(db: Database, reservation: Record, payment_id: str, price: float
     return ""
 
 
-def _pay(db: Database, reservation_id: str, payment_id: str, price: float) -> Record:
-    """Books the price of a change, which may be below 0; returns the reservation, to be changed."""
-    reservation = db.edit("reservations", reservation_id)
-    method = payment_methods(db, reservation)[payment_id]
-    if method["source"] == "gift_card":
+def _pay(db: Database, reservation: Record, payment_id: str, price: float) -> None:
+    """Books the price of a change, which may be below 0, to a reservation that may be changed."""
+    if payment_methods(db, reservation)[payment_id]["source"] == "gift_card":
         db.edit("users", reservation["user_id"])["payment_methods"][payment_id]["amount"] -= price
     if price != 0:
         reservation["payment_history"].append({"payment_id": payment_id, "amount": price})
-    return reservation
 
 
 WRITERS: Final = (

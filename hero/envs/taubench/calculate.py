@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-CHARACTERS: Final = frozenset("0123456789+-*/(). ")
+CHARACTERS: Final = "0123456789+-*/(). "
 LONGEST: Final = 1 << 16
 """Bits of the largest whole number: the original computes towers of powers until the machine gives up."""
 
@@ -26,11 +26,13 @@ def calculate(expression: str) -> str:
     """The value of an expression as a float, rounded to 2 decimals; or `Error: ` and what is wrong.
 
     Raises:
-        TypeError: the expression is no text.
+        TypeError: the expression is neither a text nor a list of texts.
     """
     if not all(character in CHARACTERS for character in expression):
         return "Error: invalid characters in expression"
     try:
+        if not isinstance(expression, str):
+            raise TypeError("eval() arg 1 must be a string, bytes or code object")
         tree = ast.parse(expression.lstrip(" "), "<string>", "eval")
         return str(round(float(_value(tree.body)), 2))
     except Exception as error:  # whatever Python's arithmetic has to complain of is the answer
@@ -50,4 +52,6 @@ def _value(node: ast.expr) -> Any:
             if bits > LONGEST and abs(left) > 1:
                 raise OverflowError("int too large to convert to float")
         return BINARY[type(node.op)](left, right)
+    if isinstance(node, ast.Call):  # 2(3), which Python takes for a call
+        raise TypeError(f"{type(_value(node.func)).__name__!r} object is not callable")
     raise TypeError("the expression is not arithmetic")
