@@ -227,6 +227,13 @@ def test_a_tool_that_answers_with_the_sign_of_the_end_ends_nothing() -> None:
     assert not terminated
 
 
+def test_half_a_surrogate_pair_in_a_call_is_not_repeated() -> None:
+    env = embedded()
+    env.reset(seed=0)
+    observation, *_ = env.step('{"name": "\\ud83d", "arguments": {}}')
+    assert observation == "Unknown action ?"
+
+
 def test_a_transfer_ends_the_episode_even_when_it_is_written_wrongly() -> None:
     env = embedded(user=Talker())
     env.reset(seed=0)

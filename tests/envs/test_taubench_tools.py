@@ -131,7 +131,7 @@ CUSTOMER = {"payment_methods": {"credit_card_1": {"source": "credit_card"}}, "re
 
 
 def airline_world() -> World:
-    tables = {
+    tables: dict[str, Any] = {
         "flights": {"F1": FLIGHT, "F2": FLIGHT},
         "reservations": {"R1": {}, "R2": {}},
         "users": {"ann": CUSTOMER, "bob": CUSTOMER},
@@ -140,28 +140,27 @@ def airline_world() -> World:
 
 
 def booking(**arguments: Any) -> Call:
-    rest = dict.fromkeys(("origin", "destination", "flight_type", "insurance"), "")
-    counts = {"total_baggages": 0, "nonfree_baggages": 0}
-    lists: dict[str, Any] = {"flights": [], "passengers": [], "payment_methods": []}
-    return Call("book_reservation", rest | counts | lists | {"user_id": "ann", "cabin": "economy"} | arguments)
+    rest: dict[str, Any] = dict.fromkeys(("origin", "destination", "flight_type", "insurance"), "")
+    rest |= {"total_baggages": 0, "nonfree_baggages": 0, "flights": [], "passengers": [], "payment_methods": []}
+    return Call("book_reservation", rest | {"user_id": "ann", "cabin": "economy"} | arguments)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "answer"),
-    [
-        ({"flights": [{"flight_number": "F9"}]}, "Error: flight F9 not found"),
-        ({"flights": [{"flight_number": "F1"}]}, "Error: 'date'"),
-        ({"flights": [{"flight_number": "F9", "date": "x"}], "passengers": 1}, "Error: flight F9 not found"),
-        (
-            {"flights": [{"flight_number": "F1", "date": "x"}], "passengers": None},
-            "Error: flight F1 not found on date x",
-        ),
-        (
-            {"flights": [{"flight_number": "F1", "date": "2024-05-20"}], "passengers": 1},
-            "Error: object of type 'int' has no len()",
-        ),
-    ],
-)
+FAULTS: list[tuple[dict[str, Any], str]] = [
+    ({"flights": [{"flight_number": "F9"}]}, "Error: flight F9 not found"),
+    ({"flights": [{"flight_number": "F1"}]}, "Error: 'date'"),
+    ({"flights": [{"flight_number": "F9", "date": "x"}], "passengers": 1}, "Error: flight F9 not found"),
+    (
+        {"flights": [{"flight_number": "F1", "date": "x"}], "passengers": None},
+        "Error: flight F1 not found on date x",
+    ),
+    (
+        {"flights": [{"flight_number": "F1", "date": "2024-05-20"}], "passengers": 1},
+        "Error: object of type 'int' has no len()",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "answer"), FAULTS)
 def test_of_several_faults_in_a_booking_the_one_that_the_original_comes_to_first_is_told(
     arguments: dict[str, Any], answer: str
 ) -> None:
