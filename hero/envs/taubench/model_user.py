@@ -29,6 +29,8 @@ How to play:
 - Say things in your own words, in keeping with the character; do not recite the text above.
 - Once what you want is done, or it is clear that it will not be, write {STOP} alone, which ends the conversation."""
 
+BEGINNING: Final = '{"task": '
+"""Of every line of a recording."""
 Message = Mapping[str, str]
 
 
@@ -53,31 +55,49 @@ class Usage:
 class Recording:
     """Answers by request, in a file of one JSON object a line; new ones are appended at once.
 
+    A line that breaks off, as a process leaves it that is killed while it writes, is left out.
+
     Raises:
-        DataError: the file is malformed; the message names the line.
+        DataError: the file cannot be read, or is malformed; the message names the line.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._answers: dict[str, str] = {}
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        for number, line in enumerate(lines, 1):
+        try:
+            content = path.read_text(encoding="utf-8") if path.exists() else ""
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read as a recording: {error}; name another file") from error
+        self._torn = content[-1:] not in ("", "\n")
+        for number, line in enumerate(content.split("\n"), 1):
             try:
-                record = json.loads(line)
-                self._answers.setdefault(_key(record["request"]), str(record["answer"]))
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{path}, line {number} is no recorded answer: {error!r}") from error
+                record = json.loads(line or "null")
+                if record is not None:
+                    self._answers.setdefault(_key(record["request"]), str(record["answer"]))
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                if not (isinstance(error, ValueError) and line.startswith(BEGINNING)):
+                    what = f"{path}, line {number} is no recorded answer: {error!r}"
+                    raise DataError(f"{what}; remove the line, or name another file") from error
 
     def find(self, request: Mapping[str, Any]) -> str | None:
         """The answer to a request; None if it was never asked."""
         return self._answers.get(_key(request))
 
     def add(self, task_id: str, request: Mapping[str, Any], answer: str) -> None:
-        """Keeps an answer."""
+        """Keeps an answer.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
         self._answers[_key(request)] = answer
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"task": task_id, "request": request, "answer": answer}) + "\n")
+        line = json.dumps({"task": task_id, "request": request, "answer": answer})
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"\n{line}\n" if self._torn else f"{line}\n")
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be written: {error.strerror or error}") from error
+        self._torn = False
 
 
 def _key(request: Mapping[str, Any]) -> str:
@@ -100,7 +120,7 @@ class ModelUser:
         wait: seconds before the second attempt, doubled for each one after it, 60 at most.
 
     Raises:
-        ConfigError: offline without a recording.
+        ConfigError: offline without a recording; or the URL, the key or the proxy cannot be used.
     """
 
     def __init__(
@@ -120,13 +140,24 @@ class ModelUser:
     ) -> None:
         if offline and recording is None:
             raise ConfigError("a user who is offline needs a recording")
+        if not (key.isascii() and key.isprintable()):  # httpx would say so by printing it
+            raise ConfigError("the key of the user's model has a line break or another sign that no header can hold")
+        try:
+            shown = httpx.URL(url).copy_with(username=None, password=None)
+        except httpx.InvalidURL as error:
+            raise ConfigError(f"the URL of the user's model is none: {error}") from error
+        if shown.scheme not in ("http", "https"):
+            raise ConfigError(f"the URL of the user's model, {shown}, begins with neither http:// nor https://")
         self.name = f"model:{model}"
         self.usage = Usage()
         self._request: dict[str, Any] = {"model": model, "temperature": temperature, "seed": seed}
-        self._url = url.rstrip("/")
+        self._url, self._shown, self._key = url.rstrip("/"), str(shown).rstrip("/"), key
         self._prices, self._recording, self._offline = prices, recording, offline
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(headers=headers, timeout=timeout)
+        try:
+            self._client = httpx.Client(headers=headers, timeout=timeout)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise ConfigError(f"the proxy that the environment names for the user's model: {error}") from error
         self._retrying = Retrying(
             retry=retry_if_exception_type(BusyError),
             stop=stop_after_attempt(attempts),
@@ -170,7 +201,7 @@ class ModelUser:
     def open(self, task: Task) -> str:
         """The answer to the greeting."""
         self._task_id = task.id
-        self._messages = [{"role": "system", "content": SYSTEM.format(instruction=task.instruction)}]
+        self._messages = [_message("system", SYSTEM.format(instruction=task.instruction))]
         return self.reply(GREETING)
 
     def reply(self, message: str) -> str:
@@ -180,10 +211,9 @@ class ModelUser:
             ConfigError: the endpoint refuses, cannot be reached, or answers out of shape; or the user is offline, and
                 nothing was recorded of this conversation.
         """
-        self._messages.append({"role": "user", "content": message})
-        answer = self._answer(self._messages)
-        self._messages.append({"role": "assistant", "content": answer})
-        return answer
+        self._messages.append(_message("user", message))
+        self._messages.append(_message("assistant", self._answer(self._messages)))
+        return self._messages[-1]["content"]
 
     def _answer(self, messages: Sequence[Message]) -> str:
         request = self._request | {"messages": list(messages)}
@@ -195,7 +225,7 @@ class ModelUser:
         try:
             answer: str = self._retrying(self._asked, request)
         except BusyError as error:
-            raise ConfigError(f"the user's model at {self._url} does not answer: {error}") from error
+            raise ConfigError(f"the user's model at {self._shown} does not answer: {error}") from error
         if self._recording:
             self._recording.add(self._task_id, request, answer)
         return answer
@@ -203,24 +233,35 @@ class ModelUser:
     def _asked(self, request: Mapping[str, Any]) -> str:
         try:
             response = self._client.post(f"{self._url}/chat/completions", json=request)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise BusyError(str(error)) from error
         if response.status_code in (408, 409, 429) or response.status_code >= 500:
             raise BusyError(f"status {response.status_code}")
         if response.status_code != 200:
-            raise ConfigError(f"{self._url} refuses: status {response.status_code}, {response.text:.200}")
+            raise ConfigError(f"{self._shown} refuses: status {response.status_code}, {self._said(response)}")
         try:
             record = response.json()
             answer = record["choices"][0]["message"]["content"]
+            if not isinstance(answer, str | None):
+                raise TypeError
             used = record.get("usage") or {}
-            tokens = int(used.get("prompt_tokens", 0)), int(used.get("completion_tokens", 0))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ConfigError(f"{self._url} answers what is no chat completion: {response.text:.200}") from error
+            tokens = [int(used.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion")]
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            raise ConfigError(f"{self._shown} answers what is no chat completion: {self._said(response)}") from error
         self.usage.calls += 1
         self.usage.prompt_tokens += tokens[0]
         self.usage.completion_tokens += tokens[1]
         self.usage.dollars += sum(price * count for price, count in zip(self._prices, tokens, strict=True)) / 1e6
-        return str(answer or "")
+        return answer or ""
+
+    def _said(self, response: httpx.Response) -> str:
+        """The beginning of a response, without the key that some endpoints repeat."""
+        return (response.text.replace(self._key, "***") if self._key else response.text)[:200]
+
+
+def _message(role: str, text: str) -> Message:
+    """A message that can be sent: half a surrogate pair, which JSON can write, no encoding has."""
+    return {"role": role, "content": text.encode(errors="replace").decode()}
 
 
 @lru_cache(maxsize=8)
