@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hero.envs.taubench.env import TauBenchEnv
+from hero.envs.taubench.recording import Recording
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users import GREETING, STOP
 from hero.errors import ConfigError, DataError
@@ -19,7 +20,7 @@ from hero.errors import ConfigError, DataError
 pytest.importorskip("httpx", reason="needs the extra `users`")
 pytest.importorskip("tenacity", reason="needs the extra `users`")
 
-from hero.envs.taubench.model_user import ModelUser, Recording
+from hero.envs.taubench.model_user import ModelUser
 
 
 def task(instruction: str) -> Task:
@@ -222,6 +223,18 @@ def test_recordings_that_cannot_be_read_or_written(tmp_path: Path) -> None:
         Recording(tmp_path / "file")
     with pytest.raises(DataError, match="cannot be written: "):
         Recording(tmp_path / "file" / "below").add("t", {}, "")
+
+
+def test_after_a_write_that_failed_half_way_the_next_answer_is_kept(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "folder" / "user.jsonl")
+    (tmp_path / "folder").write_text("in the way")
+    with pytest.raises(DataError, match="cannot be written: "):
+        recording.add("t", {"a": 1}, "lost")
+    (tmp_path / "folder").unlink()
+    (tmp_path / "folder").mkdir()
+    recording.path.write_text('{"task": "t", "reque')
+    recording.add("t", {"a": 2}, "kept")
+    assert Recording(recording.path).find({"a": 2}) == "kept"
 
 
 def test_a_recorded_conversation_needs_no_endpoint(endpoint: Endpoint, tmp_path: Path) -> None:

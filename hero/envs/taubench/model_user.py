@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Self
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from hero.envs.taubench.recording import Recording, shared
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users import GREETING, STOP
-from hero.errors import ConfigError, DataError
+from hero.errors import ConfigError
 
 SYSTEM: Final = f"""\
 You play a customer who talks to a service agent. This is who you are and what you want:
@@ -29,8 +28,6 @@ How to play:
 - Say things in your own words, in keeping with the character; do not recite the text above.
 - Once what you want is done, or it is clear that it will not be, write {STOP} alone, which ends the conversation."""
 
-BEGINNING: Final = '{"task": '
-"""Of every line of a recording."""
 Message = Mapping[str, str]
 
 
@@ -50,58 +47,6 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     dollars: float = 0.0
-
-
-class Recording:
-    """Answers by request, in a file of one JSON object a line; new ones are appended at once.
-
-    A line that breaks off, as a process leaves it that is killed while it writes, is left out.
-
-    Raises:
-        DataError: the file cannot be read, or is malformed; the message names the line.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._answers: dict[str, str] = {}
-        try:
-            content = path.read_text(encoding="utf-8") if path.exists() else ""
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} cannot be read as a recording: {error}; name another file") from error
-        self._torn = content[-1:] not in ("", "\n")
-        for number, line in enumerate(content.split("\n"), 1):
-            try:
-                record = json.loads(line or "null")
-                if record is not None:
-                    self._answers.setdefault(_key(record["request"]), str(record["answer"]))
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                if not (isinstance(error, ValueError) and line.startswith(BEGINNING)):
-                    what = f"{path}, line {number} is no recorded answer: {error!r}"
-                    raise DataError(f"{what}; remove the line, or name another file") from error
-
-    def find(self, request: Mapping[str, Any]) -> str | None:
-        """The answer to a request; None if it was never asked."""
-        return self._answers.get(_key(request))
-
-    def add(self, task_id: str, request: Mapping[str, Any], answer: str) -> None:
-        """Keeps an answer.
-
-        Raises:
-            DataError: the file cannot be written.
-        """
-        self._answers[_key(request)] = answer
-        line = json.dumps({"task": task_id, "request": request, "answer": answer})
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(f"\n{line}\n" if self._torn else f"{line}\n")
-        except OSError as error:
-            raise DataError(f"{self.path} cannot be written: {error.strerror or error}") from error
-        self._torn = False
-
-
-def _key(request: Mapping[str, Any]) -> str:
-    return json.dumps(request, sort_keys=True)
 
 
 class ModelUser:
@@ -184,7 +129,7 @@ class ModelUser:
             model=model,
             url=os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1",
             key=os.environ.get("OPENAI_API_KEY", ""),
-            recording=_recording(Path(path).resolve()) if path else None,
+            recording=shared(Path(os.path.realpath(path))) if path else None,
             offline=os.environ.get("HERO_USER_OFFLINE") == "1",
         )
 
@@ -262,9 +207,3 @@ class ModelUser:
 def _message(role: str, text: str) -> Message:
     """A message that can be sent: half a surrogate pair, which JSON can write, no encoding has."""
     return {"role": role, "content": text.encode(errors="replace").decode()}
-
-
-@lru_cache(maxsize=8)
-def _recording(path: Path) -> Recording:
-    """One recording per file and process, so that all environments of a run know what was answered."""
-    return Recording(path)
