@@ -193,6 +193,16 @@ def test_keys_and_addresses_that_cannot_be_used_are_told_without_what_is_secret(
     assert "gh" not in str(raised.value)
 
 
+def test_a_password_in_the_address_is_sent_and_not_logged(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    with model_user(endpoint, url=endpoint.url.replace("//", "//me:ghost@")) as user:
+        user.open(task("x"))
+    assert endpoint.keys == ["Basic bWU6Z2hvc3Q="]
+    assert "POST" in caplog.text
+    assert "ghost" not in caplog.text
+    assert "bWU6Z2hvc3Q=" not in caplog.text
+
+
 def test_a_proxy_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "nonsense://127.0.0.1:9")
     with pytest.raises(ConfigError, match="the proxy that the environment names"):

@@ -88,19 +88,21 @@ class ModelUser:
         if not (key.isascii() and key.isprintable()):  # httpx would say so by printing it
             raise ConfigError("the key of the user's model has a line break or another sign that no header can hold")
         try:
-            shown = httpx.URL(url).copy_with(username=None, password=None)
+            given = httpx.URL(url)
         except httpx.InvalidURL as error:
             raise ConfigError(f"the URL of the user's model is none: {error}") from error
-        if shown.scheme not in ("http", "https"):
-            raise ConfigError(f"the URL of the user's model, {shown}, begins with neither http:// nor https://")
+        bare = given.copy_with(username=None, password=None)  # httpx logs the URL of a request as it is
+        if bare.scheme not in ("http", "https"):
+            raise ConfigError(f"the URL of the user's model, {bare}, begins with neither http:// nor https://")
         self.name = f"model:{model}"
         self.usage = Usage()
         self._request: dict[str, Any] = {"model": model, "temperature": temperature, "seed": seed}
-        self._url, self._shown, self._key = url.rstrip("/"), str(shown).rstrip("/"), key
+        self._url, self._key = str(bare).rstrip("/"), key
         self._prices, self._recording, self._offline = prices, recording, offline
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
-            self._client = httpx.Client(headers=headers, timeout=timeout)
+            auth = (given.username, given.password) if given.userinfo else None
+            self._client = httpx.Client(headers=headers, auth=auth, timeout=timeout)
         except (ValueError, ImportError, httpx.InvalidURL) as error:
             raise ConfigError(f"the proxy that the environment names for the user's model: {error}") from error
         self._retrying = Retrying(
@@ -170,7 +172,7 @@ class ModelUser:
         try:
             answer: str = self._retrying(self._asked, request)
         except BusyError as error:
-            raise ConfigError(f"the user's model at {self._shown} does not answer: {error}") from error
+            raise ConfigError(f"the user's model at {self._url} does not answer: {error}") from error
         if self._recording:
             self._recording.add(self._task_id, request, answer)
         return answer
@@ -183,7 +185,7 @@ class ModelUser:
         if response.status_code in (408, 409, 429) or response.status_code >= 500:
             raise BusyError(f"status {response.status_code}")
         if response.status_code != 200:
-            raise ConfigError(f"{self._shown} refuses: status {response.status_code}, {self._said(response)}")
+            raise ConfigError(f"{self._url} refuses: status {response.status_code}, {self._said(response)}")
         try:
             record = response.json()
             answer = record["choices"][0]["message"]["content"]
@@ -192,7 +194,7 @@ class ModelUser:
             used = record.get("usage") or {}
             tokens = [int(used.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion")]
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-            raise ConfigError(f"{self._shown} answers what is no chat completion: {self._said(response)}") from error
+            raise ConfigError(f"{self._url} answers what is no chat completion: {self._said(response)}") from error
         self.usage.calls += 1
         self.usage.prompt_tokens += tokens[0]
         self.usage.completion_tokens += tokens[1]
