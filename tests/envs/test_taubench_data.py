@@ -95,6 +95,14 @@ def test_an_empty_directory_is_told_what_it_lacks(tmp_path: Path) -> None:
         TauBenchEnv(data=tmp_path)
 
 
+def test_directories_that_cannot_be_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "itself").symlink_to("itself")
+    with pytest.raises(DataError, match="holds no retail data"):
+        TauBenchEnv(data=tmp_path / "itself")
+    with pytest.raises(DataError, match="cannot be read: File name too long"):
+        TauBenchEnv(data=tmp_path / ("x" * 300))
+
+
 def changed(table: str, change: Callable[[dict[str, Any]], None]) -> str:
     """A table after a change, as JSON."""
     tables = json.loads(json.dumps(TABLES))
@@ -128,8 +136,23 @@ DAMAGED = [
         "TASKS = [Task(user_id='a', instruction='', actions=[Action(name='x', kwargs=[])])]",
         r"tasks_test\.py: task 0: kwargs must be a dict, not a list",
     ),
+    ("tasks_test.py", f"TASKS = [Task(user_id={'-' * 2500}1)]", r"tasks_test\.py: task 0: maximum recursion depth"),
+    ("tasks_test.py", "TASKS = [{[]: 1}]", r"tasks_test\.py: task 0: unhashable type"),
+    ("tasks_test.py", "TASKS = [Task(user_id={'a', 'b'})]", r"tasks_test\.py: task 0: Object of type set is not JSON"),
+    (
+        "tasks_test.py",
+        "TASKS = [Task(user_id='a', instruction='', actions=[], outputs='12.5')]",
+        r"tasks_test\.py: task 0: outputs must be a list, not a str",
+    ),
     ("tools/cancel_pending_order.py", "def get_info(): return f()", r"cancel_pending_order\.py: get_info"),
+    ("tools/cancel_pending_order.py", "def get_info(): return {'a', 'b'}", r"cancel_pending_order\.py: get_info"),
+    ("data/orders.json", json.dumps(TABLES["orders"]).replace('"1 Elm"', "[" * 700 + "]" * 700), r"orders\.json.*deep"),
 ]
+
+
+def with_criteria(**criteria: Any) -> str:
+    """A task of tau2 that is rewarded for that."""
+    return json.dumps([{"id": "0", "user_scenario": {"instructions": {}}, "evaluation_criteria": criteria}])
 
 
 @pytest.mark.parametrize(("file", "content", "message"), DAMAGED)
@@ -149,6 +172,10 @@ def test_damaged_checkouts(tmp_path: Path, file: str, content: str | None, messa
         ("split_tasks.json", '{"train": ["9"]}', r"split_tasks\.json: train names task '9', which is not there"),
         ("split_tasks.json", None, r"split_tasks\.json cannot be read"),
         ("split_tasks.json", "[]", r"split_tasks\.json must be a dict"),
+        ("split_tasks.json", '{"train": 5}', r"split_tasks\.json: train must be a list, not a int"),
+        ("split_tasks.json", '{"train": [["0"]]}', r"split_tasks\.json: train: a text is needed, not \['0'\]"),
+        ("tasks.json", with_criteria(actions=5), r"tasks\.json: task 0: actions must be a list"),
+        ("tasks.json", with_criteria(communicate_info="12.5"), r"tasks\.json: task 0: communicate_info must be a list"),
     ],
 )
 def test_damaged_data_of_tau2(tmp_path: Path, file: str, content: str | None, message: str) -> None:

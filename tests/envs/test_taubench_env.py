@@ -12,6 +12,7 @@ import gymnasium
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,6 +117,7 @@ def test_reading_never_raises(action: str) -> None:
         json.dumps(CALL),
         f"  {json.dumps(CALL, indent=1)}\n",
         f"```json\n{json.dumps(CALL)}\n```",
+        f"```JSON\n{json.dumps(CALL)}\n```",
         f"<tool_call>{json.dumps(CALL)}</tool_call>",
         f"<tool_call>\n{json.dumps(CALL)}",
         f"Let me look.\n<tool_call>\n{json.dumps(CALL)}\n</tool_call><tool_call>broken</tool_call>",
@@ -227,6 +229,13 @@ def test_a_tool_that_answers_with_the_sign_of_the_end_ends_nothing() -> None:
     assert not terminated
 
 
+def test_half_a_surrogate_pair_in_a_call_is_not_repeated() -> None:
+    env = embedded()
+    env.reset(seed=0)
+    observation, *_ = env.step('{"name": "\\ud83d", "arguments": {}}')
+    assert observation == "Unknown action ?"
+
+
 def test_a_transfer_ends_the_episode_even_when_it_is_written_wrongly() -> None:
     env = embedded(user=Talker())
     env.reset(seed=0)
@@ -284,6 +293,18 @@ def test_episodes_do_not_change_the_world() -> None:
         env.reset(options={"task": number})
         assert env._db.hash() == before
     assert generate().snapshot.tables == env._world.snapshot.tables
+
+
+@pytest.mark.parametrize("kind", [SyncVectorEnv, lambda envs: AsyncVectorEnv(envs, shared_memory=False)])
+def test_environments_side_by_side_do_not_touch_one_another(kind: Any) -> None:
+    drawn = ["Who are you?", '{"name": "list_all_product_types", "arguments": {}}', "{", "x" * 100_000, "Bye."]
+    alone = [play(embedded(), drawn, seed=7 + number) for number in range(2)]
+    vector = kind([embedded] * 2)
+    try:
+        seen = [vector.reset(seed=7)[0], *(vector.step([action] * 2)[0] for action in drawn)]
+    finally:
+        vector.close()
+    assert [list(said) for said in seen] == [[record[turn][0] for record in alone] for turn in range(len(seen))]
 
 
 PROBE = """

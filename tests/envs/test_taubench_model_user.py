@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hero.envs.taubench.env import TauBenchEnv
+from hero.envs.taubench.recording import Recording
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users import GREETING, STOP
 from hero.errors import ConfigError, DataError
@@ -19,7 +20,7 @@ from hero.errors import ConfigError, DataError
 pytest.importorskip("httpx", reason="needs the extra `users`")
 pytest.importorskip("tenacity", reason="needs the extra `users`")
 
-from hero.envs.taubench.model_user import ModelUser, Recording
+from hero.envs.taubench.model_user import ModelUser
 
 
 def task(instruction: str) -> Task:
@@ -34,6 +35,7 @@ class Endpoint(HTTPServer):
         self.keys: list[str | None] = []
         self.failures: list[int] = []
         self.content: Any = None
+        self.encoding = ""
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
@@ -56,13 +58,20 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.server.requests.append(body)
         self.server.keys.append(self.headers["Authorization"])
+        if isinstance(self.server.content, bytes):
+            self.answer(self.server.content)
+            return
         answer = self.server.content or {
             "choices": [{"message": {"role": "assistant", "content": f"answer {len(body['messages'])}"}}],
             "usage": {"prompt_tokens": 100, "completion_tokens": 10},
         }
-        data = json.dumps(answer).encode()
+        self.answer(json.dumps(answer).encode())
+
+    def answer(self, data: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
+        if self.server.encoding:
+            self.send_header("Content-Encoding", self.server.encoding)
         self.end_headers()
         self.wfile.write(data)
 
@@ -123,6 +132,119 @@ def test_a_busy_endpoint_is_asked_again_and_a_dead_one_given_up(endpoint: Endpoi
         pytest.raises(ConfigError, match="does not answer"),
     ):
         nowhere.open(task("x"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"choices": [{"mess',
+        b"[" * 100_000,
+        b"\xff",
+        b"null",
+        {"choices": [{"message": {"content": ["hi"]}}]},
+        b'{"choices": [{"message": {"content": "hi"}}], "usage": {"prompt_tokens": Infinity}}',
+        {"error": "the key ghost-key is unknown"},
+    ],
+)
+def test_what_is_no_chat_completion_is_told_without_the_key(endpoint: Endpoint, content: Any) -> None:
+    endpoint.content = content
+    with model_user(endpoint, key="ghost-key") as user:
+        with pytest.raises(ConfigError, match="no chat completion") as raised:
+            user.open(task("x"))
+        assert "ghost" not in str(raised.value)
+
+
+def test_an_answer_that_cannot_be_decoded_is_asked_for_again(endpoint: Endpoint) -> None:
+    endpoint.content, endpoint.encoding = b"no gzip", "gzip"
+    with model_user(endpoint, attempts=2) as user, pytest.raises(ConfigError, match="does not answer"):
+        user.open(task("x"))
+    assert len(endpoint.requests) == 2
+
+
+def test_an_answer_may_be_empty_and_need_not_count_its_tokens(endpoint: Endpoint) -> None:
+    endpoint.content = {"choices": [{"message": {"content": None}}], "usage": {"prompt_tokens": None}}
+    with model_user(endpoint) as user:
+        assert user.open(task("x")) == ""
+        assert (user.usage.calls, user.usage.prompt_tokens) == (1, 0)
+
+
+def test_half_a_surrogate_pair_is_neither_sent_nor_said(endpoint: Endpoint) -> None:
+    endpoint.content = {"choices": [{"message": {"content": "a\ud800"}}]}
+    with model_user(endpoint) as user:
+        assert user.open(task("x")) == user.reply("\udc00b") == "a?"
+    assert [message["content"] for message in endpoint.requests[1]["messages"][2:]] == ["a?", "?b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"key": "ghost\n"}, "the key of the user's model"),
+        ({"key": "ghöst"}, "the key of the user's model"),
+        ({"url": "http://[::1"}, "the URL of the user's model is none"),
+        ({"url": "localhost:8000/v1"}, "neither http:// nor https://"),
+        ({"url": "http://me:ghost@127.0.0.1:9/v1"}, "at http://127.0.0.1:9/v1 does not answer"),
+    ],
+)
+def test_keys_and_addresses_that_cannot_be_used_are_told_without_what_is_secret(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as raised:
+        ModelUser(**({"model": "m", "attempts": 1} | arguments)).open(task("x"))
+    assert "gh" not in str(raised.value)
+
+
+def test_a_password_in_the_address_is_sent_and_not_logged(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    with model_user(endpoint, url=endpoint.url.replace("//", "//me:ghost@")) as user:
+        user.open(task("x"))
+    assert endpoint.keys == ["Basic bWU6Z2hvc3Q="]
+    assert "POST" in caplog.text
+    assert "ghost" not in caplog.text
+    assert "bWU6Z2hvc3Q=" not in caplog.text
+
+
+def test_a_proxy_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "nonsense://127.0.0.1:9")
+    with pytest.raises(ConfigError, match="the proxy that the environment names"):
+        ModelUser(model="m")
+
+
+def test_a_recording_that_breaks_off_goes_on(endpoint: Endpoint, tmp_path: Path) -> None:
+    file = tmp_path / "user.jsonl"
+    with model_user(endpoint, recording=Recording(file)) as user:
+        said = [user.open(task("x")), user.reply("Hello"), user.reply("Who are you?")]
+    file.write_text(file.read_text()[:-20])
+    with model_user(endpoint, recording=Recording(file)) as user:
+        assert [user.open(task("x")), user.reply("Hello"), user.reply("Who are you?")] == said
+    assert len(endpoint.requests) == 4, "the answer that was cut off is asked for again, and no other"
+    offline = ModelUser(model="some/model", recording=Recording(file), offline=True)
+    with offline as user:
+        assert [user.open(task("x")), user.reply("Hello"), user.reply("Who are you?")] == said
+
+
+def test_recordings_that_cannot_be_read_or_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read as a recording"):
+        Recording(tmp_path)
+    (tmp_path / "file").write_bytes(b"\xff")
+    with pytest.raises(DataError, match="cannot be read as a recording"):
+        Recording(tmp_path / "file")
+    (tmp_path / "file").write_text("[" * 100_000)
+    with pytest.raises(DataError, match="line 1 is no recorded answer"):
+        Recording(tmp_path / "file")
+    with pytest.raises(DataError, match="cannot be written: "):
+        Recording(tmp_path / "file" / "below").add("t", {}, "")
+
+
+def test_after_a_write_that_failed_half_way_the_next_answer_is_kept(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "folder" / "user.jsonl")
+    (tmp_path / "folder").write_text("in the way")
+    with pytest.raises(DataError, match="cannot be written: "):
+        recording.add("t", {"a": 1}, "lost")
+    (tmp_path / "folder").unlink()
+    (tmp_path / "folder").mkdir()
+    recording.path.write_text('{"task": "t", "reque')
+    recording.add("t", {"a": 2}, "kept")
+    assert Recording(recording.path).find({"a": 2}) == "kept"
 
 
 def test_a_recorded_conversation_needs_no_endpoint(endpoint: Endpoint, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ DEEPEST: Final = 20
 """Lists and dicts that may lie within one another in the arguments of a call; tools need 3."""
 
 _TAGGED: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
-_FENCED: Final = re.compile(r"```[a-z_]*\n?(.*?)(?:```|\Z)", re.DOTALL)
+_FENCED: Final = re.compile(r"```\w*\n?(.*?)(?:```|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hero.envs.taubench.database import Database, Record, copied
-from hero.envs.taubench.shared_tools import SHARED, Tool, payment_methods
+from hero.envs.taubench.shared_tools import SHARED, RefusedError, Tool, found, payment_methods
 
 AIRPORTS: Final = {
     "SFO": "San Francisco",
@@ -38,9 +38,8 @@ NOW: Final = "2024-05-15T15:00:00"
 
 def get_reservation_details(db: Database, /, reservation_id: str) -> str:
     """The record of a reservation."""
-    reservation = db.get("reservations", reservation_id)
     # The original's words, which speak of a user.
-    return "Error: user not found" if reservation is None else json.dumps(reservation)
+    return json.dumps(found(db, "reservations", reservation_id, "user not found"))
 
 
 def list_all_airports(db: Database, /) -> str:
@@ -61,7 +60,7 @@ def search_direct_flight(db: Database, /, origin: str, destination: str, date: s
 
 def search_onestop_flight(db: Database, /, origin: str, destination: str, date: str) -> str:
     """Pairs of flights with one stop that can be booked for a day; the second may leave on the next."""
-    found = []
+    pairs = []
     for _, first in db.items("flights"):
         if first["origin"] != origin:
             continue
@@ -74,8 +73,8 @@ def search_onestop_flight(db: Database, /, origin: str, destination: str, date: 
                 continue
             if _available(first, date) and _available(second, second_date):
                 # The second shows prices and seats of the first one's day, as in the original.
-                found.append([_on(first, date) | {"date": date}, _on(second, date) | {"date": second_date}])
-    return json.dumps(found)
+                pairs.append([_on(first, date) | {"date": date}, _on(second, date) | {"date": second_date}])
+    return json.dumps(pairs)
 
 
 def book_reservation(
@@ -94,9 +93,7 @@ def book_reservation(
     insurance: str,
 ) -> str:
     """Books flights; seats are not taken, and what is left of a certificate is lost."""
-    user = db.get("users", user_id)
-    if user is None:
-        return "Error: user not found"
+    user = found(db, "users", user_id, "user not found")
     new_id = next((key for key in NEW_RESERVATIONS if db.get("reservations", key) is None), NEW_RESERVATIONS[-1])
     reservation: Record = {
         "reservation_id": new_id,
@@ -115,8 +112,7 @@ def book_reservation(
     }
     price = 0
     for flight in reservation["flights"]:
-        if error := _fly(db, flight, cabin, len(passengers)):
-            return error
+        _fly(db, flight, cabin, passengers)
         price += flight["price"] * len(passengers)
     if insurance == "yes":
         price += 30 * len(passengers)
@@ -124,13 +120,13 @@ def book_reservation(
     for payment in payment_methods:
         method_id, amount = payment["payment_id"], payment["amount"]
         if method_id not in user["payment_methods"]:
-            return f"Error: payment method {method_id} not found"
+            raise RefusedError(f"payment method {method_id} not found")
         method = user["payment_methods"][method_id]
         if method["source"] in ("gift_card", "certificate") and method["amount"] < amount:
-            return f"Error: not enough balance in payment method {method_id}"
+            raise RefusedError(f"not enough balance in payment method {method_id}")
     paid = sum(payment["amount"] for payment in payment_methods)
     if paid != price:
-        return f"Error: payment amount does not add up, total price is {price}, but paid {paid}"
+        raise RefusedError(f"payment amount does not add up, total price is {price}, but paid {paid}")
     user = db.edit("users", user_id)
     for payment in payment_methods:
         method = user["payment_methods"][payment["payment_id"]]
@@ -145,8 +141,7 @@ def book_reservation(
 
 def cancel_reservation(db: Database, /, reservation_id: str) -> str:
     """Cancels a whole reservation; the refunds are noted, and paid back to no method."""
-    if db.get("reservations", reservation_id) is None:
-        return "Error: reservation not found"
+    found(db, "reservations", reservation_id, "reservation not found")
     reservation = db.edit("reservations", reservation_id)
     history = reservation["payment_history"]
     history += [{"payment_id": paid["payment_id"], "amount": -paid["amount"]} for paid in history]
@@ -158,15 +153,13 @@ def update_reservation_baggages(
     db: Database, /, reservation_id: str, total_baggages: int, nonfree_baggages: int, payment_id: str
 ) -> str:
     """Changes the number of bags; 50 dollars for each that was not paid for yet."""
-    reservation = db.get("reservations", reservation_id)
-    if reservation is None:
-        return "Error: reservation not found"
+    reservation = found(db, "reservations", reservation_id, "reservation not found")
     price = 50 * max(0, nonfree_baggages - reservation["nonfree_baggages"])
-    if error := _cannot_pay(db, reservation, payment_id, price):
-        return error
-    reservation = _pay(db, reservation_id, payment_id, price)
+    _check_payment(db, reservation, payment_id, price)
+    reservation = db.edit("reservations", reservation_id)
     reservation["total_baggages"] = total_baggages
     reservation["nonfree_baggages"] = nonfree_baggages
+    _pay(db, reservation, payment_id, price)
     return json.dumps(reservation)
 
 
@@ -174,10 +167,8 @@ def update_reservation_flights(
     db: Database, /, reservation_id: str, cabin: str, flights: list[Record], payment_id: str
 ) -> str:
     """Changes the flights; those that are kept in the same cabin keep their price. The cabin field stays as it is."""
-    reservation = db.get("reservations", reservation_id)
-    if reservation is None:
-        return "Error: reservation not found"
-    travellers = len(reservation["passengers"])
+    reservation = found(db, "reservations", reservation_id, "reservation not found")
+    passengers = reservation["passengers"]
     new: list[Record] = copied(flights)
     price = 0
     for flight in new:
@@ -190,24 +181,22 @@ def update_reservation_flights(
         )
         if kept := next(booked, None):
             flight |= {key: kept[key] for key in ("price", "origin", "destination")}
-        elif error := _fly(db, flight, cabin, travellers):
-            return error
-        price += flight["price"] * travellers
-    price -= sum(flight["price"] for flight in reservation["flights"]) * travellers
-    if error := _cannot_pay(db, reservation, payment_id, price):
-        return error
-    reservation = _pay(db, reservation_id, payment_id, price)
+        else:
+            _fly(db, flight, cabin, passengers)
+        price += flight["price"] * len(passengers)
+    price -= sum(flight["price"] for flight in reservation["flights"]) * len(passengers)
+    _check_payment(db, reservation, payment_id, price)
+    reservation = db.edit("reservations", reservation_id)
     reservation["flights"] = new
+    _pay(db, reservation, payment_id, price)
     return json.dumps(reservation)
 
 
 def update_reservation_passengers(db: Database, /, reservation_id: str, passengers: list[Record]) -> str:
     """Changes who flies, not how many."""
-    reservation = db.get("reservations", reservation_id)
-    if reservation is None:
-        return "Error: reservation not found"
+    reservation = found(db, "reservations", reservation_id, "reservation not found")
     if len(passengers) != len(reservation["passengers"]):
-        return "Error: number of passengers does not match"
+        raise RefusedError("number of passengers does not match")
     reservation = db.edit("reservations", reservation_id)
     reservation["passengers"] = copied(passengers)
     return json.dumps(reservation)
@@ -215,9 +204,7 @@ def update_reservation_passengers(db: Database, /, reservation_id: str, passenge
 
 def send_certificate(db: Database, /, user_id: str, amount: float) -> str:
     """Gives a user a certificate; `None`, as in the original, once there are three of them."""
-    user = db.get("users", user_id)
-    if user is None:
-        return "Error: user not found"
+    user = found(db, "users", user_id, "user not found")
     new_id = next((key for key in NEW_CERTIFICATES if key not in user["payment_methods"]), None)
     if new_id is None:
         return "None"
@@ -236,47 +223,51 @@ def _on(flight: Record, date: str) -> Record:
     return shown
 
 
-def _fly(db: Database, flight: Record, cabin: str, travellers: int) -> str:
-    """Writes price, origin and destination into a flight that is asked for; an error text if it cannot be booked."""
-    number, date = flight["flight_number"], flight["date"]
-    scheduled = db.get("flights", number)
-    if scheduled is None:
-        return f"Error: flight {number} not found"
+def _fly(db: Database, flight: Record, cabin: str, passengers: list[Record]) -> None:
+    """Writes price, origin and destination into a flight that is asked for.
+
+    Reads each argument where the original does: which error a call with several faults gets depends on it.
+
+    Raises:
+        RefusedError: it cannot be booked.
+    """
+    number = flight["flight_number"]
+    scheduled = found(db, "flights", number, f"flight {number} not found")
+    date = flight["date"]
     if date not in scheduled["dates"]:
-        return f"Error: flight {number} not found on date {date}"
+        raise RefusedError(f"flight {number} not found on date {date}")
     day = scheduled["dates"][date]
     if day["status"] != "available":
-        return f"Error: flight {number} not available on date {date}"
-    if day["available_seats"][cabin] < travellers:
-        return f"Error: not enough seats on flight {number}"
+        raise RefusedError(f"flight {number} not available on date {date}")
+    if day["available_seats"][cabin] < len(passengers):
+        raise RefusedError(f"not enough seats on flight {number}")
     flight["price"] = day["prices"][cabin]
     flight["origin"] = scheduled["origin"]
     flight["destination"] = scheduled["destination"]
-    return ""
 
 
-def _cannot_pay(db: Database, reservation: Record, payment_id: str, price: float) -> str:
-    """Why a method does not pay for a change, as an error text; "" if it does."""
+def _check_payment(db: Database, reservation: Record, payment_id: str, price: float) -> None:
+    """Whether a method of the user pays for a change.
+
+    Raises:
+        RefusedError: it does not.
+    """
     methods = payment_methods(db, reservation)
     if payment_id not in methods:
-        return "Error: payment method not found"
+        raise RefusedError("payment method not found")
     method = methods[payment_id]
     if method["source"] == "certificate":
-        return "Error: certificate cannot be used to update reservation"
+        raise RefusedError("certificate cannot be used to update reservation")
     if method["source"] == "gift_card" and method["amount"] < price:
-        return "Error: gift card balance is not enough"
-    return ""
+        raise RefusedError("gift card balance is not enough")
 
 
-def _pay(db: Database, reservation_id: str, payment_id: str, price: float) -> Record:
-    """Books the price of a change, which may be below 0; returns the reservation, to be changed."""
-    reservation = db.edit("reservations", reservation_id)
-    method = payment_methods(db, reservation)[payment_id]
-    if method["source"] == "gift_card":
+def _pay(db: Database, reservation: Record, payment_id: str, price: float) -> None:
+    """Books the price of a change, which may be below 0, to a reservation that may be changed."""
+    if payment_methods(db, reservation)[payment_id]["source"] == "gift_card":
         db.edit("users", reservation["user_id"])["payment_methods"][payment_id]["amount"] -= price
     if price != 0:
         reservation["payment_history"].append({"payment_id": payment_id, "amount": price})
-    return reservation
 
 
 WRITERS: Final = (

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-CHARACTERS: Final = frozenset("0123456789+-*/(). ")
+CHARACTERS: Final = "0123456789+-*/(). "
 LONGEST: Final = 1 << 16
 """Bits of the largest whole number: the original computes towers of powers until the machine gives up."""
 
@@ -26,11 +26,13 @@ def calculate(expression: str) -> str:
     """The value of an expression as a float, rounded to 2 decimals; or `Error: ` and what is wrong.
 
     Raises:
-        TypeError: the expression is no text.
+        TypeError: the expression is neither a text nor a list of texts.
     """
     if not all(character in CHARACTERS for character in expression):
         return "Error: invalid characters in expression"
     try:
+        if not isinstance(expression, str):
+            raise TypeError("eval() arg 1 must be a string, bytes or code object")
         tree = ast.parse(expression.lstrip(" "), "<string>", "eval")
         return str(round(float(_value(tree.body)), 2))
     except Exception as error:  # whatever Python's arithmetic has to complain of is the answer
@@ -38,16 +40,33 @@ def calculate(expression: str) -> str:
 
 
 def _value(node: ast.expr) -> Any:
+    pending = []
+    while isinstance(node, ast.BinOp):  # a sum may have more terms than the stack has room for
+        pending.append(node)
+        node = node.left
+    value = _single(node)
+    for operation in reversed(pending):
+        value = _combined(operation.op, value, _value(operation.right))
+    return value
+
+
+def _single(node: ast.expr) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.UnaryOp):
         return UNARY[type(node.op)](_value(node.operand))
-    if isinstance(node, ast.BinOp):
-        left, right = _value(node.left), _value(node.right)
-        if isinstance(left, int) and isinstance(right, int) and isinstance(node.op, ast.Mult | ast.Pow):
-            power = isinstance(node.op, ast.Pow)
-            bits = left.bit_length() * right if power else left.bit_length() + right.bit_length()
-            if bits > LONGEST and abs(left) > 1:
-                raise OverflowError("int too large to convert to float")
-        return BINARY[type(node.op)](left, right)
+    if isinstance(node, ast.Tuple):  # (), the only one that can be written without a comma
+        return ()
+    if isinstance(node, ast.Call):  # 2(3), which Python takes for a call
+        called, *_ = [_value(part) for part in (node.func, *node.args)]
+        raise TypeError(f"{type(called).__name__!r} object is not callable")
     raise TypeError("the expression is not arithmetic")
+
+
+def _combined(operation: ast.operator, left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int) and isinstance(operation, ast.Mult | ast.Pow):
+        power = isinstance(operation, ast.Pow)
+        bits = left.bit_length() * right if power else left.bit_length() + right.bit_length()
+        if bits > LONGEST and abs(left) > 1:
+            raise OverflowError("int too large to convert to float")
+    return BINARY[type(operation)](left, right)

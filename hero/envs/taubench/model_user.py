@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Self
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from hero.envs.taubench.recording import Recording, shared
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users import GREETING, STOP
-from hero.errors import ConfigError, DataError
+from hero.errors import ConfigError
 
 SYSTEM: Final = f"""\
 You play a customer who talks to a service agent. This is who you are and what you want:
@@ -50,40 +49,6 @@ class Usage:
     dollars: float = 0.0
 
 
-class Recording:
-    """Answers by request, in a file of one JSON object a line; new ones are appended at once.
-
-    Raises:
-        DataError: the file is malformed; the message names the line.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._answers: dict[str, str] = {}
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        for number, line in enumerate(lines, 1):
-            try:
-                record = json.loads(line)
-                self._answers.setdefault(_key(record["request"]), str(record["answer"]))
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{path}, line {number} is no recorded answer: {error!r}") from error
-
-    def find(self, request: Mapping[str, Any]) -> str | None:
-        """The answer to a request; None if it was never asked."""
-        return self._answers.get(_key(request))
-
-    def add(self, task_id: str, request: Mapping[str, Any], answer: str) -> None:
-        """Keeps an answer."""
-        self._answers[_key(request)] = answer
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"task": task_id, "request": request, "answer": answer}) + "\n")
-
-
-def _key(request: Mapping[str, Any]) -> str:
-    return json.dumps(request, sort_keys=True)
-
-
 class ModelUser:
     """Plays the user by the roles of the original: the model is told the task and the rules, sees the agent's messages
     as a user's, and its own as an assistant's.
@@ -100,7 +65,7 @@ class ModelUser:
         wait: seconds before the second attempt, doubled for each one after it, 60 at most.
 
     Raises:
-        ConfigError: offline without a recording.
+        ConfigError: offline without a recording; or the URL, the key or the proxy cannot be used.
     """
 
     def __init__(
@@ -120,13 +85,26 @@ class ModelUser:
     ) -> None:
         if offline and recording is None:
             raise ConfigError("a user who is offline needs a recording")
+        if not (key.isascii() and key.isprintable()):  # httpx would say so by printing it
+            raise ConfigError("the key of the user's model has a line break or another sign that no header can hold")
+        try:
+            given = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise ConfigError(f"the URL of the user's model is none: {error}") from error
+        bare = given.copy_with(username=None, password=None)  # httpx logs the URL of a request as it is
+        if bare.scheme not in ("http", "https"):
+            raise ConfigError(f"the URL of the user's model, {bare}, begins with neither http:// nor https://")
         self.name = f"model:{model}"
         self.usage = Usage()
         self._request: dict[str, Any] = {"model": model, "temperature": temperature, "seed": seed}
-        self._url = url.rstrip("/")
+        self._url, self._key = str(bare).rstrip("/"), key
         self._prices, self._recording, self._offline = prices, recording, offline
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(headers=headers, timeout=timeout)
+        try:
+            auth = (given.username, given.password) if given.userinfo else None
+            self._client = httpx.Client(headers=headers, auth=auth, timeout=timeout)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise ConfigError(f"the proxy that the environment names for the user's model: {error}") from error
         self._retrying = Retrying(
             retry=retry_if_exception_type(BusyError),
             stop=stop_after_attempt(attempts),
@@ -153,7 +131,7 @@ class ModelUser:
             model=model,
             url=os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1",
             key=os.environ.get("OPENAI_API_KEY", ""),
-            recording=_recording(Path(path).resolve()) if path else None,
+            recording=shared(Path(os.path.realpath(path))) if path else None,
             offline=os.environ.get("HERO_USER_OFFLINE") == "1",
         )
 
@@ -170,7 +148,7 @@ class ModelUser:
     def open(self, task: Task) -> str:
         """The answer to the greeting."""
         self._task_id = task.id
-        self._messages = [{"role": "system", "content": SYSTEM.format(instruction=task.instruction)}]
+        self._messages = [_message("system", SYSTEM.format(instruction=task.instruction))]
         return self.reply(GREETING)
 
     def reply(self, message: str) -> str:
@@ -180,10 +158,9 @@ class ModelUser:
             ConfigError: the endpoint refuses, cannot be reached, or answers out of shape; or the user is offline, and
                 nothing was recorded of this conversation.
         """
-        self._messages.append({"role": "user", "content": message})
-        answer = self._answer(self._messages)
-        self._messages.append({"role": "assistant", "content": answer})
-        return answer
+        self._messages.append(_message("user", message))
+        self._messages.append(_message("assistant", self._answer(self._messages)))
+        return self._messages[-1]["content"]
 
     def _answer(self, messages: Sequence[Message]) -> str:
         request = self._request | {"messages": list(messages)}
@@ -203,27 +180,32 @@ class ModelUser:
     def _asked(self, request: Mapping[str, Any]) -> str:
         try:
             response = self._client.post(f"{self._url}/chat/completions", json=request)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise BusyError(str(error)) from error
         if response.status_code in (408, 409, 429) or response.status_code >= 500:
             raise BusyError(f"status {response.status_code}")
         if response.status_code != 200:
-            raise ConfigError(f"{self._url} refuses: status {response.status_code}, {response.text:.200}")
+            raise ConfigError(f"{self._url} refuses: status {response.status_code}, {self._said(response)}")
         try:
             record = response.json()
             answer = record["choices"][0]["message"]["content"]
+            if not isinstance(answer, str | None):
+                raise TypeError
             used = record.get("usage") or {}
-            tokens = int(used.get("prompt_tokens", 0)), int(used.get("completion_tokens", 0))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ConfigError(f"{self._url} answers what is no chat completion: {response.text:.200}") from error
+            tokens = [int(used.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion")]
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            raise ConfigError(f"{self._url} answers what is no chat completion: {self._said(response)}") from error
         self.usage.calls += 1
         self.usage.prompt_tokens += tokens[0]
         self.usage.completion_tokens += tokens[1]
         self.usage.dollars += sum(price * count for price, count in zip(self._prices, tokens, strict=True)) / 1e6
-        return str(answer or "")
+        return answer or ""
+
+    def _said(self, response: httpx.Response) -> str:
+        """The beginning of a response, without the key that some endpoints repeat."""
+        return (response.text.replace(self._key, "***") if self._key else response.text)[:200]
 
 
-@lru_cache(maxsize=8)
-def _recording(path: Path) -> Recording:
-    """One recording per file and process, so that all environments of a run know what was answered."""
-    return Recording(path)
+def _message(role: str, text: str) -> Message:
+    """A message that can be sent: half a surrogate pair, which JSON can write, no encoding has."""
+    return {"role": role, "content": text.encode(errors="replace").decode()}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hero.envs.taubench.database import Database, Record
-from hero.envs.taubench.shared_tools import SHARED, Tool, payment_methods
+from hero.envs.taubench.shared_tools import SHARED, RefusedError, Tool, found, payment_methods
 
 REASONS: Final = ("no longer needed", "ordered by mistake")
 
@@ -18,8 +18,10 @@ REASONS: Final = ("no longer needed", "ordered by mistake")
 def find_user_id_by_email(db: Database, /, email: str) -> str:
     """The id of the user with that address, whatever the case."""
     wanted = email.lower()
-    found = (key for key, user in db.items("users") if user["email"].lower() == wanted)
-    return next(found, "Error: user not found")
+    for key, user in db.items("users"):
+        if user["email"].lower() == wanted:
+            return key
+    raise RefusedError("user not found")
 
 
 def find_user_id_by_name_zip(db: Database, /, first_name: str, last_name: str, zip: str) -> str:
@@ -32,19 +34,17 @@ def find_user_id_by_name_zip(db: Database, /, first_name: str, last_name: str, z
             and user["address"]["zip"] == zip
         ):
             return key
-    return "Error: user not found"
+    raise RefusedError("user not found")
 
 
 def get_order_details(db: Database, /, order_id: str) -> str:
     """The record of an order."""
-    order = db.get("orders", order_id)
-    return "Error: order not found" if order is None else json.dumps(order)
+    return json.dumps(found(db, "orders", order_id, "order not found"))
 
 
 def get_product_details(db: Database, /, product_id: str) -> str:
     """The record of a product, with all its variants."""
-    product = db.get("products", product_id)
-    return "Error: product not found" if product is None else json.dumps(product)
+    return json.dumps(found(db, "products", product_id, "product not found"))
 
 
 def list_all_product_types(db: Database, /) -> str:
@@ -55,13 +55,9 @@ def list_all_product_types(db: Database, /) -> str:
 
 def cancel_pending_order(db: Database, /, order_id: str, reason: str) -> str:
     """Cancels an order and pays back; to a gift card at once."""
-    order = db.get("orders", order_id)
-    if order is None:
-        return "Error: order not found"
-    if order["status"] != "pending":
-        return "Error: non-pending order cannot be cancelled"
+    order = _order(db, order_id, "pending", "non-pending order cannot be cancelled")
     if reason not in REASONS:
-        return "Error: invalid reason"
+        raise RefusedError("invalid reason")
     order = db.edit("orders", order_id)
     refunds = []
     for payment in order["payment_history"]:
@@ -87,11 +83,7 @@ def modify_pending_order_address(
     zip: str,
 ) -> str:
     """Sends an order elsewhere."""
-    order = db.get("orders", order_id)
-    if order is None:
-        return "Error: order not found"
-    if order["status"] != "pending":
-        return "Error: non-pending order cannot be modified"
+    _order(db, order_id, "pending", "non-pending order cannot be modified")
     order = db.edit("orders", order_id)
     order["address"] = _address(address1, address2, city, state, country, zip)
     return json.dumps(order)
@@ -109,8 +101,7 @@ def modify_user_address(
     zip: str,
 ) -> str:
     """Changes where a user lives."""
-    if db.get("users", user_id) is None:
-        return "Error: user not found"
+    found(db, "users", user_id, "user not found")
     user = db.edit("users", user_id)
     user["address"] = _address(address1, address2, city, state, country, zip)
     return json.dumps(user)
@@ -118,23 +109,19 @@ def modify_user_address(
 
 def modify_pending_order_payment(db: Database, /, order_id: str, payment_method_id: str) -> str:
     """Has an order paid by another method of the user."""
-    order = db.get("orders", order_id)
-    if order is None:
-        return "Error: order not found"
-    if order["status"] != "pending":
-        return "Error: non-pending order cannot be modified"
+    order = _order(db, order_id, "pending", "non-pending order cannot be modified")
     methods = payment_methods(db, order)
     if payment_method_id not in methods:
-        return "Error: payment method not found"
+        raise RefusedError("payment method not found")
     history = order["payment_history"]
     if len(history) > 1 or history[0]["transaction_type"] != "payment":
-        return "Error: there should be exactly one payment for a pending order"
+        raise RefusedError("there should be exactly one payment for a pending order")
     if history[0]["payment_method_id"] == payment_method_id:
-        return "Error: the new payment method should be different from the current one"
+        raise RefusedError("the new payment method should be different from the current one")
     amount = history[0]["amount"]
     method = methods[payment_method_id]
     if method["source"] == "gift_card" and method["balance"] < amount:
-        return "Error: insufficient gift card balance to pay for the order"
+        raise RefusedError("insufficient gift card balance to pay for the order")
     order = db.edit("orders", order_id)
     before = history[0]["payment_method_id"]
     order["payment_history"] += [_entry("payment", amount, payment_method_id), _entry("refund", amount, before)]
@@ -149,20 +136,14 @@ def modify_pending_order_items(
     db: Database, /, order_id: str, item_ids: list[str], new_item_ids: list[str], payment_method_id: str
 ) -> str:
     """Replaces items of an order by other variants of the same products; works once."""
-    order = db.get("orders", order_id)
-    if order is None:
-        return "Error: order not found"
-    if order["status"] != "pending":
-        return "Error: non-pending order cannot be modified"
+    order = _order(db, order_id, "pending", "non-pending order cannot be modified")
     difference = _difference(db, order, item_ids, new_item_ids)
-    if isinstance(difference, str):
-        return difference
     methods = payment_methods(db, order)
     if payment_method_id not in methods:
-        return "Error: payment method not found"
+        raise RefusedError("payment method not found")
     method = methods[payment_method_id]
     if method["source"] == "gift_card" and method["balance"] < difference:
-        return "Error: insufficient gift card balance to pay for the new item"
+        raise RefusedError("insufficient gift card balance to pay for the new item")
     order = db.edit("orders", order_id)
     # Not rounded, as in the original: the noise of the sum is part of the hash.
     kind = "payment" if difference > 0 else "refund"
@@ -183,21 +164,14 @@ def exchange_delivered_order_items(
     db: Database, /, order_id: str, item_ids: list[str], new_item_ids: list[str], payment_method_id: str
 ) -> str:
     """Asks for other variants of delivered items; nothing is charged yet."""
-    order = db.get("orders", order_id)
-    if order is None:
-        return "Error: order not found"
-    if order["status"] != "delivered":
-        return "Error: non-delivered order cannot be exchanged"
-    difference = _difference(db, order, item_ids, new_item_ids)
-    if isinstance(difference, str):
-        return difference
-    difference = round(difference, 2)
+    order = _order(db, order_id, "delivered", "non-delivered order cannot be exchanged")
+    difference = round(_difference(db, order, item_ids, new_item_ids), 2)
     methods = payment_methods(db, order)
     if payment_method_id not in methods:
-        return "Error: payment method not found"
+        raise RefusedError("payment method not found")
     method = methods[payment_method_id]
     if method["source"] == "gift_card" and method["balance"] < difference:
-        return "Error: insufficient gift card balance to pay for the price difference"
+        raise RefusedError("insufficient gift card balance to pay for the price difference")
     order = db.edit("orders", order_id)
     order["status"] = "exchange requested"
     order["exchange_items"] = sorted(item_ids)
@@ -209,18 +183,14 @@ def exchange_delivered_order_items(
 
 def return_delivered_order_items(db: Database, /, order_id: str, item_ids: list[str], payment_method_id: str) -> str:
     """Asks to send delivered items back, for a refund to the method of the order or a gift card."""
-    order = db.get("orders", order_id)
-    if order is None:
-        return "Error: order not found"
-    if order["status"] != "delivered":
-        return "Error: non-delivered order cannot be returned"
+    order = _order(db, order_id, "delivered", "non-delivered order cannot be returned")
     if payment_method_id not in payment_methods(db, order):
-        return "Error: payment method not found"
+        raise RefusedError("payment method not found")
     if "gift_card" not in payment_method_id and payment_method_id != order["payment_history"][0]["payment_method_id"]:
-        return "Error: payment method should be either the original payment method or a gift card"
+        raise RefusedError("payment method should be either the original payment method or a gift card")
     held = [item["item_id"] for item in order["items"]]
     if any(item_ids.count(item) > held.count(item) for item in item_ids):
-        return "Error: some item not found"
+        raise RefusedError("some item not found")
     order = db.edit("orders", order_id)
     order["status"] = "return requested"
     order["return_items"] = sorted(item_ids)
@@ -228,20 +198,36 @@ def return_delivered_order_items(db: Database, /, order_id: str, item_ids: list[
     return json.dumps(order)
 
 
-def _difference(db: Database, order: Record, old: list[str], new: list[str]) -> float | str:
-    """What the new items cost more than the old ones, in dollars, not rounded; an error text where one does not do."""
+def _order(db: Database, order_id: str, status: str, refusal: str) -> Record:
+    """An order of that status, to be read.
+
+    Raises:
+        RefusedError: there is no such order, or it has another status, for which the refusal is given.
+    """
+    order = found(db, "orders", order_id, "order not found")
+    if order["status"] != status:
+        raise RefusedError(refusal)
+    return order
+
+
+def _difference(db: Database, order: Record, old: list[str], new: list[str]) -> float:
+    """What the new items cost more than the old ones, in dollars, not rounded.
+
+    Raises:
+        RefusedError: an item is not the order's, or a new one not to be had.
+    """
     held = [item["item_id"] for item in order["items"]]
     for item_id in old:
         if old.count(item_id) > held.count(item_id):
-            return f"Error: {item_id} not found"
+            raise RefusedError(f"{item_id} not found")
     if len(old) != len(new):
-        return "Error: the number of items to be exchanged should match"
+        raise RefusedError("the number of items to be exchanged should match")
     total: float = 0
     for item_id, new_id in zip(old, new, strict=True):
         item = _item(order, item_id)
         variants = _variants(db, item)
         if not (new_id in variants and variants[new_id]["available"]):
-            return f"Error: new item {new_id} not found or available"
+            raise RefusedError(f"new item {new_id} not found or available")
         total += variants[new_id]["price"] - item["price"]
     return total
 

@@ -10,10 +10,14 @@ from hero.envs.taubench import calculate as arithmetic
 from hero.envs.taubench.database import Database, Record
 
 Tool = Callable[..., str]
-"""(database, arguments by name) to what the agent reads; what it raises is an error observation."""
+"""(database, arguments by name) to what the agent reads; of what it raises, that is the text behind `Error: `."""
 
 TRANSFER: Final = "transfer_to_human_agents"
 """The tool that ends an episode."""
+
+
+class RefusedError(Exception):
+    """Why a tool does not do what it is asked for, in the original's words."""
 
 
 def calculate(db: Database, /, expression: str) -> str:
@@ -23,8 +27,7 @@ def calculate(db: Database, /, expression: str) -> str:
 
 def get_user_details(db: Database, /, user_id: str) -> str:
     """The record of a user."""
-    user = db.get("users", user_id)
-    return "Error: user not found" if user is None else json.dumps(user)
+    return json.dumps(found(db, "users", user_id, "user not found"))
 
 
 def think(db: Database, /, thought: str) -> str:
@@ -40,6 +43,18 @@ def transfer_to_human_agents(db: Database, /, summary: str) -> str:
 SHARED: Final[Mapping[str, Tool]] = {
     tool.__name__: tool for tool in (calculate, get_user_details, think, transfer_to_human_agents)
 }
+
+
+def found(db: Database, table: str, key: str, refusal: str) -> Record:
+    """A record, to be read.
+
+    Raises:
+        RefusedError: there is none of that key.
+    """
+    record = db.get(table, key)
+    if record is None:
+        raise RefusedError(refusal)
+    return record
 
 
 def payment_methods(db: Database, record: Record) -> dict[str, Any]:

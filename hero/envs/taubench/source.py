@@ -39,7 +39,8 @@ def locate(data: str | Path | None, domain: Domain) -> Path | None:
             "the airline domain needs the original's data: run `hero data taubench`, or give data=DIR, TAU_BENCH_DIR "
             "or TAU2_DATA_DIR"
         )
-    return None if found is None else found.resolve()
+    # Unlike Path.resolve, this takes links that lead to themselves.
+    return None if found is None else Path(os.path.realpath(found))
 
 
 def cache() -> Path:
@@ -74,10 +75,13 @@ def open_world(domain: Domain, root: Path | None, seed: int) -> World:
     """
     if root is None:
         return generate(seed)
-    if place := v1.find(root, domain):
-        return v1.read(place, domain)
-    if place := tau2.find(root, domain):
-        return tau2.read(place, domain)
+    try:
+        if place := v1.find(root, domain):
+            return v1.read(place, domain)
+        if place := tau2.find(root, domain):
+            return tau2.read(place, domain)
+    except OSError as error:
+        raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}") from error
     raise DataError(
         f"{root} holds no {domain} data: neither tau_bench/envs/{domain}/wiki.md of a tau-bench checkout nor "
         f"tau2/domains/{domain}/db.json of tau2-bench"

@@ -64,6 +64,15 @@ def field(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
     return record[key]
 
 
+def entries(record: Mapping[str, Any], key: str, where: str) -> list[Any]:
+    """A list of a record; empty where it is missing or null.
+
+    Raises:
+        DataError: there is something else; the message begins with `where`.
+    """
+    return [] if record.get(key) is None else list(field(record, key, list, where))
+
+
 def texts(values: Iterable[Any], where: str) -> tuple[str, ...]:
     """Values as a tuple, once all are known to be texts.
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from hero.envs.taubench.database import Snapshot
 from hero.envs.taubench.schemas import schemas
-from hero.envs.taubench.task import Task, field, read_call, texts
+from hero.envs.taubench.task import Task, entries, field, read_call, texts
 from hero.envs.taubench.v1 import read_json, read_text
-from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, World, check_tables
+from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, World, checked
 from hero.errors import DataError
 
 PARTS: Final = ("known_info", "reason_for_call", "task_instructions", "unknown_info")
@@ -35,20 +34,22 @@ def read(directory: Path, domain: Domain) -> World:
     if not isinstance(database, dict) or not COLUMNS[domain].keys() <= database.keys():
         raise DataError(f"{path} must have the tables {', '.join(COLUMNS[domain])}")
     tables = {name: database[name] for name in COLUMNS[domain]}
-    check_tables(domain, tables, dict.fromkeys(tables, str(path)))
+    snapshot = checked(domain, tables, dict.fromkeys(tables, str(path)))
     tasks = _tasks(directory / "tasks.json")
+    where = str(directory / "split_tasks.json")
     splits = read_json(directory / "split_tasks.json")
     if not isinstance(splits, dict):
-        raise DataError(f"{directory / 'split_tasks.json'} must be a dict of lists of task ids")
+        raise DataError(f"{where} must be a dict of lists of task ids")
     chosen: dict[Any, tuple[Task, ...]] = {}
     for split in SPLITS:
-        if unknown := [name for name in splits.get(split, ()) if name not in tasks]:
-            raise DataError(f"{directory / 'split_tasks.json'}: {split} names task {unknown[0]!r}, which is not there")
-        chosen[split] = tuple(tasks[name] for name in splits.get(split, ()))
+        names = texts(entries(splits, split, where), f"{where}: {split}")
+        if unknown := [name for name in names if name not in tasks]:
+            raise DataError(f"{where}: {split} names task {unknown[0]!r}, which is not there")
+        chosen[split] = tuple(tasks[name] for name in names)
     return World(
         domain=domain,
         version="tau2",
-        snapshot=Snapshot(tables),
+        snapshot=snapshot,
         schemas=schemas(domain),
         policy=read_text(directory / "policy.md"),
         tasks=chosen,
@@ -73,6 +74,6 @@ def _task(record: Any, where: str) -> Task:
     return Task(
         id=field(record, "id", str, where),
         instruction="\n".join(texts((part for part in parts if part), where)),
-        actions=tuple(read_call(action, "arguments", where) for action in criteria.get("actions") or ()),
-        outputs=texts(criteria.get("communicate_info") or (), f"{where}: communicate_info"),
+        actions=tuple(read_call(action, "arguments", where) for action in entries(criteria, "actions", where)),
+        outputs=texts(entries(criteria, "communicate_info", where), f"{where}: communicate_info"),
     )

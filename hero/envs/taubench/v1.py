@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from hero.envs.taubench.database import Snapshot
 from hero.envs.taubench.schemas import schemas
-from hero.envs.taubench.task import Task, field, read_call, texts
-from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, Split, World, check_tables
+from hero.envs.taubench.task import Task, entries, field, read_call, texts
+from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, Split, World, checked
 from hero.errors import DataError
 
 RECORDS: Final = ("Task", "Action")
@@ -36,14 +35,14 @@ def read(directory: Path, domain: Domain) -> World:
     folder = directory / "data" if (directory / "data").is_dir() else directory
     files = {name: folder / f"{name}.json" for name in COLUMNS[domain]}
     tables = {name: read_json(path) for name, path in files.items()}
-    check_tables(domain, tables, {name: str(path) for name, path in files.items()})
+    snapshot = checked(domain, tables, {name: str(path) for name, path in files.items()})
     tasks = {split: _tasks(directory, domain, split) for split in SPLITS}
     if not any(tasks.values()):
         raise DataError(f"{directory} holds no tasks: neither tasks_*.py nor ../tasks_{domain}_*.json")
     return World(
         domain=domain,
         version="v1",
-        snapshot=Snapshot(tables),
+        snapshot=snapshot,
         schemas=_schemas(directory, domain),
         policy=read_text(directory / "wiki.md"),
         tasks=tasks,  # type: ignore[arg-type]  # the keys of a comprehension are str to mypy
@@ -97,7 +96,7 @@ def _task(record: Any, name: str, where: str) -> Task:
         id=name,
         instruction=field(record, "instruction", str, where),
         actions=tuple(read_call(action, "kwargs", where) for action in field(record, "actions", list, where)),
-        outputs=texts(record.get("outputs") or (), f"{where}: outputs"),
+        outputs=texts(entries(record, "outputs", where), f"{where}: outputs"),
         user_id=field(record, "user_id", str, where),
     )
 
@@ -121,9 +120,11 @@ def _parsed(path: Path) -> ast.Module:
 
 def _literal(node: ast.expr, where: str) -> Any:
     try:
-        return ast.literal_eval(ast.fix_missing_locations(_Records().visit(node)))
-    except ValueError as error:
-        raise DataError(f"{where}: {error}") from error
+        value = ast.literal_eval(ast.fix_missing_locations(_Records().visit(node)))
+        json.dumps(value)  # a set, say, has no order, and so no text to be hashed
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DataError(f"{where}: {error}; fetch it again") from error
+    return value
 
 
 class _Records(ast.NodeTransformer):

@@ -113,14 +113,15 @@ class World:
         return self._gold[task.id]
 
 
-def check_tables(domain: str, tables: Tables, where: Mapping[str, str]) -> Tables:
-    """The same tables, once they are known to have what the tools read.
+def checked(domain: str, tables: Tables, where: Mapping[str, str]) -> Snapshot:
+    """Tables that were read, once they are known to have what the tools read.
 
     Args:
         where: the file of each table, for messages.
 
     Raises:
-        DataError: a table has no two records, or a record lacks a key or has a value of another type.
+        DataError: a table has no two records, or a record lacks a key, has a value of another type, or one in which
+            lists and dicts lie within one another without measure.
     """
     for name, columns in COLUMNS[domain].items():
         table: Any = tables[name]
@@ -136,4 +137,9 @@ def check_tables(domain: str, tables: Tables, where: Mapping[str, str]) -> Table
                     raise DataError(
                         f"{where[name]}: {column} of {name} {key!r} must not be a {type(record[column]).__name__}"
                     )
-    return tables
+    try:
+        return Snapshot(tables)
+    except RecursionError as error:
+        raise DataError(
+            f"{', '.join(dict.fromkeys(where.values()))}: lists or dicts lie too deep in one another"
+        ) from error
