@@ -22,7 +22,7 @@ from hero.envs.taubench.action import Malformed, Reply, parse
 from hero.envs.taubench.embedded import generate
 from hero.envs.taubench.env import TauBenchEnv, _told
 from hero.envs.taubench.task import Call, Task
-from hero.envs.taubench.users import STOP
+from hero.envs.taubench.users import STOP, ReplayUser
 from hero.errors import ConfigError
 
 WORLD = generate()
@@ -118,6 +118,7 @@ def test_reading_never_raises(action: str) -> None:
         f"  {json.dumps(CALL, indent=1)}\n",
         f"```json\n{json.dumps(CALL)}\n```",
         f"```JSON\n{json.dumps(CALL)}\n```",
+        f"``` JSON\r\n{json.dumps(CALL)}\r\n```",
         f"<tool_call>{json.dumps(CALL)}</tool_call>",
         f"<tool_call>\n{json.dumps(CALL)}",
         f"Let me look.\n<tool_call>\n{json.dumps(CALL)}\n</tool_call><tool_call>broken</tool_call>",
@@ -144,6 +145,7 @@ def test_ways_to_write_a_call(action: str) -> None:
         '{"name": "think", "arguments": {"thought": ' + "[" * 100_000,
         '{"name": "think", "arguments": {"thought": ' + "[" * 50 + "]" * 50 + "}}",
         '{"name": "think", "arguments": {"thought": ' + "9" * 5000 + "}}",
+        '{"name": "think", "arguments": {"thought": -' + "9" * 4000 + "}}",
     ],
 )
 def test_a_malformed_call_is_an_error_observation_and_costs_a_step(action: str) -> None:
@@ -216,6 +218,15 @@ def test_any_object_can_be_the_user() -> None:
     assert env.step("Hello")[0] == "Hm."
     observation, _, terminated, _, _ = env.step("stop")
     assert (observation, terminated) == (f"Bye. {STOP}", True)
+    with pytest.raises(ResetNeeded):
+        env.step("Hello")
+
+
+def test_there_is_no_episode_where_the_user_did_not_open_one() -> None:
+    env = embedded(user=ReplayUser({"train-0": ["Hello."]}))
+    env.reset(options={"task": 0})
+    with pytest.raises(ConfigError, match="no words"):
+        env.reset(options={"task": 1})
     with pytest.raises(ResetNeeded):
         env.step("Hello")
 

@@ -13,9 +13,11 @@ RESPOND: Final = "respond"
 """The name under which agents that write everything as a call address the user, with the argument `content`."""
 DEEPEST: Final = 20
 """Lists and dicts that may lie within one another in the arguments of a call; tools need 3."""
+LONGEST: Final = 1000
+"""Digits of a whole number. Tools multiply and sum, and more than 4300 Python refuses to write, and so to hash."""
 
 _TAGGED: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
-_FENCED: Final = re.compile(r"```\w*\n?(.*?)(?:```|\Z)", re.DOTALL)
+_FENCED: Final = re.compile(r"```[ \w]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def parse(action: str) -> Call | Reply | Malformed:
 def _call(text: str) -> Call | Reply | Malformed:
     fenced = _FENCED.fullmatch(text.strip())
     try:
-        record = json.loads(fenced[1] if fenced else text, parse_constant=_refuse)
+        record = _read(fenced[1] if fenced else text)
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "a value is out of range"
         return Malformed(f"the tool call is not JSON: {reason}")
@@ -59,7 +61,7 @@ def _call(text: str) -> Call | Reply | Malformed:
     arguments = record.get("arguments", {})
     if isinstance(arguments, str):  # as chat endpoints write them
         try:
-            arguments = json.loads(arguments, parse_constant=_refuse)
+            arguments = _read(arguments)
         except (ValueError, RecursionError):
             return Malformed('"arguments" is a text that is not JSON')
     if not isinstance(arguments, dict):
@@ -71,8 +73,16 @@ def _call(text: str) -> Call | Reply | Malformed:
     return Call(record["name"], arguments)
 
 
+def _read(text: str) -> Any:
+    return json.loads(text, parse_constant=_refuse, parse_int=_whole)
+
+
 def _refuse(name: str) -> Any:
     raise ValueError(name)
+
+
+def _whole(digits: str) -> int:
+    return int(digits) if len(digits) <= LONGEST else _refuse(digits)
 
 
 def _too_deep(value: Any, left: int) -> bool:

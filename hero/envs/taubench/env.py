@@ -106,6 +106,7 @@ class TauBenchEnv(TextEnv):
             ConfigError: the task is out of range, or there are other options.
         """
         super().reset(seed=seed)
+        self._running = False  # should the user fail to open, there is no episode of half the old and half the new
         self._task = self._tasks[self.chosen_task(options)]
         self._db = Database(self._world.snapshot)
         self._said: list[str] = []
