@@ -28,7 +28,7 @@ QUESTIONS: Final = {
 """What an agent asks a user for, by the words that show it."""
 
 _TAGGED: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
-_FENCED: Final = re.compile(r"\s*```[a-z_]*\n?(.*?)(?:```\s*|\Z)", re.DOTALL)
+_FENCED: Final = re.compile(r"\s*```[ \w]*\n?(.*?)(?:```\s*|\Z)", re.DOTALL)
 _YES: Final = re.compile(
     r"\b(?:yes|yeah|yep|sure|correct|confirm(?:ed)?|go ahead|proceed|please do|ok(?:ay)?|that'?s right|sounds good)\b",
     re.IGNORECASE,
