@@ -34,6 +34,9 @@ AIRPORTS: Final = {
 NEW_RESERVATIONS: Final = ("HATHAT", "HATHAU", "HATHAV")
 NEW_CERTIFICATES: Final = ("certificate_3221322", "certificate_3221323", "certificate_3221324")
 NOW: Final = "2024-05-15T15:00:00"
+LONGEST: Final = 1 << 14
+"""Entries of a payment history. Every cancelling doubles it, also of what is cancelled already: an agent that repeats
+itself would fill the memory, as it would the original's."""
 
 
 def get_reservation_details(db: Database, /, reservation_id: str) -> str:
@@ -144,6 +147,8 @@ def cancel_reservation(db: Database, /, reservation_id: str) -> str:
     found(db, "reservations", reservation_id, "reservation not found")
     reservation = db.edit("reservations", reservation_id)
     history = reservation["payment_history"]
+    if len(history) >= LONGEST:
+        raise RefusedError("the payment history is too long")
     history += [{"payment_id": paid["payment_id"], "amount": -paid["amount"]} for paid in history]
     reservation["status"] = "cancelled"
     return json.dumps(reservation)
