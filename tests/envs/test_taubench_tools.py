@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from hashlib import sha256
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hero.envs.taubench.action import DEEPEST, parse
 from hero.envs.taubench.calculate import calculate
 from hero.envs.taubench.database import Database, Snapshot, copied, text
 from hero.envs.taubench.embedded import generate
@@ -179,3 +181,19 @@ def test_bags_are_counted_even_where_noting_the_price_fails() -> None:
     call = Call("update_reservation_baggages", {"reservation_id": "HATHAT", "payment_id": "credit_card_1"} | counts)
     assert world.call(db, call) == "Error: 'str' object has no attribute 'append'"
     assert (db.get("reservations", "HATHAT") or {}).items() >= counts.items()
+
+
+def test_arguments_as_deep_as_a_call_may_have_them_are_kept_and_hashed() -> None:
+    world = generate()
+    db = Database(world.snapshot)
+    user = next(iter(world.snapshot.tables["users"]))
+    deep = "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1)
+    address = dict.fromkeys(("address1", "address2", "city", "state", "country"), "") | {
+        "user_id": user,
+        "zip": "deep",
+    }
+    written = json.dumps({"name": "modify_user_address", "arguments": address})
+    call = parse(written.replace('"deep"', deep))
+    assert isinstance(call, Call)
+    assert deep in world.call(db, call)
+    assert db.hash() != world.snapshot.hash

@@ -11,7 +11,7 @@ from hero.envs.taubench.task import Call
 
 RESPOND: Final = "respond"
 """The name under which agents that write everything as a call address the user, with the argument `content`."""
-DEEPEST: Final = 20
+DEEPEST: Final = 100
 """Lists and dicts that may lie within one another in the arguments of a call; tools need 3."""
 LONGEST: Final = 1000
 """Digits of a whole number. Tools multiply and sum, and more than 4300 Python refuses to write, and so to hash."""
@@ -68,9 +68,10 @@ def _call(text: str) -> Call | Reply | Malformed:
         return Malformed('"arguments" must be a JSON object')
     if _too_deep(arguments, DEEPEST):
         return Malformed('"arguments" has too many lists or objects within one another')
-    if record["name"] == RESPOND and isinstance(arguments.get("content"), str):
-        return Reply(arguments["content"])
-    return Call(record["name"], arguments)
+    if record["name"] != RESPOND:
+        return Call(record["name"], arguments)
+    content = arguments.get("content")
+    return Reply(content) if isinstance(content, str) else Malformed(f'{RESPOND} needs a "content" that is a text')
 
 
 def _read(text: str) -> Any:
