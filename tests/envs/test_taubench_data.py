@@ -170,6 +170,12 @@ def test_damaged_checkouts(tmp_path: Path, file: str, content: str | None, messa
         ("tasks.json", "{}", r"tasks\.json: a list of tasks is needed"),
         ("tasks.json", '[{"id": "0"}]', r"tasks\.json: task 0: user_scenario is missing"),
         ("split_tasks.json", '{"train": ["9"]}', r"split_tasks\.json: train names task '9', which is not there"),
+        (
+            "tasks.json",
+            '[{"id": "0", "user_scenario": {"instructions": {}}, "evaluation_criteria": {"actions": [{"name": "think",'
+            f' "arguments": {{"thought": {"[" * 200 + "]" * 200}}}}}]}}}}]',
+            r"tasks\.json: task 0: more than 100 lists or dicts",
+        ),
         ("split_tasks.json", None, r"split_tasks\.json cannot be read"),
         ("split_tasks.json", "[]", r"split_tasks\.json must be a dict"),
         ("split_tasks.json", '{"train": 5}', r"split_tasks\.json: train must be a list, not a int"),
@@ -192,3 +198,11 @@ def test_the_files_of_the_original_are_whole() -> None:
     airline = TauBenchEnv(data=DATA, domain="airline", split="test")
     assert (airline.num_tasks, len(airline._world.schemas)) == (50, 14)
     assert {schema["function"]["name"] for schema in airline._world.schemas} == set(airline._world.tools)
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    orders = write_checkout(tmp_path) / "data" / "orders.json"
+    orders.unlink()
+    orders.symlink_to("/dev/null")
+    with pytest.raises(DataError, match=r"orders\.json cannot be read: it is missing, or is no file"):
+        TauBenchEnv(data=tmp_path, split="test")

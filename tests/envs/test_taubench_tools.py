@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero.envs.taubench.action import DEEPEST, parse
+from hero.envs.taubench.action import parse
 from hero.envs.taubench.calculate import calculate
 from hero.envs.taubench.database import Database, Snapshot, copied, text
 from hero.envs.taubench.embedded import generate
-from hero.envs.taubench.task import Call
+from hero.envs.taubench.task import DEEPEST, Call
 from hero.envs.taubench.world import World
 
 values = st.recursive(

@@ -7,12 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hero.envs.taubench.task import Call
+from hero.envs.taubench.task import DEEPEST, Call, too_deep
 
 RESPOND: Final = "respond"
 """The name under which agents that write everything as a call address the user, with the argument `content`."""
-DEEPEST: Final = 100
-"""Lists and dicts that may lie within one another in the arguments of a call; tools need 3."""
 LONGEST: Final = 1000
 """Digits of a whole number. Tools multiply and sum, and more than 4300 Python refuses to write, and so to hash."""
 
@@ -66,7 +64,7 @@ def _call(text: str) -> Call | Reply | Malformed:
             return Malformed('"arguments" is a text that is not JSON')
     if not isinstance(arguments, dict):
         return Malformed('"arguments" must be a JSON object')
-    if _too_deep(arguments, DEEPEST):
+    if too_deep(arguments, DEEPEST):
         return Malformed('"arguments" has too many lists or objects within one another')
     if record["name"] != RESPOND:
         return Call(record["name"], arguments)
@@ -84,8 +82,3 @@ def _refuse(name: str) -> Any:
 
 def _whole(digits: str) -> int:
     return int(digits) if len(digits) <= LONGEST else _refuse(digits)
-
-
-def _too_deep(value: Any, left: int) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return bool(inner) and (left == 0 or any(_too_deep(item, left - 1) for item in inner))

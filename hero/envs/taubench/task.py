@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hero.errors import DataError
+
+DEEPEST: Final = 100
+"""Lists and dicts that may lie within one another in the arguments of a call; tools need 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,16 @@ def read_call(record: Any, arguments: str, where: str) -> Call:
     """
     if not isinstance(record, dict):
         raise DataError(f"{where}: an action must be a dict, not a {type(record).__name__}")
-    return Call(field(record, "name", str, where), field(record, arguments, dict, where))
+    call = Call(field(record, "name", str, where), field(record, arguments, dict, where))
+    if too_deep(call.arguments, DEEPEST):
+        raise DataError(f"{where}: more than {DEEPEST} lists or dicts lie within one another")
+    return call
+
+
+def too_deep(value: Any, left: int) -> bool:
+    """Whether more than so many lists and dicts lie within one another."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return bool(inner) and (left == 0 or any(too_deep(item, left - 1) for item in inner))
 
 
 def field(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:

@@ -55,6 +55,8 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: it cannot be read; the message names it.
     """
+    if not path.is_file():  # reading from a device or a pipe may never end
+        raise DataError(f"{path} cannot be read: it is missing, or is no file")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
