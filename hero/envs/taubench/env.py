@@ -24,7 +24,7 @@ from hero.errors import ConfigError
 
 SPLIT_NAMES: Final[dict[str, Split]] = {"train": "train", "dev": "dev", "validation": "dev", "test": "test"}
 """The original's splits; `validation` is another name of `dev`."""
-TRUNCATED: Final = 30
+MAX_TURNS: Final = 30
 """Steps that the original's agents take at most."""
 
 
@@ -52,7 +52,7 @@ class TauBenchEnv(TextEnv):
         data: str | Path | None = None,
         world_seed: int = 0,
         user: str | User = "scripted",
-        max_turns: int | None = TRUNCATED,
+        max_turns: int | None = MAX_TURNS,
         render_mode: Literal["ansi"] | None = None,
     ) -> None:
         """Builds the environment; the first of its configuration in a process also reads the data.

@@ -57,11 +57,11 @@ COLUMNS: Final[Mapping[str, Mapping[str, Mapping[str, type | tuple[type, ...]]]]
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """What a task leads to where it is done right.
+    """How a task leaves the database where it is done right: what an episode is compared with.
 
     Attributes:
-        changes: of the database.
-        hash: of the database, the original's.
+        changes: the records that are then not as at the beginning.
+        hash: the original's, of the whole database.
     """
 
     changes: Changes
