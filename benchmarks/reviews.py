@@ -16,12 +16,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hero import registry
-from hero.errors import HeroError
-from hero.records import Episode, read_episodes, read_settings
+from hero.errors import DataError
+from hero.records import Episode, read_episodes
 from hero.reflect.model import ModelReflector
-from hero.reflect.rules import RulesReflector
-from hero.types import Diagnosis, Stop, Verdict
+from hero.reflect.rules import LIMITS, RulesReflector
+from hero.types import Diagnosis, Verdict
+from hero_cli.build import load_model
+from hero_cli.settings import stored_settings
+from hero_cli.terminal import polite
 
 
 def kind(diagnosis: Diagnosis, turn: int) -> str:
@@ -48,7 +50,7 @@ def compared(episodes: Sequence[Episode]) -> dict[str, str]:
 
     return {
         "success": percent(sum(episode.trajectory.success for episode in episodes)),
-        "cut off": percent(sum(episode.trajectory.stop is Stop.MAX_TURNS for episode in episodes)),
+        "cut off": percent(sum(episode.trajectory.stop in LIMITS for episode in episodes)),
         "useful, called so": share("useful", "useful"),
         "useful, called wrong": share("useful", "wrong"),
         "wrong, called so": share("wrong", "wrong"),
@@ -56,27 +58,22 @@ def compared(episodes: Sequence[Episode]) -> dict[str, str]:
     }
 
 
+@polite
 def main(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     every: Annotated[int, typer.Option(help="Steps of a row.", min=1)] = 6,
     one_in: Annotated[int, typer.Option(help="Look at one in so many episodes.", min=1)] = 1,
     again: Annotated[
         bool,
-        typer.Option(
-            "--again", help="Hold what the shipped policy that the run began with says of them against the rules."
-        ),
+        typer.Option("--again", help="Hold what the policy that the run began with says of them against the rules."),
     ] = False,
 ) -> None:
     """Compares the diagnoses of a run with those of the rules."""
-    try:
-        episodes = list(read_episodes(run))[::one_in]
-    except HeroError as error:
-        raise SystemExit(f"error: {error}") from None
+    episodes = list(read_episodes(run))[::one_in]
     if not episodes:
-        raise SystemExit(f"{run} has no training episodes")
+        raise DataError(f"{run} has no training episodes; give a run that has done a step")
     if again:
-        load = registry.load("hero.policies", read_settings(run)["model"])
-        reflector = ModelReflector(load().policy(temperature=0.0))
+        reflector = ModelReflector(load_model(stored_settings(run).model).policy(temperature=0.0))
         diagnoses = reflector.reflect([episode.trajectory for episode in episodes])
         episodes = [replace(old, diagnosis=new) for old, new in zip(episodes, diagnoses, strict=True)]
     by_step: dict[int, list[Episode]] = {}

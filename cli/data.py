@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -42,8 +41,10 @@ def webshop(
     princeton-nlp/WebShop downloads, one size of the catalogue in a directory. Makes title_nouns.json with spaCy where
     it is missing, and DIR/hero_index. Then use it with --env-arg data=DIR.
     """
+    from hero.envs.arguments import real_path
+
     out = console()
-    directory = Path(os.path.realpath(directory))  # which, unlike resolve, takes links that lead to themselves
+    directory = real_path(directory)
     try:
         with _bars(out) as bars:
             _check(out, bars, directory)

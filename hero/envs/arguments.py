@@ -1,7 +1,8 @@
-"""What the constructors of environments check of their arguments, which may come from a command line."""
+"""What the constructors of environments make of their arguments, which may come from a command line."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,3 +40,8 @@ def require_path(name: str, value: object) -> None:
         raise ConfigError(
             f"{name}={value!r} is no path; give a directory as text, one whose name reads as a number with ./ before it"
         )
+
+
+def real_path(path: str | Path) -> Path:
+    """The path without links. Unlike Path.resolve, it takes links that lead to themselves; who reads them says so."""
+    return Path(os.path.realpath(path))

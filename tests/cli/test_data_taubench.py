@@ -18,16 +18,8 @@ from hero.envs.taubench import source
 from hero.envs.taubench.download import check, download
 from hero.envs.taubench.env import TauBenchEnv
 from tests.cli.conftest import Hero
-from tests.envs.taubench_files import TABLES, write_tau2
+from tests.envs.taubench_files import FLIGHT, TABLES, write_tau2
 
-FLIGHT = {
-    "flight_number": "F1",
-    "origin": "SFO",
-    "destination": "JFK",
-    "scheduled_departure_time_est": "06:00:00",
-    "scheduled_arrival_time_est": "07:00:00",
-    "dates": {},
-}
 RESERVATION = {
     "reservation_id": "R1",
     "user_id": "ann_lee_1",

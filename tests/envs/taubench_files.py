@@ -31,6 +31,14 @@ TABLES: dict[str, dict[str, Any]] = {
         for key in ("ann_lee_1", "ann_lee_2")
     },
 }
+FLIGHT = {
+    "flight_number": "F1",
+    "origin": "SFO",
+    "destination": "JFK",
+    "scheduled_departure_time_est": "06:00:00",
+    "scheduled_arrival_time_est": "09:00:00",
+    "dates": {},
+}
 CANCEL = {"order_id": "#W1", "reason": "no longer needed"}
 TASKS_MODULE = """
 from tau_bench.types import Action, Task

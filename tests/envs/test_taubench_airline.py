@@ -11,15 +11,10 @@ from hero.envs.taubench.action import LONGEST, parse
 from hero.envs.taubench.database import Database, Snapshot
 from hero.envs.taubench.task import Call
 from hero.envs.taubench.world import World
+from tests.envs.taubench_files import FLIGHT
 
 DAY = {"status": "available", "available_seats": {"economy": 2}, "prices": {"economy": 100}}
-FLIGHT = {
-    "origin": "SFO",
-    "destination": "JFK",
-    "scheduled_departure_time_est": "06:00:00",
-    "scheduled_arrival_time_est": "09:00:00",
-    "dates": {"2024-05-16": DAY, "2024-05-17": DAY | {"status": "landed"}},
-}
+DATES = {"2024-05-16": DAY, "2024-05-17": DAY | {"status": "landed"}}
 USER = {
     "name": {"first_name": "Ann", "last_name": "Lee"},
     "payment_methods": {
@@ -29,7 +24,7 @@ USER = {
     "reservations": [],
 }
 TABLES: dict[str, Any] = {
-    "flights": {number: {"flight_number": number} | FLIGHT for number in ("F1", "F2")},
+    "flights": {number: FLIGHT | {"flight_number": number, "dates": DATES} for number in ("F1", "F2")},
     "reservations": {"R1": {}, "R2": {}},
     "users": {"ann_lee_1": USER, "ann_lee_2": USER},
 }
@@ -68,7 +63,13 @@ def test_a_booking_is_paid_and_kept_under_the_first_free_id() -> None:
     ("change", "answer"),
     [
         ({"flights": [{"flight_number": "F3"}]}, "Error: flight F3 not found"),
+        ({"flights": [{"flight_number": "F3", "date": "x"}], "passengers": 1}, "Error: flight F3 not found"),
         ({"flights": [{"flight_number": "F1"}]}, "Error: 'date'"),
+        (
+            {"flights": [{"flight_number": "F1", "date": "x"}], "passengers": None},
+            "Error: flight F1 not found on date x",
+        ),
+        ({"passengers": 1}, "Error: object of type 'int' has no len()"),
         (
             {"flights": [{"flight_number": "F1", "date": "2024-05-17"}], "passengers": None},
             "Error: flight F1 not available on date 2024-05-17",
@@ -90,15 +91,17 @@ def test_flights_that_are_changed_are_checked_in_the_same_order() -> None:
     assert answer == "Error: flight F3 not found"
 
 
-def test_what_was_written_before_a_fault_stays_as_in_the_original() -> None:
+@pytest.mark.parametrize(("history", "kind"), [({}, "dict"), ("", "str")])
+def test_what_was_written_before_a_fault_stays_as_in_the_original(history: Any, kind: str) -> None:
     db = Database(WORLD.snapshot)
-    # A history that is a dict takes no entries, which shows only once the flights and the bags are written.
-    answered(db, "book_reservation", **(BOOKING | {"flights": [], "payment_methods": {}}))
+    fault = f"Error: {kind!r} object has no attribute 'append'"
+    # Such a history takes no entries, which shows only once the flights and the bags are written.
+    answered(db, "book_reservation", **(BOOKING | {"flights": [], "payment_methods": history}))
     change = {"reservation_id": "HATHAT", "payment_id": "card_1"}
     new = [{"flight_number": "F2", "date": "2024-05-16"}]
-    assert answered(db, "update_reservation_flights", cabin="economy", flights=new, **change).startswith("Error: ")
+    assert answered(db, "update_reservation_flights", cabin="economy", flights=new, **change) == fault
     bags = {"total_baggages": 2, "nonfree_baggages": 1}
-    assert answered(db, "update_reservation_baggages", **bags, **change).startswith("Error: ")
+    assert answered(db, "update_reservation_baggages", **bags, **change) == fault
     reservation = json.loads(answered(db, "get_reservation_details", reservation_id="HATHAT"))
     assert [flight["flight_number"] for flight in reservation["flights"]] == ["F2"]
     assert {key: reservation[key] for key in bags} == bags

@@ -16,7 +16,6 @@ from hero.envs.taubench.calculate import calculate
 from hero.envs.taubench.database import Database, Snapshot, copied, text
 from hero.envs.taubench.embedded import generate
 from hero.envs.taubench.task import DEEPEST, Call
-from hero.envs.taubench.world import World
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -122,65 +121,6 @@ def test_wrong_arguments_are_answered_with_an_error_and_change_nothing() -> None
                 assert answer.startswith("Error: "), (name, arguments)
     assert world.call(db, Call("open_sesame", {})) == "Unknown action open_sesame"
     assert not db.changes()
-
-
-FLIGHT = {
-    "flight_number": "F1",
-    "origin": "SFO",
-    "destination": "JFK",
-    "scheduled_departure_time_est": "06:00:00",
-    "scheduled_arrival_time_est": "07:00:00",
-    "dates": {"2024-05-20": {"status": "available", "available_seats": {"economy": 9}, "prices": {"economy": 100}}},
-}
-CUSTOMER = {"payment_methods": {"credit_card_1": {"source": "credit_card"}}, "reservations": []}
-
-
-def airline_world() -> World:
-    tables: dict[str, Any] = {
-        "flights": {"F1": FLIGHT, "F2": FLIGHT},
-        "reservations": {"R1": {}, "R2": {}},
-        "users": {"ann": CUSTOMER, "bob": CUSTOMER},
-    }
-    return World("airline", "v1", Snapshot(tables), [], "", {})
-
-
-def booking(**arguments: Any) -> Call:
-    rest: dict[str, Any] = dict.fromkeys(("origin", "destination", "flight_type", "insurance"), "")
-    rest |= {"total_baggages": 0, "nonfree_baggages": 0, "flights": [], "passengers": [], "payment_methods": []}
-    return Call("book_reservation", rest | {"user_id": "ann", "cabin": "economy"} | arguments)
-
-
-FAULTS: list[tuple[dict[str, Any], str]] = [
-    ({"flights": [{"flight_number": "F9"}]}, "Error: flight F9 not found"),
-    ({"flights": [{"flight_number": "F1"}]}, "Error: 'date'"),
-    ({"flights": [{"flight_number": "F9", "date": "x"}], "passengers": 1}, "Error: flight F9 not found"),
-    (
-        {"flights": [{"flight_number": "F1", "date": "x"}], "passengers": None},
-        "Error: flight F1 not found on date x",
-    ),
-    (
-        {"flights": [{"flight_number": "F1", "date": "2024-05-20"}], "passengers": 1},
-        "Error: object of type 'int' has no len()",
-    ),
-]
-
-
-@pytest.mark.parametrize(("arguments", "answer"), FAULTS)
-def test_of_several_faults_in_a_booking_the_one_that_the_original_comes_to_first_is_told(
-    arguments: dict[str, Any], answer: str
-) -> None:
-    world = airline_world()
-    assert world.call(Database(world.snapshot), booking(**arguments)) == answer
-
-
-def test_bags_are_counted_even_where_noting_the_price_fails() -> None:
-    world = airline_world()
-    db = Database(world.snapshot)
-    assert world.call(db, booking(payment_methods="")).startswith("{")
-    counts = {"total_baggages": 3, "nonfree_baggages": 1}
-    call = Call("update_reservation_baggages", {"reservation_id": "HATHAT", "payment_id": "credit_card_1"} | counts)
-    assert world.call(db, call) == "Error: 'str' object has no attribute 'append'"
-    assert (db.get("reservations", "HATHAT") or {}).items() >= counts.items()
 
 
 def test_arguments_as_deep_as_a_call_may_have_them_are_kept_and_hashed() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from hero.envs.arguments import real_path
 from hero.envs.taubench.recording import Recording, shared
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users import GREETING, STOP
@@ -131,7 +131,7 @@ class ModelUser:
             model=model,
             url=os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1",
             key=os.environ.get("OPENAI_API_KEY", ""),
-            recording=shared(Path(os.path.realpath(path))) if path else None,
+            recording=shared(real_path(path)) if path else None,
             offline=os.environ.get("HERO_USER_OFFLINE") == "1",
         )
 

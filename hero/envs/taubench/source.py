@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
+from hero.envs.arguments import real_path
 from hero.envs.taubench import tau2, v1
 from hero.envs.taubench.embedded import generate
 from hero.envs.taubench.world import Domain, World
@@ -39,8 +40,7 @@ def locate(data: str | Path | None, domain: Domain) -> Path | None:
             "the airline domain needs the original's data: run `hero data taubench`, or give data=DIR, TAU_BENCH_DIR "
             "or TAU2_DATA_DIR"
         )
-    # Unlike Path.resolve, this takes links that lead to themselves.
-    return None if found is None else Path(os.path.realpath(found))
+    return None if found is None else real_path(found)
 
 
 def cache() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Final, Literal
 import gymnasium
 
 from hero.envs.answers import shortened
-from hero.envs.arguments import require_integer, require_one_of, require_path
+from hero.envs.arguments import real_path, require_integer, require_one_of, require_path
 from hero.envs.base import TextEnv
 from hero.envs.webshop import pages
 from hero.envs.webshop.catalogue import LEVELS
@@ -102,7 +101,7 @@ class WebShopEnv(TextEnv):
                 "split_by is for the original's files: the embedded catalogue is split by product as it is"
             )
         wording = goals or ("human" if data is None else "synthetic")
-        directory = None if data is None else Path(os.path.realpath(data))  # resolve fails on link loops
+        directory = None if data is None else real_path(data)
         self._shop = open_shop(
             level=level,
             seed=catalogue_seed,

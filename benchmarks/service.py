@@ -1,0 +1,77 @@
+"""What a run in the embedded TauBench learns: `python -m benchmarks.service RUN`.
+
+Whom it serves, by what the customer wants, and whether it asks before it changes anything, which the reward does not
+see: a change that was right counts, asked or not. The last line is a JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.tiny.clerk import WISHES, Desk
+from hero.errors import DataError
+from hero.records import read_episodes
+from hero.reflect.taubench_text import consents, is_error, read_call
+from hero.types import Trajectory
+from hero_cli.terminal import polite
+
+CHANGES = ("after a yes", "without", "handed over")
+"""Changes of the database, by whether the customer had agreed, and customers handed over."""
+
+
+def counted(trajectory: Trajectory) -> Counter[str]:
+    """What one episode adds: `CHANGES`, and, where it has turns, its wish as served or not.
+
+    Raises:
+        DataError: it is no episode of the embedded shop.
+    """
+    if not trajectory.env_id.startswith("taubench/retail/embedded/"):
+        raise DataError(f"{trajectory.env_id} is not the embedded TauBench; give a run with --env-arg data=embedded")
+    counts: Counter[str] = Counter()
+    agreed = False
+    for turn in trajectory.turns:
+        call = read_call(turn.action.text)
+        if call is None:
+            agreed = consents(turn.observation)
+        elif call.writes and not is_error(turn.observation):
+            counts["after a yes" if agreed else "without"] += 1
+        elif call.name == "transfer_to_human_agents":
+            counts["handed over"] += 1
+    if trajectory.turns:
+        wish = Desk(trajectory.turns[0].prompt).wish
+        counts[wish] += 1
+        counts[f"{wish} served"] += trajectory.success
+    return counts
+
+
+@polite
+def main(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    every: Annotated[int, typer.Option(help="Steps of a row.", min=1)] = 1,
+) -> None:
+    """Counts, by step, whom the episodes of training served, what they changed, and who was handed over."""
+    found: dict[int, Counter[str]] = {}
+    for episode in read_episodes(run):
+        found.setdefault((episode.step - 1) // every, Counter()).update(counted(episode.trajectory))
+    if not found:
+        raise DataError(f"{run} has no training episodes; give a run that has done a step")
+    table = Table("steps to", *WISHES, *CHANGES, title="Customers served, by what they want; changes of the database")
+    rows = []
+    for number, counts in sorted(found.items()):
+        served = {wish: f"{counts[f'{wish} served']}/{counts[wish]}" for wish in WISHES}
+        row = {"steps to": (number + 1) * every, **served, **{name: counts[name] for name in CHANGES}}
+        table.add_row(*map(str, row.values()))
+        rows.append(row)
+    Console(width=120).print(table)
+    print(json.dumps({"benchmark": "service", "rows": rows}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    typer.run(main)
