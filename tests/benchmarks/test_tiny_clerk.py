@@ -3,15 +3,18 @@
 import random
 from collections.abc import Callable, Sequence
 
+import tiktoken
+
 from benchmarks.tiny.clerk import HAND_OVER, NOT_FOUND, Desk, Erratic, Hasty, expert, review
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.rows import Row, as_lines, episode_row
-from benchmarks.tiny.taubench import number_rows, record_rows
+from benchmarks.tiny.taubench import PATTERN, number_rows, record_rows
+from benchmarks.tiny.tokenizer import train_ranks
 from hero.chat import Chat
 from hero.envs.taubench.env import TauBenchEnv
 from hero.policies import tiny
 from hero.policy import FunctionPolicy
-from hero.reflect.model import parse
+from hero.reflect.model import conversation, parse
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory, Verdict
@@ -88,6 +91,16 @@ def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
         right = [turn.action.text for turn in episode.turns if turn.action.text == Desk(turn.prompt).good()]
         row = episode_row(CHAT, episode, review(episode), imitate=False)
         assert learned(CHAT, row) == "".join(right) + as_lines(review(episode))
+
+
+def test_every_number_of_so_many_digits_is_one_token_whatever_the_texts_hold() -> None:
+    episodes = play(desk(0), expert, 20, random.Random(0))
+    texts = [message.content for episode in episodes for message in conversation(episode)]
+    ranks = train_ranks(texts, PATTERN, 600, digits=2)
+    assert sorted(ranks.values()) == list(range(600))
+    encoding = tiktoken.Encoding("test", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})
+    assert all(len(encoding.encode(f"{number:02d}")) == 1 for number in range(100))
+    assert all(encoding.decode(encoding.encode(text)) == text for text in texts)
 
 
 def test_numbers_are_known_from_their_first_token_on() -> None:
