@@ -50,7 +50,11 @@ def evaluate_command(
     ] = 1,
     temperature: Annotated[
         float | None,
-        typer.Option(help=with_default("Of sampling; 0 is greedy.", "the run's, or 1.0"), show_default=False, min=0),
+        typer.Option(
+            help=with_default("Of sampling; 0 is greedy.", f"the run's, or {Settings().temperature}"),
+            show_default=False,
+            min=0,
+        ),
     ] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Short for --temperature 0.")] = False,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal answers.", min=0, max=2**63 - 1)] = 0,
