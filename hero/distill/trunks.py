@@ -12,6 +12,7 @@ Shapes: B rows, T trunks, H key-value heads, C columns of the past, L columns of
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -38,8 +39,9 @@ class Trunks:
         ids_TC = torch.tensor([[*row, *[0] * (longest - len(row))] for row in ids], device=model.device)
         # Layers that keep everything: the model's own would drop what is out of a sliding window.
         count = model.config.get_text_config().num_hidden_layers
-        layers: list[Any] = [DynamicLayer() for _ in range(count)]  # type: ignore[no-untyped-call]
-        model(input_ids=ids_TC, past_key_values=Cache(layers=layers), use_cache=True, logits_to_keep=1)
+        layers: list[Any] = [_Kept(last=number == count - 1) for number in range(count)]
+        with suppress(_AllKept):
+            model(input_ids=ids_TC, past_key_values=Cache(layers=layers), use_cache=True, logits_to_keep=1)
         self._layers = [(layer.keys, layer.values) for layer in layers]
 
     def continued(self, rows: Sequence[Row], length: int) -> dict[str, Any]:
@@ -51,13 +53,15 @@ class Trunks:
         device = self._layers[0][0].device
         trunk_B, shared_B = (torch.tensor(numbers, device=device) for numbers in zip(*_places(rows), strict=True))
         width = int(shared_B.max())
-        # Past and branch adjoin, as a sliding window expects; column 0 stands in to the left, where nothing is seen.
-        columns_BC = torch.arange(width, device=device) - (width - shared_B[:, None])
+        # Past and branch adjoin, as a sliding window expects. Column 0 stands in to the left, where nothing is seen,
+        # and to the right, where the branch will be.
+        columns_BC = torch.arange(width + length, device=device) - (width - shared_B[:, None])
         seen_BC = columns_BC >= 0
-        layers = [_Continued(past, trunk_B[:, None], columns_BC.clamp(min=0)) for past in self._layers]
+        columns_BC = columns_BC.where(seen_BC & (columns_BC < shared_B[:, None]), 0)
+        layers = [_Continued(past, trunk_B[:, None], columns_BC, width) for past in self._layers]
         return {
             "past_key_values": Cache(layers=[*layers]),
-            "attention_mask": torch.cat([seen_BC, seen_BC.new_ones(len(rows), length)], dim=1).long(),
+            "attention_mask": seen_BC.long(),
             "position_ids": shared_B[:, None] + torch.arange(length, device=device),
             "use_cache": True,
         }
@@ -73,22 +77,42 @@ def _places(rows: Sequence[Row]) -> list[tuple[int, int]]:
     return [(row.trunk if row.shared else 0, row.shared) for row in rows]
 
 
+class _AllKept(Exception):  # noqa: N818 (nothing went wrong)
+    """What is left of a forward pass makes nothing that branches see."""
+
+
+class _Kept(DynamicLayer):  # type: ignore[no-untyped-call]
+    """A cache layer that keeps what it is given, as it is, and if it is the last ends the forward pass there."""
+
+    def __init__(self, *, last: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._last = last
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Keys and values, BHCD."""
+        self.keys, self.values = key_states, value_states
+        if self._last:
+            raise _AllKept
+        return key_states, value_states
+
+
 class _Continued(DynamicLayer):  # type: ignore[no-untyped-call]
     """A cache layer that begins with parts of trunks; their copies live no longer than a layer needs them.
 
     Args:
         past: keys and values, THCD.
         trunk_B1: of each row.
-        columns_BC: of the trunk, in the order in which the row sees them.
+        columns_BC: of the trunk, in the order in which the row sees them, with room for the branch behind them.
+        width: how many of the columns are of the past.
     """
 
-    def __init__(self, past: tuple[Tensor, Tensor], trunk_B1: Tensor, columns_BC: Tensor) -> None:
+    def __init__(self, past: tuple[Tensor, Tensor], trunk_B1: Tensor, columns_BC: Tensor, width: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._past, self._trunk_B1, self._columns_BC = past, trunk_B1, columns_BC
+        self._past, self._trunk_B1, self._columns_BC, self._width = past, trunk_B1, columns_BC, width
         self.dtype, self.device, self.is_initialized = past[0].dtype, past[0].device, True
 
     def get_seq_length(self) -> int:
-        return self._columns_BC.shape[1]
+        return self._width
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Keys and values of past and branch, BHCD, without keeping them."""
@@ -96,5 +120,6 @@ class _Continued(DynamicLayer):  # type: ignore[no-untyped-call]
         return self._after(keys, key_states), self._after(values, value_states)
 
     def _after(self, past_THCD: Tensor, new_BHLD: Tensor) -> Tensor:
-        past_BHCD = past_THCD.transpose(1, 2)[self._trunk_B1, self._columns_BC].transpose(1, 2)
-        return torch.cat([past_BHCD, new_BHLD], dim=2)
+        joined_BHCD = past_THCD.transpose(1, 2)[self._trunk_B1, self._columns_BC].transpose(1, 2)
+        joined_BHCD[:, :, self._width :] = new_BHLD
+        return joined_BHCD

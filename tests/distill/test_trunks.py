@@ -77,9 +77,14 @@ def test_a_trunk_is_read_once_and_branches_without_it() -> None:
     model, trunk = tiny_model(), tuple(range(20))
     rows = [Row((*trunk[:cut], 9, 9, 4), (Span(cut + 2, cut + 3, (0,)),), 0, cut) for cut in (4, 12, 20)]
     read: list[torch.Size] = []
-    with model.model.embed_tokens.register_forward_hook(lambda module, inputs, output: read.append(inputs[0].shape)):
+    transformed: list[torch.Size] = []
+    with (
+        model.model.embed_tokens.register_forward_hook(lambda module, inputs, output: read.append(inputs[0].shape)),
+        model.model.layers[-1].mlp.register_forward_hook(lambda module, inputs, out: transformed.append(out.shape[:2])),
+    ):
         score(model, rows, Trunks(model, [trunk]))
     assert read == [(1, 20), (3, 3)]
+    assert transformed == [(3, 3)]  # of the trunk nothing is wanted beyond the last layer's keys and values
 
 
 def test_a_model_that_keeps_a_state_cannot_branch() -> None:
