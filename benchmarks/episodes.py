@@ -1,17 +1,23 @@
-"""Episodes of random tokens with the lengths of real ones, and a stopwatch: what benchmarks of the learner share."""
+"""Episodes of random tokens, a stopwatch, and how it is done turn by turn: what benchmarks of the learner share."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
+from hero.distill import scorer, terms
 from hero.distill.base import Example
+from hero.distill.pack import Row, Span
+from hero.policies import sampler
+from hero.policies.cache import Sequenced
 from hero.types import Message, Tokens
 
 OBSERVATION, ACTION, HINDSIGHT = 110, 7, 117
@@ -59,3 +65,21 @@ def medians(arms: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
             if repetition:  # the first is for warming up
                 spent.append(time.perf_counter() - began)
     return [median(spent) for spent in times]
+
+
+@contextmanager
+def turn_by_turn() -> Iterator[None]:
+    """Within the block nothing is read once for several turns: policy, student and teacher read each turn's prompt."""
+
+    def rows(examples: Sequence[Example]) -> list[Row]:
+        found = []
+        for index, example in enumerate(examples):
+            ids = example.tokens.prompt_ids + example.tokens.action_ids
+            found.append(Row(ids, (Span(len(example.tokens.prompt_ids), len(ids), (index,)),)))
+        return found
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(sampler, "longest_prefix", lambda kept, prompt: Sequenced()))
+        stack.enter_context(patch.object(scorer, "can_branch", lambda model: False))
+        stack.enter_context(patch.object(terms, "student_rows", rows))
+        yield

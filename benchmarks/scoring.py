@@ -1,9 +1,9 @@
 """What one pass for all teachers of an episode saves: `python -m benchmarks.scoring`.
 
 Two arms in one process on the same episodes: the teacher's logits of every action token with the past of an episode
-read once, and with the past read again at every turn. Random tokens of the lengths that episodes in the embedded
-WebShop have: what the tokens are changes no cost. Times are medians of repetitions in turn. The last line is a JSON
-object of the ratios.
+read once, and with the past read again at every turn. A third, on request, has an episode and all that branches off it
+in one row, under a four-dimensional mask. Random tokens of the lengths that episodes in the embedded WebShop have: what
+the tokens are changes no cost. Times are medians of repetitions in turn. The last line is a JSON object of the ratios.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import json
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Annotated, Any, Final
 
 import torch
@@ -29,9 +31,43 @@ from hero.distill.scorer import logits, score, states_once
 TOKENS: Final = 16_384
 
 
+class Masked:
+    """Episodes of equal lengths, one to a row: [trunk, branch, branch, ...].
+
+    Each branch sees the part of the trunk that is its past, and itself.
+    """
+
+    def __init__(self, rows: Sequence[Row], trunks: Sequence[tuple[int, ...]]) -> None:
+        families = [[row for row in rows if row.trunk == number] for number in range(len(trunks))]
+        trunk, family = trunks[0], families[0]
+        self.order = [row.spans[0].examples[0] for family in families for row in family]
+        self.ids = torch.tensor(
+            [
+                [*trunk, *chain.from_iterable(row.ids[row.shared :] for row in family)]
+                for trunk, family in zip(trunks, families, strict=True)
+            ]
+        )
+        positions, predictors = list(range(len(trunk))), []
+        seen = torch.ones(self.ids.shape[1], self.ids.shape[1], dtype=torch.bool).tril()
+        for row in family:
+            start, stop = len(positions), len(positions) + len(row.ids) - row.shared
+            seen[start:stop, row.shared : start] = False
+            predictors += range(start + row.spans[0].start - row.shared - 1, stop - 1)
+            positions += range(row.shared, len(row.ids))
+        self.seen, self.positions, self.predictors = seen[None, None], torch.tensor([positions]), predictors
+
+    def logits(self, model: Any) -> Any:
+        """Of all action tokens, by example in `order`."""
+        place = {name: value.to(model.device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        decoded = model.get_decoder()(
+            input_ids=place["ids"], attention_mask=place["seen"], position_ids=place["positions"], use_cache=False
+        )
+        return logits(model, decoded.last_hidden_state[:, self.predictors].flatten(0, 1))
+
+
 @torch.no_grad()
-def compared(model: Any, turns: int, episodes: int, repeats: int) -> dict[str, float]:
-    """Tokens and times of both arms, and how far their logits are apart."""
+def compared(model: Any, turns: int, episodes: int, repeats: int, masked: bool) -> dict[str, float]:
+    """Tokens and times of the arms, and how far their logits are apart."""
     vocabulary = model.config.get_text_config().vocab_size
     examples = [example for number in range(episodes) for example in episode(number, turns, vocabulary)]
     students, rows = student_rows(examples), teacher_rows(examples, Ledger())
@@ -50,15 +86,25 @@ def compared(model: Any, turns: int, episodes: int, repeats: int) -> dict[str, f
         }
 
     slow, fast = by_example(apart()), by_example(once())
-    seconds_apart, seconds_once = medians([apart, once], repeats)
-    tokens_apart, tokens_once = sum(len(row.ids) for row in rows), tokens_read(branches(rows, students)[0])
-    return {
+    branching, trunks = branches(rows, students)
+    arms: list[Callable[[], Any]] = [apart, once]
+    if masked:
+        together = Masked(branching, trunks)
+        arms.append(lambda: together.logits(model))
+    seconds_apart, seconds_once, *seconds_masked = medians(arms, repeats)
+    tokens_apart, tokens_once = sum(len(row.ids) for row in rows), tokens_read(branching)
+    found = {
         "turns": turns,
         "tokens": tokens_apart / tokens_once,
         "wall": seconds_apart / seconds_once,
         "seconds_once_per_turn": seconds_once / (turns * episodes),
         "difference": max((slow[index] - fast[index]).abs().max().item() for index in slow),
     }
+    if masked:
+        given = dict(zip(together.order, together.logits(model).split(ACTION), strict=True))
+        found["masked"] = seconds_masked[0] / seconds_once
+        found["difference_masked"] = max((slow[index] - given[index]).abs().max().item() for index in slow)
+    return found
 
 
 def main(
@@ -67,6 +113,7 @@ def main(
     repeats: Annotated[int, typer.Option(help="Of each arm.")] = 5,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
     quick: Annotated[bool, typer.Option("--quick", help="In less than a minute: fewer and shorter episodes.")] = False,
+    masked: Annotated[bool, typer.Option("--masked", help="Also an episode in one row under a mask; slow.")] = False,
 ) -> None:
     """Compares teacher scoring in one pass per episode with one pass per turn."""
     torch.set_num_threads(threads)
@@ -74,12 +121,16 @@ def main(
     lengths = (2, 4, 8) if quick else (2, 4, 8, 15, 30)
     if quick:
         episodes, repeats = 1, 3
-    found = [compared(lm.model, turns, episodes, repeats) for turns in track(lengths, "scoring...")]
-    table = Table("turns", "tokens", "wall clock", "wall / tokens", "ms per turn, once", "largest difference of logits")
+    found = [compared(lm.model, turns, episodes, repeats, masked) for turns in track(lengths, "scoring...")]
+    columns = ["turns", "tokens", "wall clock", "wall / tokens", "ms per turn, once", "largest difference of logits"]
+    table = Table(*columns, *(["masked / once", "its difference"] if masked else []))
     for row in found:
         cells = [f"{row[name]:.2f} x" for name in ("tokens", "wall")]
         cells += [f"{row['wall'] / row['tokens']:.2f}", f"{1000 * row['seconds_once_per_turn']:.1f}"]
-        table.add_row(f"{row['turns']:.0f}", *cells, f"{row['difference']:.1e}")
+        cells.append(f"{row['difference']:.1e}")
+        if masked:
+            cells += [f"{row['masked']:.2f}", f"{row['difference_masked']:.1e}"]
+        table.add_row(f"{row['turns']:.0f}", *cells)
     Console().print(table)
     print(json.dumps({"benchmark": "scoring", "model": model, "rows": found}))  # noqa: T201
 

@@ -1,7 +1,9 @@
-"""Where the time of a training step goes: `python -m benchmarks.step`.
+"""Where the time of a training step goes, and what it would be turn by turn: `python -m benchmarks.step`.
 
 Steps as `hero run` takes them by default. The update is split into what the teacher's forward passes take (scoring)
-and the rest (the student's passes, the loss and the optimiser). Shares are medians over the steps after the first.
+and the rest (the student's passes, the loss and the optimiser). Every step is also taken by a second learner for which
+policy, student and teacher read each turn's prompt anew. Figures are medians over the steps after the first. The last
+line is a JSON object of them.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from statistics import median
 from typing import Annotated, Any, TypeVar
@@ -22,6 +26,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.episodes import turn_by_turn
 from hero.distill.objectives import Distillation
 from hero.distill.torch_learner import TorchLearner
 from hero.envs.webshop.env import WebShopEnv
@@ -37,7 +42,7 @@ PHASES = ("rollout", "reflection", "scoring", "update")
 
 
 class Stopwatch:
-    """Seconds by phase since the last `shares`.
+    """Seconds by phase since the last `seconds`.
 
     Args:
         teacher: each of its passes lies within an update, is counted as scoring and taken off the update.
@@ -48,7 +53,7 @@ class Stopwatch:
         self._depth = 0
         for module in (teacher, teacher.get_decoder()):  # states come from the decoder alone
             module.register_forward_pre_hook(self._enter)
-            module.register_forward_hook(self._leave)
+            module.register_forward_hook(self._leave, always_call=True)  # also where a pass ends early
 
     def timed(self, phase: str, work: Callable[[], T]) -> T:
         began = time.perf_counter()
@@ -56,12 +61,10 @@ class Stopwatch:
         self._seconds[phase] += time.perf_counter() - began
         return result
 
-    def shares(self) -> dict[str, float]:
-        """In percent."""
-        total = sum(self._seconds.values())
-        shares = {phase: 100 * seconds / total for phase, seconds in self._seconds.items()}
-        self._seconds = dict.fromkeys(PHASES, 0.0)
-        return shares
+    def seconds(self) -> dict[str, float]:
+        """By phase; it starts again from 0."""
+        seconds, self._seconds = self._seconds, dict.fromkeys(PHASES, 0.0)
+        return seconds
 
     def _enter(self, *_: Any) -> None:
         self._depth += 1
@@ -80,7 +83,7 @@ class Stopwatch:
 def step(
     learner: TorchLearner, reflector: Reflector, envs: Sequence[WebShopEnv], number: int, watch: Stopwatch
 ) -> dict[str, float]:
-    """One training step; the share of each phase in percent."""
+    """One training step; the seconds of each phase."""
     policy = learner.policy(temperature=0.5, seed=number)
     tasks = [Task((len(envs) * number + place) % envs[0].num_tasks, place) for place in range(len(envs))]
     played = watch.timed("rollout", lambda: rollout(envs, policy, tasks, max_turns=10))
@@ -94,7 +97,29 @@ def step(
         learner.update(examples)
 
     watch.timed("update", update)
-    return watch.shares()
+    return watch.seconds()
+
+
+def measured(reflected: str, steps: int, episodes: int) -> dict[str, dict[str, float]]:
+    """Median seconds of each phase, once as it is and once turn by turn."""
+    arms = {}
+    for name, reading in (("once", nullcontext), ("turn by turn", turn_by_turn)):
+        lm = tiny.load()
+        learner = TorchLearner(lm, learning_rate=2e-4)
+        reflector: Reflector = RulesReflector()
+        if reflected == "self":
+            reflector = ModelReflector(lm.policy(temperature=0.0, max_new_tokens=256))
+        envs = [WebShopEnv(split="train") for _ in range(episodes)]
+        arms[name] = (reading, learner, reflector, envs, Stopwatch(learner._teacher))
+    spent: dict[str, list[dict[str, float]]] = {name: [] for name in arms}
+    for number in track(range(steps + 1), f"{reflected}..."):
+        for name, (reading, learner, reflector, envs, watch) in arms.items():
+            with reading():
+                spent[name].append(step(learner, reflector, envs, number, watch))
+    return {
+        name: {phase: median(seconds[phase] for seconds in taken[1:]) for phase in PHASES}
+        for name, taken in spent.items()
+    }
 
 
 def main(
@@ -102,21 +127,19 @@ def main(
     episodes: Annotated[int, typer.Option(help="Episodes of a step.")] = 64,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
 ) -> None:
-    """Measures the shares of rollout, reflection, teacher scoring and update, for two reflectors."""
+    """Measures rollout, reflection, teacher scoring and update, for two reflectors, as it is and turn by turn."""
     torch.set_num_threads(threads)
-    table = Table("reflector", *PHASES, title="Median share of a training step, %")
-    for name in ("rules", "self"):
-        lm = tiny.load()
-        learner = TorchLearner(lm, learning_rate=2e-4)
-        reflector: Reflector = RulesReflector()
-        if name == "self":
-            reflector = ModelReflector(lm.policy(temperature=0.0, max_new_tokens=256))
-        envs = [WebShopEnv(split="train") for _ in range(episodes)]
-        watch = Stopwatch(learner._teacher)
-        numbers = track(range(steps + 1), f"{name}...")
-        shares = [step(learner, reflector, envs, number, watch) for number in numbers][1:]
-        table.add_row(name, *(f"{median(share[phase] for share in shares):.0f}" for phase in PHASES))
-    Console().print(table)
+    found = {name: measured(name, steps, episodes) for name in ("rules", "self")}
+    shares = Table("reflector", *PHASES, title="Share of a training step, %")
+    ratios = Table("reflector", *PHASES, "step", title="Time turn by turn over time")
+    for name, arms in found.items():
+        once, apart = arms["once"], arms["turn by turn"]
+        total = sum(once.values())
+        shares.add_row(name, *(f"{100 * once[phase] / total:.0f}" for phase in PHASES))
+        cells = [f"{apart[phase] / once[phase]:.2f}" if once[phase] > total / 100 else "" for phase in PHASES]
+        ratios.add_row(name, *cells, f"{sum(apart.values()) / total:.2f}")
+    Console().print(shares, ratios)
+    print(json.dumps({"benchmark": "step", "seconds": found}))  # noqa: T201
 
 
 if __name__ == "__main__":

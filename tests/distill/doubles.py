@@ -14,7 +14,7 @@ from hero.types import Message, Tokens
 VOCABULARY = 64
 
 
-def tiny_model(seed: int = 0, *, tied: bool = True) -> LlamaForCausalLM:
+def tiny_model(seed: int = 0, *, tied: bool = True, context: int = 128) -> LlamaForCausalLM:
     """A random Llama of two layers in float64, though its norms work in float32."""
     torch.manual_seed(seed)
     config = LlamaConfig(
@@ -24,7 +24,7 @@ def tiny_model(seed: int = 0, *, tied: bool = True) -> LlamaForCausalLM:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=128,
+        max_position_embeddings=context,
         tie_word_embeddings=tied,
         initializer_range=0.2,
     )

@@ -1,0 +1,109 @@
+"""How exact the fast paths are, in float32 and bfloat16: `python -m benchmarks.exactness`.
+
+The same update of one episode, once with what its turns have in common read once, and once turn by turn: the logits of
+the teacher, the loss, and the student's gradient. Beside it, for scale, how far turn by turn in bfloat16 is from turn
+by turn in float32. The last line is a JSON object of all figures.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import json
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from benchmarks import models
+from benchmarks.episodes import Ledger, episode, turn_by_turn
+from hero.distill.losses import jensen_shannon
+from hero.distill.pack import student_rows, teacher_rows
+from hero.distill.scorer import logits, states_once
+from hero.distill.terms import UpdateLoss
+
+TOKENS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one path makes of the episode.
+
+    Attributes:
+        logits: the teacher's, by turn.
+        gradient: the student's, all weights in one vector.
+    """
+
+    logits: dict[int, Tensor]
+    loss: float
+    gradient: Tensor
+
+    def apart(self, other: Result) -> dict[str, float]:
+        """How far it is from another: the largest difference of logits; loss and gradient relative to the other's."""
+        differences = [(self.logits[turn] - other.logits[turn]).abs().max().item() for turn in self.logits]
+        return {
+            "logits": max(differences),
+            "loss": abs(self.loss - other.loss) / abs(other.loss),
+            "gradient": ((self.gradient - other.gradient).norm() / other.gradient.norm()).item(),
+        }
+
+
+def result(model: Any, turns: int) -> Result:
+    """What is made of an episode with the model as student, and a teacher of other weights."""
+    student, teacher = model, deepcopy(model).requires_grad_(False)
+    with torch.no_grad():
+        for weight in teacher.parameters():
+            weight.mul_(1.01)
+    examples = episode(0, turns, model.config.get_text_config().vocab_size)
+    told: dict[int, Tensor] = {}
+    with torch.no_grad():
+        for part, states in states_once(
+            teacher, teacher_rows(examples, Ledger()), student_rows(examples), tokens=TOKENS
+        ):
+            lengths = [len(row.spans[0]) for row in part]
+            for row, of_row in zip(part, logits(teacher, states).float().split(lengths), strict=True):
+                told[row.spans[0].examples[0]] = of_row
+    student.zero_grad(set_to_none=True)
+    loss = UpdateLoss(
+        student=student, teacher=teacher, chat=Ledger(), divergence=jensen_shannon, clip=0.2, micro_batch_tokens=TOKENS
+    ).backward(examples)["loss"]
+    gradient = torch.cat([weight.grad.float().flatten() for weight in student.parameters() if weight.grad is not None])
+    return Result(told, loss, gradient)
+
+
+def main(
+    model: Annotated[str, typer.Option(help="tiny or smollm2.")] = "tiny",
+    turns: Annotated[int, typer.Option(help="Of the episode.", min=2)] = 8,
+    threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="In less than a minute: two turns.")] = False,
+) -> None:
+    """Compares what is read once with what is read turn by turn, in two precisions."""
+    torch.set_num_threads(threads)
+    lm = models.load(model)  # type: ignore[arg-type]
+    turns = 2 if quick else turns
+    found: dict[str, dict[str, float]] = {}
+    apart: dict[str, Result] = {}
+    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        cast = deepcopy(lm.model).to(dtype)
+        once = result(cast, turns)
+        with turn_by_turn():
+            apart[name] = result(cast, turns)
+        found[f"{name}, once and turn by turn"] = once.apart(apart[name])
+    found["turn by turn, bfloat16 and float32"] = apart["bfloat16"].apart(apart["float32"])
+    columns = ("logits", "loss", "gradient")
+    table = Table("difference between", "logits, largest", "loss, relative", "gradient, relative")
+    for name, row in found.items():
+        table.add_row(name, *(f"{row[column]:.1e}" for column in columns))
+    Console().print(table)
+    print(json.dumps({"benchmark": "exactness", "model": model, "turns": turns, "differences": found}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    typer.run(main)
