@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from hero.types import Action, Diagnosis, Finding, Message, Stop, Tokens, Trajectory, Turn, Verdict
+from hero.types import Action, Diagnosis, Finding, Message, Stop, Tokens, Tools, Trajectory, Turn, Verdict
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -148,11 +148,16 @@ def _decode_tokens(record: Mapping[str, Any], ledger: tuple[int, ...]) -> Tokens
 
 def _encode_message(message: Message) -> Record:
     record: Record = {"role": message.role, "content": message.content}
-    return record | ({"ids": message.ids} if message.ids else {})
+    if message.ids:
+        record["ids"] = message.ids
+    if message.tools:
+        record["tools"] = {"schemas": list(map(dict, message.tools.schemas)), "content": message.tools.content}
+    return record
 
 
 def _decode_message(record: Mapping[str, Any]) -> Message:
-    return Message(record["role"], record["content"], tuple(record.get("ids", ())))
+    tools = Tools(tuple(record["tools"]["schemas"]), record["tools"]["content"]) if "tools" in record else None
+    return Message(record["role"], record["content"], tuple(record.get("ids", ())), tools)
 
 
 def _said(turn: Turn | None) -> tuple[Message, ...]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from hero.envs.base import TextEnv
 
 T = TypeVar("T")
-Renderer: TypeAlias = Callable[[str, Sequence[Turn], str], tuple[Message, ...]]
-"""(instructions, turns so far, newest observation) to the next prompt."""
+Renderer: TypeAlias = Callable[[Sequence[Message], Sequence[Turn], str], tuple[Message, ...]]
+"""(opening, turns so far, newest observation) to the next prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,19 @@ class Task:
     seed: int
 
 
-def conversation(instructions: str, turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
-    """The whole episode: the instructions as system message (if any), then observations and actions in turn."""
-    system = (Message("system", instructions),) if instructions else ()
+def opening(env: TextEnv) -> tuple[Message, ...]:
+    """What every prompt of an environment begins with: its instructions as system message, with its tools."""
+    return (Message("system", env.instructions, tools=env.tools),) if env.instructions else ()
+
+
+def conversation(opening: Sequence[Message], turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
+    """The whole episode: the opening, then observations and actions in turn."""
     played = tuple(message for turn in turns for message in (turn.prompt[-1], turn.action.message()))
-    return (*system, *played, Message("user", observation))
+    return (*opening, *played, Message("user", observation))
 
 
 def window(size: int) -> Renderer:
-    """A renderer of the instructions, the last `size` turns and the newest observation.
+    """A renderer of the opening, the last `size` turns and the newest observation.
 
     Dropping turns forks the token ledger: `drift_tokens` is above 0 from turn `size` + 1 on.
 
@@ -52,8 +56,8 @@ def window(size: int) -> Renderer:
     if size < 0:
         raise ConfigError(f"a window of {size} turns is not possible; give 0 or more")
 
-    def render(instructions: str, turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
-        return conversation(instructions, turns[max(0, len(turns) - size) :], observation)
+    def render(opening: Sequence[Message], turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
+        return conversation(opening, turns[max(0, len(turns) - size) :], observation)
 
     return render
 
@@ -160,7 +164,7 @@ class _Episode:
             if start is None:
                 return
             self.observation, self.task_id = start
-        self.prompt = render(self.env.instructions, self.turns, self.observation)
+        self.prompt = render(opening(self.env), self.turns, self.observation)
         if not fits(self.prompt):
             self.stop = Stop.MAX_TOKENS
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from hero.errors import ConfigError, PolicyError
-from hero.types import Message
+from hero.types import JSON, Message
 
 MARK: Final = "\ue000"
 """A private-use character: no template knows it, hardly a text holds it."""
@@ -22,7 +24,8 @@ class TemplateChat:
     the ledger forks, and `drift_tokens` is above 0. All other text is encoded as Hugging Face does it: a content that
     spells a special token is read as that token.
 
-    Where the template has no system role, the system text opens the first user message.
+    Where the template has no system role, the system text opens the first user message. Where it writes tools, and puts
+    them once before all that is said, it is given those of a message (`Message.tools`) in place of the words for them.
 
     Args:
         tokenizer: a `transformers.PreTrainedTokenizerBase`.
@@ -39,6 +42,7 @@ class TemplateChat:
             )
         self.tokenizer = tokenizer
         self._folds_system = not self._takes_system()
+        self._writes_tools = self._takes_tools()
         question = {"role": "user", "content": "?"}
         before, _, after = self._render([question, {"role": "assistant", "content": MARK}, question]).partition(MARK)
         padding = before.removeprefix(self._render([question]))
@@ -51,12 +55,18 @@ class TemplateChat:
         return self._stop_ids
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
+        messages, schemas = _apart(messages) if self._writes_tools else (messages, ())
         messages = _fold_system(messages) if self._folds_system else messages
         sampled = [message.ids for message in messages if message.ids]
-        marks = _marks(len(sampled), messages)
+        texts = [*(message.content for message in messages), json.dumps(schemas, ensure_ascii=False)]
+        marks = _marks(len(sampled), texts)
         names = iter(marks)
         text = self._render(
-            [{"role": message.role, "content": next(names) if message.ids else message.content} for message in messages]
+            [
+                {"role": message.role, "content": next(names) if message.ids else message.content}
+                for message in messages
+            ],
+            schemas,
         )
         encoded: list[int] = []
         for ids, mark in zip(sampled, marks, strict=True):
@@ -85,8 +95,10 @@ class TemplateChat:
         repeated = before and before[-1] in self._stop_ids and ids[:1] == [before[-1]]
         return ids[1:] if repeated else ids
 
-    def _render(self, conversation: list[dict[str, str]]) -> str:
-        text: str = self.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
+    def _render(self, conversation: list[dict[str, str]], schemas: Sequence[Mapping[str, JSON]] = ()) -> str:
+        text: str = self.tokenizer.apply_chat_template(
+            conversation, tools=list(schemas) or None, tokenize=False, add_generation_prompt=True
+        )
         return text
 
     def _takes_system(self) -> bool:
@@ -98,6 +110,21 @@ class TemplateChat:
             return False
         return MARK in text
 
+    def _takes_tools(self) -> bool:
+        """Whether the template writes tools, and where no later message moves them."""
+        name = "probe_of_tools"
+        parameters: JSON = {"type": "object", "properties": {}}
+        function: JSON = {"name": name, "description": "?", "parameters": parameters}
+        question, answer = {"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}
+        try:
+            now, later = (
+                self._render(talk, [{"type": "function", "function": function}]).split(name)
+                for talk in ([question], [question, answer, question])
+            )
+        except Exception:  # whatever a template raises that does not know tools
+            return False
+        return len(now) > 1 and now[:-1] == later[:-1]
+
     def _endings(self, after: str) -> frozenset[int]:
         """The stop tokens: the tokenizer's own, and what the template sets after a reply."""
         endings = {self.tokenizer.eos_token_id} - {None}
@@ -108,12 +135,19 @@ class TemplateChat:
         return frozenset(endings)
 
 
-def _marks(count: int, messages: Sequence[Message]) -> list[str]:
-    """Strings that occur in none of the messages, and none in another."""
+def _marks(count: int, texts: Sequence[str]) -> list[str]:
+    """Strings that occur in none of the texts, and none in another."""
     fence = MARK
-    while any(fence in message.content for message in messages):
+    while any(fence in text for text in texts):
         fence += MARK
     return [f"{fence}{place};" for place in range(count)]
+
+
+def _apart(messages: Sequence[Message]) -> tuple[Sequence[Message], tuple[Mapping[str, JSON], ...]]:
+    """The messages without the words for tools, and the schemas of these."""
+    told = [message.tools for message in messages if message.tools]
+    without = [replace(m, content=m.tools.content, tools=None) if m.tools else m for m in messages]
+    return without, tuple(schema for tools in told for schema in tools.schemas)
 
 
 def _fold_system(messages: Sequence[Message]) -> list[Message]:

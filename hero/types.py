@@ -39,17 +39,33 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Tools:
+    """Tools that an agent can call, for chats that have a form of their own for them.
+
+    Attributes:
+        schemas: one per tool, as the function calling of chat endpoints has them: `type` and `function`, which has
+            `name`, `description` and `parameters`.
+        content: what their message says without them.
+    """
+
+    schemas: tuple[Mapping[str, JSON], ...] = field(hash=False)
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One chat message.
 
     Attributes:
         ids: for an assistant message that a policy sampled, the very ids that it sampled, the stop token
             included; a `Chat` splices them in and never encodes `content` again. Empty for other messages.
+        tools: what `content` says of tools, apart from the rest; None where it says nothing of any.
     """
 
     role: Role
     content: str
     ids: tuple[int, ...] = ()
+    tools: Tools | None = None
 
 
 @dataclass(frozen=True, slots=True)

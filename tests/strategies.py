@@ -16,6 +16,7 @@ from hero.types import (
     Role,
     Stop,
     Tokens,
+    Tools,
     Trajectory,
     Turn,
     Verdict,
@@ -56,11 +57,15 @@ def tokens(draw: st.DrawFn, *, min_size: int = 0) -> Tokens:
     )
 
 
+tools = st.builds(Tools, st.lists(st.dictionaries(texts, json_values, max_size=3), max_size=2).map(tuple), texts)
+"""Tools of any schemas."""
+
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Message, st.sampled_from(ROLES), texts),
     st.builds(Message, st.just("assistant"), texts, st.lists(ids, min_size=1, max_size=5).map(tuple)),
+    st.builds(Message, st.just("system"), texts, tools=tools),
 )
-"""A message, with the sampled ids or without."""
+"""A message, with the sampled ids or without, with tools or without."""
 
 prompts = st.lists(messages, max_size=3).flatmap(
     lambda before: st.builds(lambda last: (*before, last), st.builds(Message, st.just("user"), texts))

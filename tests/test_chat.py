@@ -16,8 +16,8 @@ from hero.chat import Chat, TiktokenChat, drift_tokens
 from hero.errors import ConfigError, PolicyError
 from hero.policies import tiny
 from hero.template_chat import MARK, TemplateChat
-from hero.types import Action, Message, Tokens
-from tests.chat_templates import APPEND_ONLY, CHATML, SPECIAL, STOPS, THINKING, tokenizer
+from hero.types import JSON, Action, Message, Tokens, Tools
+from tests.chat_templates import APPEND_ONLY, CHATML, LAST, SPECIAL, STOPS, THINKING, TOOLS, tokenizer
 
 ENCODING = tiktoken.Encoding(
     "bytes",
@@ -36,6 +36,19 @@ pieces = st.one_of(
 contents = st.lists(pieces, max_size=5).map("".join)
 
 
+def schema(name: str, about: str) -> dict[str, JSON]:
+    """One tool."""
+    return {
+        "type": "function",
+        "function": {"name": name, "description": about, "parameters": {"type": "object", "properties": {}}},
+    }
+
+
+tools = st.none() | st.builds(
+    Tools, st.lists(st.builds(schema, st.just("cancel"), contents), min_size=1, max_size=2).map(tuple), contents
+)
+
+
 @cache
 def chat_of(name: str) -> Chat:
     return TINY if name == "tiny" else TemplateChat(tokenizer(APPEND_ONLY[name]))
@@ -49,7 +62,7 @@ def vocabulary(chat: Chat) -> int:
 def episodes(draw: st.DrawFn, chat: Chat) -> list[list[Message]]:
     """The growing prompts of an episode whose actions are any ids, ended by a stop token or cut off."""
     system = draw(st.none() | contents.filter(bool))
-    prompt = [Message("system", system)] if system else []
+    prompt = [Message("system", system, tools=draw(tools))] if system else []
     prompt.append(Message("user", draw(contents)))
     prompts = [prompt]
     ordinary = st.integers(0, vocabulary(chat) - 1).filter(lambda token: token not in chat.stop_ids)
@@ -102,7 +115,8 @@ def test_without_sampled_ids_a_prompt_is_what_transformers_makes_of_it(name: str
 def test_sampled_ids_stand_where_the_template_puts_the_action(name: str, observations: list[str], action: str) -> None:
     """The prompt with ids, as text, is what the template makes of the texts."""
     chat, model = chat_of(name), tokenizer(APPEND_ONLY[name])
-    spelt = " " + action if name == "mistral" else action  # its template shows the blank that the model sampled
+    spaced = name in ("mistral", "last")  # whose templates show the blank that the model sampled
+    spelt = " " + action if spaced else action
     ids = (*model.encode(spelt), *model.encode(STOPS[name]))
     with_ids, without = [], []
     for observation in observations:
@@ -123,6 +137,40 @@ def test_system_text_opens_the_first_user_message_where_a_template_has_no_system
         Message("user", "more"),
     ]
     assert chat.encode(system) == folded
+
+
+CANCEL = schema("cancel", "Cancels an order.")
+DESK = Message("system", "Be kind. Call cancel(order).", tools=Tools((CANCEL,), "Be kind."))
+
+
+@pytest.mark.parametrize("name", list(TOOLS))
+def test_tools_reach_a_template_that_writes_them_in_place_of_the_words_for_them(name: str) -> None:
+    messages = [DESK, Message("user", "hello"), Message("assistant", "yes?"), Message("user", "cancel it")]
+    plain = [{"role": message.role, "content": message.content} for message in messages]
+    plain[0]["content"] = "Be kind."
+    model = tokenizer(TOOLS[name])
+    expected = model.apply_chat_template(plain, tools=[CANCEL], add_generation_prompt=True, return_dict=False)
+    assert chat_of(name).encode(messages) == expected
+    text = model.decode(expected)
+    assert text.count("Cancels an order.") == 1
+    assert "Call cancel(order)" not in text
+
+
+@pytest.mark.parametrize("name", ["tiny", "chatml", "gemma", "last"])
+def test_tools_stay_words_where_a_template_knows_none_or_moves_them(name: str) -> None:
+    chat, rest = chat_of(name), [Message("user", "hello")]
+    assert chat.encode([DESK, *rest]) == chat.encode([Message("system", DESK.content), *rest])
+    if name == "last":
+        moved = tokenizer(LAST).apply_chat_template(
+            [{"role": "user", "content": "hello"}], tools=[CANCEL], tokenize=False
+        )
+        assert "Cancels an order." in moved
+
+
+def test_a_template_that_stumbles_over_tools_is_given_none() -> None:
+    chat = TemplateChat(tokenizer("{% if tools %}{{ tools[0].parameters.kind.name }}{% endif %}" + CHATML))
+    rest = [Message("user", "hello")]
+    assert chat.encode([DESK, *rest]) == chat.encode([Message("system", DESK.content), *rest])
 
 
 def test_a_system_role_is_used_where_there_is_one() -> None:

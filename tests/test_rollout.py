@@ -16,7 +16,7 @@ from hero.envs.base import TextEnv
 from hero.errors import ConfigError, PolicyError
 from hero.policy import FunctionPolicy
 from hero.rollout import Renderer, Task, conversation, rollout, window
-from hero.types import Action, Message, Stop, Tokens, Trajectory, Turn
+from hero.types import Action, Message, Stop, Tokens, Tools, Trajectory, Turn
 from tests.tiny_models import random_model
 
 SECRET = "PRIVILEGED"
@@ -31,6 +31,7 @@ class DiceEnv(TextEnv):
     env_id: ClassVar[str] = "dice"
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
     instructions = "Throw."
+    tools = Tools(({"type": "function", "function": {"name": "throw"}},), "Play.")
     num_tasks = 100
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
@@ -68,7 +69,7 @@ def alone(task: Task, render: Renderer, max_turns: int) -> Trajectory:
         observation, info = env.reset(seed=task.seed, options={"task": task.index})
         task_id = info["task_id"]
         for _ in range(max_turns):
-            prompt = render(env.instructions, turns, observation)
+            prompt = render([Message("system", "Throw.", tools=DiceEnv.tools)], turns, observation)
             action = echo(prompt)
             observation, reward, terminated, truncated, info = env.step(action)
             facts = {"action_valid": info["action_valid"]}
@@ -110,15 +111,16 @@ def test_no_prompt_shows_what_is_privileged(played: list[Task], envs: int) -> No
 def test_prompts_are_the_dialogue_so_far(
     played: list[tuple[str, str]], instructions: str, observation: str, size: int
 ) -> None:
+    opening = [Message("system", instructions)] if instructions else []
     turns: list[Turn] = []
     for (seen, action), (following, _) in pairwise([*played, (observation, "")]):
-        turns.append(Turn(conversation(instructions, turns, seen), Action(action), following, 0.0))
+        turns.append(Turn(conversation(opening, turns, seen), Action(action), following, 0.0))
     system = [("system", instructions)] if instructions else []
     dialogue = [line for seen, action in played for line in (("user", seen), ("assistant", action))]
     newest = ("user", observation)
 
     def plain(render: Renderer) -> list[tuple[str, str]]:
-        return [(message.role, message.content) for message in render(instructions, turns, observation)]
+        return [(message.role, message.content) for message in render(opening, turns, observation)]
 
     assert plain(conversation) == [*system, *dialogue, newest]
     assert plain(window(size)) == [*system, *dialogue[max(0, len(dialogue) - 2 * size) :], newest]

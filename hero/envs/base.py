@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from hero.errors import ConfigError
+from hero.types import Tools
 
 
 class AnyText(spaces.Space[str]):
@@ -59,6 +60,8 @@ class TextEnv(gymnasium.Env[str, str]):
     """Names the environment in results, such as `webshop`; what is behind a slash says which kind of it."""
     instructions: str = ""
     """How to act here, in words: the system message of a policy. "" for none."""
+    tools: Tools | None = None
+    """The tools that the instructions tell of, for chats that have a form of their own for tools."""
     split: str = ""
     """Which tasks they are; "" where there is but one set."""
     num_tasks: int

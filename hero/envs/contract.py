@@ -21,6 +21,7 @@ from gymnasium.vector.utils import CloudpickleWrapper
 
 from hero.envs.base import AnyText, TextEnv
 from hero.errors import HeroError
+from hero.types import Tools
 
 SEEDS: Final = (0, 1, 2)
 STEPS: Final = 60
@@ -83,6 +84,10 @@ def _check_declaration(make: Callable[[], TextEnv]) -> None:
     count = getattr(env, "num_tasks", None)
     _require(type(count) is int and count > 0, f"num_tasks must be an int of at least 1, not {count!r}")
     _require(isinstance(env.instructions, str), f"instructions must be a str, not {env.instructions!r}")
+    _require(
+        env.tools is None or (isinstance(env.tools, Tools) and env.instructions != ""),
+        f"tools must be None or hero.types.Tools, and the instructions must tell of them, not {env.tools!r}",
+    )
     spaces = (env.observation_space, env.action_space)
     _require(all(isinstance(space, AnyText) for space in spaces), "call super().__init__(), which sets both spaces")
     try:

@@ -80,7 +80,7 @@ def read_call(action: str) -> Call | None:
     fenced = _FENCED.fullmatch(inner)
     try:
         record = json.loads(fenced[1] if fenced else inner)
-        arguments = record.get("arguments", {}) if isinstance(record, dict) else None
+        arguments = record.get("arguments", record.get("parameters", {})) if isinstance(record, dict) else None
         arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
     except (ValueError, RecursionError):
         return None

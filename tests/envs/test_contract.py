@@ -15,6 +15,7 @@ from hero import envs, registry
 from hero.envs.base import TextEnv
 from hero.envs.contract import HOSTILE, check_text_env
 from hero.errors import ConfigError
+from hero.types import Tools
 
 
 class GuessEnv(TextEnv):
@@ -112,6 +113,17 @@ class Countless(GuessEnv):
 @broken("instructions must be a str")
 class Wordless(GuessEnv):
     instructions = None  # type: ignore[assignment]
+
+
+@broken("tools must be None or hero.types.Tools")
+class Listed(GuessEnv):
+    tools = [{"name": "guess"}]  # type: ignore[assignment]  # noqa: RUF012
+
+
+@broken("the instructions must tell of them")
+class Untold(GuessEnv):
+    instructions = ""
+    tools = Tools((), "")
 
 
 @broken(r"call super\(\).__init__\(\)")

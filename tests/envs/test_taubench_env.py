@@ -124,6 +124,7 @@ def test_reading_never_raises(action: str) -> None:
         f"Let me look.\n<tool_call>\n{json.dumps(CALL)}\n</tool_call><tool_call>broken</tool_call>",
         f"<tool_call>```json\n{json.dumps(CALL)}\n```</tool_call>",
         json.dumps(CALL | {"arguments": json.dumps(CALL["arguments"])}),
+        json.dumps({"name": CALL["name"], "parameters": CALL["arguments"]}),
     ],
 )
 def test_ways_to_write_a_call(action: str) -> None:
@@ -195,6 +196,18 @@ def test_no_customer_is_in_two_splits_and_worlds_come_from_their_seed() -> None:
     writers = {name for name in WORLD.tools if name.startswith(("cancel", "modify_pending", "exchange", "return"))}
     assert writers <= names
     assert WORLD.snapshot.hash == generate(0).snapshot.hash != generate(1).snapshot.hash
+
+
+def test_tools_are_told_in_words_and_as_schemas() -> None:
+    env = embedded()
+    _, info = env.reset(options={"task": 0})
+    assert list(env.tools.schemas) == info["tools"]
+    assert len(info["tools"]) == 16
+    words = env.instructions.removeprefix(env.tools.content)
+    assert "Tools:" not in env.tools.content
+    for schema in info["tools"]:
+        function = schema["function"]
+        assert f"{function['name']}({', '.join(function['parameters']['properties'])})" in words
 
 
 def test_prompts_of_the_embedded_world_are_short() -> None:

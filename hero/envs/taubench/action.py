@@ -35,9 +35,10 @@ class Reply:
 def parse(action: str) -> Call | Reply | Malformed:
     """Reads an action.
 
-    A call is a JSON object with `name` and `arguments`: inside `<tool_call>` tags anywhere in the text (the first of
-    several counts), or as the whole text, bare or in a fence. A text that has the tag, or begins with a brace, is meant
-    as a call. Everything else is said to the user, as is what a call of `respond` has as its `content`.
+    A call is a JSON object with `name` and `arguments` (or `parameters`, as Llama calls them): inside `<tool_call>`
+    tags anywhere in the text (the first of several counts), or as the whole text, bare or in a fence. A text that has
+    the tag, or begins with a brace, is meant as a call. Everything else is said to the user, as is what a call of
+    `respond` has as its `content`.
     """
     if tagged := _TAGGED.search(action):
         return _call(tagged[1])
@@ -56,7 +57,7 @@ def _call(text: str) -> Call | Reply | Malformed:
         return Malformed(f"the tool call is not JSON: {reason}")
     if not isinstance(record, dict) or not isinstance(record.get("name"), str):
         return Malformed('a tool call is a JSON object with "name" and "arguments"')
-    arguments = record.get("arguments", {})
+    arguments = record.get("arguments", record.get("parameters", {}))
     if isinstance(arguments, str):  # as chat endpoints write them
         try:
             arguments = _read(arguments)

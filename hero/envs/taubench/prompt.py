@@ -1,4 +1,4 @@
-"""The system message of an agent: the policy of the domain, the tools, and how to call one."""
+"""The system message of an agent: the policy of the domain, how to call a tool, and the tools."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 from hero.envs.taubench.schemas import signature
 from hero.envs.taubench.world import World
+from hero.types import Tools
 
 HOW: Final = """\
 Each of your messages is either one tool call and nothing else, written as
@@ -17,7 +18,12 @@ or words to the customer."""
 def instructions(world: World) -> str:
     """The system message. The embedded world has its tools in a line each; with data come the whole schemas."""
     if world.version == "embedded":
-        tools = "\n".join(signature(schema) for schema in world.schemas)
+        lines = [signature(schema) for schema in world.schemas]
     else:
-        tools = "\n".join(json.dumps(schema["function"]) for schema in world.schemas)
-    return f"{world.policy.strip()}\n\n{HOW}\n\nTools:\n{tools}"
+        lines = [json.dumps(schema["function"]) for schema in world.schemas]
+    return "\n".join((tools(world).content, "", "Tools:", *lines))
+
+
+def tools(world: World) -> Tools:
+    """The tools, and the system message without them."""
+    return Tools(tuple(world.schemas), f"{world.policy.strip()}\n\n{HOW}")
