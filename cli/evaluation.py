@@ -69,11 +69,15 @@ def evaluate_command(
     if env_arg or env:
         given["env_args"] = parse_env_args(env_arg or [])
     settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
-    result = _play(settings, path if is_run else None, split, tasks, trials, seed)
-    _tell(console(), f"{policy} in {settings.env}, {split}, temperature {settings.temperature:g}", result)
+    result, calls_tools = _play(settings, path if is_run else None, split, tasks, trials, seed)
+    title = f"{policy} in {settings.env}, {split}, temperature {settings.temperature:g}"
+    _tell(console(), title, result, "tool errors" if calls_tools else "invalid actions")
 
 
-def _play(settings: Settings, run: Path | None, split: str, tasks: int | None, trials: int, seed: int) -> Evaluation:
+def _play(
+    settings: Settings, run: Path | None, split: str, tasks: int | None, trials: int, seed: int
+) -> tuple[Evaluation, bool]:
+    """The evaluation, and whether it is of an environment with tools."""
     from rich.progress import Progress
 
     from hero.evaluate import evaluate
@@ -97,7 +101,7 @@ def _play(settings: Settings, run: Path | None, split: str, tasks: int | None, t
             if endings.ended(place, turn):
                 bars.advance(bar)
 
-        return evaluate(envs, acting, wanted, max_turns=settings.max_turns, on_turn=turned)
+        return evaluate(envs, acting, wanted, max_turns=settings.max_turns, on_turn=turned), bool(env.tools)
 
 
 def _policy(settings: Settings, run: Path | None, seed: int) -> Policy:
@@ -112,13 +116,19 @@ def _policy(settings: Settings, run: Path | None, seed: int) -> Policy:
     return learner.policy(temperature=settings.temperature, seed=seed)
 
 
-def _tell(out: Console, title: str, result: Evaluation) -> None:
-    """The measures as a table, pass^k where there were several trials."""
-    rows = {
-        "success": estimate(result.success.record(), percent=True),
-        "score": estimate(result.score.record()),
+def _tell(out: Console, title: str, result: Evaluation, invalid: str) -> None:
+    """The measures as a table, pass^k where there were several trials.
+
+    Args:
+        invalid: what invalid actions are called.
+    """
+    rows = {"success": estimate(result.success.record(), percent=True), "score": estimate(result.score.record())}
+    if result.doing_nothing is not None:
+        rows["  of doing nothing"] = f"{result.doing_nothing:.1f}"
+    rows |= {
         "turns per episode": estimate(result.turns.record()),
         "valid actions": estimate(result.valid_actions.record(), percent=True),
+        f"{invalid} per episode": estimate(result.invalid_actions.record()),
     }
     if result.trials > 1:
         rows |= {f"pass^{k}": f"{100 * result.pass_hat(k):.1f} %" for k in range(1, result.trials + 1)}
@@ -127,4 +137,4 @@ def _tell(out: Console, title: str, result: Evaluation) -> None:
     episodes = len(result.outcomes)
     out.print(f"{title}: {episodes} episodes of {episodes // result.trials} tasks (95 % intervals)", markup=False)
     for name, text in rows.items():
-        out.print(f"{name:<18} {text}", markup=False)
+        out.print(f"{name:<27} {text}", markup=False)

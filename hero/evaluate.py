@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hero.rollout import Task
 
 LEVEL: Final = 0.95
-Measure = Literal["success", "score", "turns", "valid_actions"]
+Measure = Literal["success", "score", "turns", "valid_actions", "invalid_actions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Outcome:
 
     Attributes:
         valid: share of its turns whose action was valid; 0 for an episode without turns.
+        nothing: the reward that doing nothing would have had; None where that is not known.
         error: what the environment raised; "" unless `stop` is `Stop.ERROR`.
     """
 
@@ -52,9 +53,10 @@ class Outcome:
     valid: float
     stop: Stop
     error: str = ""
+    nothing: float | None = None
 
     @classmethod
-    def of(cls, trajectory: Trajectory) -> Self:
+    def of(cls, trajectory: Trajectory, nothing: float | None = None) -> Self:
         """What one episode came to."""
         valid = [turn.info.get("action_valid") is True for turn in trajectory.turns]
         return cls(
@@ -65,6 +67,7 @@ class Outcome:
             valid=sum(valid) / max(1, len(valid)),
             stop=trajectory.stop,
             error=trajectory.error,
+            nothing=nothing,
         )
 
 
@@ -116,6 +119,17 @@ class Evaluation:
         return mean if math.isnan(mean.low) else Estimate(mean.value, max(0.0, mean.low), min(1.0, mean.high))
 
     @property
+    def invalid_actions(self) -> Estimate:
+        """Turns per episode whose action was invalid: Student's t interval."""
+        return student(list(self.per_task("invalid_actions").values()))
+
+    @property
+    def doing_nothing(self) -> float | None:
+        """The score on these tasks of doing nothing; None where it is not known of each."""
+        scores = [100 * trials[0].nothing for trials in self._by_task().values() if trials[0].nothing is not None]
+        return fmean(scores) if len(scores) == len(self._by_task()) else None
+
+    @property
     def errors(self) -> int:
         """Number of episodes that ended in an error."""
         return sum(outcome.stop is Stop.ERROR for outcome in self.outcomes)
@@ -147,6 +161,8 @@ class Evaluation:
             "score": self.score.record(),
             "turns_per_episode": self.turns.record(),
             "valid_actions": self.valid_actions.record(),
+            "invalid_actions_per_episode": self.invalid_actions.record(),
+            "doing_nothing": self.doing_nothing,
             "errors": self.errors,
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
         }
@@ -173,6 +189,7 @@ _VALUES: Final[Mapping[Measure, Callable[[Outcome], float]]] = {
     "score": lambda outcome: 100 * outcome.reward,
     "turns": lambda outcome: outcome.turns,
     "valid_actions": lambda outcome: outcome.valid,
+    "invalid_actions": lambda outcome: outcome.turns * (1 - outcome.valid),
 }
 
 
@@ -188,7 +205,8 @@ def evaluate(
     from hero.rollout import rollout
 
     played = rollout(envs, policy, tasks, max_turns=max_turns, on_turn=on_turn)
-    return Evaluation(tuple(map(Outcome.of, played)))
+    nothing = (envs[0].doing_nothing(task.index) for task in tasks)
+    return Evaluation(tuple(map(Outcome.of, played, nothing)))
 
 
 def difference(after: Evaluation, before: Evaluation, measure: Measure) -> Estimate:

@@ -151,6 +151,21 @@ def test_the_interval_of_a_share_is_of_shares() -> None:
     assert got.low == pytest.approx(student(shares).low)
 
 
+def test_invalid_actions_are_counted_by_episode() -> None:
+    shares = [(4, 0.75), (10, 1.0), (3, 0.0), (0, 0.0)]
+    outcomes = (Outcome(f"{turns}", True, 1.0, turns, share, Stop.TERMINATED) for turns, share in shares)
+    assert Evaluation(tuple(outcomes)).invalid_actions.value == pytest.approx((1 + 0 + 3 + 0) / 4)
+
+
+def test_doing_nothing_is_scored_by_task_and_only_where_it_is_known_of_all() -> None:
+    def doing_nothing(*known: tuple[str, float | None]) -> float | None:
+        outcomes = (Outcome(task, True, 1.0, 1, 1.0, Stop.TERMINATED, nothing=value) for task, value in known)
+        return Evaluation(tuple(outcomes)).doing_nothing
+
+    assert doing_nothing(("a", 1.0), ("b", 0.0), ("b", 0.0)) == 50
+    assert doing_nothing(("a", 1.0), ("b", None)) is None
+
+
 def test_an_evaluation_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Evaluation(())

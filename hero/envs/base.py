@@ -71,6 +71,13 @@ class TextEnv(gymnasium.Env[str, str]):
         self.observation_space = AnyText()
         self.action_space = AnyText()
 
+    def doing_nothing(self, task: int) -> float | None:
+        """The reward of an episode of that task in which nothing is done: the baseline of every score on it.
+
+        None where it is not known without playing.
+        """
+        return None
+
     def chosen_task(self, options: dict[str, Any] | None) -> int:
         """The number of the task that the options of `reset` name, or else a drawn one; call it after `super().reset`.
 

@@ -88,6 +88,8 @@ def _check_declaration(make: Callable[[], TextEnv]) -> None:
         env.tools is None or (isinstance(env.tools, Tools) and env.instructions != ""),
         f"tools must be None or hero.types.Tools, and the instructions must tell of them, not {env.tools!r}",
     )
+    nothing = env.doing_nothing(0)
+    _require(nothing is None or isinstance(nothing, float), f"doing_nothing must give None or a float, not {nothing!r}")
     spaces = (env.observation_space, env.action_space)
     _require(all(isinstance(space, AnyText) for space in spaces), "call super().__init__(), which sets both spaces")
     try:

@@ -10,6 +10,7 @@ import pytest
 from hero.plan import Purpose
 from hero.records import read_rows
 from hero.store import Run
+from hero.types import Tools
 from hero_cli.settings import settings_of
 from tests.cli.conftest import FAST, Hero
 from tests.doubles import GuessEnv
@@ -24,6 +25,22 @@ def test_a_model_is_evaluated_with_intervals(hero: Hero, model: str) -> None:
     assert first == f"{model} in guess, validation, temperature 0.5: 4 episodes of 4 tasks (95 % intervals)"
     assert re.fullmatch(r"success +\d+\.\d % \[\d+\.\d, \d+\.\d\]", success)
     assert "pass^" not in result.stdout
+
+
+def test_the_baseline_of_doing_nothing_stands_below_the_score(
+    hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows() -> list[str]:
+        return hero("eval", model, *GUESS).stdout.splitlines()
+
+    assert not any("nothing" in row for row in rows())
+    assert any(re.match(r"invalid actions per episode +\d+\.\d \[", row) for row in rows())
+    monkeypatch.setattr(GuessEnv, "doing_nothing", lambda env, task: float(task == 1))
+    monkeypatch.setattr(GuessEnv, "tools", Tools((), ""))
+    found = rows()
+    place = next(place for place, row in enumerate(found) if row.startswith("score "))
+    assert found[place + 1].split() == ["of", "doing", "nothing", "25.0"]
+    assert any(re.match(r"tool errors per episode +\d+\.\d \[", row) for row in found)
 
 
 def test_several_trials_tell_pass_hat_k(hero: Hero, model: str) -> None:

@@ -52,6 +52,16 @@ def test_it_tells_every_step_and_what_came_of_it(finished: Path, shared: Path) -
     assert f"next           hero eval {finished} --split test" in lines
 
 
+def test_the_outcome_has_the_baseline_of_doing_nothing_where_it_is_known(
+    hero: Hero, model: str, finished: Path, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert json.loads((finished / "summary.json").read_text())["doing_nothing"] is None
+    assert "doing nothing" not in (shared / "output.txt").read_text()
+    monkeypatch.setattr(GuessEnv, "doing_nothing", lambda env, task: 0.5)
+    result = hero("run", "--model", model, "--steps", 1, "--out", tmp_path / "run", *FAST)
+    assert re.search(r"^score of doing nothing +50\.0 *$", result.stdout, re.MULTILINE)
+
+
 def test_it_draws_a_curve(finished: Path) -> None:
     assert (finished / "curve.png").read_bytes().startswith(b"\x89PNG")
 

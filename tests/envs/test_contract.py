@@ -126,6 +126,12 @@ class Untold(GuessEnv):
     tools = Tools((), "")
 
 
+@broken("doing_nothing must give None or a float")
+class Worthless(GuessEnv):
+    def doing_nothing(self, task: int) -> str:  # type: ignore[override]
+        return "nothing"
+
+
 @broken(r"call super\(\).__init__\(\)")
 class OwnSpaces(GuessEnv):
     def __init__(self) -> None:

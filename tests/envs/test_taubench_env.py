@@ -184,6 +184,7 @@ def test_every_task_can_be_solved_and_is_solved_by_nothing_less(split: str) -> N
             if calls_played:
                 assert reward == 1.0, env._task
             else:
+                assert reward == env.doing_nothing(number)
                 idle += int(reward)
     assert idle <= 0.15 * env.num_tasks
 

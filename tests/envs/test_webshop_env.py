@@ -232,6 +232,12 @@ def test_an_episode_that_is_over_is_over() -> None:
     assert not any(endless.step("a")[3] for _ in range(100))
 
 
+def test_doing_nothing_has_no_reward() -> None:
+    env = WebShopEnv(level="easy", max_turns=3)
+    env.reset(options={"task": 0})
+    assert sum(env.step("")[1] for _ in range(3)) == env.doing_nothing(0) == 0
+
+
 def test_a_purchase_on_the_last_turn_terminates_and_does_not_truncate() -> None:
     env = WebShopEnv(level="easy", max_turns=3)
     _, info = env.reset(seed=0)

@@ -141,6 +141,11 @@ class TauBenchEnv(TextEnv):
         facts = {"success": False, "db_hash": self._db.hash()} if truncated else {}
         return self._observation, 0.0, False, truncated, info | facts
 
+    def doing_nothing(self, task: int) -> float:
+        """1 for a task that wants nothing changed and nothing told, else 0."""
+        wish = self._tasks[task]
+        return float(not self._world.gold(wish).changes and not wish.outputs)
+
     def render(self) -> str | None:
         """The last observation, "" before the first episode; None with no render mode."""
         return self._observation if self.render_mode == "ansi" else None

@@ -158,6 +158,10 @@ class WebShopEnv(TextEnv):
         total = parts.pop("total")
         return self._observation, total, True, False, info | {"success": total == 1.0, "reward_parts": parts}
 
+    def doing_nothing(self, task: int) -> float:
+        """0: whoever buys nothing gets nothing."""
+        return 0.0
+
     def render(self) -> str | None:
         """The page as text, "" before the first episode; None with no render mode."""
         return self._observation if self.render_mode == "ansi" else None
