@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hero.codec import encode_trajectory
 from hero.envs.taubench.env import TauBenchEnv
 from hero.envs.taubench.recording import Recording
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users import GREETING, STOP
 from hero.errors import ConfigError, DataError
+from hero.policy import FunctionPolicy
+from hero.rollout import Task as Wanted
+from hero.rollout import rollout
+from hero.types import Message, Stop
 
 pytest.importorskip("httpx", reason="needs the extra `users`")
 pytest.importorskip("tenacity", reason="needs the extra `users`")
@@ -27,7 +33,7 @@ def task(instruction: str) -> Task:
     return Task("t", instruction, (), ())
 
 
-class Endpoint(HTTPServer):
+class Endpoint(ThreadingHTTPServer):
     """A chat endpoint that answers with how many messages it got, after failing as often as it is told to."""
 
     def __init__(self) -> None:
@@ -36,6 +42,7 @@ class Endpoint(HTTPServer):
         self.failures: list[int] = []
         self.content: Any = None
         self.encoding = ""
+        self.over = threading.Event()
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
@@ -58,6 +65,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.server.requests.append(body)
         self.server.keys.append(self.headers["Authorization"])
+        if callable(self.server.content):
+            with suppress(OSError):  # the other end may have hung up
+                self.server.content(self)
+            return
         if isinstance(self.server.content, bytes):
             self.answer(self.server.content)
             return
@@ -85,6 +96,7 @@ def endpoint() -> Iterator[Endpoint]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
+        server.over.set()
         server.shutdown()
         thread.join()
 
@@ -159,6 +171,68 @@ def test_an_answer_that_cannot_be_decoded_is_asked_for_again(endpoint: Endpoint)
     with model_user(endpoint, attempts=2) as user, pytest.raises(ConfigError, match="does not answer"):
         user.open(task("x"))
     assert len(endpoint.requests) == 2
+
+
+def silent(handler: Handler) -> None:
+    """Says nothing."""
+    handler.server.over.wait(5)
+
+
+def dripping(handler: Handler) -> None:
+    """Says a little every now and then."""
+    handler.send_response(200)
+    handler.end_headers()
+    while not handler.server.over.wait(0.02):
+        handler.wfile.write(b" ")
+
+
+def gone(handler: Handler) -> None:
+    """Hangs up."""
+
+
+def endless(handler: Handler) -> None:
+    """Says more than anybody wants to hear."""
+    handler.send_response(200)
+    handler.end_headers()
+    while not handler.server.over.is_set():
+        handler.wfile.write(b" " * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (silent, "does not answer: timed out"),
+        (dripping, "does not answer: the answer takes longer than 0.2 s"),
+        (gone, "does not answer: Server disconnected"),
+        (endless, "answers more than 16777216 bytes"),
+        (b"oops", "answers what is no chat completion: oops"),
+        (429, "does not answer: status 429"),
+        (500, "does not answer: status 500"),
+    ],
+)
+def test_an_episode_whose_user_fails_ends_as_data_and_the_others_go_on(
+    endpoint: Endpoint, content: Any, reason: str
+) -> None:
+    def agent(messages: Sequence[Message]) -> str:
+        if "task 1" in asked[-1]:
+            endpoint.content, endpoint.failures = (None, [content] * 2) if isinstance(content, int) else (content, [])
+        return "Hm."
+
+    asked: list[str] = []
+
+    class Naming(TauBenchEnv):
+        def reset(self, **arguments: Any) -> Any:
+            endpoint.content = None
+            asked.append(f"task {arguments['options']['task']}")
+            return super().reset(**arguments)
+
+    with model_user(endpoint, key="ghost-key", attempts=2, timeout=0.2) as user:
+        tasks = [Wanted(index, 0) for index in range(3)]
+        played = rollout([Naming(data="embedded", user=user)], FunctionPolicy(agent), tasks, max_turns=2)
+    endpoint.over.set()
+    assert [trajectory.stop for trajectory in played] == [Stop.MAX_TURNS, Stop.ERROR, Stop.MAX_TURNS]
+    assert reason in played[1].error
+    assert "ghost" not in json.dumps([encode_trajectory(trajectory) for trajectory in played])
 
 
 def test_an_answer_may_be_empty_and_need_not_count_its_tokens(endpoint: Endpoint) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -27,6 +29,9 @@ How to play:
 - Where the text above does not answer a question, say that you do not remember or do not have it. Invent nothing.
 - Say things in your own words, in keeping with the character; do not recite the text above.
 - Once what you want is done, or it is clear that it will not be, write {STOP} alone, which ends the conversation."""
+
+LARGEST: Final = 2**24
+"""Bytes of an answer."""
 
 Message = Mapping[str, str]
 
@@ -63,6 +68,7 @@ class ModelUser:
         prices: dollars per million tokens of prompt and of completion.
         attempts: before an endpoint that is busy or out of reach is given up.
         wait: seconds before the second attempt, doubled for each one after it, 60 at most.
+        timeout: seconds that an endpoint may be silent, and that the body of its answer may take in all.
 
     Raises:
         ConfigError: offline without a recording; or the URL, the key or the proxy cannot be used.
@@ -98,7 +104,7 @@ class ModelUser:
         self.usage = Usage()
         self._request: dict[str, Any] = {"model": model, "temperature": temperature, "seed": seed}
         self._url, self._key = str(bare).rstrip("/"), key
-        self._prices, self._recording, self._offline = prices, recording, offline
+        self._prices, self._recording, self._offline, self._timeout = prices, recording, offline, timeout
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             auth = (given.username, given.password) if given.userinfo else None
@@ -179,31 +185,45 @@ class ModelUser:
 
     def _asked(self, request: Mapping[str, Any]) -> str:
         try:
-            response = self._client.post(f"{self._url}/chat/completions", json=request)
+            status, body = self._posted(request)
         except httpx.RequestError as error:
             raise BusyError(str(error)) from error
-        if response.status_code in (408, 409, 429) or response.status_code >= 500:
-            raise BusyError(f"status {response.status_code}")
-        if response.status_code != 200:
-            raise ConfigError(f"{self._url} refuses: status {response.status_code}, {self._said(response)}")
+        if status in (408, 409, 429) or status >= 500:
+            raise BusyError(f"status {status}")
+        if status != 200:
+            raise ConfigError(f"{self._url} refuses: status {status}, {self._said(body)}")
         try:
-            record = response.json()
+            record = json.loads(body)
             answer = record["choices"][0]["message"]["content"]
             if not isinstance(answer, str | None):
                 raise TypeError
             used = record.get("usage") or {}
             tokens = [int(used.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion")]
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-            raise ConfigError(f"{self._url} answers what is no chat completion: {self._said(response)}") from error
+            raise ConfigError(f"{self._url} answers what is no chat completion: {self._said(body)}") from error
         self.usage.calls += 1
         self.usage.prompt_tokens += tokens[0]
         self.usage.completion_tokens += tokens[1]
         self.usage.dollars += sum(price * count for price, count in zip(self._prices, tokens, strict=True)) / 1e6
         return answer or ""
 
-    def _said(self, response: httpx.Response) -> str:
-        """The beginning of a response, without the key that some endpoints repeat."""
-        return (response.text.replace(self._key, "***") if self._key else response.text)[:200]
+    def _posted(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
+        """Status and body of the answer. httpx bounds every read, but neither the reading nor what is read."""
+        body = bytearray()
+        with self._client.stream("POST", f"{self._url}/chat/completions", json=request) as response:
+            began = time.monotonic()
+            for part in response.iter_bytes():
+                body += part
+                if time.monotonic() - began > self._timeout:
+                    raise BusyError(f"the answer takes longer than {self._timeout:g} s")
+                if len(body) > LARGEST:
+                    raise ConfigError(f"{self._url} answers more than {LARGEST} bytes")
+        return response.status_code, bytes(body)
+
+    def _said(self, body: bytes) -> str:
+        """The beginning of an answer, without the key that some endpoints repeat."""
+        text = body.decode(errors="replace")
+        return (text.replace(self._key, "***") if self._key else text)[:200]
 
 
 def _message(role: str, text: str) -> Message:
