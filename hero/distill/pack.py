@@ -5,6 +5,7 @@ Shapes: B rows, L the length of the longest of them, N the action tokens of all 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -133,19 +134,30 @@ def tokens_read(rows: Sequence[Row]) -> int:
 
 
 def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
-    """Parts of `rows`, each of at most `tokens` tokens, padding included; a row longer than that is a part by itself.
+    """Parts of `rows`, each of at most `tokens` tokens, with what is shared and with padding; a row longer than that is
+    a part by itself.
 
-    Rows of like length come together, longest first, so that there is little padding and memory runs out at once or
-    not at all.
+    Rows of which about as much is to be read come together, the longest first, and among these rows of like length: so
+    there is little padding both in what is read and in what is only seen.
     """
     batch: list[Row] = []
-    for row in sorted(rows, key=lambda row: len(row.ids), reverse=True):
-        if batch and (len(batch) + 1) * len(batch[0].ids) > tokens:
+    for row in sorted(rows, key=_size, reverse=True):
+        if batch and _columns([*batch, row]) * (len(batch) + 1) > tokens:
             yield batch
             batch = []
         batch.append(row)
     if batch:
         yield batch
+
+
+def _size(row: Row) -> tuple[int, int]:
+    """How much there is to read, in steps of about a quarter, and the whole length."""
+    return round(3 * math.log2(len(row.ids) - row.shared)), len(row.ids)
+
+
+def _columns(rows: Sequence[Row]) -> int:
+    """Of the rows side by side, where what is shared ends in the same column."""
+    return max(row.shared for row in rows) + max(len(row.ids) - row.shared for row in rows)
 
 
 def collate(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:

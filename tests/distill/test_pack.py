@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, pairwise
 from random import Random
 
 import pytest
@@ -97,17 +98,30 @@ def test_a_teacher_reads_the_privileged_prompt_and_then_the_sampled_ids() -> Non
     assert teacher_rows(examples, CharacterChat()) == [Row((5, 6, 3, 3, 7, 8), (Span(4, 6, (1,)),))]
 
 
-@given(rows, st.integers(1, 60))
-def test_micro_batches_part_the_rows_within_the_budget(rows: list[Row], tokens: int) -> None:
-    parts = list(micro_batches(rows, tokens))
+@given(st.data(), st.integers(1, 60))
+def test_micro_batches_part_the_rows_within_the_budget(data: st.DataObject, tokens: int) -> None:
+    drawn = data.draw(rows)
+    several = [replace(row, shared=data.draw(st.integers(0, row.spans[0].start - 1))) for row in drawn]
+    parts = list(micro_batches(several, tokens))
     joined = [row for part in parts for row in part]
-    assert sorted(map(repr, joined)) == sorted(map(repr, rows))
-    lengths = [len(row.ids) for row in joined]
-    assert lengths == sorted(lengths, reverse=True)
+    assert sorted(map(repr, joined)) == sorted(map(repr, several))
+    own = [len(row.ids) - row.shared for row in joined]
+    assert all(later <= 1.3 * earlier for earlier, later in pairwise(own))
+
+    def padded(part: list[Row]) -> int:
+        ids, _ = collate(part)
+        return ids.numel() + len(part) * max(row.shared for row in part)
+
     for number, part in enumerate(parts):
-        assert len(part) == 1 or len(part) * len(part[0].ids) <= tokens
+        assert len(part) == 1 or padded(part) <= tokens
         if number + 1 < len(parts):  # the next row would not have fitted
-            assert (len(part) + 1) * len(part[0].ids) > tokens
+            assert padded([*part, parts[number + 1][0]]) > tokens
+
+
+@given(rows, st.integers(1, 60))
+def test_rows_that_share_nothing_come_longest_first(several: list[Row], tokens: int) -> None:
+    lengths = [len(row.ids) for part in micro_batches(several, tokens) for row in part]
+    assert lengths == sorted(lengths, reverse=True)
 
 
 @given(rows)
