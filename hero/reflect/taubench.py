@@ -48,9 +48,11 @@ class _Episode:
         return None
 
     def _write(self, number: int, call: Call) -> Judgement | None:
-        """Judges a change of the database, which needs a yes to the last thing that the user was told."""
+        """Judges a change of the database, which needs a yes to what the user was told last, or to this very change."""
         said = [at for at in range(number) if self.calls[at] is None and not self.invalid[at]]
-        if not said or not consents(self.answer(said[-1])):
+        agreed = [at for at in said if consents(self.answer(at))]
+        to_this = agreed and (agreed[-1] == said[-1] or call.question() in [self.actions[at] for at in agreed])
+        if not to_this:
             return Verdict.FAILED, "the user has not said yes to it", call.question()
         return (Verdict.USEFUL, "", "") if self.trajectory.reward >= 1 else None
 

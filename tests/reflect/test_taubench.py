@@ -80,6 +80,11 @@ def test_a_change_needs_a_yes_first() -> None:
         assert (2 in findings) == blamed, answer
     after = found(("Cancel?", "Yes."), ("And why?", "I moved."), (CANCEL, "{}"), LAST)
     assert after[2].verdict is Verdict.FAILED
+    talk = ("And why?", "I moved.")
+    assert 2 not in found((early.advice, "Yes."), talk, (CANCEL, "{}"), LAST)  # a yes to this very change holds
+    other = early.advice.replace("#W1", "#W2")
+    assert found((other, "Yes."), talk, (CANCEL, "{}"), LAST)[2].verdict is Verdict.FAILED
+    assert found((early.advice, "Which one?"), talk, (CANCEL, "{}"), LAST)[2].verdict is Verdict.FAILED
 
 
 def test_a_change_that_was_agreed_to_is_useful_in_an_episode_that_succeeds() -> None:

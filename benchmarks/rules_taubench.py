@@ -1,0 +1,74 @@
+"""How often the rules reflector is right about TauBench: `python -m benchmarks.rules_taubench`.
+
+Clerks with one habit each serve the customers of embedded worlds; every finding is held against a scripted clerk who
+knows what is right in any state of a conversation. A turn is *bad* if that clerk would have done something else, and
+advice is right if it is what the clerk would have done. Advice to look the order up properly before it is known who
+asks is not counted: the clerk would do that later.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.rules import Tally
+from benchmarks.tiny.clerk import Desk, Erratic, Hasty, expert
+from benchmarks.tiny.episodes import desk, play
+from hero.reflect.rules import RulesReflector
+from hero.types import Finding, Message
+
+WORLDS: Final = 4
+CLERKS: Final[dict[str, Callable[[random.Random], Callable[[Sequence[Message]], str]]]] = {
+    "careful": lambda rng: expert,
+    "leaves the # out": lambda rng: Hasty(rng, 0.95, 0.0, 0.0),
+    "and then gives up": lambda rng: Hasty(rng, 0.95, 0.95, 0.0),
+    "asks for no yes": lambda rng: Hasty(rng, 0.0, 0.0, 0.95),
+    "errs in every fifth turn": lambda rng: Erratic(rng, 0.2),
+    "errs in every second turn": lambda rng: Erratic(rng, 0.5),
+}
+
+
+def measure(clerk: str, episodes: int) -> Tally:
+    """Plays, reflects, and holds every finding against what would have been right."""
+    tally, rng = Tally(), random.Random(0)
+    act = CLERKS[clerk](rng)
+    for number in range(WORLDS):
+        played = play(desk(number), act, episodes // WORLDS, rng)
+        for trajectory, diagnosis in zip(played, RulesReflector().reflect(played), strict=True):
+            findings = {finding.turn: finding for finding in diagnosis.findings}
+            for place, turn in enumerate(trajectory.turns):
+                state, finding = Desk(turn.prompt), findings.get(place, Finding(place, None))
+                right = state.good()
+                early = finding.advice == state.look.text() != right
+                advice = finding.advice == right if finding.advice and not early else None
+                tally.add(turn.action.text == right, finding.verdict, advice, bool(finding.advice))
+    return tally
+
+
+def main(episodes: Annotated[int, typer.Option(help="Episodes per clerk.", min=WORLDS)] = 400) -> None:
+    """Prints one row per clerk."""
+    parts = ("of these faulted", "advised", "advice right", "fault right", "praise right")
+    table = Table("clerk", "turns", "bad turns", *parts)
+    for clerk in CLERKS:
+        tally = measure(clerk, episodes)
+        counts = tally.counts
+        table.add_row(
+            clerk,
+            str(counts["turns"]),
+            str(counts["bad"]),
+            tally.share("bad, faulted", "bad"),
+            tally.share("bad, advised", "bad"),
+            f"{tally.share('advised, right', 'advised')} of {counts['advised']}",
+            f"{tally.share('bad, faulted', 'faulted')} of {counts['faulted']}",
+            f"{tally.share('praised, good', 'praised')} of {counts['praised']}",
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

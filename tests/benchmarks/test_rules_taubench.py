@@ -1,0 +1,18 @@
+"""What `python -m benchmarks.rules_taubench` counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.rules_taubench import CLERKS, measure
+
+
+@pytest.mark.parametrize("clerk", CLERKS)
+def test_the_rules_are_right_about_scripted_clerks(clerk: str) -> None:
+    counts = measure(clerk, 400).counts
+    assert counts["turns"] > 2000
+    assert (counts["bad"] > 0) == (clerk != "careful")
+    assert counts["bad, faulted"] >= 0.75 * counts["bad"]
+    assert counts["bad, faulted"] >= 0.95 * counts["faulted"]
+    assert counts["advised, right"] >= 0.9 * counts["advised"]
+    assert counts["praised, good"] >= 0.8 * counts["praised"] > 0
