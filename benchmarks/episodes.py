@@ -54,16 +54,15 @@ def episode(number: int, turns: int, vocabulary: int) -> list[Example]:
 
 
 def medians(arms: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
-    """Median seconds of each arm, the arms taking turns."""
+    """Median seconds of each arm, the arms taking turns. Each should have run before, to be warm."""
     times: list[list[float]] = [[] for _ in arms]
-    for repetition in range(repeats + 1):
+    for _ in range(repeats):
         for arm, spent in zip(arms, times, strict=True):
             began = time.perf_counter()
             arm()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            if repetition:  # the first is for warming up
-                spent.append(time.perf_counter() - began)
+            spent.append(time.perf_counter() - began)
     return [median(spent) for spent in times]
 
 

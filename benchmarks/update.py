@@ -100,18 +100,16 @@ def trl(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) ->
     return arm
 
 
-def peak(arm: Callable[[], Any]) -> float:
-    """MiB that an arm needs beyond what is there before it."""
+def peak(arm: Callable[[], float]) -> tuple[float, float]:
+    """What an arm gives, and the MiB that it needs beyond what is there before it."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        arm()
-        return float(torch.cuda.max_memory_allocated() - before) / 2**20
+        return arm(), float(torch.cuda.max_memory_allocated() - before) / 2**20
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again
     before = _status("VmRSS")
-    arm()
-    return (_status("VmHWM") - before) / 2**10
+    return arm(), (_status("VmHWM") - before) / 2**10
 
 
 def _status(name: str) -> int:
@@ -136,8 +134,8 @@ def compared(lm: Any, turns: int, episodes: int, repeats: int, tokens: int) -> d
     if find_spec("trl"):
         arms.append(trl(student, teacher, told, tokens))
         names.append("trl")
-    losses = [arm() for arm in arms]
-    memory = dict(zip(names, map(peak, arms), strict=True))
+    losses, needed = zip(*map(peak, arms), strict=True)
+    memory = dict(zip(names, needed, strict=True))
     seconds = dict(zip(names, medians(arms, repeats), strict=True))
     found = {"turns": turns, "hero / grpo": seconds["hero"] / seconds["grpo"], "hero MiB": memory["hero"]}
     if "trl" in names:
@@ -159,7 +157,7 @@ def main(
     lm = models.load(model)  # type: ignore[arg-type]
     lengths = (2, 4) if quick else (2, 4, 8, 15)
     if quick:
-        episodes, repeats = 1, 3
+        episodes, repeats = 1, 1 if model == "smollm2" else 3
     found = [compared(lm, turns, episodes, repeats, tokens) for turns in track(lengths, "updating...")]
     table = Table(*found[0])
     for row in found:
