@@ -202,10 +202,11 @@ def evaluate(
     on_turn: Callable[..., None] | None = None,
 ) -> Evaluation:
     """Plays tasks and sums up how they ended; a task that is named several times is played as often."""
+    from hero.envs.answers import read_baseline
     from hero.rollout import rollout
 
+    nothing = [read_baseline(envs[0].doing_nothing(task.index)) for task in tasks]
     played = rollout(envs, policy, tasks, max_turns=max_turns, on_turn=on_turn)
-    nothing = (envs[0].doing_nothing(task.index) for task in tasks)
     return Evaluation(tuple(map(Outcome.of, played, nothing)))
 
 

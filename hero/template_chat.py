@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from hero.errors import ConfigError, PolicyError
+from hero.tool_template import ANSWER, QUESTION, writes_tools
 from hero.types import JSON, Message
 
 MARK: Final = "\ue000"
@@ -24,31 +25,37 @@ class TemplateChat:
     the ledger forks, and `drift_tokens` is above 0. All other text is encoded as Hugging Face does it: a content that
     spells a special token is read as that token.
 
-    Where the template has no system role, the system text opens the first user message. Where it writes tools, and puts
-    them once before all that is said, it is given those of a message (`Message.tools`) in place of the words for them.
+    Where the template has no system role, the system text opens the first user message. Where it `writes_tools`, it is
+    given those of a message (`Message.tools`) in place of the words for them.
 
     Args:
         tokenizer: a `transformers.PreTrainedTokenizerBase`.
+        stop_ids: what ends a reply, besides what the tokenizer and its template say.
 
     Raises:
-        ConfigError: the tokenizer has no chat template, or nothing in it ends a reply.
+        ConfigError: the tokenizer has no chat template, none that can be used, or nothing in it ends a reply.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, stop_ids: Iterable[int] = ()) -> None:
         if not tokenizer.chat_template:
             raise ConfigError(
                 f"the tokenizer {tokenizer.name_or_path!r} has no chat template; "
                 "take the instruct version of the model, or set `chat_template`"
             )
         self.tokenizer = tokenizer
-        self._folds_system = not self._takes_system()
-        self._writes_tools = self._takes_tools()
-        question = {"role": "user", "content": "?"}
-        before, _, after = self._render([question, {"role": "assistant", "content": MARK}, question]).partition(MARK)
-        padding = before.removeprefix(self._render([question]))
+        self._folds_system = False
+        try:
+            self._folds_system = not self._takes_system()
+            before, _, after = self._render([QUESTION, {**ANSWER, "content": MARK}, QUESTION]).partition(MARK)
+            padding = before.removeprefix(self._render([QUESTION]))
+        except Exception as error:  # whatever a template raises that knows no plain conversation
+            raise ConfigError(
+                f"the chat template of {tokenizer.name_or_path!r} cannot be used ({error}); set another `chat_template`"
+            ) from error
+        self._writes_tools = writes_tools(self._render, MARK)
         # Some templates set a blank before an action and expect the model to sample it: then it is in the ids already.
         self._padding = padding if padding.isspace() else ""
-        self._stop_ids = self._endings(after)
+        self._stop_ids = self._endings(after, stop_ids)
 
     @property
     def stop_ids(self) -> frozenset[int]:
@@ -56,18 +63,17 @@ class TemplateChat:
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         messages, schemas = _apart(messages) if self._writes_tools else (messages, ())
-        messages = _fold_system(messages) if self._folds_system else messages
         sampled = [message.ids for message in messages if message.ids]
-        texts = [*(message.content for message in messages), json.dumps(schemas, ensure_ascii=False)]
+        texts = [*(message.content for message in messages), json.dumps(list(map(dict, schemas)), ensure_ascii=False)]
         marks = _marks(len(sampled), texts)
         names = iter(marks)
-        text = self._render(
-            [
-                {"role": message.role, "content": next(names) if message.ids else message.content}
-                for message in messages
-            ],
-            schemas,
-        )
+        conversation = [
+            {"role": message.role, "content": next(names) if message.ids else message.content} for message in messages
+        ]
+        try:
+            text = self._render(conversation, schemas)
+        except Exception as error:  # a template is foreign code
+            raise PolicyError(f"the chat template cannot write this conversation: {error}") from error
         encoded: list[int] = []
         for ids, mark in zip(sampled, marks, strict=True):
             chunk, found, text = text.partition(mark)
@@ -95,9 +101,17 @@ class TemplateChat:
         repeated = before and before[-1] in self._stop_ids and ids[:1] == [before[-1]]
         return ids[1:] if repeated else ids
 
-    def _render(self, conversation: list[dict[str, str]], schemas: Sequence[Mapping[str, JSON]] = ()) -> str:
+    def _render(
+        self,
+        conversation: Sequence[Mapping[str, Any]],
+        schemas: Sequence[Mapping[str, Any]] = (),
+        *,
+        reply: bool = True,
+    ) -> str:
+        """A conversation as text, with the header of the next reply if there is to be one."""
+        conversation = _fold_system(conversation) if self._folds_system else conversation
         text: str = self.tokenizer.apply_chat_template(
-            conversation, tools=list(schemas) or None, tokenize=False, add_generation_prompt=True
+            list(conversation), tools=list(map(dict, schemas)) or None, tokenize=False, add_generation_prompt=reply
         )
         return text
 
@@ -105,29 +119,13 @@ class TemplateChat:
         from jinja2 import TemplateError
 
         try:
-            text = self._render([{"role": "system", "content": MARK}, {"role": "user", "content": "?"}])
+            return MARK in self._render([{"role": "system", "content": MARK}, QUESTION])
         except TemplateError:  # what a template's own raise_exception raises
             return False
-        return MARK in text
 
-    def _takes_tools(self) -> bool:
-        """Whether the template writes tools, and where no later message moves them."""
-        name = "probe_of_tools"
-        parameters: JSON = {"type": "object", "properties": {}}
-        function: JSON = {"name": name, "description": "?", "parameters": parameters}
-        question, answer = {"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}
-        try:
-            now, later = (
-                self._render(talk, [{"type": "function", "function": function}]).split(name)
-                for talk in ([question], [question, answer, question])
-            )
-        except Exception:  # whatever a template raises that does not know tools
-            return False
-        return len(now) > 1 and now[:-1] == later[:-1]
-
-    def _endings(self, after: str) -> frozenset[int]:
-        """The stop tokens: the tokenizer's own, and what the template sets after a reply."""
-        endings = {self.tokenizer.eos_token_id} - {None}
+    def _endings(self, after: str, others: Iterable[int]) -> frozenset[int]:
+        """The stop tokens: the tokenizer's own, what the template sets after a reply, and others."""
+        endings = {self.tokenizer.eos_token_id, *others} - {None}
         special = self.tokenizer.added_tokens_decoder
         endings.update(token for token in self._after((), after)[:1] if token in special)
         if not endings:
@@ -150,9 +148,9 @@ def _apart(messages: Sequence[Message]) -> tuple[Sequence[Message], tuple[Mappin
     return without, tuple(schema for tools in told for schema in tools.schemas)
 
 
-def _fold_system(messages: Sequence[Message]) -> list[Message]:
+def _fold_system(conversation: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """The system text at the head of the first user message, for templates without a system role."""
-    if not messages or messages[0].role != "system":
-        return list(messages)
-    system, first, *others = messages
-    return [Message(first.role, f"{system.content}\n\n{first.content}"), *others]
+    if not conversation or conversation[0]["role"] != "system":
+        return conversation
+    system, first, *others = conversation
+    return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *others]

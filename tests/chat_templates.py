@@ -49,7 +49,10 @@ HERMES: Final = (
     "{% for tool in tools %}{{ '\n' }}{{ tool | tojson }}{% endfor %}{{ '\n</tools><|im_end|>\n' }}"
     "{% elif messages[0]['role'] == 'system' %}{{ '<|im_start|>system\n' + messages[0]['content'] + '<|im_end|>\n' }}"
     "{% endif %}{% for message in messages %}{% if message['role'] != 'system' %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endif %}{% endfor %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] }}{% for call in message['tool_calls'] %}"
+    '{{ \'\n<tool_call>\n{"name": "\' + call.function.name + \'", "arguments": \' }}'
+    "{{ call.function.arguments | tojson }}{{ '}\n</tool_call>' }}{% endfor %}"
+    "{{ '<|im_end|>\n' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 """Has tools in the system message."""
@@ -57,10 +60,25 @@ FIRST: Final = (
     "{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>' }}"
     "{{ '\n\n' }}{% if tools and message['role'] == 'user' and loop.index0 <= 1 %}{{ 'Functions:\n' }}"
     "{% for tool in tools %}{{ tool | tojson(indent=4) + '\n\n' }}{% endfor %}{% endif %}"
-    "{{ message['content'] | trim + '<|eot_id|>' }}{% endfor %}"
+    "{% if message['tool_calls'] %}{% set call = message['tool_calls'][0].function %}"
+    "{{ '{\"name\": \"' + call.name + '\", \"parameters\": ' }}{{ call.arguments | tojson }}{{ '}<|eot_id|>' }}"
+    "{% else %}{{ message['content'] | trim + '<|eot_id|>' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
 )
-"""Has tools in the first message of the user."""
+"""Has tools in the first message of the user, and calls alone."""
+NO_TOOLS: Final = {
+    "no system": HERMES.replace("{{ messages[0]['content'] + '\n\n' }}", ""),
+    "other calls": HERMES.replace('{"name": "\' + call', "<function=' + call"),
+    "no calls": HERMES.replace("message['tool_calls']", "[]"),
+    "descriptions": HERMES.replace(
+        "{{ tool | tojson }}",
+        "{% for given in tool.function.parameters.properties.values() %}{{ ': ' + given.description }}{% endfor %}"
+        "{{ tool | tojson }}",
+    ),
+}
+"""Write tools in place of what the system message says, have calls written in a way of their own, or in none, and ask
+for descriptions that not all tools have.
+"""
 LAST: Final = MISTRAL.replace(
     "{{ '[INST] '",
     "{% if tools and loop.last %}{{ '[AVAILABLE_TOOLS] ' + tools | tojson + '[/AVAILABLE_TOOLS]' }}{% endif %}"

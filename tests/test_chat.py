@@ -17,7 +17,7 @@ from hero.errors import ConfigError, PolicyError
 from hero.policies import tiny
 from hero.template_chat import MARK, TemplateChat
 from hero.types import JSON, Action, Message, Tokens, Tools
-from tests.chat_templates import APPEND_ONLY, CHATML, LAST, SPECIAL, STOPS, THINKING, TOOLS, tokenizer
+from tests.chat_templates import APPEND_ONLY, CHATML, LAST, NO_TOOLS, SPECIAL, STOPS, THINKING, TOOLS, tokenizer
 
 ENCODING = tiktoken.Encoding(
     "bytes",
@@ -156,21 +156,33 @@ def test_tools_reach_a_template_that_writes_them_in_place_of_the_words_for_them(
     assert "Call cancel(order)" not in text
 
 
+def moved() -> str:
+    return tokenizer(LAST).apply_chat_template([{"role": "user", "content": "?"}], tools=[CANCEL], tokenize=False)
+
+
 @pytest.mark.parametrize("name", ["tiny", "chatml", "gemma", "last"])
 def test_tools_stay_words_where_a_template_knows_none_or_moves_them(name: str) -> None:
     chat, rest = chat_of(name), [Message("user", "hello")]
     assert chat.encode([DESK, *rest]) == chat.encode([Message("system", DESK.content), *rest])
-    if name == "last":
-        moved = tokenizer(LAST).apply_chat_template(
-            [{"role": "user", "content": "hello"}], tools=[CANCEL], tokenize=False
-        )
-        assert "Cancels an order." in moved
+    assert "Cancels an order." in moved()
 
 
-def test_a_template_that_stumbles_over_tools_is_given_none() -> None:
-    chat = TemplateChat(tokenizer("{% if tools %}{{ tools[0].parameters.kind.name }}{% endif %}" + CHATML))
-    rest = [Message("user", "hello")]
+@pytest.mark.parametrize("name", list(NO_TOOLS))
+def test_tools_stay_words_where_the_template_would_not_do_them_justice(name: str) -> None:
+    chat, rest = TemplateChat(tokenizer(NO_TOOLS[name])), [Message("user", "hello")]
     assert chat.encode([DESK, *rest]) == chat.encode([Message("system", DESK.content), *rest])
+    assert chat_of("hermes").encode([DESK, *rest]) != chat_of("hermes").encode([Message("system", DESK.content), *rest])
+
+
+def test_a_template_that_cannot_write_a_conversation_says_so() -> None:
+    with pytest.raises(PolicyError, match="cannot write this conversation: Conversation roles must alternate"):
+        chat_of("gemma").encode([Message("user", "a"), Message("user", "b")])
+    for template, said in (
+        ("{{ messages[0].kind.name }}", "no attribute 'kind'"),
+        ("{% for %}", "Expected an expression"),
+    ):
+        with pytest.raises(ConfigError, match=f"cannot be used .*{said}"):
+            TemplateChat(tokenizer(template))
 
 
 def test_a_system_role_is_used_where_there_is_one() -> None:
@@ -181,7 +193,9 @@ def test_a_system_role_is_used_where_there_is_one() -> None:
 @pytest.mark.parametrize("name", list(APPEND_ONLY))
 def test_replies_end_with_what_the_template_ends_them_with(name: str) -> None:
     model = tokenizer(APPEND_ONLY[name])
-    assert TemplateChat(model).stop_ids == {model.convert_tokens_to_ids(token) for token in ("</s>", STOPS[name])}
+    endings = {model.convert_tokens_to_ids(token) for token in ("</s>", STOPS[name])}
+    assert TemplateChat(model).stop_ids == endings
+    assert TemplateChat(model, [7, 9]).stop_ids == endings | {7, 9}
 
 
 def test_a_tokenizer_without_template_is_refused_with_the_remedy() -> None:

@@ -10,7 +10,19 @@ import pytest
 
 from tests.source import PACKAGES, imports, modules
 
-LIGHT = {"types", "errors", "registry", "chat", "codec", "policy", "records", "store", "template_chat"}
+LIGHT = {
+    "types",
+    "errors",
+    "registry",
+    "chat",
+    "codec",
+    "policy",
+    "records",
+    "store",
+    "template_chat",
+    "tool_template",
+    "model_config",
+}
 """The core that everything may import."""
 
 ALLOWED: dict[str, set[str]] = {
@@ -23,7 +35,9 @@ ALLOWED: dict[str, set[str]] = {
     "codec": {"types", "errors"},
     "records": {"types", "errors", "codec"},
     "store": {"types", "errors", "codec", "records"},
-    "template_chat": {"types", "errors", "chat"},
+    "tool_template": set(),
+    "template_chat": {"types", "errors", "chat", "tool_template"},
+    "model_config": set(),
     "envs": LIGHT,
     "rollout": LIGHT | {"envs"},
     "reflect": LIGHT,

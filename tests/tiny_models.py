@@ -6,7 +6,7 @@ from typing import Any
 
 import tiktoken
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import Gemma3nForCausalLM, Gemma3nTextConfig, LlamaConfig, LlamaForCausalLM
 
 from benchmarks.tiny.webshop import PATTERN
 from hero.chat import TiktokenChat
@@ -48,3 +48,27 @@ def random_model(*, seed: int = 0, context: int = 256, stop_bias: float = 15.0, 
         model.lm_head.weight[:, 0] = 0.0
         model.lm_head.weight[ENCODING.n_vocab - 1, 0] = stop_bias
     return LanguageModel(model, TiktokenChat(ENCODING), "random")
+
+
+def sharing_model(vocabulary: int) -> Gemma3nForCausalLM:
+    """A model whose last two of four layers use the keys and values of the first two."""
+    torch.manual_seed(0)
+    config = Gemma3nTextConfig(
+        vocab_size=vocabulary,
+        vocab_size_per_layer_input=vocabulary,
+        hidden_size=32,
+        hidden_size_per_layer_input=8,
+        intermediate_size=48,
+        num_hidden_layers=4,
+        num_kv_shared_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        sliding_window=16,
+        layer_types=["sliding_attention", "full_attention"] * 2,
+        laurel_rank=8,
+        activation_sparsity_pattern=[0.0] * 4,
+        max_position_embeddings=512,
+        initializer_range=0.3,
+    )
+    return Gemma3nForCausalLM(config).eval()

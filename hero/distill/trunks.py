@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from hero.distill.pack import Row
+from hero.model_config import attends_only, cached_layers, depends_on_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -38,7 +39,7 @@ class Trunks:
         # Padded on the right, where no branch looks.
         ids_TC = torch.tensor([[*row, *[0] * (longest - len(row))] for row in ids], device=model.device)
         # Layers that keep everything: the model's own would drop what is out of a sliding window.
-        count = model.config.get_text_config().num_hidden_layers
+        count = cached_layers(model.config.get_text_config())
         layers: list[Any] = [_Kept(last=number == count - 1) for number in range(count)]
         with suppress(_AllKept):
             model(input_ids=ids_TC, past_key_values=Cache(layers=layers), use_cache=True, logits_to_keep=1)
@@ -68,9 +69,9 @@ class Trunks:
 
 
 def can_branch(model: PreTrainedModel) -> bool:
-    """Whether all that a model remembers of a sequence are keys and values, which can be cut off anywhere."""
-    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
-    return not getattr(model, "_is_stateful", False) and all("linear" not in kind for kind in kinds)
+    """Whether all that a model remembers of a sequence are keys and values, alike whatever follows."""
+    config = model.config.get_text_config()
+    return not getattr(model, "_is_stateful", False) and attends_only(config) and not depends_on_length(config)
 
 
 def _places(rows: Sequence[Row]) -> list[tuple[int, int]]:
@@ -91,7 +92,7 @@ class _Kept(DynamicLayer):  # type: ignore[no-untyped-call]
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Keys and values, BHCD."""
         self.keys, self.values = key_states, value_states
-        if self._last:
+        if self._last and not torch.compiler.is_compiling():  # whole graphs have no exceptions
             raise _AllKept
         return key_states, value_states
 

@@ -39,6 +39,19 @@ def read_step(answer: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
     return observation, float(reward), bool(terminated), bool(truncated), info
 
 
+def read_baseline(answer: Any) -> float | None:
+    """What `doing_nothing` returned, once it is known to be a reward or None.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if answer is None:
+        return None
+    if not isinstance(answer, SupportsFloat) or not math.isfinite(answer):
+        raise ValueError(f"doing_nothing must give a finite number or None, not {brief(answer)}")
+    return float(answer)
+
+
 def _require_shape(call: str, observation: Any, info: Any) -> None:
     if not isinstance(observation, str):
         raise TypeError(f"the observation of {call} must be a str, not {brief(observation)}")

@@ -19,6 +19,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector.utils import CloudpickleWrapper
 
+from hero.envs.answers import read_baseline
 from hero.envs.base import AnyText, TextEnv
 from hero.errors import HeroError
 from hero.types import Tools
@@ -88,8 +89,10 @@ def _check_declaration(make: Callable[[], TextEnv]) -> None:
         env.tools is None or (isinstance(env.tools, Tools) and env.instructions != ""),
         f"tools must be None or hero.types.Tools, and the instructions must tell of them, not {env.tools!r}",
     )
-    nothing = env.doing_nothing(0)
-    _require(nothing is None or isinstance(nothing, float), f"doing_nothing must give None or a float, not {nothing!r}")
+    try:
+        read_baseline(env.doing_nothing(0))
+    except ValueError as error:
+        raise AssertionError(str(error)) from error
     spaces = (env.observation_space, env.action_space)
     _require(all(isinstance(space, AnyText) for space in spaces), "call super().__init__(), which sets both spaces")
     try:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
+from hero.model_config import cached_layers
+
 PREFILL_TOKENS: Final = 8192
 """Padded tokens that are read in one forward pass: bounds the memory for activations."""
 
@@ -90,7 +92,7 @@ class Batch:
         self.lengths = [len(sequence.ids) for sequence in past]
         self.width = max(self.lengths)
         self.capacity = self.width + room
-        count = model.config.get_text_config().num_hidden_layers
+        count = cached_layers(model.config.get_text_config())
         layers = ([sequence.layers[n] for sequence in past] if self.width else [] for n in range(count))
         self.layers = [GrowingLayer(rows, self.capacity) for rows in layers]
         self.cache = Cache(layers=[*self.layers])

@@ -10,6 +10,7 @@ import torch
 
 from hero.chat import StoredChat, TiktokenChat
 from hero.errors import ConfigError
+from hero.model_config import attends_only
 from hero.policies.sampler import TransformersPolicy
 from hero.template_chat import TemplateChat
 
@@ -63,7 +64,8 @@ def load(source: str) -> LanguageModel:
     """A model from a directory, a hub name or a GGUF file; on a GPU in bfloat16 where there is one, else in float32.
 
     Raises:
-        ConfigError: nothing can be found under `source`, it cannot be loaded, or it has no chat template.
+        ConfigError: nothing can be found under `source`, it cannot be loaded, it remembers more than keys and values,
+            or it has no chat template.
     """
     try:
         path = Path(source).expanduser()
@@ -80,8 +82,20 @@ def load(source: str) -> LanguageModel:
         return tiny.load(path)
     else:
         model, tokenizer = _load_pretrained(source, path)
+    if getattr(model, "_is_stateful", False) or not attends_only(model.config.get_text_config()):
+        raise ConfigError(
+            f"the model {source!r} ({type(model).__name__}) keeps a state that cannot go back to an earlier turn; "
+            "take one all of whose layers attend"
+        )
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
-    return LanguageModel(model.to(device=device, dtype=dtype).eval(), TemplateChat(tokenizer), path.name)
+    chat = TemplateChat(tokenizer, _stop_ids(model))
+    return LanguageModel(model.to(device=device, dtype=dtype).eval(), chat, path.name)
+
+
+def _stop_ids(model: Any) -> list[int]:
+    """What ends a reply, as far as the generation settings of a model say so."""
+    ids = getattr(model.generation_config, "eos_token_id", None)
+    return [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
 
 
 def _load_pretrained(source: str, path: Path) -> tuple[Any, Any]:

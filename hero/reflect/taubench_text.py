@@ -76,7 +76,7 @@ def _plain(value: object) -> str:
 def read_call(action: str) -> Call | None:
     """The tool call that an action is; None for words to the user, and for a call that cannot be read."""
     tagged = _TAGGED.search(action)
-    inner = tagged[1] if tagged else action
+    inner = tagged[1] if tagged else action.strip().removeprefix("<|python_tag|>")
     fenced = _FENCED.fullmatch(inner)
     try:
         record = json.loads(fenced[1] if fenced else inner)

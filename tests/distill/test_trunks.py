@@ -19,6 +19,7 @@ from hero.distill.trunks import Trunks, can_branch
 from hero.types import Message, Tokens
 from tests.distill.doubles import VOCABULARY, CharacterChat, tiny_model
 from tests.distill.test_scorer import built, every_model, gemma
+from tests.tiny_models import sharing_model
 
 build_once = cache(built)
 close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)  # norms work in float32
@@ -87,9 +88,23 @@ def test_a_trunk_is_read_once_and_branches_without_it() -> None:
     assert transformed == [(3, 3)]  # of the trunk nothing is wanted beyond the last layer's keys and values
 
 
+@torch.no_grad()
+def test_layers_may_share_keys_and_values() -> None:
+    model = sharing_model(VOCABULARY).double()
+    trunk = tuple(range(30))
+    rows = [Row((*trunk[:cut], 9, 9, 4, 7), (Span(cut + 2, cut + 4, (0,)),), 0, cut) for cut in (4, 12, 30)]
+    close(score(model, rows, Trunks(model, [trunk])), score(model, rows))
+
+
 def test_a_model_that_keeps_a_state_cannot_branch() -> None:
     assert can_branch(tiny_model())
     assert can_branch(gemma())
+    longrope = tiny_model()
+    longrope.config.rope_parameters = {"rope_type": "longrope"}
+    assert not can_branch(longrope)
+    mixed = gemma()
+    mixed.config.layer_types = ["conv", *mixed.config.layer_types[1:]]
+    assert not can_branch(mixed)
     assert not can_branch(MambaForCausalLM(MambaConfig(vocab_size=8, hidden_size=8, state_size=2, num_hidden_layers=1)))
 
 

@@ -126,10 +126,16 @@ class Untold(GuessEnv):
     tools = Tools((), "")
 
 
-@broken("doing_nothing must give None or a float")
+@broken("doing_nothing must give a finite number or None, not 'nothing'")
 class Worthless(GuessEnv):
     def doing_nothing(self, task: int) -> str:  # type: ignore[override]
         return "nothing"
+
+
+@broken("doing_nothing must give a finite number or None, not nan")
+class Unknown(GuessEnv):
+    def doing_nothing(self, task: int) -> float:
+        return float("nan")
 
 
 @broken(r"call super\(\).__init__\(\)")

@@ -24,6 +24,8 @@ from hero.envs.taubench.env import TauBenchEnv, _told
 from hero.envs.taubench.task import Call, Task
 from hero.envs.taubench.users import STOP, ReplayUser
 from hero.errors import ConfigError
+from hero.reflect.taubench_text import Call as TextCall
+from hero.reflect.taubench_text import read_call
 
 WORLD = generate()
 CALL = {"name": "get_order_details", "arguments": {"order_id": "#W1"}}
@@ -125,10 +127,12 @@ def test_reading_never_raises(action: str) -> None:
         f"<tool_call>```json\n{json.dumps(CALL)}\n```</tool_call>",
         json.dumps(CALL | {"arguments": json.dumps(CALL["arguments"])}),
         json.dumps({"name": CALL["name"], "parameters": CALL["arguments"]}),
+        f"<|python_tag|>{json.dumps(CALL)}",
     ],
 )
 def test_ways_to_write_a_call(action: str) -> None:
     assert parse(action) == Call("get_order_details", {"order_id": "#W1"})
+    assert read_call(action) == TextCall("get_order_details", {"order_id": "#W1"})
 
 
 @pytest.mark.parametrize(

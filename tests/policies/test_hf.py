@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from transformers import Lfm2Config, Lfm2ForCausalLM
 
 from hero.chat import drift_tokens
 from hero.errors import ConfigError, PolicyError
@@ -21,7 +23,7 @@ from hero.policy import Bounded, Policy
 from hero.template_chat import TemplateChat
 from hero.types import Action, Message, Tokens
 from tests.chat_templates import CHATML, tokenizer
-from tests.tiny_models import ENCODING, random_model
+from tests.tiny_models import ENCODING, random_model, sharing_model
 
 LM = random_model()
 questions = st.lists(st.text("ab \n?", max_size=30), min_size=1, max_size=6)
@@ -68,6 +70,26 @@ def test_logprobs_are_those_of_a_fresh_forward_over_several_turns(
             [*prompt, action.message(), *ask("ab" * turn)] for prompt, action in zip(prompts, actions, strict=True)
         ]
         prompts = grown[turn % 2 :] or grown  # episodes end
+
+
+def test_layers_may_share_keys_and_values() -> None:
+    lm = LanguageModel(sharing_model(ENCODING.n_vocab), LM.chat, "sharing")
+    policy = lm.policy(temperature=1.0, max_new_tokens=8)
+    prompts = [ask("a"), ask("ab ab"), ask("? a\n")]
+    for _ in range(3):
+        actions = policy.act(prompts)
+        assert_true_logprobs(lm, actions, tolerance=1e-4)
+        prompts = [[*prompt, action.message(), *ask("b?")] for prompt, action in zip(prompts, actions, strict=True)]
+
+
+def test_a_model_that_keeps_a_state_is_refused(tmp_path: Path) -> None:
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_key_value_heads": 1}
+    kinds = ["conv", "full_attention"]
+    config = Lfm2Config(vocab_size=len(tokenizer(CHATML)), num_hidden_layers=2, layer_types=kinds, **shape)
+    Lfm2ForCausalLM(config).save_pretrained(tmp_path)
+    tokenizer(CHATML).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"\(Lfm2ForCausalLM\) keeps a state"):
+        load(str(tmp_path))
 
 
 @settings(max_examples=20)
@@ -255,10 +277,12 @@ def test_kept_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_model_with_a_template_is_saved_and_loaded(tmp_path: Path) -> None:
     lm = LanguageModel(random_model(vocab_size=len(tokenizer(CHATML))).model, TemplateChat(tokenizer(CHATML)), "x")
+    lm.model.generation_config.eos_token_id = [5, 6]  # as Llama's, which end calls of tools with a token of its own
     lm.save(tmp_path / "saved")
     loaded = load(str(tmp_path / "saved"))
     assert loaded.name == "saved"
-    assert loaded.chat.stop_ids == lm.chat.stop_ids
+    assert loaded.chat.stop_ids == lm.chat.stop_ids | {5, 6}
+    loaded = replace(loaded, chat=lm.chat)
     prompts = [ask("hello"), [Message("system", "be brief"), *ask("ab")]]
     assert loaded.policy(max_new_tokens=8).act(prompts) == lm.policy(max_new_tokens=8).act(prompts)
 

@@ -15,6 +15,8 @@ LONGEST: Final = 1000
 """Digits of a whole number. Tools multiply and sum, and more than 4300 Python refuses to write, and so to hash."""
 
 _TAGGED: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
+_MARK: Final = "<|python_tag|>"
+"""What Llama sets before a call."""
 _FENCED: Final = re.compile(r"```[ \w]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 
 
@@ -42,7 +44,7 @@ def parse(action: str) -> Call | Reply | Malformed:
     """
     if tagged := _TAGGED.search(action):
         return _call(tagged[1])
-    text = action.strip()
+    text = action.strip().removeprefix(_MARK).strip()
     fenced = _FENCED.fullmatch(text)
     inner = fenced[1].strip() if fenced else text
     return _call(inner) if inner.startswith("{") else Reply(action)

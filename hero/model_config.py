@@ -1,0 +1,25 @@
+"""What the configuration of a transformers model says of what it remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def cached_layers(config: Any) -> int:
+    """How many layers have keys and values of their own; those behind them, if any, use those of others."""
+    layers: int = config.num_hidden_layers
+    return layers - (getattr(config, "num_kv_shared_layers", 0) or 0)
+
+
+def attends_only(config: Any) -> bool:
+    """Whether keys and values are all that is remembered, so that a memory can be cut off anywhere."""
+    kinds = getattr(config, "layer_types", None) or ()
+    return all("attention" in kind and "linear" not in kind for kind in kinds)
+
+
+def depends_on_length(config: Any) -> bool:
+    """Whether keys are turned otherwise in a longer sequence than in a shorter one."""
+    given = getattr(config, "rope_parameters", None) or {}
+    scalings = [given, *(scaling for scaling in given.values() if isinstance(scaling, Mapping))]
+    return any(scaling.get("rope_type") in ("longrope", "dynamic") for scaling in scalings)
