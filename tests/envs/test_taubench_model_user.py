@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -42,7 +44,7 @@ class Endpoint(ThreadingHTTPServer):
         self.failures: list[int] = []
         self.content: Any = None
         self.encoding = ""
-        self.over = threading.Event()
+        self.over, self.hung_up = threading.Event(), threading.Event()
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
@@ -66,8 +68,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append(body)
         self.server.keys.append(self.headers["Authorization"])
         if callable(self.server.content):
-            with suppress(OSError):  # the other end may have hung up
+            try:
                 self.server.content(self)
+            except OSError:
+                self.server.hung_up.set()
             return
         if isinstance(self.server.content, bytes):
             self.answer(self.server.content)
@@ -99,6 +103,10 @@ def endpoint() -> Iterator[Endpoint]:
         server.over.set()
         server.shutdown()
         thread.join()
+
+
+def completion(content: str) -> bytes:
+    return json.dumps({"choices": [{"message": {"content": content}}]}).encode()
 
 
 def model_user(endpoint: Endpoint, **rest: Any) -> ModelUser:
@@ -155,6 +163,8 @@ def test_a_busy_endpoint_is_asked_again_and_a_dead_one_given_up(endpoint: Endpoi
         b"null",
         {"choices": [{"message": {"content": ["hi"]}}]},
         b'{"choices": [{"message": {"content": "hi"}}], "usage": {"prompt_tokens": Infinity}}',
+        {"choices": [{"message": {"content": "hi"}}], "usage": {"prompt_tokens": int("9" * 400)}},
+        {"choices": [{"message": {"content": "hi"}}], "usage": {"completion_tokens": -1}},
         {"error": "the key ghost-key is unknown"},
     ],
 )
@@ -164,6 +174,46 @@ def test_what_is_no_chat_completion_is_told_without_the_key(endpoint: Endpoint, 
         with pytest.raises(ConfigError, match="no chat completion") as raised:
             user.open(task("x"))
         assert "ghost" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        lambda key, handler: b"HTTQ " + key.encode(),
+        lambda key, handler: b"HTTP/1.1 400 no\r\n\r\nnot " + key.encode(),
+        lambda key, handler: b"HTTP/1.1 400 no\r\n\r\nnot " + quote(key, safe="").encode(),
+        lambda key, handler: b"HTTP/1.1 400 no\r\n\r\nnot " + key.replace("/", "\\/").encode(),
+        lambda key, handler: b"HTTP/1.1 400 no\r\n\r\nnot " + key.encode("utf-16-le"),
+        lambda key, handler: b"HTTP/1.1 400 no\r\n\r\nnot " + handler.headers["Authorization"].encode(),
+        lambda key, handler: (
+            b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps({"choices": [{"message": {"content": key}}]}).encode()
+        ),
+    ],
+)
+def test_a_secret_is_not_repeated_however_it_is_spelt(endpoint: Endpoint, echo: Any, tmp_path: Path) -> None:
+    key = "sk-ghost/+=ghost"
+
+    def said(handler: Handler) -> None:
+        handler.wfile.write(echo(key, handler))
+        handler.close_connection = True
+
+    endpoint.content = said
+    recording = Recording(tmp_path / "said.jsonl")
+    address = endpoint.url.replace("//", f"//bob:{quote(key, safe='')}@")
+    for secret in ({"key": key}, {"url": address}):
+        with model_user(endpoint, attempts=1, recording=recording, **secret) as user:
+            try:
+                heard = user.open(task("x"))
+            except ConfigError as error:
+                heard = "".join(traceback.format_exception(error))
+        spelt = (key, quote(key, safe=""), base64.b64encode(f"bob:{key}".encode()).decode(), "ghost")
+        assert not any(secret in heard.replace("\0", "") for secret in spelt)
+    assert not (tmp_path / "said.jsonl").exists() or "ghost" not in (tmp_path / "said.jsonl").read_text()
+
+
+def test_a_key_that_is_a_word_leaves_words_alone(endpoint: Endpoint) -> None:
+    with model_user(endpoint, key="answer") as user:
+        assert user.open(task("x")) == "answer 2"
 
 
 def test_an_answer_that_cannot_be_decoded_is_asked_for_again(endpoint: Endpoint) -> None:
@@ -186,6 +236,13 @@ def dripping(handler: Handler) -> None:
         handler.wfile.write(b" ")
 
 
+def dripping_headers(handler: Handler) -> None:
+    """Never comes to the body."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+    while not handler.server.over.wait(0.02):
+        handler.wfile.write(b"x")
+
+
 def gone(handler: Handler) -> None:
     """Hangs up."""
 
@@ -201,8 +258,9 @@ def endless(handler: Handler) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (silent, "does not answer: timed out"),
-        (dripping, "does not answer: the answer takes longer than 0.2 s"),
+        (silent, "does not answer: no answer within 0.2 s"),
+        (dripping, "does not answer: no answer within 0.2 s"),
+        (dripping_headers, "does not answer: no answer within 0.2 s"),
         (gone, "does not answer: Server disconnected"),
         (endless, "answers more than 16777216 bytes"),
         (b"oops", "answers what is no chat completion: oops"),
@@ -226,9 +284,12 @@ def test_an_episode_whose_user_fails_ends_as_data_and_the_others_go_on(
             asked.append(f"task {arguments['options']['task']}")
             return super().reset(**arguments)
 
-    with model_user(endpoint, key="ghost-key", attempts=2, timeout=0.2) as user:
+    timeout = 0.2 if "within 0.2 s" in reason else 20.0
+    with model_user(endpoint, key="ghost-key", attempts=2, timeout=timeout) as user:
         tasks = [Wanted(index, 0) for index in range(3)]
         played = rollout([Naming(data="embedded", user=user)], FunctionPolicy(agent), tasks, max_turns=2)
+    if content in (dripping, dripping_headers):
+        assert endpoint.hung_up.wait(5)  # the connection is given up as well
     endpoint.over.set()
     assert [trajectory.stop for trajectory in played] == [Stop.MAX_TURNS, Stop.ERROR, Stop.MAX_TURNS]
     assert reason in played[1].error

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
-import time
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -32,6 +35,8 @@ How to play:
 
 LARGEST: Final = 2**24
 """Bytes of an answer."""
+MOST_TOKENS: Final = 2**53
+"""Of one answer; what is more is no number of tokens."""
 
 Message = Mapping[str, str]
 
@@ -68,7 +73,7 @@ class ModelUser:
         prices: dollars per million tokens of prompt and of completion.
         attempts: before an endpoint that is busy or out of reach is given up.
         wait: seconds before the second attempt, doubled for each one after it, 60 at most.
-        timeout: seconds that an endpoint may be silent, and that the body of its answer may take in all.
+        timeout: seconds that an attempt may take.
 
     Raises:
         ConfigError: offline without a recording; or the URL, the key or the proxy cannot be used.
@@ -105,12 +110,9 @@ class ModelUser:
         self._request: dict[str, Any] = {"model": model, "temperature": temperature, "seed": seed}
         self._url, self._key = str(bare).rstrip("/"), key
         self._prices, self._recording, self._offline, self._timeout = prices, recording, offline, timeout
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        try:
-            auth = (given.username, given.password) if given.userinfo else None
-            self._client = httpx.Client(headers=headers, auth=auth, timeout=timeout)
-        except (ValueError, ImportError, httpx.InvalidURL) as error:
-            raise ConfigError(f"the proxy that the environment names for the user's model: {error}") from error
+        self._auth = (given.username, given.password) if given.userinfo else None
+        self._secrets = sorted(set(_spellings(key, given.username, given.password)), key=len, reverse=True)
+        self._client = self._connected()
         self._retrying = Retrying(
             retry=retry_if_exception_type(BusyError),
             stop=stop_after_attempt(attempts),
@@ -176,9 +178,9 @@ class ModelUser:
         if self._offline:
             raise ConfigError(f"nothing was recorded of what the agent said in task {self._task_id}: it must be online")
         try:
-            answer: str = self._retrying(self._asked, request)
+            answer = self._redacted(self._retrying(self._asked, request), shortest=8)
         except BusyError as error:
-            raise ConfigError(f"the user's model at {self._url} does not answer: {error}") from error
+            raise ConfigError(f"the user's model at {self._url} does not answer: {error}") from None
         if self._recording:
             self._recording.add(self._task_id, request, answer)
         return answer
@@ -187,7 +189,7 @@ class ModelUser:
         try:
             status, body = self._posted(request)
         except httpx.RequestError as error:
-            raise BusyError(str(error)) from error
+            raise BusyError(self._redacted(str(error))) from None
         if status in (408, 409, 429) or status >= 500:
             raise BusyError(f"status {status}")
         if status != 200:
@@ -199,8 +201,10 @@ class ModelUser:
                 raise TypeError
             used = record.get("usage") or {}
             tokens = [int(used.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion")]
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-            raise ConfigError(f"{self._url} answers what is no chat completion: {self._said(body)}") from error
+            if not all(0 <= count <= MOST_TOKENS for count in tokens):
+                raise ValueError
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
+            raise ConfigError(f"{self._url} answers what is no chat completion: {self._said(body)}") from None
         self.usage.calls += 1
         self.usage.prompt_tokens += tokens[0]
         self.usage.completion_tokens += tokens[1]
@@ -208,22 +212,66 @@ class ModelUser:
         return answer or ""
 
     def _posted(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Status and body of the answer. httpx bounds every read, but neither the reading nor what is read."""
+        """Status and body of the answer.
+
+        httpx bounds every read, but not how many there are: an endpoint that drips would hold the run for ever. So the
+        reading is left to a thread, and given up with its connection when the time is over.
+        """
+        client, answers = self._client, SimpleQueue[tuple[int, bytes] | Exception]()
+
+        def read() -> None:
+            try:
+                answers.put(self._read(client, request))
+            except Exception as error:
+                answers.put(error)
+
+        threading.Thread(target=read, daemon=True).start()
+        try:
+            answer = answers.get(timeout=self._timeout)
+        except Empty:
+            self._client = self._connected()
+            client.close()
+            raise BusyError(f"no answer within {self._timeout:g} s") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _read(self, client: httpx.Client, request: Mapping[str, Any]) -> tuple[int, bytes]:
         body = bytearray()
-        with self._client.stream("POST", f"{self._url}/chat/completions", json=request) as response:
-            began = time.monotonic()
+        with client.stream("POST", f"{self._url}/chat/completions", json=request) as response:
             for part in response.iter_bytes():
                 body += part
-                if time.monotonic() - began > self._timeout:
-                    raise BusyError(f"the answer takes longer than {self._timeout:g} s")
                 if len(body) > LARGEST:
                     raise ConfigError(f"{self._url} answers more than {LARGEST} bytes")
         return response.status_code, bytes(body)
 
+    def _connected(self) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        try:
+            return httpx.Client(headers=headers, auth=self._auth, timeout=self._timeout)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise ConfigError(f"the proxy that the environment names for the user's model: {error}") from error
+
     def _said(self, body: bytes) -> str:
-        """The beginning of an answer, without the key that some endpoints repeat."""
-        text = body.decode(errors="replace")
-        return (text.replace(self._key, "***") if self._key else text)[:200]
+        """The beginning of an answer."""
+        return self._redacted(body.decode(errors="replace").replace("\0", ""))[:200]
+
+    def _redacted(self, text: str, shortest: int = 1) -> str:
+        """A text without the key and the password, which some endpoints repeat.
+
+        Args:
+            shortest: of these. What is shorter, as local servers take it, may be a word like any other.
+        """
+        for secret in self._secrets:
+            text = text.replace(secret, "***") if len(secret) >= shortest else text
+        return text
+
+
+def _spellings(key: str, name: str, password: str) -> Iterator[str]:
+    """What is secret, as it stands in headers, addresses and JSON."""
+    basic = base64.b64encode(f"{name}:{password}".encode()).decode() if password else ""
+    for secret in filter(None, (key, password, basic)):
+        yield from (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], secret.replace("/", "\\/"))
 
 
 def _message(role: str, text: str) -> Message:
