@@ -5,15 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Sequence
 from statistics import fmean
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hero.evaluate import Evaluation, Outcome, difference, student, wilson
+from hero.evaluate import Evaluation, Outcome, difference, evaluate, student, wilson
+from hero.policy import FunctionPolicy
+from hero.rollout import Task
 from hero.types import Action, Message, Stop, Trajectory, Turn
+from tests.doubles import GuessEnv
 from tests.strategies import trajectories
 
 
@@ -164,6 +169,29 @@ def test_doing_nothing_is_scored_by_task_and_only_where_it_is_known_of_all() -> 
 
     assert doing_nothing(("a", 1.0), ("b", 0.0), ("b", 0.0)) == 50
     assert doing_nothing(("a", 1.0), ("b", None)) is None
+
+
+def test_what_an_environment_says_of_doing_nothing_is_read_before_anything_is_played() -> None:
+    class Odd(GuessEnv):
+        worth: object = np.float32(0.5)
+
+        def doing_nothing(self, task: int) -> float | None:
+            return self.worth  # type: ignore[return-value]
+
+    played: list[str] = []
+
+    def act(messages: Sequence[Message]) -> str:
+        played.append(messages[-1].content)
+        return "red"
+
+    env, tasks = Odd(), [Task(0, 0), Task(1, 0)]
+    record = evaluate([env], FunctionPolicy(act), tasks, max_turns=3).record()
+    assert json.loads(json.dumps(record, allow_nan=False))["doing_nothing"] == 50
+    played.clear()
+    env.worth = math.nan
+    with pytest.raises(ValueError, match="doing_nothing must give a finite number or None, not nan"):
+        evaluate([env], FunctionPolicy(act), tasks, max_turns=3)
+    assert played == []
 
 
 def test_an_evaluation_of_nothing_is_refused() -> None:
