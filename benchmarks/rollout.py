@@ -133,7 +133,7 @@ def main(
     """Compares our rollout with `generate` at every turn, and with a loop that only decodes."""
     torch.set_num_threads(threads)
     lm = models.load(model)  # type: ignore[arg-type]
-    lengths = (2, 4) if quick else (5, 15)
+    lengths = (2, 3) if quick else (5, 15)
     if quick:
         episodes, repeats = (2, 1) if model == "smollm2" else (4, 3)
     found = [compared(lm, turns, episodes, repeats) for turns in track(lengths, "playing...")]

@@ -155,7 +155,7 @@ def main(
     """Compares the update of distillation with that of GRPO, and with TRL's."""
     torch.set_num_threads(threads)
     lm = models.load(model)  # type: ignore[arg-type]
-    lengths = (2, 4) if quick else (2, 4, 8, 15)
+    lengths = (2, 3) if quick else (2, 4, 8, 15)
     if quick:
         episodes, repeats = 1, 1 if model == "smollm2" else 3
     found = [compared(lm, turns, episodes, repeats, tokens) for turns in track(lengths, "updating...")]
