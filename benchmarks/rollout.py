@@ -135,7 +135,7 @@ def main(
     lm = models.load(model)  # type: ignore[arg-type]
     lengths = (2, 3) if quick else (5, 15)
     if quick:
-        episodes, repeats = (2, 1) if model == "smollm2" else (4, 3)
+        episodes, repeats = (1, 1) if model == "smollm2" else (4, 3)
     found = [compared(lm, turns, episodes, repeats) for turns in track(lengths, "playing...")]
     table = Table(*found[0])
     for row in found:
