@@ -70,14 +70,17 @@ NO_TOOLS: Final = {
     "no system": HERMES.replace("{{ messages[0]['content'] + '\n\n' }}", ""),
     "other calls": HERMES.replace('{"name": "\' + call', "<function=' + call"),
     "no calls": HERMES.replace("message['tool_calls']", "[]"),
+    "moving": "{% set ns = namespace(last=0) %}{% for message in messages %}{% if message['role'] == 'user' %}"
+    "{% set ns.last = loop.index0 %}{% endif %}{% endfor %}"
+    + FIRST.replace("loop.index0 <= 1", "loop.index0 == ns.last"),
     "descriptions": HERMES.replace(
         "{{ tool | tojson }}",
         "{% for given in tool.function.parameters.properties.values() %}{{ ': ' + given.description }}{% endfor %}"
         "{{ tool | tojson }}",
     ),
 }
-"""Write tools in place of what the system message says, have calls written in a way of their own, or in none, and ask
-for descriptions that not all tools have.
+"""Write tools in place of what the system message says, have calls written in a way of their own, or in none, set tools
+before the latest message of the user, and ask for descriptions that not all tools have.
 """
 LAST: Final = MISTRAL.replace(
     "{{ '[INST] '",

@@ -179,7 +179,7 @@ def test_what_is_no_chat_completion_is_told_without_the_key(endpoint: Endpoint, 
 @pytest.mark.parametrize(
     "echo",
     [
-        lambda key, handler: b"HTTQ " + key.encode(),
+        lambda key, handler: b"HTTQ " + key.encode() + b"\r\n\r\n",
         lambda key, handler: b"HTTP/1.1 400 no\r\n\r\nnot " + key.encode(),
         lambda key, handler: b"HTTP/1.1 400 no\r\n\r\nnot " + quote(key, safe="").encode(),
         lambda key, handler: b"HTTP/1.1 400 no\r\n\r\nnot " + key.replace("/", "\\/").encode(),
