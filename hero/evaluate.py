@@ -115,13 +115,12 @@ class Evaluation:
     @property
     def valid_actions(self) -> Estimate:
         """Share of an episode's turns whose action was valid: Student's t interval, cut to what a share can be."""
-        mean = student(list(self.per_task("valid_actions").values()))
-        return mean if math.isnan(mean.low) else Estimate(mean.value, max(0.0, mean.low), min(1.0, mean.high))
+        return _cut(student(list(self.per_task("valid_actions").values())), 1.0)
 
     @property
     def invalid_actions(self) -> Estimate:
-        """Turns per episode whose action was invalid: Student's t interval."""
-        return student(list(self.per_task("invalid_actions").values()))
+        """Turns per episode whose action was invalid: Student's t interval, not below 0."""
+        return _cut(student(list(self.per_task("invalid_actions").values())), math.inf)
 
     @property
     def doing_nothing(self) -> float | None:
@@ -244,6 +243,11 @@ def student(values: Sequence[float]) -> Estimate:
 
     half = float(stdtrit(len(values) - 1, 0.5 + LEVEL / 2)) * math.sqrt(variance(values) / len(values))
     return Estimate(mean, mean - half, mean + half)
+
+
+def _cut(mean: Estimate, most: float) -> Estimate:
+    """An estimate of what is between 0 and `most`."""
+    return mean if math.isnan(mean.low) else Estimate(mean.value, max(0.0, mean.low), min(most, mean.high))
 
 
 def _correlation(a: Mapping[str, float], b: Mapping[str, float]) -> float:

@@ -159,7 +159,9 @@ def test_the_interval_of_a_share_is_of_shares() -> None:
 def test_invalid_actions_are_counted_by_episode() -> None:
     shares = [(4, 0.75), (10, 1.0), (3, 0.0), (0, 0.0)]
     outcomes = (Outcome(f"{turns}", True, 1.0, turns, share, Stop.TERMINATED) for turns, share in shares)
-    assert Evaluation(tuple(outcomes)).invalid_actions.value == pytest.approx((1 + 0 + 3 + 0) / 4)
+    got = Evaluation(tuple(outcomes)).invalid_actions
+    assert got.value == pytest.approx((1 + 0 + 3 + 0) / 4)
+    assert (got.low, got.high) == (0, pytest.approx(student([1, 0, 3, 0]).high))
 
 
 def test_doing_nothing_is_scored_by_task_and_only_where_it_is_known_of_all() -> None:
