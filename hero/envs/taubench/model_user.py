@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any, Final, Self
-from urllib.parse import quote
 
-import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from hero.envs.arguments import real_path
+from hero.envs.taubench.endpoint import BusyError, Endpoint
 from hero.envs.taubench.recording import Recording, shared
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users import GREETING, STOP
@@ -33,16 +29,10 @@ How to play:
 - Say things in your own words, in keeping with the character; do not recite the text above.
 - Once what you want is done, or it is clear that it will not be, write {STOP} alone, which ends the conversation."""
 
-LARGEST: Final = 2**24
-"""Bytes of an answer."""
 MOST_TOKENS: Final = 2**53
 """Of one answer; what is more is no number of tokens."""
 
 Message = Mapping[str, str]
-
-
-class BusyError(Exception):
-    """The endpoint asks to be tried again later, or could not be reached."""
 
 
 @dataclass(slots=True)
@@ -96,23 +86,11 @@ class ModelUser:
     ) -> None:
         if offline and recording is None:
             raise ConfigError("a user who is offline needs a recording")
-        if not (key.isascii() and key.isprintable()):  # httpx would say so by printing it
-            raise ConfigError("the key of the user's model has a line break or another sign that no header can hold")
-        try:
-            given = httpx.URL(url)
-        except httpx.InvalidURL as error:
-            raise ConfigError(f"the URL of the user's model is none: {error}") from error
-        bare = given.copy_with(username=None, password=None)  # httpx logs the URL of a request as it is
-        if bare.scheme not in ("http", "https"):
-            raise ConfigError(f"the URL of the user's model, {bare}, begins with neither http:// nor https://")
         self.name = f"model:{model}"
         self.usage = Usage()
         self._request: dict[str, Any] = {"model": model, "temperature": temperature, "seed": seed}
-        self._url, self._key = str(bare).rstrip("/"), key
-        self._prices, self._recording, self._offline, self._timeout = prices, recording, offline, timeout
-        self._auth = (given.username, given.password) if given.userinfo else None
-        self._secrets = sorted(set(_spellings(key, given.username, given.password)), key=len, reverse=True)
-        self._client = self._connected()
+        self._prices, self._recording, self._offline = prices, recording, offline
+        self._endpoint = Endpoint(url, key, timeout)
         self._retrying = Retrying(
             retry=retry_if_exception_type(BusyError),
             stop=stop_after_attempt(attempts),
@@ -151,7 +129,7 @@ class ModelUser:
 
     def close(self) -> None:
         """Ends the connection."""
-        self._client.close()
+        self._endpoint.close()
 
     def open(self, task: Task) -> str:
         """The answer to the greeting."""
@@ -178,24 +156,16 @@ class ModelUser:
         if self._offline:
             raise ConfigError(f"nothing was recorded of what the agent said in task {self._task_id}: it must be online")
         try:
-            answer = self._redacted(self._retrying(self._asked, request), shortest=8)
+            answer = self._endpoint.redacted(self._retrying(self._asked, request), shortest=8)
         except BusyError as error:
-            raise ConfigError(f"the user's model at {self._url} does not answer: {error}") from None
+            raise ConfigError(f"the user's model at {self._endpoint.url} does not answer: {error}") from None
         if self._recording:
             self._recording.add(self._task_id, request, answer)
         return answer
 
     def _asked(self, request: Mapping[str, Any]) -> str:
+        record = self._endpoint.ask(request)
         try:
-            status, body = self._posted(request)
-        except httpx.RequestError as error:
-            raise BusyError(self._redacted(str(error))) from None
-        if status in (408, 409, 429) or status >= 500:
-            raise BusyError(f"status {status}")
-        if status != 200:
-            raise ConfigError(f"{self._url} refuses: status {status}, {self._said(body)}")
-        try:
-            record = json.loads(body)
             answer = record["choices"][0]["message"]["content"]
             if not isinstance(answer, str | None):
                 raise TypeError
@@ -203,75 +173,14 @@ class ModelUser:
             tokens = [int(used.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion")]
             if not all(0 <= count <= MOST_TOKENS for count in tokens):
                 raise ValueError
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
-            raise ConfigError(f"{self._url} answers what is no chat completion: {self._said(body)}") from None
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
+            said = self._endpoint.redacted(json.dumps(record, ensure_ascii=False))[:200]
+            raise ConfigError(f"{self._endpoint.url} answers what is no chat completion: {said}") from None
         self.usage.calls += 1
         self.usage.prompt_tokens += tokens[0]
         self.usage.completion_tokens += tokens[1]
         self.usage.dollars += sum(price * count for price, count in zip(self._prices, tokens, strict=True)) / 1e6
         return answer or ""
-
-    def _posted(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Status and body of the answer.
-
-        httpx bounds every read, but not how many there are: an endpoint that drips would hold the run for ever. So the
-        reading is left to a thread, and given up with its connection when the time is over.
-        """
-        client, answers = self._client, SimpleQueue[tuple[int, bytes] | Exception]()
-
-        def read() -> None:
-            try:
-                answers.put(self._read(client, request))
-            except Exception as error:
-                answers.put(error)
-
-        threading.Thread(target=read, daemon=True).start()
-        try:
-            answer = answers.get(timeout=self._timeout)
-        except Empty:
-            self._client = self._connected()
-            client.close()
-            raise BusyError(f"no answer within {self._timeout:g} s") from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def _read(self, client: httpx.Client, request: Mapping[str, Any]) -> tuple[int, bytes]:
-        body = bytearray()
-        with client.stream("POST", f"{self._url}/chat/completions", json=request) as response:
-            for part in response.iter_bytes():
-                body += part
-                if len(body) > LARGEST:
-                    raise ConfigError(f"{self._url} answers more than {LARGEST} bytes")
-        return response.status_code, bytes(body)
-
-    def _connected(self) -> httpx.Client:
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        try:
-            return httpx.Client(headers=headers, auth=self._auth, timeout=self._timeout)
-        except (ValueError, ImportError, httpx.InvalidURL) as error:
-            raise ConfigError(f"the proxy that the environment names for the user's model: {error}") from error
-
-    def _said(self, body: bytes) -> str:
-        """The beginning of an answer."""
-        return self._redacted(body.decode(errors="replace").replace("\0", ""))[:200]
-
-    def _redacted(self, text: str, shortest: int = 1) -> str:
-        """A text without the key and the password, which some endpoints repeat.
-
-        Args:
-            shortest: of these. What is shorter, as local servers take it, may be a word like any other.
-        """
-        for secret in self._secrets:
-            text = text.replace(secret, "***") if len(secret) >= shortest else text
-        return text
-
-
-def _spellings(key: str, name: str, password: str) -> Iterator[str]:
-    """What is secret, as it stands in headers, addresses and JSON."""
-    basic = base64.b64encode(f"{name}:{password}".encode()).decode() if password else ""
-    for secret in filter(None, (key, password, basic)):
-        yield from (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], secret.replace("/", "\\/"))
 
 
 def _message(role: str, text: str) -> Message:
