@@ -134,6 +134,7 @@ def compared(lm: Any, turns: int, episodes: int, repeats: int, tokens: int) -> d
     if find_spec("trl"):
         arms.append(trl(student, teacher, told, tokens))
         names.append("trl")
+    arms[0]()  # what the libraries allocate once is nobody's need
     losses, needed = zip(*map(peak, arms), strict=True)
     memory = dict(zip(names, needed, strict=True))
     seconds = dict(zip(names, medians(arms, repeats), strict=True))
