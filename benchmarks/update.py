@@ -156,9 +156,9 @@ def main(
     """Compares the update of distillation with that of GRPO, and with TRL's."""
     torch.set_num_threads(threads)
     lm = models.load(model)  # type: ignore[arg-type]
-    lengths = (2, 3) if quick else (2, 4, 8, 15)
+    lengths: tuple[int, ...] = (2, 4, 8, 15)
     if quick:
-        episodes, repeats = 1, 1 if model == "smollm2" else 3
+        lengths, episodes, repeats = ((2,), 1, 1) if model == "smollm2" else ((2, 4), 1, 3)
     found = [compared(lm, turns, episodes, repeats, tokens) for turns in track(lengths, "updating...")]
     table = Table(*found[0])
     for row in found:
