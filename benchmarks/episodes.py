@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import chain
 from statistics import median
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 
 from hero.distill import scorer, terms
 from hero.distill.base import Example
-from hero.distill.pack import Row, Span
+from hero.distill.pack import Row, student_rows
 from hero.policies import sampler
 from hero.policies.cache import Sequenced
 from hero.types import Message, Tokens
@@ -70,15 +71,11 @@ def medians(arms: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
 def turn_by_turn() -> Iterator[None]:
     """Within the block nothing is read once for several turns: policy, student and teacher read each turn's prompt."""
 
-    def rows(examples: Sequence[Example]) -> list[Row]:
-        found = []
-        for index, example in enumerate(examples):
-            ids = example.tokens.prompt_ids + example.tokens.action_ids
-            found.append(Row(ids, (Span(len(example.tokens.prompt_ids), len(ids), (index,)),)))
-        return found
+    def apart(examples: Sequence[Example]) -> list[Row]:
+        return student_rows([replace(example, episode=number) for number, example in enumerate(examples)])
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(sampler, "longest_prefix", lambda kept, prompt: Sequenced()))
         stack.enter_context(patch.object(scorer, "can_branch", lambda model: False))
-        stack.enter_context(patch.object(terms, "student_rows", rows))
+        stack.enter_context(patch.object(terms, "student_rows", apart))
         yield

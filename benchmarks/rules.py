@@ -30,6 +30,7 @@ from hero.types import Verdict
 
 RATE: Final = 0.7
 """How often a habit has its way where it can show."""
+COLUMNS: Final = ("turns", "bad turns", "of these faulted", "advised", "advice right", "fault right", "praise right")
 
 
 class Oracle:
@@ -209,6 +210,19 @@ class Tally:
     def share(self, part: str, whole: str) -> str:
         return f"{100 * self.counts[part] / self.counts[whole]:.1f} %" if self.counts[whole] else "-"
 
+    def cells(self) -> list[str]:
+        """By the columns of `COLUMNS`."""
+        counts = self.counts
+        return [
+            str(counts["turns"]),
+            str(counts["bad"]),
+            self.share("bad, faulted", "bad"),
+            self.share("bad, advised", "bad"),
+            f"{self.share('advised, right', 'advised')} of {counts['advised']}",
+            f"{self.share('bad, faulted', 'faulted')} of {counts['faulted']}",
+            f"{self.share('praised, good', 'praised')} of {counts['praised']}",
+        ]
+
 
 def measure(env: WebShopEnv, habits: tuple[Habit, ...], episodes: int, seed: int) -> tuple[Tally, list[str]]:
     """Plays, reflects, and plays again with the oracle looking on; returns the tally and what went wrong."""
@@ -239,20 +253,11 @@ def main(
 ) -> None:
     """Prints one row per habit."""
     console = Console()
-    table = Table("habit", "turns", "bad turns", "of these faulted", "advised", "advice right", "praise right")
+    table = Table("habit", *COLUMNS)
     env = WebShopEnv(data=data, level=level, max_turns=None)
     for name, habits in HABITS.items():
         tally, mistakes = measure(env, habits, episodes, seed=0)
-        counts = tally.counts
-        table.add_row(
-            name,
-            str(counts["turns"]),
-            str(counts["bad"]),
-            tally.share("bad, faulted", "bad"),
-            tally.share("bad, advised", "bad"),
-            f"{tally.share('advised, right', 'advised')} of {counts['advised']}",
-            f"{tally.share('praised, good', 'praised')} of {counts['praised']}",
-        )
+        table.add_row(name, *tally.cells())
         for mistake in mistakes[:wrong]:
             console.print(f"[{name}] {mistake}", markup=False, highlight=False)
     console.print(table)

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rules import Tally
+from benchmarks.rules import COLUMNS, Tally
 from benchmarks.tiny.clerk import Desk, Erratic, Hasty, expert
 from benchmarks.tiny.episodes import desk, play
 from hero.reflect.rules import RulesReflector
@@ -52,21 +52,9 @@ def measure(clerk: str, episodes: int) -> Tally:
 
 def main(episodes: Annotated[int, typer.Option(help="Episodes per clerk.", min=WORLDS)] = 400) -> None:
     """Prints one row per clerk."""
-    parts = ("of these faulted", "advised", "advice right", "fault right", "praise right")
-    table = Table("clerk", "turns", "bad turns", *parts)
+    table = Table("clerk", *COLUMNS)
     for clerk in CLERKS:
-        tally = measure(clerk, episodes)
-        counts = tally.counts
-        table.add_row(
-            clerk,
-            str(counts["turns"]),
-            str(counts["bad"]),
-            tally.share("bad, faulted", "bad"),
-            tally.share("bad, advised", "bad"),
-            f"{tally.share('advised, right', 'advised')} of {counts['advised']}",
-            f"{tally.share('bad, faulted', 'faulted')} of {counts['faulted']}",
-            f"{tally.share('praised, good', 'praised')} of {counts['praised']}",
-        )
+        table.add_row(clerk, *measure(clerk, episodes).cells())
     Console().print(table)
 
 

@@ -1,4 +1,4 @@
-"""What the configuration of a transformers model says of what it remembers."""
+"""What a transformers model remembers of a sequence, by its configuration."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def cached_layers(config: Any) -> int:
+def cached_layers(model: Any) -> int:
     """How many layers have keys and values of their own; those behind them, if any, use those of others."""
+    config = model.config.get_text_config()
     layers: int = config.num_hidden_layers
     return layers - (getattr(config, "num_kv_shared_layers", 0) or 0)
 
 
-def attends_only(config: Any) -> bool:
+def attends_only(model: Any) -> bool:
     """Whether keys and values are all that is remembered, so that a memory can be cut off anywhere."""
-    kinds = getattr(config, "layer_types", None) or ()
-    return all("attention" in kind and "linear" not in kind for kind in kinds)
+    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
+    attend = all("attention" in kind and "linear" not in kind for kind in kinds)
+    return attend and not getattr(model, "_is_stateful", False)
 
 
-def depends_on_length(config: Any) -> bool:
+def depends_on_length(model: Any) -> bool:
     """Whether keys are turned otherwise in a longer sequence than in a shorter one."""
-    given = getattr(config, "rope_parameters", None) or {}
+    given = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
     scalings = [given, *(scaling for scaling in given.values() if isinstance(scaling, Mapping))]
     return any(scaling.get("rope_type") in ("longrope", "dynamic") for scaling in scalings)

@@ -39,7 +39,7 @@ class Trunks:
         # Padded on the right, where no branch looks.
         ids_TC = torch.tensor([[*row, *[0] * (longest - len(row))] for row in ids], device=model.device)
         # Layers that keep everything: the model's own would drop what is out of a sliding window.
-        count = cached_layers(model.config.get_text_config())
+        count = cached_layers(model)
         layers: list[Any] = [_Kept(last=number == count - 1) for number in range(count)]
         with suppress(_AllKept):
             model(input_ids=ids_TC, past_key_values=Cache(layers=layers), use_cache=True, logits_to_keep=1)
@@ -70,8 +70,7 @@ class Trunks:
 
 def can_branch(model: PreTrainedModel) -> bool:
     """Whether all that a model remembers of a sequence are keys and values, alike whatever follows."""
-    config = model.config.get_text_config()
-    return not getattr(model, "_is_stateful", False) and attends_only(config) and not depends_on_length(config)
+    return attends_only(model) and not depends_on_length(model)
 
 
 def _places(rows: Sequence[Row]) -> list[tuple[int, int]]:

@@ -92,7 +92,7 @@ class Batch:
         self.lengths = [len(sequence.ids) for sequence in past]
         self.width = max(self.lengths)
         self.capacity = self.width + room
-        count = cached_layers(model.config.get_text_config())
+        count = cached_layers(model)
         layers = ([sequence.layers[n] for sequence in past] if self.width else [] for n in range(count))
         self.layers = [GrowingLayer(rows, self.capacity) for rows in layers]
         self.cache = Cache(layers=[*self.layers])

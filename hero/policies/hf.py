@@ -82,7 +82,7 @@ def load(source: str) -> LanguageModel:
         return tiny.load(path)
     else:
         model, tokenizer = _load_pretrained(source, path)
-    if getattr(model, "_is_stateful", False) or not attends_only(model.config.get_text_config()):
+    if not attends_only(model):
         raise ConfigError(
             f"the model {source!r} ({type(model).__name__}) keeps a state that cannot go back to an earlier turn; "
             "take one all of whose layers attend"

@@ -14,7 +14,7 @@ from hero.envs.arguments import require_integer, require_one_of, require_path
 from hero.envs.base import TextEnv
 from hero.envs.taubench.action import Malformed, Reply, parse
 from hero.envs.taubench.database import Database
-from hero.envs.taubench.prompt import instructions, tools
+from hero.envs.taubench.prompt import instructions, tools_of
 from hero.envs.taubench.shared_tools import TRANSFER
 from hero.envs.taubench.source import locate, open_world
 from hero.envs.taubench.task import Call
@@ -90,7 +90,8 @@ class TauBenchEnv(TextEnv):
             raise ConfigError(f"split {split!r} of {self._world.version} {domain} holds no tasks; there are: {filled}")
         self.num_tasks = len(self._tasks)
         self.render_mode = render_mode
-        self.instructions, self.tools = instructions(self._world), tools(self._world)
+        self.tools = tools_of(self._world)
+        self.instructions = instructions(self._world, self.tools)
         self._user = make_user(user)
         name = getattr(self._user, "name", type(self._user).__name__)
         self.env_id = f"taubench/{domain}/{self._world.version}/{name}"

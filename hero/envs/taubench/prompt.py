@@ -15,15 +15,15 @@ Each of your messages is either one tool call and nothing else, written as
 or words to the customer."""
 
 
-def instructions(world: World) -> str:
+def instructions(world: World, tools: Tools) -> str:
     """The system message. The embedded world has its tools in a line each; with data come the whole schemas."""
     if world.version == "embedded":
         lines = [signature(schema) for schema in world.schemas]
     else:
         lines = [json.dumps(schema["function"]) for schema in world.schemas]
-    return "\n".join((tools(world).content, "", "Tools:", *lines))
+    return "\n".join((tools.content, "", "Tools:", *lines))
 
 
-def tools(world: World) -> Tools:
+def tools_of(world: World) -> Tools:
     """The tools, and the system message without them."""
     return Tools(tuple(world.schemas), f"{world.policy.strip()}\n\n{HOW}")
