@@ -1,7 +1,8 @@
-"""What a transformers model remembers of a sequence, by its configuration."""
+"""What a transformers model remembers of a sequence, by its configuration, and how it is handed its memory."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,3 +26,17 @@ def depends_on_length(model: Any) -> bool:
     given = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
     scalings = [given, *(scaling for scaling in given.values() if isinstance(scaling, Mapping))]
     return any(scaling.get("rope_type") in ("longrope", "dynamic") for scaling in scalings)
+
+
+def cache_argument(model: Any) -> str:
+    """The name of the argument of `forward` that takes a `Cache`.
+
+    transformers 5.24 renamed `past_key_values` to `cache`, warns of the old name and drops it in 5.40. A wrapper that
+    passes everything on is asked for the decoder that it wraps.
+    """
+    for module in (model, model.get_decoder()):
+        names = inspect.signature(module.forward).parameters
+        for name in ("cache", "past_key_values"):
+            if name in names:
+                return name
+    return "past_key_values"

@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from hero.distill.pack import Row
-from hero.model_config import attends_only, cached_layers, depends_on_length
+from hero.model_config import attends_only, cache_argument, cached_layers, depends_on_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -41,8 +41,9 @@ class Trunks:
         # Layers that keep everything: the model's own would drop what is out of a sliding window.
         count = cached_layers(model)
         layers: list[Any] = [_Kept(last=number == count - 1) for number in range(count)]
+        self._argument = cache_argument(model)
         with suppress(_AllKept):
-            model(input_ids=ids_TC, past_key_values=Cache(layers=layers), use_cache=True, logits_to_keep=1)
+            model(input_ids=ids_TC, use_cache=True, logits_to_keep=1, **{self._argument: Cache(layers=layers)})
         self._layers = [(layer.keys, layer.values) for layer in layers]
 
     def continued(self, rows: Sequence[Row], length: int) -> dict[str, Any]:
@@ -61,7 +62,7 @@ class Trunks:
         columns_BC = columns_BC.where(seen_BC & (columns_BC < shared_B[:, None]), 0)
         layers = [_Continued(past, trunk_B[:, None], columns_BC, width) for past in self._layers]
         return {
-            "past_key_values": Cache(layers=[*layers]),
+            self._argument: Cache(layers=[*layers]),
             "attention_mask": seen_BC.long(),
             "position_ids": shared_B[:, None] + torch.arange(length, device=device),
             "use_cache": True,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-from hero.model_config import cached_layers
+from hero.model_config import cache_argument, cached_layers
 
 PREFILL_TOKENS: Final = 8192
 """Padded tokens that are read in one forward pass: bounds the memory for activations."""
@@ -95,7 +95,7 @@ class Batch:
         count = cached_layers(model)
         layers = ([sequence.layers[n] for sequence in past] if self.width else [] for n in range(count))
         self.layers = [GrowingLayer(rows, self.capacity) for rows in layers]
-        self.cache = Cache(layers=[*self.layers])
+        self._cache = {cache_argument(model): Cache(layers=[*self.layers])}
         columns = torch.arange(self.capacity)
         self._mask = (columns >= self.width - torch.tensor(self.lengths)[:, None]).long().to(model.device)
         self._positions = torch.tensor(self.lengths, device=model.device)
@@ -108,9 +108,9 @@ class Batch:
             input_ids=ids,
             attention_mask=self._mask[:, : start + count],
             position_ids=self._positions[:, None] + offsets,
-            past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=keep,
+            **self._cache,
         ).logits
         return logits
 
