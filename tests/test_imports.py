@@ -22,6 +22,8 @@ LIGHT = {
     "template_chat",
     "tool_template",
     "model_config",
+    "thoughts",
+    "tool_calls",
 }
 """The core that everything may import."""
 
@@ -38,6 +40,8 @@ ALLOWED: dict[str, set[str]] = {
     "tool_template": set(),
     "template_chat": {"types", "errors", "chat", "tool_template"},
     "model_config": set(),
+    "thoughts": set(),
+    "tool_calls": {"thoughts"},
     "envs": LIGHT,
     "rollout": LIGHT | {"envs"},
     "reflect": LIGHT,

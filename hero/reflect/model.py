@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hero.policy import Bounded, Policy
+from hero.thoughts import without_thoughts
 from hero.types import Action, Diagnosis, Finding, Message, Trajectory, Verdict
 
 REQUEST: Final = (
@@ -73,7 +74,7 @@ def parse(text: str, turns: int) -> tuple[Finding, ...]:
 
     Reads one finding a line, `2 failed: over budget; instead: click[abc]`, turns counted from 1, with the decoration
     that models add. Lines of any other form are passed over, and so are turns that do not exist; of two lines about one
-    turn the first counts.
+    turn the first counts. What was only thought does not count.
     """
     found: dict[int, Finding] = {}
     for finding in _findings(text):
@@ -83,7 +84,7 @@ def parse(text: str, turns: int) -> tuple[Finding, ...]:
 
 
 def _findings(text: str) -> Iterator[Finding]:
-    for line in text.splitlines():
+    for line in without_thoughts(text).splitlines():
         if match := LINE.match(line):
             verdict = Verdict(match["verdict"].lower())
             cause, advice = ((match[part] or "").strip(" *`;,|") for part in ("cause", "advice"))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from hero.reflect import taubench, webshop
+from hero.thoughts import without_thoughts
 from hero.types import Diagnosis, Finding, Stop, Trajectory, Verdict
 
 Judge = Callable[[Trajectory, Sequence[str]], dict[int, Finding]]
@@ -58,8 +59,8 @@ def _finding(trajectory: Trajectory, seen: Sequence[str], number: int, circles: 
         return _end(trajectory, number)
     if turn.observation and turn.observation == seen[number]:
         return Finding(number, Verdict.UNNECESSARY, "changed nothing")
-    actions = [earlier.action.text for earlier in trajectory.turns[:number]]
-    if (seen[number], turn.action.text) in zip(seen, actions, strict=False):
+    actions = [without_thoughts(earlier.action.text) for earlier in trajectory.turns[:number]]
+    if (seen[number], without_thoughts(turn.action.text)) in zip(seen, actions, strict=False):
         return Finding(number, Verdict.UNNECESSARY, "done before in the same place")
     if last and trajectory.stop in LIMITS:
         return Finding(number, Verdict.FAILED, "the episode ran out of turns")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from hero.tool_calls import call_text
+
 WRITES: Final = frozenset(
     "cancel_pending_order exchange_delivered_order_items modify_pending_order_address modify_pending_order_items "
     "modify_pending_order_payment modify_user_address return_delivered_order_items book_reservation "
@@ -27,8 +29,6 @@ QUESTIONS: Final = {
 }
 """What an agent asks a user for, by the words that show it."""
 
-_TAGGED: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
-_FENCED: Final = re.compile(r"\s*```[ \w]*\n?(.*?)(?:```\s*|\Z)", re.DOTALL)
 _YES: Final = re.compile(
     r"\b(?:yes|yeah|yep|sure|correct|confirm(?:ed)?|go ahead|proceed|please do|ok(?:ay)?|that'?s right|sounds good)\b",
     re.IGNORECASE,
@@ -75,11 +75,11 @@ def _plain(value: object) -> str:
 @lru_cache(maxsize=1024)
 def read_call(action: str) -> Call | None:
     """The tool call that an action is; None for words to the user, and for a call that cannot be read."""
-    tagged = _TAGGED.search(action)
-    inner = tagged[1] if tagged else action.strip().removeprefix("<|python_tag|>")
-    fenced = _FENCED.fullmatch(inner)
+    text = call_text(action)
+    if text is None:
+        return None
     try:
-        record = json.loads(fenced[1] if fenced else inner)
+        record = json.loads(text)
         arguments = record.get("arguments", record.get("parameters", {})) if isinstance(record, dict) else None
         arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
     except (ValueError, RecursionError):

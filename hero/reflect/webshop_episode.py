@@ -9,16 +9,21 @@ from functools import cached_property
 from typing import Final
 
 from hero.reflect.webshop_text import Item, Kind, Page, Wish, mentions
+from hero.thoughts import action_input, readings, without_thoughts
 from hero.types import Trajectory, Turn
 
+_ACTION: Final = re.compile(r"(search|click)\[(.+)\]", re.DOTALL | re.IGNORECASE)
 CLEARLY: Final = 2
 """By how many words of the instruction a title must exceed another to be clearly better."""
 
 
 def argument(name: str, action: str) -> str:
     """The lower-cased argument of an action of that name, `search` or `click`; "" for any other text."""
-    match = re.fullmatch(rf"\s*{name}\[(.+)\]\s*", action, re.DOTALL | re.IGNORECASE)
-    return match[1].strip().lower() if match else ""
+    for text in readings(action):
+        if match := _ACTION.fullmatch(text):
+            return match[2].strip().lower() if match[1].lower() == name else ""
+    named = action_input(without_thoughts(action))
+    return named[1].lower() if named and named[0].lower() == name else ""
 
 
 @dataclass(frozen=True)

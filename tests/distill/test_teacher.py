@@ -35,3 +35,19 @@ def test_shows_an_observation_that_is_the_diagnosis_only_once() -> None:
     context = HindsightTeacher().context(EPISODE, 1, Diagnosis("feedback", (Finding(1, None, "page 2"),)))
     assert context is not None
     assert context[-1].content.count("page 2") == 1
+
+
+def test_shows_earlier_thoughts_or_not() -> None:
+    thoughtful = Message("assistant", "<think>hm</think>a", (5, 2))
+    prompt = (*PROMPT[:2], thoughtful, PROMPT[3])
+    episode = Trajectory("shop", "task", 0, (TURNS[0], Turn(prompt, Action("b"), "page 2", 0.25)), Stop.TERMINATED)
+    shown = HindsightTeacher().context(episode, 1, DIAGNOSIS)
+    hidden = HindsightTeacher(show_thoughts=False).context(episode, 1, DIAGNOSIS)
+    assert shown is not None
+    assert hidden is not None
+    assert shown[2] == thoughtful
+    assert hidden[2] == Message("assistant", "a")
+    assert (hidden[:2], hidden[3]) == (shown[:2], shown[3])
+    assert HindsightTeacher(show_thoughts=False).context(EPISODE, 1, DIAGNOSIS) == HindsightTeacher().context(
+        EPISODE, 1, DIAGNOSIS
+    )

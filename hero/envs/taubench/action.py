@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hero.envs.taubench.task import DEEPEST, Call, too_deep
+from hero.thoughts import split, without_thoughts
+from hero.tool_calls import call_text
 
 RESPOND: Final = "respond"
 """The name under which agents that write everything as a call address the user, with the argument `content`."""
 LONGEST: Final = 1000
 """Digits of a whole number. Tools multiply and sum, and more than 4300 Python refuses to write, and so to hash."""
-
-_TAGGED: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
-_MARK: Final = "<|python_tag|>"
-"""What Llama sets before a call."""
-_FENCED: Final = re.compile(r"```[ \w]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +33,19 @@ class Reply:
 def parse(action: str) -> Call | Reply | Malformed:
     """Reads an action.
 
-    A call is a JSON object with `name` and `arguments` (or `parameters`, as Llama calls them): inside `<tool_call>`
-    tags anywhere in the text (the first of several counts), or as the whole text, bare or in a fence. A text that has
-    the tag, or begins with a brace, is meant as a call. Everything else is said to the user, as is what a call of
-    `respond` has as its `content`.
+    A call is a JSON object with `name` and `arguments` (or `parameters`, as Llama calls them), in any form that
+    `hero.tool_calls` finds. Everything else but thoughts is said to the user, as is what a call of `respond` has as its
+    `content`.
     """
-    if tagged := _TAGGED.search(action):
-        return _call(tagged[1])
-    text = action.strip().removeprefix(_MARK).strip()
-    fenced = _FENCED.fullmatch(text)
-    inner = fenced[1].strip() if fenced else text
-    return _call(inner) if inner.startswith("{") else Reply(action)
+    if (call := call_text(action)) is not None:
+        return _call(call)
+    thought, words = split(action)
+    return Malformed("there is a thought and nothing else") if thought and not words else Reply(words)
 
 
 def _call(text: str) -> Call | Reply | Malformed:
-    fenced = _FENCED.fullmatch(text.strip())
     try:
-        record = _read(fenced[1] if fenced else text)
+        record = _read(text)
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "a value is out of range"
         return Malformed(f"the tool call is not JSON: {reason}")
@@ -72,7 +64,11 @@ def _call(text: str) -> Call | Reply | Malformed:
     if record["name"] != RESPOND:
         return Call(record["name"], arguments)
     content = arguments.get("content")
-    return Reply(content) if isinstance(content, str) else Malformed(f'{RESPOND} needs a "content" that is a text')
+    return (
+        Reply(without_thoughts(content))
+        if isinstance(content, str)
+        else Malformed(f'{RESPOND} needs a "content" that is a text')
+    )
 
 
 def _read(text: str) -> Any:

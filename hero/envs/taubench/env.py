@@ -21,6 +21,7 @@ from hero.envs.taubench.task import Call
 from hero.envs.taubench.users import STOP, HumanUser, User
 from hero.envs.taubench.world import Domain, Split
 from hero.errors import ConfigError
+from hero.thoughts import without_thoughts
 
 SPLIT_NAMES: Final[dict[str, Split]] = {"train": "train", "dev": "dev", "validation": "dev", "test": "test"}
 """The original's splits; `validation` is another name of `dev`."""
@@ -207,5 +208,5 @@ def make_user(user: str | User) -> User:
 
 
 def _told(output: str, said: Iterable[str]) -> bool:
-    """Whether a text was said, whatever the case and the commas of numbers: the original's test."""
-    return any(output.lower() in text.lower().replace(",", "") for text in said)
+    """Whether a text was said, not only thought, whatever the case and the commas of numbers: the original's test."""
+    return any(output.lower() in without_thoughts(text).lower().replace(",", "") for text in said)

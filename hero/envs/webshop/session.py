@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 from hero.envs.webshop.pages import BACK, BUY, NEXT, PREVIOUS, SUB_PAGES, Kind, Node, Page, State
+from hero.thoughts import action_input, readings, without_thoughts
 
 ACTION: Final = re.compile(r"(search|click)\[(.+)\]", re.IGNORECASE | re.DOTALL)
 UPSTREAM_ACTION: Final = re.compile(r"(.+)\[(.+)\]")
@@ -20,17 +21,23 @@ class Command(NamedTuple):
 
 
 def parse(action: str, *, upstream: bool = False) -> Command | None:
-    """Reads `search[words]` or `click[value]`; None for anything else.
+    """Reads `search[words]` or `click[value]`, in any form of `hero.thoughts`; None for anything else.
 
     White space around the action and around its argument does not count, nor does case. The original takes the action
-    up to the last bracket of its first line, with the verb in lower case and every blank of the argument.
+    up to the last bracket of its first line, with the verb in lower case and every blank of the argument, and knows no
+    thoughts.
     """
-    match = UPSTREAM_ACTION.match(action) if upstream else ACTION.fullmatch(action.strip())
-    if match is None:
-        return None
-    verb, argument = match[1], match[2].lower()
-    if not upstream:
-        verb, argument = verb.lower(), argument.strip()
+    if upstream:
+        match = UPSTREAM_ACTION.match(action)
+        return _command(match[1], match[2].lower()) if match else None
+    for text in readings(action):
+        if match := ACTION.fullmatch(text):
+            return _command(match[1].lower(), match[2].lower().strip())
+    named = action_input(without_thoughts(action))
+    return _command(named[0].lower(), named[1].lower()) if named else None
+
+
+def _command(verb: str, argument: str) -> Command | None:
     if verb == "search" and argument:
         return Command("search", argument)
     if verb == "click" and argument:
