@@ -1,14 +1,18 @@
-# make run    set up and run the main command; options go into ARGS, as in: make run ARGS="--steps 40 --seed 1"
-# make test   set up and run every check
+# make run          set up and run the main command; options go into ARGS, as in: make run ARGS="--steps 40 --seed 1"
+# make test         set up and run every check
+# make lock         choose the newest versions that pyproject.toml allows and write them to requirements/
+# make test-oldest  run the tests with the oldest versions that pyproject.toml allows
+# make test-newest  run the tests with the newest; warnings are reported there, not errors
 
 PYTHON ?= python3.11
 TORCH ?= torch==2.13.0
+TORCH_OLDEST ?= torch==2.6.0
 ARGS ?=
 
 # Idle threads that spin slow everything down where processes outnumber cores.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: run test
+.PHONY: run test lock test-oldest test-newest
 
 run: .venv/train
 	.venv/bin/hero run --env webshop --learner distill $(ARGS)
@@ -16,14 +20,46 @@ run: .venv/train
 test: .venv/dev
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
 
-# torch goes first and by version, so that the ranges of pyproject.toml do not choose another build.
-.venv/train: pyproject.toml
+# torch goes by version alone: whether it is a build for the CPU or for CUDA is up to the index.
+.venv/train: pyproject.toml requirements/train.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --upgrade pip
-	.venv/bin/python -m pip install --quiet '$(TORCH)'
-	.venv/bin/python -m pip install --quiet --editable '.[train]'
+	$(call install,.venv,requirements/train.txt,$(TORCH))
 	touch $@
 
-.venv/dev: .venv/train
-	.venv/bin/python -m pip install --quiet --editable '.[train,dev]'
+.venv/dev: pyproject.toml requirements/dev.txt
+	$(PYTHON) -m venv .venv
+	$(call install,.venv,requirements/dev.txt,$(TORCH))
+	touch .venv/train $@
+
+# Exactly what a lock file says, and this package without asking an index for anything more.
+define install
+$(1)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $(2)
+$(1)/bin/python -m pip install --quiet '$(3)'
+$(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+endef
+
+COMPILE = .venv-lock/bin/uv pip compile --quiet --custom-compile-command "make lock" --generate-hashes \
+	--python-version 3.11 --group lock --extra train
+DEV = --extra gguf --extra users --extra dev
+
+lock: .venv-lock/uv
+	$(COMPILE) --upgrade --universal $(DEV) pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --universal --constraint requirements/dev.txt --no-annotate pyproject.toml -o requirements/train.txt
+	$(COMPILE) --upgrade --resolution lowest-direct $(DEV) pyproject.toml -o requirements/oldest.txt
+
+.venv-lock/uv:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet 'uv==0.13.9'
 	touch $@
+
+test-oldest:
+	$(PYTHON) -m venv --clear .venv-oldest
+	$(call install,.venv-oldest,requirements/oldest.txt,$(TORCH_OLDEST))
+	.venv-oldest/bin/python -m pytest -q -W default
+
+test-newest:
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip install --quiet '$(TORCH)'
+	.venv-newest/bin/python -m pip install --quiet --upgrade --editable '.[train,gguf,users,dev]'
+	.venv-newest/bin/python -m pip list
+	.venv-newest/bin/python -m pytest -q -W default

@@ -35,7 +35,8 @@ porter = snowballstemmer.stemmer("porter")
 
 @given(words)
 def test_stems_are_those_of_the_original_porter_stemmer(word: str) -> None:
-    assume(len(word) > 2 and "yy" not in word)  # a second implementation, which reads yy in another way
+    # A second implementation, which reads yy in another way and takes no digit for a consonant.
+    assume(len(word) > 2 and "yy" not in word and "00" not in word)
     expected = porter.stemWord(word)
     # Lucene departs from it in these two suffixes alone.
     assume("bli" not in expected and "logi" not in expected and "bly" not in word and "logy" not in word)
