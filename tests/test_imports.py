@@ -13,6 +13,7 @@ from tests.source import PACKAGES, imports, modules
 LIGHT = {
     "types",
     "errors",
+    "fingerprint",
     "registry",
     "chat",
     "codec",
@@ -31,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "hero": set(),
     "types": set(),
     "errors": set(),
+    "fingerprint": {"errors"},
     "registry": {"errors"},
     "chat": {"types", "errors"},
     "policy": {"types", "errors"},
@@ -121,6 +123,7 @@ FREE_OF_ALL = [
     "hero",
     "hero.types",
     "hero.errors",
+    "hero.fingerprint",
     "hero.registry",
     "hero.chat",
     "hero.policy",

@@ -1,0 +1,57 @@
+"""One hash for any number of files, so that a run can tell whether it goes on with what it started from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from hero.errors import DataError
+
+
+def fingerprint(*paths: Path) -> str:
+    """Returns the SHA-256, in hexadecimal digits, of the names and contents of files, in the order given.
+
+    A directory stands for all files below it, sorted, by their names relative to it; a file stands for itself, by its
+    own name. So a copy elsewhere has the same fingerprint. Hidden files and folders of a directory, which systems and
+    tools leave behind, do not count.
+
+    Raises:
+        DataError: a path cannot be read, or is neither a file nor a directory.
+    """
+    whole = hashlib.sha256()
+    for path in paths:
+        # Each path adds a block of `digest name` records that ends in an empty one: no two lists of files look alike.
+        for name, file in _files(path, path.name if path.is_file() else ""):
+            whole.update(_digest(file) + os.fsencode(name) + b"\0")
+        whole.update(b"\0")
+    return whole.hexdigest()
+
+
+def _files(path: Path, name: str) -> Iterator[tuple[str, Path]]:
+    """The files at or below a path, with the names that they count by."""
+    try:
+        children = sorted(path.iterdir()) if path.is_dir() else None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if children is None:
+        yield name, path
+        return
+    for child in children:
+        if not child.name.startswith("."):
+            yield from _files(child, f"{name}/{child.name}" if name else child.name)
+
+
+def _digest(file: Path) -> bytes:
+    try:
+        if file.exists() and not file.is_file():
+            raise DataError(f"cannot read {file}: it is neither a file nor a directory")
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").digest()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"cannot read {path}: {error.strerror or error}")

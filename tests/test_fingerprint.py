@@ -1,0 +1,75 @@
+"""Equal files have equal fingerprints, and no others."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.errors import DataError
+from hero.fingerprint import fingerprint
+
+names = st.lists(st.text("ab", min_size=1, max_size=2), min_size=1, max_size=3).map("/".join)
+trees = st.dictionaries(names, st.binary(max_size=3), max_size=4).filter(
+    lambda tree: not any(f"{name}/" in other for name in tree for other in tree)
+)
+
+
+def written(tree: dict[str, bytes], path: Path) -> Path:
+    path.mkdir()
+    for name, content in reversed(tree.items()):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
+    return path
+
+
+@given(st.lists(trees, min_size=1, max_size=2), st.lists(trees, min_size=1, max_size=2))
+def test_fingerprints_are_equal_where_names_and_contents_are(
+    tmp_path_factory: pytest.TempPathFactory, first: list[dict[str, bytes]], second: list[dict[str, bytes]]
+) -> None:
+    home = tmp_path_factory.mktemp("trees")
+    found = [
+        fingerprint(*(written(tree, home / f"{side}{place}") for place, tree in enumerate(trees)))
+        for side, trees in (("first", first), ("second", second))
+    ]
+    assert (found[0] == found[1]) == (first == second)
+
+
+def test_a_file_counts_by_its_own_name_wherever_it_is(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        written({"x": b"1", "y": b"1"}, tmp_path / folder)
+    assert fingerprint(tmp_path / "a" / "x") == fingerprint(tmp_path / "b" / "x") != fingerprint(tmp_path / "a" / "y")
+    assert len(fingerprint(tmp_path / "a")) == len(hashlib.sha256().hexdigest())
+
+
+def test_hidden_files_of_a_directory_do_not_count(tmp_path: Path) -> None:
+    tree = written({"x/y": b"1"}, tmp_path / "tree")
+    before = fingerprint(tree)
+    (tree / "x" / ".DS_Store").write_bytes(b"2")
+    shutil.copytree(tree / "x", tree / ".cache")
+    assert fingerprint(tree) == before
+
+
+def test_the_target_of_a_link_counts(tmp_path: Path) -> None:
+    tree = written({"x": b"1", "folder/y": b"2"}, tmp_path / "tree")
+    linked = written({}, tmp_path / "linked")
+    for name in ("x", "folder"):
+        (linked / name).symlink_to(tree / name)
+    assert fingerprint(linked) == fingerprint(tree)
+
+
+@pytest.mark.parametrize("kind", ["missing", "dangling", "itself", "above", "pipe", "device"])
+def test_what_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "odd"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind != "missing":
+        path.symlink_to({"itself": path, "above": tmp_path, "dangling": "nowhere", "device": "/dev/zero"}[kind])
+    for given_ in (path, *([tmp_path] if kind != "missing" else [])):
+        with pytest.raises(DataError, match="odd"):
+            fingerprint(given_)
