@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import datetime
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 import tiktoken
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.tiny.webshop import PATTERN
@@ -17,7 +20,7 @@ from hero.errors import ConfigError, PolicyError
 from hero.policies import tiny
 from hero.template_chat import MARK, TemplateChat
 from hero.types import JSON, Action, Message, Tokens, Tools
-from tests.chat_templates import APPEND_ONLY, CHATML, LAST, NO_TOOLS, SPECIAL, STOPS, THINKING, TOOLS, tokenizer
+from tests.chat_templates import APPEND_ONLY, CHATML, HERMES, LAST, NO_TOOLS, SPECIAL, STOPS, THINKING, TOOLS, tokenizer
 
 ENCODING = tiktoken.Encoding(
     "bytes",
@@ -209,10 +212,156 @@ def test_a_template_without_any_stop_token_is_refused() -> None:
         TemplateChat(tokenizer(template, None))
 
 
-def test_a_template_that_hides_the_past_is_refused_where_ids_would_be_lost() -> None:
-    chat = TemplateChat(tokenizer("{{ messages[-1]['content'] }}"))
-    with pytest.raises(PolicyError, match="as they were"):
-        chat.encode([Message("user", "a"), Message("assistant", "b", (1,)), Message("user", "c")])
+WHOLE: Final = "{{ message['content'] + eos_token }}"
+LOOP: Final = "{% for message in messages %}" + WHOLE + "{% endfor %}"
+UNFAITHFUL: Final = {
+    "hides the past": "{{ messages[-1]['content'] }}",
+    "hides the assistant": "{% for message in messages %}{% if message['role'] == 'user' %}" + WHOLE + "{% endif %}"
+    "{% endfor %}",
+    "hides the user": "{% for message in messages %}{% if message['role'] != 'user' or loop.last %}"
+    + WHOLE
+    + "{% endif %}"
+    "{% endfor %}",
+    "writes twice": LOOP.replace(WHOLE, WHOLE + "{% if message['role'] == 'assistant' %}" + WHOLE + "{% endif %}"),
+    "repeats the last": LOOP + "{% if messages|length > 1 %}{{ messages[-2]['content'] }}{% endif %}",
+    "begins with it": LOOP.replace(WHOLE, "{{ message['content'][:1] }}" + WHOLE),
+    "turns around": LOOP.replace("in messages", "in messages | reverse"),
+    "speaks in chorus": "{% for role in ['user', 'assistant'] %}"
+    + LOOP.replace(WHOLE, "{% if message['role'] == role %}" + WHOLE + "{% endif %}")
+    + "{% endfor %}",
+    "cuts short": LOOP.replace(WHOLE, "{{ message['content'][:1] + eos_token }}"),
+    "summarises": LOOP.replace(WHOLE, "{{ message['content'] | length }}{{ eos_token }}"),
+}
+
+
+@pytest.mark.parametrize("fault", UNFAITHFUL)
+def test_a_template_that_does_not_keep_to_what_was_said_is_refused(fault: str) -> None:
+    with pytest.raises(ConfigError, match="drops, reorders or repeats messages"):
+        TemplateChat(tokenizer(UNFAITHFUL[fault]))
+
+
+@pytest.mark.parametrize(
+    "fault", [fault for fault in UNFAITHFUL if fault not in ("hides the user", "speaks in chorus")]
+)
+def test_so_is_one_that_does_so_only_later(fault: str) -> None:
+    later = f"{{% if messages | length > 5 %}}{UNFAITHFUL[fault]}{{% else %}}{LOOP}{{% endif %}}"
+    chat = TemplateChat(tokenizer(later))
+    messages = [Message("user", "a"), Message("assistant", "b", (1,))] * 3 + [Message("user", "a")]
+    assert 1 in chat.encode(messages[:3])
+    with pytest.raises(PolicyError, match="does not repeat the assistant's messages as they were"):
+        chat.encode(messages)
+
+
+def test_the_words_of_the_user_may_be_written_again() -> None:
+    again = LOOP + "{{ 'Remember: ' + messages[0]['content'] }}"
+    assert TemplateChat(tokenizer(again)).encode([Message("user", "ab")]) == tokenizer(None).encode(
+        "ab</s>Remember: ab", add_special_tokens=False
+    )
+
+
+HALVES: Final = "ab \ud800 c\udfff"
+
+
+@pytest.mark.parametrize("name", ["tiny", *APPEND_ONLY])
+@given(st.text(st.characters() | st.characters(categories=["Cs"]), min_size=1, max_size=8))
+@example(HALVES)
+def test_every_text_is_read_halves_of_surrogate_pairs_too(name: str, text: str) -> None:
+    told = Message("system", text, tools=Tools((schema("cancel", text),), text))
+    encoded = chat_of(name).encode([told, Message("user", text), Message("assistant", text), Message("user", text)])
+    assert max(encoded) < vocabulary(chat_of(name))
+
+
+def test_half_a_surrogate_pair_reads_as_a_question_mark() -> None:
+    assert chat_of("chatml").encode([Message("user", HALVES)]) == chat_of("chatml").encode([Message("user", "ab ? c?")])
+
+
+def test_a_text_that_a_tokenizer_cannot_read_says_so() -> None:
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({"a": 0, "</s>": 1, "<unk>": 2}, unk_token="<unk>"))
+    made = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>")
+    made.chat_template = LOOP
+    chat = TemplateChat(made)
+    made.backend_tokenizer.model = models.WordLevel({"a": 0, "</s>": 1}, unk_token="<none>")
+    with pytest.raises(PolicyError, match=r"cannot write this conversation: .*UNK"):
+        chat.encode([Message("user", "b")])
+
+
+DATED: Final = CHATML.replace(
+    "You are a helpful AI assistant", "Today is ' + (date_string or strftime_now('%d %b %Y')) + '. You are a helper"
+)
+ASKED: Final = (
+    "{% generation %}{% endgeneration %}{% macro head() %}{{ strftime_now('%Y-%m-%d') }}{% endmacro %}"
+    + LOOP
+    + "{% set thinking = thinking | default(true) %}{% if add_generation_prompt %}{{ '' if thinking else '[]' }}"
+    "{{ head() }}{% for part in parts %}{% if part %}{{ part }}{% continue %}{% endif %}{% endfor %}{% endif %}"
+)
+
+
+def spoken(chat: TemplateChat) -> str:
+    return str(chat.tokenizer.decode(chat.encode([Message("user", "ab")])))
+
+
+def test_variables_reach_the_template() -> None:
+    assert spoken(TemplateChat(tokenizer(ASKED), date="2026-11-26")) == "ab</s>2026-11-26"
+    chat = TemplateChat(
+        tokenizer(ASKED), template_args={"thinking": False, "parts": ["x", None, "y"]}, date="2025-01-02"
+    )
+    assert spoken(chat) == "ab</s>[]2025-01-02xy"
+    assert (chat.template_args, chat.date) == ({"thinking": False, "parts": ["x", None, "y"]}, "2025-01-02")
+    assert "Today is 1 April." in spoken(TemplateChat(tokenizer(DATED), template_args={"date_string": "1 April"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("enable_thinking", "does not read it; it reads bos_token|does not read it; it reads date_string"),
+        ("message", "does not read it"),
+        ("content", "does not read it"),
+        ("tokenize", "does not read it"),
+        ("messages", "sets it otherwise"),
+        ("add_generation_prompt", "sets it otherwise"),
+        ("strftime_now", "sets it otherwise"),
+    ],
+)
+def test_a_variable_that_does_nothing_is_refused(name: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot be given {name}: it ({why})"):
+        TemplateChat(tokenizer(DATED), template_args={name: False})
+
+
+def test_a_template_of_several_reads_what_any_of_them_reads() -> None:
+    several: Any = copy.deepcopy(tokenizer(None))
+    several.chat_template = {"default": ASKED, "tool_use": HERMES}
+    assert spoken(TemplateChat(several, template_args={"thinking": False}, date="2025-01-02")) == "ab</s>[]2025-01-02"
+
+
+class Later(datetime.datetime):
+    """A clock that is ahead."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Later:
+        return cls(2031, 5, 6)
+
+
+def test_two_of_the_same_date_read_alike_on_any_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers.utils import chat_template_utils
+
+    today, given = TemplateChat(tokenizer(DATED)), TemplateChat(tokenizer(DATED), date="2026-11-26")
+    before = [spoken(today), spoken(given)]
+    monkeypatch.setattr(chat_template_utils, "datetime", Later)
+    assert "06 May 2031" in tokenizer(DATED).apply_chat_template([{"role": "user", "content": ""}], tokenize=False)
+    assert [spoken(today), spoken(given)] == before
+    for date in (today.date, given.date):
+        assert spoken(TemplateChat(tokenizer(DATED), date=date)) in before
+    assert "26 Nov 2026" in before[1]
+    assert today.date == datetime.date.today().isoformat()
+
+
+@pytest.mark.parametrize("date", ["26.11.2026", "2026-13-01", "today", 20261126])
+def test_a_date_that_is_none_is_refused(date: str) -> None:
+    with pytest.raises(ConfigError, match="is not a day such as 2026-11-26"):
+        TemplateChat(tokenizer(CHATML), date=date)
 
 
 @given(contents)
