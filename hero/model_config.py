@@ -6,12 +6,31 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from hero.errors import ConfigError
+
 
 def cached_layers(model: Any) -> int:
     """How many layers have keys and values of their own; those behind them, if any, use those of others."""
     config = model.config.get_text_config()
     layers: int = config.num_hidden_layers
     return layers - (getattr(config, "num_kv_shared_layers", 0) or 0)
+
+
+def context_length(model: Any) -> int:
+    """The most tokens that the model can attend to.
+
+    Raises:
+        ConfigError: its configuration does not say so.
+    """
+    config = model.config.get_text_config()
+    for name in ("max_position_embeddings", "max_seq_len", "seq_length"):
+        value = getattr(config, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    raise ConfigError(
+        f"the configuration of {model.config.name_or_path!r} does not say how many tokens a {type(model).__name__} can "
+        "attend to; set max_position_embeddings in its config.json"
+    )
 
 
 def attends_only(model: Any) -> bool:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import tiktoken
 import torch
-from transformers import Gemma3nForCausalLM, Gemma3nTextConfig, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    Gemma3nForCausalLM,
+    Gemma3nTextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
 from benchmarks.tiny.webshop import PATTERN
 from hero.chat import TiktokenChat
 from hero.policies.hf import LanguageModel
+from tests.chat_templates import CHATML, tokenizer
 
 ENCODING = tiktoken.Encoding(
     "bytes",
@@ -72,3 +81,28 @@ def sharing_model(vocabulary: int) -> Gemma3nForCausalLM:
         initializer_range=0.3,
     )
     return Gemma3nForCausalLM(config).eval()
+
+
+def save_pretrained(path: Path, kind: str = "llama", template: str = CHATML, **config: Any) -> None:
+    """Writes a random model of a kind that transformers knows, with its tokenizer, as released models come."""
+    spoken = tokenizer(template)
+    shape: dict[str, Any] = {
+        "vocab_size": len(spoken),
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 256,
+        "bos_token_id": None,
+        "eos_token_id": spoken.eos_token_id,
+        "pad_token_id": None,
+    }
+    torch.manual_seed(0)
+    model: Any = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **(shape | config)))  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for weights in model.parameters():
+            if weights.ndim > 1:
+                weights.normal_(std=0.3)
+    model.save_pretrained(path)
+    spoken.save_pretrained(path)

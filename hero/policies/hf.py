@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,9 +11,11 @@ import torch
 
 from hero.chat import StoredChat, TiktokenChat
 from hero.errors import ConfigError
-from hero.model_config import attends_only
+from hero.model_config import attends_only, context_length
+from hero.policies.check import require_exact, require_usable
 from hero.policies.sampler import TransformersPolicy
 from hero.template_chat import TemplateChat
+from hero.types import JSON
 
 MAX_NEW_TOKENS: Final = 256
 
@@ -35,8 +38,7 @@ class LanguageModel:
     @property
     def context(self) -> int:
         """The most tokens that the model can attend to."""
-        context: int = self.model.config.get_text_config().max_position_embeddings
-        return context
+        return context_length(self.model)
 
     def policy(
         self, *, temperature: float = 1.0, seed: int = 0, max_new_tokens: int = MAX_NEW_TOKENS, version: int = 0
@@ -60,17 +62,25 @@ class LanguageModel:
         self.chat.save(path)
 
 
-def load(source: str) -> LanguageModel:
+def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: str | None = None) -> LanguageModel:
     """A model from a directory, a hub name or a GGUF file; on a GPU in bfloat16 where there is one, else in float32.
 
+    It is checked: its weights are finite and those that its configuration asks for, its tokenizer makes no other ids
+    than it embeds, and it gives the same log-probabilities in a batch as alone. Nothing that it brings is run.
+
+    Args:
+        template_args: variables of its chat template, such as `enable_thinking`.
+        date: today, as `2026-11-26`, for templates that write it; the models of this package do not.
+
     Raises:
-        ConfigError: nothing can be found under `source`, it cannot be loaded, it remembers more than keys and values,
-            or it has no chat template.
+        ConfigError: nothing can be found under `source`, it cannot be loaded or used, it remembers more than keys and
+            values, it has no chat template, or none that reads the `template_args`.
+        DataError: a model in the format of this package is damaged.
     """
     try:
         path = Path(source).expanduser()
         path.exists()
-    except (OSError, RuntimeError) as error:  # a name that is too long; a user who is not there
+    except (OSError, RuntimeError, ValueError) as error:  # too long; of a user who is not there; with a null character
         raise ConfigError(f"no model {source!r:.80}: {error}") from error
     if path.suffix == ".gguf":
         from hero.policies.gguf import load_gguf
@@ -79,46 +89,30 @@ def load(source: str) -> LanguageModel:
     elif (path / TiktokenChat.FILE).is_file():
         from hero.policies import tiny
 
+        if template_args:
+            raise ConfigError(f"{', '.join(template_args)}: the model {source!r} has no chat template to read them")
         return tiny.load(path)
     else:
-        model, tokenizer = _load_pretrained(source, path)
+        from hero.policies.pretrained import load_pretrained
+
+        model, tokenizer = load_pretrained(source, path)
     if not attends_only(model):
         raise ConfigError(
             f"the model {source!r} ({type(model).__name__}) keeps a state that cannot go back to an earlier turn; "
             "take one all of whose layers attend"
         )
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
-    chat = TemplateChat(tokenizer, _stop_ids(model))
-    return LanguageModel(model.to(device=device, dtype=dtype).eval(), chat, path.name)
+    require_usable(repr(source), model, 1 + max(tokenizer.get_vocab().values(), default=-1))
+    chat = TemplateChat(tokenizer, _stop_ids(model), template_args, date)
+    lm = LanguageModel(model.to(device=device, dtype=dtype).eval(), chat, path.name)
+    require_exact(lm)
+    return lm
 
 
 def _stop_ids(model: Any) -> list[int]:
     """What ends a reply, as far as the generation settings of a model say so."""
     ids = getattr(model.generation_config, "eos_token_id", None)
-    return [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
-
-
-def _load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    if path.is_dir() and not (path / "config.json").is_file():
-        raise ConfigError(f"{source!r} holds no model: it has no config.json")
-    where = str(path) if path.is_dir() else source
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(where)
-        dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
-        return AutoModelForCausalLM.from_pretrained(where, dtype=dtype, attn_implementation="sdpa"), tokenizer
-    except OSError as error:
-        raise ConfigError(
-            f"no model {source!r}: neither a directory with config.json, weights and tokenizer, nor a name on the hub "
-            f"that can be reached from here ({_first_line(error)})"
-        ) from error
-    except Exception as error:  # what a damaged or unknown model makes of its many readers
-        raise ConfigError(
-            f"the model {source!r} cannot be loaded ({type(error).__name__}: {_first_line(error)}); fetch it again, or "
-            "take a causal language model that the installed transformers knows"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "no message")
+    found = [] if ids is None else ids if isinstance(ids, list) else [ids]
+    if odd := [token for token in found if not isinstance(token, int)]:
+        raise ConfigError(f"generation_config.json: eos_token_id {odd[0]!r} is not a token id")
+    return found

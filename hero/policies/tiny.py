@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import tiktoken
 
 from hero.chat import TiktokenChat
-from hero.errors import DataError
+from hero.errors import ConfigError, DataError
+from hero.foreign import foreign
 
 if TYPE_CHECKING:
     from hero.policies.hf import LanguageModel
@@ -20,6 +21,7 @@ RANKS: Final = TiktokenChat.FILE
 CONFIG: Final = TiktokenChat.CONFIG
 MODELS: Final = Path(__file__).parent / "tiny_models"
 SHIPPED: Final = MODELS / "webshop"
+PROBE: Final = 'Ab 12\n\n  search[é 你好 😀\t\'] $3.50, #W1 {"a": [true]}\r\n'
 
 
 def load_taubench() -> LanguageModel:
@@ -33,32 +35,50 @@ def load(source: str | Path = SHIPPED) -> LanguageModel:
     Without an argument it is the policy of the embedded WebShop.
 
     Raises:
-        DataError: a file is missing or does not fit the others.
+        DataError: a file is missing, is damaged or does not fit the others.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-    from transformers import LlamaConfig, LlamaForCausalLM
-
+    from hero.policies.check import require_exact, require_usable
     from hero.policies.hf import LanguageModel
 
     path = Path(source)
     chat = load_chat(path)
     try:
-        config = LlamaConfig.from_dict(json.loads(_existing(path / "config.json").read_bytes()))
-    except ValueError as error:
-        raise DataError(f"{path / 'config.json'} is no JSON: {error}") from error
-    if config.vocab_size != chat.encoding.n_vocab:
-        raise DataError(f"{path}: config.json has {config.vocab_size} tokens and {RANKS} has {chat.encoding.n_vocab}")
-    file = _existing(path / "model.safetensors")
-    model = LlamaForCausalLM(config)
-    try:
+        with foreign(DataError, f"{path} holds no usable model"):
+            model = _load_model(path, chat.encoding.n_vocab)
+            require_usable(str(path), model, chat.encoding.n_vocab)
+            lm = LanguageModel(model, chat, "tiny")
+            require_exact(lm)
+    except ConfigError as error:
+        raise DataError(str(error)) from error
+    return lm
+
+
+def _load_model(path: Path, vocabulary: int) -> Any:
+    from safetensors.torch import load_file
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from hero.policies.check import require_fit, require_plausible
+
+    config_file, file = _existing(path / "config.json"), _existing(path / "model.safetensors")
+    with foreign(DataError, f"{config_file} does not describe a model"):
+        config: Any = LlamaConfig.from_dict(json.loads(config_file.read_bytes()))
+        config._attn_implementation = None  # a file may name one that would be fetched and run
+    if config.vocab_size != vocabulary:
+        raise DataError(f"{path}: config.json has {config.vocab_size} tokens and {RANKS} has {vocabulary}")
+    with foreign(DataError, f"{file} cannot be read"):
         weights = load_file(file)
+    with foreign(DataError, f"{file} does not fit config.json"):
+        require_plausible(
+            str(path), config, lambda: LlamaForCausalLM(config), tensors=len(weights), room=file.stat().st_size
+        )
+        model = LlamaForCausalLM(config)
         if config.tie_word_embeddings:
             weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
-        model.load_state_dict(weights)
-    except (RuntimeError, KeyError, SafetensorError) as error:
-        raise DataError(f"{file} does not fit config.json: {error}") from error
-    return LanguageModel(model.eval(), chat, "tiny")  # type: ignore[no-untyped-call]
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+        require_fit(
+            f"{file} and config.json", {"missing_keys": missing, "unexpected_keys": unexpected, "mismatched_keys": []}
+        )
+    return model.eval()  # type: ignore[no-untyped-call]
 
 
 def load_chat(path: Path) -> TiktokenChat:
@@ -69,7 +89,9 @@ def load_chat(path: Path) -> TiktokenChat:
     """
     ranks, config = path / RANKS, path / CONFIG
     merges: dict[bytes, int] = {}
-    for number, line in enumerate(_existing(ranks).read_text("ascii").splitlines()):
+    with foreign(DataError, f"{ranks} is not a list of `base64token rank`"):
+        lines = _existing(ranks).read_text("ascii").splitlines()
+    for number, line in enumerate(lines):
         try:
             token, rank = line.split(" ")
             merges[base64.b64decode(token, validate=True)] = int(rank)
@@ -77,12 +99,14 @@ def load_chat(path: Path) -> TiktokenChat:
             raise DataError(f"{ranks}, line {number + 1}: {line!r} is not `base64token rank`") from error
     if sorted(merges.values()) != list(range(len(merges))):
         raise DataError(f"{ranks}: ranks are not 0 to {len(merges) - 1}")
+    if lacking := sorted(set(range(256)) - {token[0] for token in merges if len(token) == 1}):
+        raise DataError(f"{ranks}: no token for the byte {lacking[0]}; every byte needs one")
     special = {token: len(merges) + place for place, token in enumerate(SPECIAL)}
-    try:
+    with foreign(DataError, f'{config} is not {{"pattern": "a regular expression"}}'):
         pattern = json.loads(_existing(config).read_bytes())["pattern"]
         encoding = tiktoken.Encoding("hero-tiny", pat_str=pattern, mergeable_ranks=merges, special_tokens=special)
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f'{config} is not {{"pattern": "a regular expression"}}: {error}') from error
+        if encoding.decode(encoding.encode_ordinary(PROBE)) != PROBE:
+            raise DataError(f"{config}: the pattern {pattern!r:.80} does not cover every text")
     return TiktokenChat(encoding)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 import pytest
 import regex
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from benchmarks.tiny import taubench
 from benchmarks.tiny.webshop import PATTERN
 from hero import registry
-from hero.errors import DataError
+from hero.errors import ConfigError, DataError
 from hero.policies import hf, tiny
 from hero.types import Message
 from tests.tiny_models import random_model
@@ -57,6 +60,14 @@ def test_a_pattern_that_is_none_is_refused(saved: Path, text: str) -> None:
         tiny.load(saved)
 
 
+@pytest.mark.parametrize("pattern", ["", "a*", "[a-z]+", r"\\S+", "(a+)+$", r"(?=(a+)+$)a|."])
+def test_a_pattern_that_loses_text_is_refused(saved: Path, pattern: str) -> None:
+    """Some make tiktoken panic, which is no `Exception`."""
+    (saved / "tokenizer_config.json").write_text(json.dumps({"pattern": pattern}))
+    with pytest.raises(DataError, match=r"tokenizer_config\.json"):
+        tiny.load(saved)
+
+
 @given(st.text() | st.text(st.sampled_from('ab12 \n[]{}",:_<>/$.,é'), max_size=30))
 def test_the_pattern_of_the_service_desk_covers_every_text(text: str) -> None:
     assert "".join(regex.findall(taubench.PATTERN, text)) == text
@@ -90,13 +101,59 @@ def test_a_missing_file_is_named(saved: Path, file: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "named"), [("YQ==", "line 260"), ("not base 64! 259", "line 260"), ("YWJj 300", "ranks are not 0 to")]
+    ("line", "named"),
+    [
+        ("YQ==", "line 260"),
+        ("not base 64! 259", "line 260"),
+        ("YWJj 300", "ranks are not 0 to"),
+        ("YQ== 259", "ranks are not 0 to"),
+        ("é 259", "is not a list of"),
+    ],
 )
 def test_a_malformed_vocabulary_is_refused(saved: Path, line: str, named: str) -> None:
     with (saved / "tokenizer.tiktoken").open("a") as file:
         file.write(line + "\n")
     with pytest.raises(DataError, match=named):
         tiny.load(saved)
+
+
+def test_a_vocabulary_without_a_byte_is_refused(saved: Path) -> None:
+    ranks = saved / "tokenizer.tiktoken"
+    lines = ranks.read_text().splitlines()
+    ranks.write_text("\n".join([*lines[:255], f"{base64.b64encode(b'xy').decode()} 255", *lines[256:]]))
+    with pytest.raises(DataError, match=r"tokenizer\.tiktoken: no token for the byte 255"):
+        tiny.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [("_orig_mod.model.norm.weight", "unexpected _orig_mod"), ("lm_head.weight", r"missing lm_head\.weight")],
+)
+def test_weights_that_are_not_the_models_are_named(tmp_path: Path, name: str, named: str) -> None:
+    random_model().save(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    save_file(
+        {key: x for key, x in weights.items() if not name.endswith(key)}
+        | ({name: weights["model.norm.weight"]} if name not in weights else {}),
+        tmp_path / "model.safetensors",
+    )
+    for load in (tiny.load, hf.load):
+        with pytest.raises(DataError, match=named):
+            load(str(tmp_path))
+
+
+def test_weights_that_are_not_finite_are_named(saved: Path) -> None:
+    weights = load_file(saved / "model.safetensors")
+    weights["model.norm.weight"][3] = float("nan")
+    save_file(weights, saved / "model.safetensors")
+    with pytest.raises(DataError, match=r"not finite in model\.norm\.weight"):
+        tiny.load(saved)
+
+
+def test_variables_of_a_template_are_refused_and_the_date_does_not_matter(saved: Path) -> None:
+    with pytest.raises(ConfigError, match=r"thinking: the model .* has no chat template to read"):
+        hf.load(str(saved), template_args={"thinking": True})
+    assert hf.load(str(saved), date="2026-11-26").policy(max_new_tokens=4).act(PROMPT)
 
 
 def test_files_of_different_models_are_refused(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

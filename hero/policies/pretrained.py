@@ -1,0 +1,111 @@
+"""Models and tokenizers in the format of transformers, from a directory or the hub; nothing that they bring is run."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hero.errors import ConfigError
+from hero.foreign import first_line, foreign
+from hero.policies.check import require_fit, require_plausible
+
+
+def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
+    """The model, in bfloat16 where there is a GPU and else in float32, and the tokenizer of a directory or hub name.
+
+    Raises:
+        ConfigError: there is no such model, it is damaged, its weights are not those of its configuration, or it needs
+            code of its own.
+    """
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise ConfigError(f"{source!r} holds no model: it has no config.json")
+    with foreign(
+        ConfigError,
+        f"the model {source!r} cannot be loaded; fetch it again, or take a causal language model that the installed "
+        "transformers knows",
+    ):
+        try:
+            return _load(source, str(path) if path.is_dir() else source)
+        except OSError as error:
+            if path.is_dir():
+                raise
+            raise ConfigError(
+                f"no model {source!r}: neither a directory with config.json, weights and tokenizer, nor a name on the "
+                f"hub that can be reached from here ({first_line(error)})"
+            ) from error
+        except ValueError as error:
+            if "trust_remote_code" not in str(error):
+                raise
+            raise ConfigError(
+                f"the model {source!r} needs code of its own (auto_map in its configuration), which is never run. If "
+                "you have read that code and trust it, load the model and its tokenizer yourself, with transformers "
+                "and trust_remote_code=True, and hand them to hero.policies.hf.LanguageModel"
+            ) from error
+
+
+def _load(source: str, where: str) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    config: Any = AutoConfig.from_pretrained(where, trust_remote_code=False)
+    # The library chooses what it has for this kind. A file may name a kernel on the hub, which would be fetched and
+    # run, or an attention that knows neither our masks nor our caches.
+    config._attn_implementation = None
+    tokenizer: Any = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+    tensors, size = _weights(where)
+    require_plausible(
+        repr(source),
+        config,
+        lambda: AutoModelForCausalLM.from_config(copy.deepcopy(config), trust_remote_code=False),  # type: ignore[no-untyped-call]
+        tensors=tensors,
+        room=8 * size if getattr(config, "quantization_config", None) else size,
+    )
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        where,
+        config=config,
+        # Left to itself, transformers 4 would run custom_generate/generate.py of a directory.
+        generation_config=GenerationConfig.from_pretrained(where)
+        if _file(where, "generation_config.json")
+        else GenerationConfig.from_model_config(config),
+        dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+        trust_remote_code=False,
+        ignore_mismatched_sizes=True,  # they are reported by name instead
+        output_loading_info=True,
+    )
+    model, info = loaded
+    require_fit(repr(source), info)
+    return model, tokenizer
+
+
+def _file(where: str, name: str) -> str | None:
+    """The place of a file of a directory or hub name, if there is one."""
+    from transformers.utils.hub import cached_file
+
+    return cached_file(where, name, _raise_exceptions_for_missing_entries=False)
+
+
+def _weights(where: str) -> tuple[int, int]:
+    """How many tensors the weights of a directory or hub name are, and their bytes, from headers alone."""
+    from safetensors import safe_open
+    from transformers.utils.hub import get_checkpoint_shard_files
+
+    files: list[str] = []
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if file := _file(where, name):
+            files = [file]
+        elif index := _file(where, f"{name}.index.json"):
+            files, _ = get_checkpoint_shard_files(where, index)  # type: ignore[no-untyped-call]
+        if files:
+            break
+    else:
+        raise ConfigError(f"the model {where!r} has no weights: neither model.safetensors nor pytorch_model.bin")
+    tensors = 0
+    for file in files:
+        if file.endswith(".safetensors"):
+            with safe_open(file, "pt") as opened:
+                tensors += len(opened.keys())
+        else:
+            tensors += len(torch.load(file, map_location="meta", mmap=True, weights_only=True))
+    return tensors, sum(Path(file).stat().st_size for file in files)
