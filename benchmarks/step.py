@@ -84,9 +84,9 @@ def step(
     learner: TorchLearner, reflector: Reflector, envs: Sequence[WebShopEnv], number: int, watch: Stopwatch
 ) -> dict[str, float]:
     """One training step; the seconds of each phase."""
-    policy = learner.policy(temperature=0.5, seed=number)
+    policy = learner.policy(temperature=0.5)
     tasks = [Task((len(envs) * number + place) % envs[0].num_tasks, place) for place in range(len(envs))]
-    played = watch.timed("rollout", lambda: rollout(envs, policy, tasks, max_turns=10))
+    played = watch.timed("rollout", lambda: rollout(envs, policy, tasks, max_turns=10, seed=number))
     diagnoses = watch.timed("reflection", lambda: reflector.reflect(played))
 
     def update() -> None:

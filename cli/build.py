@@ -96,10 +96,8 @@ class ShortReplies:
         name: str = self.lm.name
         return name
 
-    def policy(self, *, temperature: float, seed: int, version: int = 0) -> Policy:
-        policy: Policy = self.lm.policy(
-            temperature=temperature, seed=seed, version=version, max_new_tokens=self.max_new_tokens
-        )
+    def policy(self, *, temperature: float, version: int = 0) -> Policy:
+        policy: Policy = self.lm.policy(temperature=temperature, version=version, max_new_tokens=self.max_new_tokens)
         return policy
 
 

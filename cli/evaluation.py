@@ -92,8 +92,9 @@ def _play(
     if count > env.num_tasks:
         raise ConfigError(f"--tasks {count}, but {split} has {env.num_tasks}; give fewer")
     envs = build.make_envs(settings.env, split, count * trials, settings.env_args)
-    acting = _policy(settings, run, seed)
-    wanted = [Task(index, index + trial * env.num_tasks) for index in range(count) for trial in range(trials)]
+    acting = _policy(settings, run)
+    numbered = [(index, index + trial * env.num_tasks) for index in range(count) for trial in range(trials)]
+    wanted = [Task(index, number, number) for index, number in numbered]
     with Progress(console=console(errors=True), transient=True) as bars:
         bar, endings = bars.add_task("episodes", total=len(wanted)), Endings(settings.max_turns)
 
@@ -101,19 +102,20 @@ def _play(
             if endings.ended(place, turn):
                 bars.advance(bar)
 
-        return evaluate(envs, acting, wanted, max_turns=settings.max_turns, on_turn=turned), bool(env.tools)
+        result = evaluate(envs, acting, wanted, max_turns=settings.max_turns, seed=seed, on_turn=turned)
+        return result, bool(env.tools)
 
 
-def _policy(settings: Settings, run: Path | None, seed: int) -> Policy:
+def _policy(settings: Settings, run: Path | None) -> Policy:
     lm = build.load_model(settings.model)
     if run is None:
-        return build.ShortReplies(lm, settings.action_tokens).policy(temperature=settings.temperature, seed=seed)
+        return build.ShortReplies(lm, settings.action_tokens).policy(temperature=settings.temperature)
     checkpoint = latest_checkpoint(run)
     if checkpoint is None:
         raise RunError(f"{run} has no complete step yet; evaluate its model, {settings.model}, or resume it first")
     learner = build.make_learner(settings, lm)
     learner.load(checkpoint.learner)
-    return learner.policy(temperature=settings.temperature, seed=seed)
+    return learner.policy(temperature=settings.temperature)
 
 
 def _tell(out: Console, title: str, result: Evaluation, invalid: str) -> None:

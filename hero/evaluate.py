@@ -198,14 +198,18 @@ def evaluate(
     tasks: Sequence[Task],
     *,
     max_turns: int,
+    seed: int = 0,
     on_turn: Callable[..., None] | None = None,
 ) -> Evaluation:
-    """Plays tasks and sums up how they ended; a task that is named several times is played as often."""
+    """Plays tasks and sums up how they ended; a task that is named several times is played as often.
+
+    The arguments are those of `rollout`.
+    """
     from hero.envs.answers import read_baseline
     from hero.rollout import rollout
 
     nothing = [read_baseline(envs[0].doing_nothing(task.index)) for task in tasks]
-    played = rollout(envs, policy, tasks, max_turns=max_turns, on_turn=on_turn)
+    played = rollout(envs, policy, tasks, max_turns=max_turns, seed=seed, on_turn=on_turn)
     return Evaluation(tuple(map(Outcome.of, played, nothing)))
 
 

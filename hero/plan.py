@@ -1,7 +1,8 @@
 """How long a run trains, on what, and with which random numbers.
 
-Every random number of a step comes from (seed, step, purpose), so that there is no state of randomness to save, and a
-resumed run equals an uninterrupted one.
+Every random number of a step comes from (seed, step, purpose), those of a policy from the episode and the turn as
+well. So there is no state of randomness to save, a resumed run equals an uninterrupted one, and an episode is the same
+whatever is played with it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from hero.errors import ConfigError
 from hero.rollout import Task
+from hero.streams import derived_seed
 
 
 class Purpose(IntEnum):
@@ -76,17 +78,14 @@ class Plan:
         return steps_done or (self.turn_budget is not None and turns >= self.turn_budget)
 
     def draw(self, step: int, num_tasks: int) -> list[Task]:
-        """The tasks of a step, siblings side by side; no task twice unless there are too few."""
-        random = np.random.default_rng(self._stream(step, Purpose.TASKS))
+        """The tasks of a step, numbered, siblings side by side; no task twice unless there are too few."""
+        random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(step, Purpose.TASKS)))
         groups = self.episodes // self.group_size
         indices = random.choice(num_tasks, size=groups, replace=groups > num_tasks)
         seeds = random.integers(2**31, size=groups)
-        drawn = zip(indices.tolist(), seeds.tolist(), strict=True)
-        return [Task(index, seed) for index, seed in drawn for _ in range(self.group_size)]
+        drawn = [pair for pair in zip(indices.tolist(), seeds.tolist(), strict=True) for _ in range(self.group_size)]
+        return [Task(index, seed, episode) for episode, (index, seed) in enumerate(drawn)]
 
     def stream(self, step: int, purpose: Purpose) -> int:
-        """The seed of a policy for one purpose in one step."""
-        return int(self._stream(step, purpose).generate_state(1)[0])
-
-    def _stream(self, step: int, purpose: Purpose) -> np.random.SeedSequence:
-        return np.random.SeedSequence(self.seed, spawn_key=(step, purpose))
+        """The seed of the random numbers for one purpose in one step."""
+        return derived_seed(self.seed, step, purpose)

@@ -12,11 +12,14 @@ from hero.types import Action, Message
 class Policy(Protocol):
     """Anything that answers prompts."""
 
-    def act(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+    def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
         """Answers each prompt, independently of the others.
 
         Args:
             prompts: non-empty conversations, each ending with a user message; may be an empty sequence.
+            seeds: one per prompt, 0 to 2**63 - 1, for the random numbers of its answer: equal prompts with equal seeds
+                have equal answers, whatever else is asked. A policy that samples nothing ignores them. None to let the
+                policy draw from a generator of its own.
 
         Returns:
             One action per prompt, in the same order.
@@ -49,5 +52,5 @@ class FunctionPolicy:
     def __init__(self, function: Callable[[Sequence[Message]], str]) -> None:
         self.function = function
 
-    def act(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+    def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
         return [Action(self.function(prompt)) for prompt in prompts]

@@ -11,6 +11,7 @@ from hero.chat import drift_tokens
 from hero.envs.answers import brief, read_start, read_step
 from hero.errors import ConfigError, PolicyError
 from hero.policy import Bounded, Policy
+from hero.streams import derived_seed
 from hero.types import JSON, Action, Message, Stop, Tokens, Trajectory, Turn
 
 if TYPE_CHECKING:
@@ -28,10 +29,13 @@ class Task:
     Attributes:
         index: of the task in the environment's split.
         seed: what the environment is reset with.
+        episode: which of the episodes that are played with one seed of `rollout` this is, 0 or more; None for its place
+            in the call. Names the episode's random numbers, and is not part of what the task is: siblings are equal.
     """
 
     index: int
     seed: int
+    episode: int | None = field(default=None, compare=False)
 
 
 def opening(env: TextEnv) -> tuple[Message, ...]:
@@ -70,6 +74,7 @@ def rollout(
     render: Renderer = conversation,
     max_turns: int,
     max_tokens: int | None = None,
+    seed: int = 0,
     on_turn: Callable[[int, Turn], None] | None = None,
 ) -> list[Trajectory]:
     """Plays every task once.
@@ -78,24 +83,31 @@ def rollout(
     environment that has finished takes the next task at once. What an environment raises ends its episode and is
     recorded in it, an answer out of shape included; whatever else is raised propagates.
 
+    The policy draws each action from a random stream of its own, which `seed`, `Task.episode` and the number of the
+    turn name. So what an episode does depends neither on which others are played with it nor on how many at a time.
+
     Args:
         envs: separate instances of one environment.
         max_turns: an episode that has had that many turns ends with `Stop.MAX_TURNS`.
         max_tokens: an episode whose next prompt and longest reply would exceed this ends with `Stop.MAX_TOKENS`. A
             `Bounded` policy's own context is a limit in any case.
+        seed: of the random numbers of the policy, 0 or more.
         on_turn: is called after every turn with the place of its task in `tasks`.
 
     Returns:
         One trajectory per task, in the order of the tasks.
 
     Raises:
-        ConfigError: no environments, a limit below 1, or `max_tokens` with a policy that cannot count tokens.
+        ConfigError: no environments, a limit below 1, a negative seed or number of an episode, or `max_tokens` with a
+            policy that cannot count tokens.
         PolicyError: the policy did not answer each prompt with an `Action`.
     """
     if not envs:
         raise ConfigError("a rollout needs at least one environment")
     if max_turns < 1:
         raise ConfigError(f"max_turns = {max_turns} leaves no turn to play; give at least 1")
+    if (least := min([seed, *(task.episode or 0 for task in tasks)])) < 0:
+        raise ConfigError(f"a seed or episode of {least} is not possible; give 0 or more")
     fits = _token_limit(policy, max_tokens)
     waiting, idle = deque(enumerate(tasks)), list(reversed(envs))
     played: dict[int, Trajectory] = {}
@@ -106,7 +118,7 @@ def rollout(
         for episode in live:
             episode.prepare(render, fits)
         going = [episode for episode in live if episode.stop is None]
-        for episode, action in zip(going, _actions(policy, [episode.prompt for episode in going]), strict=True):
+        for episode, action in zip(going, _actions(policy, going, seed), strict=True):
             if (turn := episode.step(action, max_turns)) and on_turn:
                 on_turn(episode.place, turn)
         for episode in live:
@@ -117,10 +129,11 @@ def rollout(
     return [played[place] for place in range(len(tasks))]
 
 
-def _actions(policy: Policy, prompts: Sequence[Sequence[Message]]) -> Sequence[Action]:
-    actions = policy.act(prompts)
-    if not isinstance(actions, Sequence) or len(actions) != len(prompts):
-        raise PolicyError(f"{type(policy).__name__}.act must give {len(prompts)} actions, not {brief(actions)}")
+def _actions(policy: Policy, going: Sequence[_Episode], seed: int) -> Sequence[Action]:
+    """The next action of each episode."""
+    actions = policy.act([episode.prompt for episode in going], [episode.action_seed(seed) for episode in going])
+    if not isinstance(actions, Sequence) or len(actions) != len(going):
+        raise PolicyError(f"{type(policy).__name__}.act must give {len(going)} actions, not {brief(actions)}")
     for action in actions:
         if not isinstance(action, Action):
             raise PolicyError(f"{type(policy).__name__}.act must give hero.types.Action, not {brief(action)}")
@@ -167,6 +180,11 @@ class _Episode:
         self.prompt = render(opening(self.env), self.turns, self.observation)
         if not fits(self.prompt):
             self.stop = Stop.MAX_TOKENS
+
+    def action_seed(self, seed: int) -> int:
+        """The seed of the next action."""
+        episode = self.place if self.task.episode is None else self.task.episode
+        return derived_seed(seed, episode, len(self.turns))
 
     def step(self, action: Action, max_turns: int) -> Turn | None:
         """Takes one action; None where the environment raised."""

@@ -134,18 +134,28 @@ class Training:
 
     def _play(self, step: int) -> list[Trajectory]:
         plan = self.plan
-        policy = self.learner.policy(temperature=plan.temperature, seed=plan.stream(step, Purpose.SAMPLING))
-        tasks = plan.draw(step, self.envs[0].num_tasks)
-        return rollout(self.envs, policy, tasks, max_turns=plan.max_turns, on_turn=self.observer.turned)
+        return rollout(
+            self.envs,
+            self.learner.policy(temperature=plan.temperature),
+            plan.draw(step, self.envs[0].num_tasks),
+            max_turns=plan.max_turns,
+            seed=plan.stream(step, Purpose.SAMPLING),
+            on_turn=self.observer.turned,
+        )
 
     def _evaluate(self, step: int, turns: int, timings: dict[str, Any]) -> None:
         plan = self.plan
         tasks = [Task(index, index) for index in range(plan.eval_tasks)]
         with self._timed(step, "evaluation", len(MODES) * len(tasks), timings):
             for mode in MODES:
-                temperature = plan.temperature if mode == "sampled" else 0.0
-                policy = self.learner.policy(temperature=temperature, seed=plan.stream(step, Purpose.EVALUATION))
-                result = evaluate(self.eval_envs, policy, tasks, max_turns=plan.max_turns, on_turn=self.observer.turned)
+                result = evaluate(
+                    self.eval_envs,
+                    self.learner.policy(temperature=plan.temperature if mode == "sampled" else 0.0),
+                    tasks,
+                    max_turns=plan.max_turns,
+                    seed=plan.stream(step, Purpose.EVALUATION),
+                    on_turn=self.observer.turned,
+                )
                 _refuse_hopeless(step, [(outcome.error, outcome.turns) for outcome in result.outcomes])
                 row = {"step": step, "turns": turns, "mode": mode} | result.record()
                 self.run.record("evals", row)

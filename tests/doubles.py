@@ -55,16 +55,17 @@ class GuessEnv(TextEnv):
 class GuessPolicy:
     """Names the right colour with some probability, any colour otherwise."""
 
-    def __init__(self, skill: float, random: random.Random) -> None:
-        self.skill, self.random = skill, random
+    def __init__(self, skill: float) -> None:
+        self.skill = skill
 
-    def act(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
-        return [self._answer(prompt) for prompt in prompts]
+    def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
+        return [self._answer(*asked) for asked in zip(prompts, seeds or range(len(prompts)), strict=True)]
 
-    def _answer(self, prompt: Sequence[Message]) -> Action:
+    def _answer(self, prompt: Sequence[Message], seed: int) -> Action:
+        drawn = random.Random(seed)
         task = int(next(message.content for message in prompt if message.role == "user").split()[1].rstrip("?"))
-        knows = self.random.random() < self.skill
-        text = WORDS[task % len(WORDS)] if knows else self.random.choice((*WORDS, "mauve"))
+        knows = drawn.random() < self.skill
+        text = WORDS[task % len(WORDS)] if knows else drawn.choice((*WORDS, "mauve"))
         ids = tuple(text.encode())
         return Action(text, Tokens(tuple(range(len(prompt))), ids, (-1.0,) * len(ids)))
 
@@ -75,8 +76,8 @@ class GuessLearner:
     def __init__(self) -> None:
         self.skill, self.updates, self.shown = 0.1, 0, 0
 
-    def policy(self, *, temperature: float, seed: int) -> GuessPolicy:
-        return GuessPolicy(self.skill if temperature else round(self.skill), random.Random(seed))
+    def policy(self, *, temperature: float) -> GuessPolicy:
+        return GuessPolicy(self.skill if temperature else round(self.skill))
 
     def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
         self.updates += 1

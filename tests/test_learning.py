@@ -21,7 +21,7 @@ from hero.types import Group, Message, Trajectory
 def play(learner: TorchLearner, split: str, step: int) -> list[Trajectory]:
     envs = [WebShopEnv(split=split) for _ in range(32)]
     tasks = [Task(32 * step + number, number) for number in range(32)]
-    return rollout(envs, learner.policy(temperature=0.5, seed=step), tasks, max_turns=8)
+    return rollout(envs, learner.policy(temperature=0.5), tasks, max_turns=8, seed=step)
 
 
 def advice_rows(lm: LanguageModel, played: Sequence[Trajectory]) -> list[Row]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.chat import drift_tokens
@@ -138,9 +140,9 @@ class Counting(FunctionPolicy):
         super().__init__(echo)
         self.sizes: list[int] = []
 
-    def act(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+    def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
         self.sizes.append(len(prompts))
-        return super().act(prompts)
+        return super().act(prompts, seeds)
 
 
 def test_all_environments_are_asked_at_once_and_never_idle() -> None:
@@ -231,7 +233,7 @@ def test_a_step_out_of_shape_is_data(step: Any, named: str) -> None:
 )
 def test_a_policy_that_does_not_answer_each_prompt_is_named(answer: Any, named: str) -> None:
     class Dumb:
-        def act(self, prompts: Sequence[Sequence[Message]]) -> Any:
+        def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> Any:
             return answer
 
     with pytest.raises(PolicyError, match=f"Dumb.{named}"):
@@ -265,6 +267,80 @@ def token_rollout(envs: int, seed: int = 0, max_turns: int = 4, **options: Any) 
 
 def tokens_of(trajectory: Trajectory) -> list[Tokens]:
     return [turn.action.tokens for turn in trajectory.turns if turn.action.tokens]
+
+
+SAMPLED = [Task((4, 0, 5, 6, 1, 10)[number % 6], number % 3, episode=number) for number in range(16)]
+"""Of different lengths, siblings among them."""
+LM = random_model(context=512)
+
+
+def ids(found: Sequence[Trajectory]) -> list[list[tuple[int, ...]]]:
+    return [[tokens.action_ids for tokens in tokens_of(trajectory)] for trajectory in found]
+
+
+def sampled(tasks: Sequence[Task], envs: int = 16, **changes: Any) -> list[list[tuple[int, ...]]]:
+    """The ids of each episode, by a new policy."""
+    policy = replace(LM, **changes).policy(max_new_tokens=6)
+    return ids(rollout([DiceEnv() for _ in range(envs)], policy, tasks, max_turns=4, seed=3))
+
+
+TOGETHER = sampled(SAMPLED)
+
+
+@settings(max_examples=15)
+@given(st.permutations(range(16)), st.integers(1, 16), st.integers(1, 16), st.integers(1, 3000))
+def test_what_an_episode_samples_depends_on_nothing_but_itself(
+    order: list[int], size: int, envs: int, batch_tokens: int
+) -> None:
+    found: dict[int, list[tuple[int, ...]]] = {}
+    for first in range(0, 16, size):
+        part = order[first : first + size]
+        found |= zip(part, sampled([SAMPLED[n] for n in part], envs, batch_tokens=batch_tokens), strict=True)
+    assert [found[n] for n in range(16)] == TOGETHER
+    assert len({str(episode) for episode in TOGETHER}) == 16
+
+
+def test_two_threads_may_share_a_policy() -> None:
+    policy = LM.policy(max_new_tokens=6)
+
+    def half(tasks: Sequence[Task]) -> list[list[tuple[int, ...]]]:
+        return ids(rollout([DiceEnv() for _ in range(4)], policy, tasks, max_turns=4, seed=3))
+
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(half, (SAMPLED[:8], SAMPLED[8:]))
+    assert one + other == TOGETHER
+
+
+def test_an_episode_without_a_number_has_that_of_its_place() -> None:
+    assert sampled([replace(task, episode=None) for task in SAMPLED]) == TOGETHER
+
+
+class Listening(FunctionPolicy):
+    """Keeps the seeds that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__(echo)
+        self.seeds: list[int] = []
+
+    def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
+        assert seeds is not None
+        assert len(seeds) == len(prompts)
+        self.seeds += seeds
+        return super().act(prompts)
+
+
+def test_every_action_has_a_seed_of_its_own() -> None:
+    policy = Listening()
+    for seed in range(3):
+        rollout([DiceEnv(), DiceEnv()], policy, [Task(4, 0) for _ in range(5)], max_turns=4, seed=seed)
+    assert len(set(policy.seeds)) == 3 * 5 * 4
+    assert all(0 <= seed < 2**63 for seed in policy.seeds)
+
+
+@pytest.mark.parametrize(("episode", "seed"), [(-1, 0), (0, -1)])
+def test_negative_seeds_and_episodes_are_refused(episode: int, seed: int) -> None:
+    with pytest.raises(ConfigError, match="seed or episode of -1 is not possible"):
+        rollout([DiceEnv()], FunctionPolicy(echo), [Task(0, 0, episode)], max_turns=1, seed=seed)
 
 
 @pytest.mark.parametrize("envs", [1, 3])

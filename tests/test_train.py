@@ -27,7 +27,7 @@ from hero.records import read_episodes, read_rows
 from hero.reflect.rules import RulesReflector
 from hero.store import Run
 from hero.train import Observer, Phase, Training
-from hero.types import Diagnosis, Group, Stop, Trajectory, Turn
+from hero.types import Action, Diagnosis, Group, Message, Stop, Trajectory, Turn
 from tests.doubles import GuessEnv, GuessLearner, GuessPolicy
 
 PLAN = Plan(
@@ -280,8 +280,8 @@ def test_an_evaluation_environment_that_always_fails_ends_the_run(tmp_path: Path
 class Crammed(GuessLearner):
     """A learner whose policies have no room for any prompt."""
 
-    def policy(self, *, temperature: float, seed: int) -> GuessPolicy:
-        policy = super().policy(temperature=temperature, seed=seed)
+    def policy(self, *, temperature: float) -> GuessPolicy:
+        policy = super().policy(temperature=temperature)
         policy.context, policy.count = 8, lambda prompt: 9  # type: ignore[attr-defined]
         return policy
 
@@ -399,6 +399,7 @@ def test_tasks_are_drawn_without_repeats_where_there_are_enough(
     assert len(tasks) == groups * size
     assert all(0 <= task.index < num_tasks for task in tasks)
     assert all(len(set(tasks[first : first + size])) == 1 for first in range(0, len(tasks), size))
+    assert [task.episode for task in tasks] == list(range(len(tasks)))
     assert len({task.index for task in tasks}) == groups or groups > num_tasks
 
 
@@ -407,6 +408,33 @@ def test_streams_differ_by_seed_step_and_purpose() -> None:
         replace(PLAN, seed=seed).stream(step, purpose) for seed in range(5) for step in range(20) for purpose in Purpose
     }
     assert len(streams) == 5 * 20 * len(Purpose)
+
+
+class Seeded(GuessLearner):
+    """Remembers which seeds its policies were given, by temperature."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seeds: list[tuple[float, frozenset[int]]] = []
+
+    def policy(self, *, temperature: float) -> GuessPolicy:
+        policy = super().policy(temperature=temperature)
+        act = policy.act
+
+        def listening(prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
+            self.seeds.append((temperature, frozenset(seeds or ())))
+            return act(prompts, seeds)
+
+        policy.act = listening  # type: ignore[method-assign]
+        return policy
+
+
+def test_no_two_actions_of_a_run_share_their_random_numbers(tmp_path: Path) -> None:
+    learner = Seeded()
+    with Run.create(tmp_path, {}) as run:
+        training(run, learner=learner).go()
+    drawn = [seed for temperature, seeds in learner.seeds if temperature for seed in seeds]
+    assert len(set(drawn)) == len(drawn) > 100
 
 
 @pytest.mark.parametrize(

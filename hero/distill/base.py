@@ -62,12 +62,11 @@ class Objective(Protocol):
 class Learner(Protocol):
     """Owns the weights."""
 
-    def policy(self, *, temperature: float, seed: int) -> Policy:
+    def policy(self, *, temperature: float) -> Policy:
         """A policy on the current weights (no copy).
 
         Args:
             temperature: of sampling; 0 is greedy.
-            seed: of its private generator, so that a resumed run samples as an uninterrupted one.
         """
         ...
 

@@ -45,7 +45,7 @@ class LanguageModel(Protocol):
     def chat(self) -> Chat: ...
     @property
     def name(self) -> str: ...
-    def policy(self, *, temperature: float, seed: int, version: int) -> Policy: ...
+    def policy(self, *, temperature: float, version: int) -> Policy: ...
 
 
 class TorchLearner:
@@ -140,9 +140,9 @@ class TorchLearner:
             micro_batch_tokens=micro_batch_tokens,
         )
 
-    def policy(self, *, temperature: float, seed: int) -> Policy:
+    def policy(self, *, temperature: float) -> Policy:
         """A policy on the current weights (no copy), its version the number of updates so far."""
-        return self.lm.policy(temperature=temperature, seed=seed, version=self.updates)
+        return self.lm.policy(temperature=temperature, version=self.updates)
 
     def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
         """One step down the sum of the terms, each a mean over the action tokens that carry it in the whole update.

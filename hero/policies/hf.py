@@ -47,7 +47,7 @@ class LanguageModel:
 
         Args:
             temperature: of sampling; 0 is greedy.
-            seed: of its private generator.
+            seed: of its random numbers, 0 or more, together with the seeds that `act` is given.
             max_new_tokens: an action is cut off after that many.
             version: number of updates that the weights have seen; stands in `Tokens.policy_version`.
         """

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,10 +26,13 @@ class TransformersPolicy:
     """Samples from a `LanguageModel`, all prompts at a time.
 
     Keys and values of the latest prompts and actions are kept: of a prompt that extends one of them, only the new part
-    is read. What is sampled depends on the seed, the prompts and the calls before, not on how a batch is split.
+    is read. An answer depends on the policy's seed, the seed given to `act` and the prompt alone, neither on the rest
+    of the batch nor on earlier calls. That is promised of ids; the last bits of log-probabilities vary with the shapes
+    that a batch is computed in. An id could follow them only where a random number falls into that difference, about
+    one token in a million in float32.
 
     Raises:
-        ConfigError: a negative or infinite temperature, or `max_new_tokens` below 1.
+        ConfigError: a negative or infinite temperature, a negative seed, or `max_new_tokens` below 1.
     """
 
     def __init__(self, lm: LanguageModel, *, temperature: float, seed: int, max_new_tokens: int, version: int) -> None:
@@ -36,11 +40,14 @@ class TransformersPolicy:
             raise ConfigError(f"a temperature of {temperature} is not possible; give 0 (greedy) or more")
         if max_new_tokens < 1:
             raise ConfigError(f"max_new_tokens = {max_new_tokens} leaves no room to act; give at least 1")
+        if seed < 0:
+            raise ConfigError(f"a seed of {seed} is not possible; give 0 or more")
         self.lm = lm
         self.temperature = temperature
         self.max_new_tokens = max_new_tokens
         self.version = version
-        self._generator = torch.Generator().manual_seed(seed)
+        self.seed = seed
+        self._generator = np.random.default_rng(seed)
         self._kept: list[Sequenced] = []
         self._kept_for: Tensor | None = None
 
@@ -53,8 +60,11 @@ class TransformersPolicy:
         """The tokens of the prompt and the longest reply to it."""
         return len(self.lm.chat.encode(prompt)) + self.max_new_tokens
 
-    def act(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+    def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
         """Answers each prompt.
+
+        Args:
+            seeds: one per prompt, 0 or more; None to draw them from a generator that goes on from call to call.
 
         Raises:
             PolicyError: a prompt leaves no room in the model's context.
@@ -68,8 +78,11 @@ class TransformersPolicy:
                 f"a prompt of {longest} tokens leaves no room in the context of {self.lm.name}, {self.context} tokens; "
                 "end episodes earlier (max_turns, max_tokens) or show fewer turns (window)"
             )
-        # One number per row and step whatever the batch: how rows are split or ordered changes no sample.
-        chances = torch.rand(len(encoded), self.max_new_tokens, generator=self._generator, dtype=torch.float64)
+        if seeds is None:
+            seeds = self._generator.integers(2**63, size=len(prompts)).tolist()
+        streams = [np.random.SeedSequence(self.seed, spawn_key=(seed,)) for _, seed in zip(prompts, seeds, strict=True)]
+        # As many numbers whatever is sampled of a reply; a longer one begins with those of a shorter one.
+        chances = torch.tensor(np.stack([np.random.default_rng(s).random(self.max_new_tokens) for s in streams]))
         actions: list[Action | None] = [None] * len(encoded)
         kept: list[Sequenced] = []
         with _inference(self.lm.model):

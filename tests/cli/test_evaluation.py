@@ -49,6 +49,28 @@ def test_several_trials_tell_pass_hat_k(hero: Hero, model: str) -> None:
     assert [line.split()[0] for line in result.stdout.splitlines()[-3:]] == ["pass^1", "pass^2", "pass^3"]
 
 
+def test_more_trials_and_tasks_leave_an_episode_as_it_was(
+    hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, said = GuessEnv.step, dict[tuple[int, int | None], list[str]]()
+
+    def listening(env: GuessEnv, action: str) -> tuple[str, float, bool, bool, dict[str, object]]:
+        said.setdefault((env.task, env.np_random_seed), []).append(action)
+        return step(env, action)
+
+    monkeypatch.setattr(GuessEnv, "step", listening)
+
+    def played(*arguments: object) -> dict[tuple[int, int | None], list[str]]:
+        said.clear()
+        assert hero("eval", model, "--env", "guess", *arguments).exit_code == 0
+        return dict(said)
+
+    few, many = played("--tasks", 3), played("--tasks", 5, "--trials", 3)
+    assert len(many) == 15
+    assert few.items() <= many.items()
+    assert many != played("--tasks", 5, "--trials", 3, "--seed", 1)
+
+
 def test_a_run_is_evaluated_with_its_own_settings_and_weights(
     hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

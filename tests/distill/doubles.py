@@ -53,10 +53,10 @@ class TinyLM:
     model: PreTrainedModel = field(default_factory=tiny_model)
     chat: CharacterChat = field(default_factory=CharacterChat)
     name: str = "tiny-random"
-    asked: list[tuple[float, int, int]] = field(default_factory=list)
+    asked: list[tuple[float, int]] = field(default_factory=list)
 
-    def policy(self, *, temperature: float, seed: int, version: int) -> Policy:
-        self.asked.append((temperature, seed, version))
+    def policy(self, *, temperature: float, version: int) -> Policy:
+        self.asked.append((temperature, version))
         return FunctionPolicy(lambda messages: "")
 
 

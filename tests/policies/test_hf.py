@@ -134,6 +134,33 @@ def test_samples_follow_the_tempered_distribution(temperature: float) -> None:
     assert stats.chisquare(seen, wanted).pvalue > 1e-3
 
 
+def test_a_longer_reply_begins_with_the_numbers_of_a_shorter_one() -> None:
+    lm, prompts, seeds = random_model(stop_bias=-9.0), [ask("a" * count) for count in range(8)], range(8)
+    short, long = (lm.policy(max_new_tokens=size).act(prompts, seeds) for size in (3, 9))
+    for one, other in zip(short, long, strict=True):
+        assert tokens_of(one).action_ids == tokens_of(other).action_ids[:3]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_seeds_decide_where_something_is_sampled(temperature: float) -> None:
+    policy, prompts = LM.policy(temperature=temperature, max_new_tokens=8), [ask("a" * 7)] * 20
+    first, again, other = (policy.act(prompts, seeds) for seeds in (range(20), range(20), range(20, 40)))
+    assert [action.text for action in first] == [action.text for action in again]
+    assert (first != other) == (len(set(first)) > 1) == (temperature > 0)
+
+
+def test_without_seeds_a_policy_goes_on_drawing() -> None:
+    policy, prompts = LM.policy(seed=1, max_new_tokens=8), [ask("a" * count) for count in range(8)]
+    first, second = policy.act(prompts), policy.act(prompts)
+    assert first != second
+    assert LM.policy(seed=1, max_new_tokens=8).act(prompts) == first
+
+
+def test_there_is_a_seed_for_every_prompt() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        LM.policy().act([ask("a"), ask("b")], [1])
+
+
 def test_equal_seeds_give_equal_samples_whatever_the_global_generator_does() -> None:
     prompts = [ask("a" * count) for count in range(8)]
     first = LM.policy(seed=1, max_new_tokens=8).act(prompts)
@@ -251,7 +278,8 @@ def test_nothing_is_answered_with_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"temperature": -0.1}, {"temperature": math.nan}, {"temperature": math.inf}, {"max_new_tokens": 0}]
+    "arguments",
+    [{"temperature": -0.1}, {"temperature": math.nan}, {"temperature": math.inf}, {"max_new_tokens": 0}, {"seed": -1}],
 )
 def test_impossible_settings_are_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
