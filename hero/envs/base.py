@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from hero.errors import ConfigError
-from hero.types import Tools
+from hero.types import JSON, Tools
 
 
 class AnyText(spaces.Space[str]):
@@ -77,6 +77,16 @@ class TextEnv(gymnasium.Env[str, str]):
         None where it is not known without playing.
         """
         return None
+
+    def provenance(self) -> dict[str, JSON]:
+        """Everything from the surroundings that decides what this environment is, as plain JSON; {} for nothing.
+
+        A run stores it at the start and compares it when it is resumed. The optional key `arguments` holds constructor
+        arguments that pin what was taken from the surroundings, such as an absolute `data` path that came from an
+        environment variable: the resumed run builds the environment with them. All other values, such as a hash of
+        the data or the model and address of an endpoint, have to be equal then. They are printed: leave secrets out.
+        """
+        return {}
 
     def chosen_task(self, options: dict[str, Any] | None) -> int:
         """The number of the task that the options of `reset` name, or else a drawn one; call it after `super().reset`.

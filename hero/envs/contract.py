@@ -5,6 +5,7 @@ Random play finds most breaches, not all: a check that needs the end of an episo
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 import random
@@ -93,6 +94,15 @@ def _check_declaration(make: Callable[[], TextEnv]) -> None:
         read_baseline(env.doing_nothing(0))
     except ValueError as error:
         raise AssertionError(str(error)) from error
+    provenance = env.provenance()
+    try:
+        plain = json.loads(json.dumps(provenance, allow_nan=False)) == provenance
+    except (TypeError, ValueError, RecursionError):
+        plain = False
+    _require(
+        plain and isinstance(provenance, dict) and isinstance(provenance.get("arguments", {}), dict),
+        f"provenance must return a dict of plain JSON, its `arguments` a dict, too, not {provenance!r:.200}",
+    )
     spaces = (env.observation_space, env.action_space)
     _require(all(isinstance(space, AnyText) for space in spaces), "call super().__init__(), which sets both spaces")
     try:

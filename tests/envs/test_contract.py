@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -136,6 +137,18 @@ class Worthless(GuessEnv):
 class Unknown(GuessEnv):
     def doing_nothing(self, task: int) -> float:
         return float("nan")
+
+
+@broken("provenance must return a dict of plain JSON")
+class Unknowable(GuessEnv):
+    def provenance(self) -> Any:
+        return {"data": Path("/data")}
+
+
+@broken("provenance must return a dict of plain JSON, its `arguments` a dict")
+class Unarguable(GuessEnv):
+    def provenance(self) -> Any:
+        return {"arguments": ["data"]}
 
 
 @broken(r"call super\(\).__init__\(\)")
