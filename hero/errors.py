@@ -1,10 +1,11 @@
 """Every exception that this package raises on purpose.
 
 HeroError
-├── ConfigError      an argument, option or name is wrong; the message names the value and the remedy
-├── DataError        a file is missing or malformed; the message names the file and the record
-├── RunError         a run directory cannot be read, resumed or written
-└── PolicyError      a policy was given what it cannot act on (a prompt longer than its context, say)
+├── ConfigError        an argument, option or name is wrong; the message names the value and the remedy
+├── DataError          a file is missing or malformed; the message names the file and the record
+├── RunError           a run directory cannot be read, resumed or written
+├── PolicyError        a policy was given what it cannot act on (a prompt longer than its context, say)
+└── UnavailableError   a service that an environment needs has been given up
 
 The command line prints the message of a HeroError without a traceback. Whatever else propagates is a bug.
 """
@@ -28,3 +29,7 @@ class RunError(HeroError):
 
 class PolicyError(HeroError):
     """A policy was given what it cannot act on."""
+
+
+class UnavailableError(HeroError):
+    """A service that an environment needs has been given up: not one episode's error, but the end of all of them."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from hero.chat import drift_tokens
 from hero.envs.answers import brief, read_start, read_step
-from hero.errors import ConfigError, PolicyError
+from hero.errors import ConfigError, PolicyError, UnavailableError
 from hero.policy import Bounded, Policy
 from hero.streams import derived_seed
 from hero.types import JSON, Action, Message, Stop, Tokens, Trajectory, Turn
@@ -101,6 +101,7 @@ def rollout(
         ConfigError: no environments, a limit below 1, a negative seed or number of an episode, or `max_tokens` with a
             policy that cannot count tokens.
         PolicyError: the policy did not answer each prompt with an `Action`.
+        UnavailableError: a service that the environment needs has been given up.
     """
     if not envs:
         raise ConfigError("a rollout needs at least one environment")
@@ -214,6 +215,8 @@ class _Episode:
         """What the environment answers; None where it raised or answered out of shape, which ends the episode."""
         try:
             return call()
+        except UnavailableError:  # the next episode would wait for it as long
+            raise
         except Exception as error:  # foreign code: whatever it raises is data
             self.stop, self.error = Stop.ERROR, f"{type(error).__name__}: {error}"
             return None

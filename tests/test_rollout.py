@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hero.chat import drift_tokens
 from hero.envs.base import TextEnv
-from hero.errors import ConfigError, PolicyError
+from hero.errors import ConfigError, PolicyError, UnavailableError
 from hero.policy import FunctionPolicy
 from hero.rollout import Renderer, Task, conversation, rollout, window
 from hero.types import Action, Message, Stop, Tokens, Tools, Trajectory, Turn
@@ -247,6 +247,29 @@ def test_an_interrupt_within_an_environment_is_no_data() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         rollout([Interrupted()], FunctionPolicy(echo), [Task(0, 0)], max_turns=1)
+
+
+@pytest.mark.parametrize("when", ["reset", "step"])
+def test_a_service_that_was_given_up_ends_all_episodes_at_once(when: str) -> None:
+    class Cut(DiceEnv):
+        asked = 0
+
+        def reset(self, **options: Any) -> tuple[str, dict[str, Any]]:
+            self.call("reset")
+            return super().reset(**options)
+
+        def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+            self.call("step")
+            return super().step(action)
+
+        def call(self, what: str) -> None:
+            if what == when:
+                Cut.asked += 1
+                raise UnavailableError("the user does not answer")
+
+    with pytest.raises(UnavailableError, match="does not answer"):
+        rollout([Cut(), Cut()], FunctionPolicy(echo), [Task(0, 0)] * 9, max_turns=2)
+    assert Cut.asked == 1
 
 
 @pytest.mark.parametrize(
