@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeVar
 
 from hero.codec import Record, decode_diagnosis, decode_trajectory, encode_diagnosis, encode_trajectory
 from hero.errors import RunError
+from hero.sealed import COPY, file_checksum, parse, read_small, require_file, unseal
 from hero.types import Diagnosis, Trajectory
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 KINDS: Final = ("episodes", "steps", "evals", "timings")
 """Kinds of records, each in a .jsonl file of its own."""
 CHECKED: Final = ("episodes", "steps", "evals")
 """Those whose contents a checkpoint vouches for: all but the wall-clock times, in which equal runs differ."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a run was started with.
+
+    Attributes:
+        settings: what was asked for, plain JSON.
+        provenance: what that came to where the run was started, plain JSON; {} where nobody recorded it.
+        version: of the package that started it.
+    """
+
+    settings: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    version: str
+
+    def record(self) -> Record:
+        """The contents of config.json."""
+        return {
+            "schema": SCHEMA,
+            "version": self.version,
+            "settings": dict(self.settings),
+            "provenance": dict(self.provenance),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,56 +83,106 @@ class Checkpoint:
     checksums: Mapping[str, int]
 
 
-def read_settings(path: Path) -> dict[str, Any]:
-    """The settings of a run.
+def read_config(path: Path) -> Config:
+    """Returns what a run was started with.
 
     Raises:
-        RunError: the directory holds no run, or one of another schema.
+        RunError: the directory holds no run, one of another schema, or its config.json is damaged.
     """
-    config = path / "config.json"
-    if not config.is_file():
+    file = path / "config.json"
+    if not os.path.lexists(file):
+        if holds_run(path):
+            raise RunError(f"{path} has records of a run but no config.json; {COPY}")
         raise RunError(f"{path} is not a run directory: it has no config.json; look for the --out of `hero run`")
-    record = _parse(config.read_bytes(), str(config))
+    text = read_small(file)
+    record = parse(text, str(file))
     if record.get("schema") != SCHEMA:
         raise RunError(
-            f"{config} has schema {record.get('schema')!r} and this version reads {SCHEMA}; "
-            f"use hero-agents {record.get('version', 'of that time')}"
+            f"{file} has schema {record.get('schema')!r:.40} and this version reads {SCHEMA}; "
+            f"use hero-agents {record.get('version', 'of that time')!s:.40}"
         )
-    settings = record.get("settings")
-    if not isinstance(settings, dict):
-        raise RunError(f"{config} is damaged (its settings are {settings!r:.40}); restore it from a copy")
-    return settings
+    record = unseal(text, file)
+    return Config(record["settings"], record["provenance"], record["version"])
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Returns the settings of a run.
+
+    Raises:
+        RunError: as of `read_config`.
+    """
+    return dict(read_config(path).settings)
+
+
+def read_summary(path: Path) -> Record:
+    """Returns the summary of a finished run.
+
+    Raises:
+        RunError: the run is not finished, or its summary.json is damaged.
+    """
+    return unseal(read_small(path / "summary.json"), path / "summary.json")
 
 
 def holds_run(path: Path) -> bool:
-    """Whether there is a run in a directory, and not a model, which has a config.json too."""
+    """Whether a directory holds a run, be it damaged, and not a model, which has a config.json too."""
     try:
-        return "schema" in _parse((path / "config.json").read_bytes(), "")
-    except (OSError, RunError):
+        if any(os.path.lexists(path / f"{kind}.jsonl") for kind in KINDS):
+            return True
+        return "schema" in parse(read_small(path / "config.json"), "")
+    except (OSError, ValueError, RunError):  # ValueError: a name with a zero byte
         return False
 
 
 def latest_checkpoint(path: Path) -> Checkpoint | None:
-    """The newest complete step of a run; None if there is none yet.
+    """Returns the newest complete step of a run, every file of it checked; None if there is none yet.
 
     Raises:
-        RunError: its record of progress cannot be read, or there is none although steps were completed.
+        RunError: it is damaged, or there is none although steps were completed.
     """
-    folders = [entry for entry in path.glob("checkpoints/step-*") if re.fullmatch(r"step-\d{6,}", entry.name)]
-    if not folders:
-        for kind in ("episodes", "steps"):
-            if (file := path / f"{kind}.jsonl").exists() and file.stat().st_size:
-                raise RunError(f"{path} has {file.name} but no checkpoint; restore checkpoints/ from a copy")
-        return None
-    newest = max(folders, key=lambda entry: int(entry.name.removeprefix("step-")))
-    progress = newest / "progress.json"
-    if not progress.is_file():
-        raise RunError(f"{newest} is damaged (it has no progress.json); restore it from a copy")
-    record = _parse(progress.read_bytes(), str(progress))
-    rows, checksums = record.get("rows"), record.get("checksums")
-    if not (_is_count(record.get("step")) and _are_counts(rows, KINDS) and _are_counts(checksums, CHECKED)):
-        raise RunError(f"{progress} is damaged (it does not say how many records there are); restore it from a copy")
-    return Checkpoint(record["step"], newest / "learner", rows, checksums)
+    return read_latest(path, lambda checkpoint: checkpoint)
+
+
+def read_latest(path: Path, read: Callable[[Checkpoint], T]) -> T | None:
+    """Returns what `read` makes of the newest complete step of a run; None if there is none yet.
+
+    While another process writes the run, a newer step may replace the one that is read; then the newer one is read.
+
+    Raises:
+        RunError: the step is damaged, or there is none although steps were completed.
+    """
+    while folder := max(step_folders(path), key=_number, default=None):
+        try:
+            return read(_checkpoint(folder))
+        except (OSError, RunError):
+            if folder.exists():
+                raise
+    for kind in ("episodes", "steps"):
+        file = path / f"{kind}.jsonl"
+        if os.path.lexists(file) and require_file(file):
+            raise RunError(f"{path} has {file.name} but no checkpoint; restore checkpoints/ from a copy")
+    return None
+
+
+def step_folders(path: Path) -> list[Path]:
+    """The directories of complete steps of a run, in no order; files and directories of others do not count."""
+    entries = (path / "checkpoints").glob("step-*")
+    return [entry for entry in entries if re.fullmatch(r"step-[0-9]{6,12}", entry.name) and entry.is_dir()]
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
+
+
+def _checkpoint(folder: Path) -> Checkpoint:
+    progress = folder / "progress.json"
+    if not os.path.lexists(progress):
+        raise RunError(f"{folder} is damaged (it has no progress.json); {COPY}")
+    record = unseal(read_small(progress), progress)
+    learner = folder / "learner"
+    for name, expected in record["files"].items():
+        if file_checksum(learner / name) != expected:
+            raise RunError(f"{learner / name} is damaged (its checksum differs); {COPY}")
+    return Checkpoint(record["step"], learner, record["rows"], record["checksums"])
 
 
 def read_rows(path: Path, kind: str) -> list[Record]:
@@ -116,8 +192,11 @@ def read_rows(path: Path, kind: str) -> list[Record]:
         RunError: a record cannot be read; the message names the file and the line.
     """
     file = path / f"{kind}.jsonl"
-    lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
-    return [_parse(line, f"{file}, line {number}") for number, line in enumerate(lines, 1)]
+    if not os.path.lexists(file):
+        return []
+    require_file(file)
+    lines = file.read_bytes().split(b"\n")[:-1]
+    return [parse(line, f"{file}, line {number}") for number, line in enumerate(lines, 1)]
 
 
 def read_episodes(path: Path) -> Iterator[Episode]:
@@ -131,21 +210,3 @@ def read_episodes(path: Path) -> Iterator[Episode]:
             yield Episode(row["step"], decode_trajectory(row["trajectory"]), decode_diagnosis(row["diagnosis"]))
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path / 'episodes.jsonl'}, line {number} is not an episode: {error!r}") from error
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _are_counts(value: object, names: Sequence[str]) -> TypeGuard[dict[str, int]]:
-    return isinstance(value, dict) and all(_is_count(value.get(name)) for name in names)
-
-
-def _parse(line: bytes, where: str) -> Record:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise RunError(f"{where} is damaged ({error}); restore it from a copy") from error
-    if not isinstance(record, dict):
-        raise RunError(f"{where} is damaged (it holds no record but {line[:40]!r}); restore it from a copy")
-    return record

@@ -1,6 +1,6 @@
 """The run directory: what a training run leaves behind, written so that nothing but the step in flight can be lost.
 
-    config.json      schema number, version and all settings: enough to start the same run again
+    config.json      schema number, version, all settings, and the provenance: what they came to where the run started
     episodes.jsonl   every training episode with its diagnosis
     steps.jsonl      the metrics of every step
     evals.jsonl      every evaluation, with the outcome of every task
@@ -8,68 +8,88 @@
     checkpoints/     step-NNNNNN: the learner's state and how many records belong to it; only the newest is kept
     summary.json     the run in a few numbers, once it is finished
 
-A step is complete when its checkpoint was renamed into place. Resuming cuts off every record after that.
+A step is complete when its checkpoint was renamed into place. Resuming cuts off every record after that, and removes
+older checkpoints and halves of them that a sudden death left behind; files of others stay.
+
+Nothing is taken on trust: config.json, summary.json and the progress.json of a checkpoint end in a checksum of
+themselves, and progress.json has those of the learner's files and of all records but the timings. A single bit that
+differs is refused, and the file named. Schema 3 brought the provenance and these checksums; other schemas are refused.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Self
 from zlib import crc32
 
 from hero import __version__
 from hero.codec import Record
+from hero.durable import LOCK, PARTIAL, append, cut, discard, lock, remove_partial, sync, write, writing
 from hero.errors import RunError
-from hero.records import CHECKED, KINDS, SCHEMA, Checkpoint, latest_checkpoint, read_rows, read_settings
-
-_LOCK: Final = ".lock"
-_PARTIAL: Final = ".partial"
+from hero.records import (
+    CHECKED,
+    KINDS,
+    Checkpoint,
+    Config,
+    latest_checkpoint,
+    read_config,
+    read_rows,
+    step_folders,
+)
+from hero.sealed import file_checksum, seal
 
 
 class Run:
     """A run directory that this process writes to, and no other: `create` or `resume` one, best in a `with` block.
 
     Attributes:
-        settings: what the run was created with.
+        config: what the run was started with.
         checkpoint: the newest complete step; None before the first.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], lock: BinaryIO) -> None:
+    def __init__(self, path: Path, config: Config, held: BinaryIO) -> None:
         self.path = path
-        self.settings = settings
+        self.config = config
         self.checkpoint = latest_checkpoint(path)
-        self._lock = lock
+        self._lock = held
         self._rows = Counter(self.checkpoint.rows if self.checkpoint else {})
         self._checksums = Counter(self.checkpoint.checksums if self.checkpoint else {})
         for kind in KINDS:
-            _cut(path / f"{kind}.jsonl", self._rows[kind], self._checksums[kind] if kind in CHECKED else None)
-        _sync(path)
+            cut(path / f"{kind}.jsonl", self._rows[kind], self._checksums[kind] if kind in CHECKED else None)
+        remove_partial(path)
+        self._remove_all_but(self.checkpoint.learner.parent if self.checkpoint else None)
+        sync(path)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the run was asked to do."""
+        return self.config.settings
 
     @classmethod
-    def create(cls, path: Path, settings: Mapping[str, Any]) -> Self:
+    def create(cls, path: Path, settings: Mapping[str, Any], provenance: Mapping[str, Any] | None = None) -> Self:
         """Starts a run in a new or empty directory.
 
         Args:
             settings: plain JSON; `resume` compares with it.
+            provenance: what the settings came to in these surroundings, plain JSON; kept for who resumes.
 
         Raises:
             RunError: the directory holds something, cannot be written, or another process is at it.
         """
         refuse_held(path)
-        with _writing(path), ExitStack() as stack:
+        config = Config(settings, provenance or {}, __version__)
+        with writing(path), ExitStack() as stack:
             path.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(_locked(path))
-            _write(path / "config.json", {"schema": SCHEMA, "version": __version__, "settings": dict(settings)})
-            run = cls(path, settings, lock)
+            held = stack.enter_context(lock(path))
+            write(path / "config.json", seal(config.record()))
+            run = cls(path, config, held)
             stack.pop_all()
         return run
 
@@ -81,29 +101,41 @@ class Run:
             given: settings that must be as they were; those that are left out are not compared.
 
         Raises:
-            RunError: no run is there, a setting differs, the schema is unknown, a record that belongs to a complete
-                step is missing or was changed, or another process is at it.
+            RunError: no run is there, a setting differs, the schema is unknown, a record or a file that belongs to a
+                complete step is missing or was changed, or another process is at it.
         """
-        settings = read_settings(path)
+        config = read_config(path)
         for name, value in given.items():
-            if settings.get(name) != value:
-                was = json.dumps(settings.get(name))
+            if config.settings.get(name) != value:
+                was = json.dumps(config.settings.get(name))
                 raise RunError(
                     f"{path} was started with {name} = {was}, not {json.dumps(value)}; "
                     "resume without that option, or start another run with another --out"
                 )
-        with _writing(path), ExitStack() as stack:
-            run = cls(path, settings, stack.enter_context(_locked(path)))
+        with writing(path), ExitStack() as stack:
+            held = stack.enter_context(lock(path))
+            run = cls(path, config, held)
             stack.pop_all()
         return run
+
+    def extend(self, changes: Mapping[str, Any]) -> None:
+        """Changes settings of the run, which is not finished from here on.
+
+        Args:
+            changes: settings that decide only how long the run goes on.
+        """
+        config = replace(self.config, settings={**self.config.settings, **changes})
+        with writing(self.path):
+            (self.path / "summary.json").unlink(missing_ok=True)
+            sync(self.path)
+            write(self.path / "config.json", seal(config.record()))
+        self.config = config
 
     def record(self, kind: str, *rows: Mapping[str, Any]) -> None:
         """Appends records of one kind, one line each; they are on the disk when this returns."""
         lines = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
-        with _writing(self.path), (self.path / f"{kind}.jsonl").open("ab") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
+        with writing(self.path):
+            append(self.path / f"{kind}.jsonl", lines)
         self._rows[kind] += len(rows)
         self._checksums[kind] = crc32(lines, self._checksums[kind])
 
@@ -118,29 +150,38 @@ class Run:
             save: writes the learner's state into the new directory that it is given.
         """
         folder = self.path / "checkpoints"
-        partial, final = folder / _PARTIAL, folder / f"step-{step:06d}"
-        with _writing(self.path):
-            shutil.rmtree(partial, ignore_errors=True)
+        partial, final = folder / PARTIAL, folder / f"step-{step:06d}"
+        with writing(self.path):
+            remove_partial(folder)
             partial.mkdir(parents=True)
-            save(partial / "learner")
-            rows, checksums = (
-                {kind: counted[kind] for kind in kinds}
-                for counted, kinds in ((self._rows, KINDS), (self._checksums, CHECKED))
-            )
-            _write(partial / "progress.json", {"step": step, "rows": rows, "checksums": checksums})
-            for written in (*partial.rglob("*"), partial):
-                _sync(written)
+            learner = partial / "learner"
+            save(learner)
+            written = sorted(file for file in learner.rglob("*") if file.is_file())
+            progress = {
+                "step": step,
+                "rows": {kind: self._rows[kind] for kind in KINDS},
+                "checksums": {kind: self._checksums[kind] for kind in CHECKED},
+                "files": {file.relative_to(learner).as_posix(): file_checksum(file) for file in written},
+            }
+            for place in (*learner.rglob("*"), learner):
+                sync(place)
+            write(partial / "progress.json", seal(progress))
             partial.rename(final)
-            _sync(folder)
-            for old in folder.iterdir():
-                if old != final:
-                    shutil.rmtree(old)
-        self.checkpoint = Checkpoint(step, final / "learner", rows, checksums)
+            sync(folder)
+            self._remove_all_but(final)
+        self.checkpoint = Checkpoint(step, final / "learner", progress["rows"], progress["checksums"])
+
+    def _remove_all_but(self, newest: Path | None) -> None:
+        """Removes all other checkpoints, and what is left of one that was never complete."""
+        for folder in step_folders(self.path):
+            if folder != newest:
+                discard(folder)
+        remove_partial(self.path / "checkpoints")
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Writes summary.json, which says that the run is finished."""
-        with _writing(self.path):
-            _write(self.path / "summary.json", summary)
+        with writing(self.path):
+            write(self.path / "summary.json", seal(summary))
 
     def __enter__(self) -> Self:
         return self
@@ -157,77 +198,11 @@ def refuse_held(path: Path) -> None:
     Raises:
         RunError: the directory holds something, or nothing can be written there.
     """
-    with _writing(path):
-        held = sorted({entry.name for entry in path.iterdir()} - {_LOCK, _PARTIAL}) if path.exists() else []
+    with writing(path):
+        held = sorted({entry.name for entry in path.iterdir()} - {LOCK, PARTIAL}) if path.exists() else []
         there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if held:
         what = "a run" if "config.json" in held else f"{held[0]!r}"
         raise RunError(f"{path} already holds {what}; choose another --out, or --resume the run that is there")
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise RunError(f"cannot write {path}: {there} is not a directory that you may write; choose another --out")
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusals into our error."""
-    try:
-        yield
-    except OSError as error:
-        # A learner's own writer may know no number.
-        full = error.errno in (None, errno.ENOSPC, errno.EDQUOT)
-        remedy = "make room, or choose another --out" if full else "choose another --out"
-        raise RunError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
-
-
-def _locked(path: Path) -> BinaryIO:
-    """An open file that keeps other processes out until it is closed, by this process or by its end."""
-    lock = (path / _LOCK).open("ab")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise RunError(f"another process is writing {path}; wait until it ends, or choose another --out") from None
-    return lock
-
-
-def _write(file: Path, record: Mapping[str, Any]) -> None:
-    """Writes a file that is either there in full or not at all."""
-    partial = file.with_name(_PARTIAL)
-    with partial.open("w") as opened:
-        json.dump(record, opened, indent=1)
-        opened.write("\n")
-        opened.flush()
-        os.fsync(opened.fileno())
-    partial.replace(file)
-    _sync(file.parent)
-
-
-def _sync(path: Path) -> None:
-    """Brings a file or a directory to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _cut(file: Path, rows: int, checksum: int | None) -> None:
-    """Keeps the first `rows` lines of a file and drops the rest, a torn last line included.
-
-    Args:
-        checksum: CRC-32 of those lines; None to take them as they are.
-    """
-    with file.open("a+b") as opened:
-        opened.seek(0)
-        whole = found = 0
-        for _ in range(rows):
-            line = opened.readline()
-            whole += line.endswith(b"\n")
-            found = crc32(line, found)
-        remedy = "restore it from a copy, or start another run with another --out"
-        if whole < rows:
-            raise RunError(f"{file} holds {whole} of the {rows} records that belong to complete steps; {remedy}")
-        if checksum is not None and found != checksum:
-            raise RunError(f"{file} was changed after it was written: its checksum differs; {remedy}")
-        opened.truncate(opened.tell())
-        os.fsync(opened.fileno())

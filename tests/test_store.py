@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.errors import RunError
-from hero.records import KINDS, Episode, latest_checkpoint, read_episodes, read_rows, read_settings
+from hero.records import (
+    KINDS,
+    Checkpoint,
+    Episode,
+    holds_run,
+    latest_checkpoint,
+    read_config,
+    read_episodes,
+    read_latest,
+    read_rows,
+    read_settings,
+    read_summary,
+)
+from hero.sealed import file_checksum
 from hero.store import Run
 from hero.types import Diagnosis, Trajectory
 from tests.strategies import diagnoses, trajectories
@@ -24,11 +40,12 @@ SETTINGS = {"env": "webshop", "seed": 3, "env_args": {"level": "easy"}}
 
 
 def learner(text: str):  # type: ignore[no-untyped-def]
-    """A learner's `save` that leaves one file."""
+    """A learner's `save` that leaves two files."""
 
     def save(path: Path) -> None:
-        path.mkdir()
+        (path / "more").mkdir(parents=True)
         (path / "weights").write_text(text)
+        (path / "more" / "state").write_text("s")
 
     return save
 
@@ -45,13 +62,19 @@ def contents(path: Path) -> dict[str, bytes]:
     return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three complete steps, let go."""
-    path = tmp_path / "run"
+    path = tmp_path_factory.mktemp("made") / "run"
     with Run.create(path, SETTINGS) as run:
         play(run, 0, 3)
     return path
+
+
+@pytest.fixture
+def path(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(made, tmp_path / "run")
 
 
 def test_a_run_is_read_as_it_was_written(path: Path) -> None:
@@ -150,7 +173,7 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_another_schema_is_refused(path: Path) -> None:
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps(config | {"schema": 99, "version": "7.1"}))
-    with pytest.raises(RunError, match=r"has schema 99 and this version reads 2; use hero-agents 7\.1"):
+    with pytest.raises(RunError, match=r"has schema 99 and this version reads 3; use hero-agents 7\.1"):
         Run.resume(path, {})
 
 
@@ -158,14 +181,6 @@ def test_another_schema_is_refused(path: Path) -> None:
 def test_a_damaged_config_is_refused_by_name(path: Path, text: str) -> None:
     (path / "config.json").write_text(text)
     with pytest.raises(RunError, match=r"config\.json is damaged"):
-        Run.resume(path, {})
-
-
-@pytest.mark.parametrize("settings", [None, [], "x"])
-def test_a_config_without_settings_is_refused_by_name(path: Path, settings: object) -> None:
-    config = json.loads((path / "config.json").read_text())
-    (path / "config.json").write_text(json.dumps(config | {"settings": settings}))
-    with pytest.raises(RunError, match=r"config\.json is damaged \(its settings are"):
         Run.resume(path, {})
 
 
@@ -203,27 +218,205 @@ def test_a_damaged_checkpoint_is_refused_by_name(path: Path) -> None:
         Run.resume(path, {})
 
 
+def damaged(path: Path, read: Callable[[], object], bits: Iterable[int]) -> None:
+    """Flips single bits of a file, one after another: each time it is refused by name."""
+    whole = path.read_bytes()
+    for bit in bits:
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(RunError, match=re.escape(path.name)):
+            read()
+    path.write_bytes(whole)
+    read()
+
+
 @pytest.mark.parametrize(
-    "damage",
+    "name",
     [
-        {"step": None},
-        {"step": -1},
-        {"step": True},
-        {"rows": []},
-        {"rows": {}},
-        {"rows": "8"},
-        {"rows": dict.fromkeys(KINDS, 8.0)},
-        {"checksums": {}},
-        {"checksums": None},
+        "config.json",
+        "summary.json",
+        "checkpoints/step-000003/progress.json",
+        "checkpoints/step-000003/learner/weights",
+        "checkpoints/step-000003/learner/more/state",
     ],
 )
-def test_damaged_progress_is_refused_before_anything_is_cut(path: Path, damage: dict[str, object]) -> None:
-    progress = path / "checkpoints" / "step-000003" / "progress.json"
-    progress.write_text(json.dumps(json.loads(progress.read_text()) | damage))
+def test_every_bit_counts(path: Path, name: str) -> None:
+    with Run.resume(path, {}) as run:
+        run.write_summary({"steps": 3, "gain": 0.25, "low": None})
+    readers = {"config.json": read_config, "summary.json": read_summary}
+    damaged(
+        path / name, lambda: readers.get(name, latest_checkpoint)(path), range(0, 8 * (path / name).stat().st_size, 3)
+    )
+
+
+def test_damage_is_refused_before_anything_is_cut(path: Path) -> None:
+    (path / "checkpoints" / "step-000003" / "learner" / "weights").write_text("after 4")
     before = contents(path)
-    with pytest.raises(RunError, match=r"progress\.json is damaged"):
+    with pytest.raises(RunError, match=r"weights is damaged"):
         Run.resume(path, {})
     assert contents(path) == before
+
+
+def nothing(file: Path) -> None:
+    """Leaves no file."""
+
+
+def a_pipe(file: Path) -> None:
+    os.mkfifo(file)
+
+
+def without_end(file: Path) -> None:
+    file.symlink_to("/dev/zero")
+
+
+def itself(file: Path) -> None:
+    file.symlink_to(file.name)
+
+
+def text(content: str) -> Callable[[Path], object]:
+    return lambda file: file.write_text(content)
+
+
+IN_PLACE: dict[str, Callable[[Path], object]] = {
+    "a pipe": a_pipe,
+    "a device": without_end,
+    "a link to itself": itself,
+    "a directory": Path.mkdir,
+    "nothing": nothing,
+    "an empty file": text(""),
+    "brackets": text("[" * 100_000),
+    "braces": text('{"a":' * 100_000),
+    "a long number": text('{"schema": ' + "7" * 5000 + "}"),
+    "no number": text('{"schema": NaN}'),
+    "a list": text("[]"),
+    "zeros": text("\0" * 50),
+    "no text": lambda file: file.write_bytes(b"\xff\xfe{"),
+}
+
+
+@pytest.mark.parametrize("what", IN_PLACE)
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "steps.jsonl", "timings.jsonl", "checkpoints/step-000003/progress.json",
+     "checkpoints/step-000003/learner/weights"],
+)  # fmt: skip
+def test_whatever_lies_in_place_of_a_file_is_refused_by_name(path: Path, name: str, what: str) -> None:
+    (path / name).unlink()
+    IN_PLACE[what](path / name)
+    with pytest.raises(RunError, match=re.escape(Path(name).name)):
+        Run.resume(path, {})
+    assert holds_run(path)
+
+
+@pytest.mark.parametrize("what", ["a pipe", "a device", "a link to itself", "a directory"])
+def test_whatever_lies_in_place_of_the_lock_is_refused(path: Path, what: str) -> None:
+    (path / ".lock").unlink()
+    IN_PLACE[what](path / ".lock")
+    with pytest.raises(RunError, match=r"\.lock"):
+        Run.resume(path, {})
+
+
+@pytest.mark.parametrize("what", IN_PLACE)
+def test_whatever_lies_in_place_of_a_model_s_config_is_no_run(tmp_path: Path, what: str) -> None:
+    IN_PLACE[what](tmp_path / "config.json")
+    assert holds_run(tmp_path) == (what == "no number")
+
+
+def test_foreign_files_in_checkpoints_are_left_alone(path: Path) -> None:
+    folder = path / "checkpoints"
+    (folder / ".DS_Store").write_bytes(b"Bud1")
+    (folder / "step-000003" / ".DS_Store").write_bytes(b"Bud1")
+    (folder / "step-000099").write_text("a file")
+    (folder / "step-000003 copy").mkdir()
+    with Run.resume(path, {}) as run:
+        play(run, 4, 5)
+    assert {entry.name for entry in folder.iterdir()} == {".DS_Store", "step-000099", "step-000003 copy", "step-000005"}
+
+
+def test_what_a_sudden_death_left_of_older_steps_is_removed(path: Path) -> None:
+    folder = path / "checkpoints"
+    shutil.copytree(folder / "step-000003", folder / "step-000002")
+    (folder / "step-000002" / "progress.json").unlink()
+    (folder / ".partial").mkdir()
+    (path / ".partial").write_text("{")
+    with Run.resume(path, {}):
+        assert [entry.name for entry in folder.iterdir()] == ["step-000003"]
+        assert not (path / ".partial").exists()
+
+
+def test_a_step_that_is_replaced_while_it_is_read_gives_way_to_the_newer_one(path: Path) -> None:
+    with Run.resume(path, {}) as run:
+        seen: list[int] = []
+
+        def read(checkpoint: Checkpoint) -> str:
+            seen.append(checkpoint.step)
+            if checkpoint.step == 3:
+                play(run, 4, 4)
+            return (checkpoint.learner / "weights").read_text()
+
+        assert read_latest(path, read) == "after 4"
+    assert seen == [3, 4]
+
+
+def test_a_step_that_vanishes_before_it_is_read_gives_way_to_the_newer_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Run.resume(path, {}) as run:
+
+        def replaced(file: Path) -> int:
+            monkeypatch.undo()
+            play(run, 4, 4)
+            return file_checksum(file)
+
+        monkeypatch.setattr("hero.records.file_checksum", replaced)
+        checkpoint = latest_checkpoint(path)
+    assert checkpoint is not None
+    assert checkpoint.step == 4
+
+
+def test_a_run_can_be_given_more_to_do(path: Path) -> None:
+    with Run.resume(path, {}) as run:
+        run.write_summary({"steps": 3})
+        run.extend({"seed": 4})
+        assert run.settings == SETTINGS | {"seed": 4}
+    assert read_settings(path) == SETTINGS | {"seed": 4}
+    assert not (path / "summary.json").exists()
+
+
+def test_the_provenance_is_kept(tmp_path: Path) -> None:
+    provenance = {"data": "/data", "model": {"hash": "abc"}}
+    with Run.create(tmp_path, SETTINGS, provenance):
+        pass
+    with Run.resume(tmp_path, {}) as run:
+        assert run.config.provenance == provenance
+
+
+def test_a_system_without_fcntl_that_opens_no_directories_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+
+    def locking(descriptor: int, mode: int, size: int) -> None:
+        if held:
+            raise PermissionError(13, "Permission denied")
+        held.append(descriptor)
+
+    opens = os.open
+
+    def no_directories(path: Path, flags: int, *rest: int) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(13, "Permission denied")
+        return opens(path, flags, *rest)
+
+    monkeypatch.setattr("hero.durable.fcntl", None)
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2))
+    monkeypatch.setattr(os, "open", no_directories)
+    monkeypatch.setattr(shutil, "_use_fd_functions", False)
+    with Run.create(tmp_path / "run", SETTINGS) as run:
+        play(run, 0, 1)
+        with pytest.raises(RunError, match="another process is writing"):
+            Run.resume(tmp_path / "run", {})
 
 
 @pytest.mark.parametrize("kind", ["episodes", "steps"])
