@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist, correlation, fmean, variance
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -211,6 +211,28 @@ def evaluate(
     nothing = [read_baseline(envs[0].doing_nothing(task.index)) for task in tasks]
     played = rollout(envs, policy, tasks, max_turns=max_turns, seed=seed, on_turn=on_turn)
     return Evaluation(tuple(map(Outcome.of, played, nothing)))
+
+
+def hopeless(outcomes: Iterable[Outcome]) -> str:
+    """Says why episodes tell nothing of a policy, and what to do; "" where one of them does.
+
+    One episode that ended in an error, or before its first turn, is data. Where all of them did, something is broken.
+    """
+    outcomes = list(outcomes)
+    if any(outcome.turns and not outcome.error for outcome in outcomes):
+        return ""
+    errors = [outcome.error for outcome in outcomes if outcome.error]
+    if errors:
+        which = "each" if len(errors) == len(outcomes) else f"{len(errors)}"
+        rest = "" if len(errors) == len(outcomes) else ", and the others had no turn"
+        return (
+            f"{which} of {len(outcomes)} episodes ended in an error{rest}, the first in: {errors[0]}; "
+            "mend the environment"
+        )
+    return (
+        f"none of {len(outcomes)} episodes had a turn: their first prompts and the longest action do not fit the "
+        "model's context; shorten actions, or take a model with a longer context"
+    )
 
 
 def difference(after: Evaluation, before: Evaluation, measure: Measure) -> Estimate:

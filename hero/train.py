@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hero.distill.base import Example, Learner, Objective
 from hero.errors import ConfigError, RunError
-from hero.evaluate import evaluate
+from hero.evaluate import Outcome, evaluate, hopeless
 from hero.metrics import MODES, reflection_metrics, rollout_metrics, summarise
+from hero.observer import Expendable, Observer, Phase
 from hero.plan import Plan, Purpose
 from hero.records import Episode
 from hero.reflect.base import Reflector
 from hero.rollout import Task, rollout
 from hero.store import Run
-from hero.types import Diagnosis, Group, Stop, Trajectory, Turn
+from hero.types import Diagnosis, Group, Stop, Trajectory
 
 if TYPE_CHECKING:
     from hero.envs.base import TextEnv
-
-Phase = Literal["rollout", "reflection", "update", "evaluation"]
-
-
-class Observer:
-    """Is told how training goes; override what you want to see."""
-
-    def began(self, step: int, phase: Phase, episodes: int) -> None:
-        """A phase of a step began, on that many episodes."""
-
-    def turned(self, episode: int, turn: Turn) -> None:
-        """An episode of the phase went on by a turn."""
-
-    def stepped(self, row: Mapping[str, Any]) -> None:
-        """A step was taken; its row in steps.jsonl."""
-
-    def evaluated(self, row: Mapping[str, Any]) -> None:
-        """An evaluation was made; its row in evals.jsonl."""
-
-    def warned(self, text: str) -> None:
-        """Something needs attention, though training can go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +32,7 @@ class Training:
         reflector: None for an objective that reads no diagnoses.
         envs: of the training split; that many episodes are played at a time.
         eval_envs: of the evaluation split.
+        observer: what it raises ends nothing.
 
     Raises:
         ConfigError: the evaluation split has fewer tasks than the plan wants.
@@ -67,6 +48,7 @@ class Training:
     observer: Observer = field(default_factory=Observer)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "observer", Expendable(self.observer))
         there_are = self.eval_envs[0].num_tasks
         if self.plan.eval_tasks > there_are:
             raise ConfigError(f"eval_tasks = {self.plan.eval_tasks}, but the split has {there_are}; give at most that")
@@ -82,6 +64,7 @@ class Training:
 
         Raises:
             RunError: every episode of a step ended in an error, or before its first turn.
+            UnavailableError: a service that the environment needs has been given up; the run can be resumed.
         """
         plan, run = self.plan, self.run
         if run.checkpoint:
@@ -110,7 +93,7 @@ class Training:
             diagnoses = self.reflector.reflect(played) if self.reflector else [Diagnosis("none")] * len(played)
         pairs = list(zip(played, diagnoses, strict=True))
         self.run.record("episodes", *(Episode(step, *pair).record() for pair in pairs))
-        _refuse_hopeless(step, [(trajectory.error, len(trajectory.turns)) for trajectory in played])
+        _refuse_hopeless(step, map(Outcome.of, played))
         with self._timed(step, "update", len(played), timings):
             examples = _examples(self.objective, pairs)
             update = self.learner.update(examples)
@@ -156,7 +139,7 @@ class Training:
                     seed=plan.stream(step, Purpose.EVALUATION),
                     on_turn=self.observer.turned,
                 )
-                _refuse_hopeless(step, [(outcome.error, outcome.turns) for outcome in result.outcomes])
+                _refuse_hopeless(step, result.outcomes)
                 row = {"step": step, "turns": turns, "mode": mode} | result.record()
                 self.run.record("evals", row)
                 self.observer.evaluated(row)
@@ -207,20 +190,6 @@ def _examples(objective: Objective, pairs: Sequence[tuple[Trajectory, Diagnosis]
     return examples
 
 
-def _refuse_hopeless(step: int, played: Sequence[tuple[str, int]]) -> None:
-    """One episode that ended in an error is data; where all of them did, the environment is broken.
-
-    Args:
-        played: error and number of turns of each episode.
-    """
-    errors, turns = zip(*played, strict=True)
-    if all(errors):
-        raise RunError(
-            f"step {step}: each of {len(errors)} episodes ended in an error, the first in: {errors[0]}; "
-            "mend the environment and go on with --resume"
-        )
-    if not any(turns):
-        raise RunError(
-            f"step {step}: none of {len(turns)} episodes had a turn: their first prompts and the longest action do not "
-            "fit the model's context; shorten actions, or take a model with a longer context"
-        )
+def _refuse_hopeless(step: int, played: Iterable[Outcome]) -> None:
+    if why := hopeless(played):
+        raise RunError(f"step {step}: {why}; then go on with --resume")

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hero.evaluate import Evaluation, Outcome, difference, evaluate, student, wilson
+from hero.evaluate import Evaluation, Outcome, difference, evaluate, hopeless, student, wilson
 from hero.policy import FunctionPolicy
 from hero.rollout import Task
 from hero.types import Action, Message, Stop, Trajectory, Turn
@@ -199,3 +199,21 @@ def test_what_an_environment_says_of_doing_nothing_is_read_before_anything_is_pl
 def test_an_evaluation_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Evaluation(())
+
+
+@pytest.mark.parametrize(
+    ("ends", "why"),
+    [
+        ([("", 1), ("", 0), ("boom", 0)], ""),
+        ([("boom", 2), ("bang", 0)], "each of 2 episodes ended in an error, the first in: boom"),
+        ([("", 0), ("boom", 0)], "1 of 2 episodes ended in an error, and the others had no turn, the first in: boom"),
+        ([("", 0), ("", 0)], "none of 2 episodes had a turn"),
+    ],
+)
+def test_episodes_that_tell_nothing_are_called_hopeless(ends: list[tuple[str, int]], why: str) -> None:
+    outcomes = [
+        Outcome("task", False, 0.0, turns, 0.0, Stop.ERROR if error else Stop.MAX_TOKENS, error)
+        for error, turns in ends
+    ]
+    assert hopeless(outcomes).startswith(why)
+    assert bool(hopeless(outcomes)) == bool(why)

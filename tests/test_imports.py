@@ -61,10 +61,11 @@ ALLOWED: dict[str, set[str]] = {
     "reflect": LIGHT,
     "distill": LIGHT,
     "policies": LIGHT,
+    "observer": {"types"},
     "plan": LIGHT | {"rollout"},
     "evaluate": LIGHT | {"envs", "rollout"},
     "metrics": LIGHT | {"evaluate"},
-    "train": LIGHT | {"envs", "rollout", "reflect", "distill", "policies", "evaluate", "metrics", "plan"},
+    "train": LIGHT | {"envs", "rollout", "reflect", "distill", "policies", "evaluate", "metrics", "observer", "plan"},
 }
 """What each block of `hero` may import, deferred imports included; `hero_cli` may import everything."""
 
@@ -141,6 +142,7 @@ FREE_OF_ALL = [
     "hero.chat",
     "hero.policy",
     "hero.store",
+    "hero.observer",
     "hero.reflect.base",
     "hero.reflect.feedback",
     "hero.reflect.rules",

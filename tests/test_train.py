@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from hero.distill.base import Example
 from hero.distill.objectives import GRPO, Distillation
-from hero.errors import ConfigError, RunError
+from hero.errors import ConfigError, RunError, UnavailableError
 from hero.plan import Plan, Purpose
 from hero.records import read_episodes, read_rows
 from hero.reflect.rules import RulesReflector
@@ -126,7 +126,7 @@ def test_a_run_that_was_told_to_stop_goes_on_as_if_it_had_not(finished: Path, tm
     assert contents(path) == contents(finished)
 
 
-class DeathError(Exception):
+class Death(BaseException):
     """Stands for sudden death at a place of our choice."""
 
 
@@ -153,13 +153,13 @@ def test_a_run_that_dies_anywhere_goes_on_as_if_it_had_not(
         def age(self) -> None:
             self.left -= 1
             if self.left < 0:
-                raise DeathError
+                raise Death
 
     path = tmp_path_factory.mktemp("mortal") / "run"
     with Run.create(path, {"seed": 7}) as run:
         try:
             training(run, observer=Mortal()).go()
-        except DeathError:
+        except Death:
             assert not (path / "summary.json").exists()
     with Run.resume(path, {}) as run:
         assert training(run).go()
@@ -348,6 +348,60 @@ def test_a_reflector_with_nothing_to_say_is_reported(tmp_path: Path) -> None:
         "step 1: the reflector had nothing to say of any of 8 episodes",
         "step 1: no episode gave anything to learn from; the weights stay as they are",
     ]
+
+
+@pytest.mark.parametrize("method", ["began", "turned", "stepped", "evaluated", "warned"])
+def test_an_observer_that_raises_ends_nothing(
+    finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    class Broken(Observer):
+        """Raises whenever it is told of one thing."""
+
+    def fail(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    setattr(Broken, method, fail)
+    reflector = Mute() if method == "warned" else RulesReflector()
+    with Run.create(tmp_path / "run", {"seed": 7}) as run:
+        assert training(run, reflector=reflector, observer=Broken()).go()
+    (warned,) = caplog.messages
+    assert warned == "Broken failed (OSError: [Errno 28] No space left on device); training goes on without it"
+    if method != "warned":
+        assert contents(tmp_path / "run") == contents(finished)
+
+
+class Cut(GuessEnv):
+    """An environment whose service is given up in the ninth episode."""
+
+    started = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        Cut.started += 1
+        if Cut.started == 9:
+            raise UnavailableError("the user does not answer")
+        return super().reset(seed=seed, options=options)
+
+
+def test_a_run_whose_service_is_given_up_stops_and_goes_on_later(finished: Path, tmp_path: Path) -> None:
+    Cut.started, path = 0, tmp_path / "run"
+    with Run.create(path, {"seed": 7}) as run, pytest.raises(UnavailableError, match="does not answer"):
+        training(run, envs=[Cut() for _ in range(3)]).go()
+    assert Cut.started == 9
+    with Run.resume(path, {}) as run:
+        assert training(run).go()
+    assert contents(path) == contents(finished)
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+def test_a_run_that_is_extended_equals_one_that_was_longer_from_the_start(
+    finished: Path, tmp_path: Path, steps: int
+) -> None:
+    path = tmp_path / "run"
+    with Run.create(path, {"seed": 7}) as run:
+        assert training(run, replace(PLAN, steps=steps)).go()
+    with Run.resume(path, {}) as run:
+        assert training(run).go()
+    assert contents(path) == contents(finished)
 
 
 def test_turns_that_are_too_long_are_reported(tmp_path: Path) -> None:
