@@ -70,7 +70,9 @@ ALLOWED: dict[str, set[str]] = {
 """What each block of `hero` may import, deferred imports included; `hero_cli` may import everything."""
 
 HEAVY = {
-    "torch": tuple(f"hero.distill.{name}" for name in ("losses", "pack", "scorer", "terms", "torch_learner", "trunks")),
+    "torch": tuple(
+        f"hero.distill.{name}" for name in ("losses", "pack", "scorer", "state", "terms", "torch_learner", "trunks")
+    ),
     "transformers": ("hero.distill.scorer", "hero.distill.trunks"),
     "gymnasium": ("hero.envs", "hero.rollout"),
 }

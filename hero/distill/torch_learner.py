@@ -8,18 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from hero.chat import Chat
 from hero.distill.base import Example
 from hero.distill.losses import forward_kl, jensen_shannon, merged, reverse_kl
+from hero.distill.state import MODEL, STATE, TEACHER, read_state, read_weights, unreadable, widen, write_state
 from hero.distill.terms import NOTHING, UpdateLoss, carrying
 from hero.errors import ConfigError, RunError
 from hero.policy import Policy
@@ -27,11 +25,6 @@ from hero.policy import Policy
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_UNREADABLE = (
-    *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError, LookupError),
-    *(UnpicklingError, SafetensorError),
-)
-"""What torch and safetensors raise of damaged files."""
 Divergence: TypeAlias = Literal["forward_kl", "reverse_kl", "jensen_shannon"]
 TeacherWeights: TypeAlias = Literal["ema", "live", "frozen"]
 
@@ -125,8 +118,7 @@ class TorchLearner:
         self._max_grad_norm = max_grad_norm
         self._model = lm.model
         self._model.eval()  # type: ignore[no-untyped-call]
-        if any(weight.requires_grad and weight.itemsize < 4 for weight in self._model.parameters()):
-            self._model.float()  # type: ignore[no-untyped-call]
+        widen(self._model)
         self._trained = [weight for weight in self._model.parameters() if weight.requires_grad]
         _require(bool(self._trained), "trained weights", "none", "a model with weights that require a gradient")
         self._teacher = self._model if teacher == "live" else deepcopy(self._model).requires_grad_(False)
@@ -190,23 +182,13 @@ class TorchLearner:
         Raises:
             OSError: there is something at `path`, or it cannot be written.
         """
-        path.mkdir(parents=True)
-        try:
-            self._write(path)
-        except (SafetensorError, RuntimeError) as error:  # how safetensors and torch report a full disk
-            raise OSError(str(error)) from error
-
-    def _write(self, path: Path) -> None:
-        save_model(self._model, str(path / "model.safetensors"))
-        if self._teacher is not self._model:
-            save_model(self._teacher, str(path / "teacher.safetensors"))
         state = {
             "model": self.lm.name,
             "teacher": self._teacher_kind,
             "updates": self.updates,
             "optimizer": self._optimizer.state_dict(),
         }
-        torch.save(state, path / "learner.pt")
+        write_state(path, self._model, None if self._teacher is self._model else self._teacher, state)
 
     def load(self, path: Path) -> None:
         """Takes up the state that `save` wrote: what follows equals an uninterrupted run, bit for bit.
@@ -214,20 +196,18 @@ class TorchLearner:
         Raises:
             RunError: the state cannot be read, or is of another model or another kind of teacher.
         """
+        state = read_state(path / STATE, self._model.device)
         try:
-            state = torch.load(path / "learner.pt", map_location=self._model.device, weights_only=True)
             for key, own in (("model", self.lm.name), ("teacher", self._teacher_kind)):
                 if state[key] != own:
                     raise RunError(f"{path} was written with {key} = {state[key]!r}; go on with that, not with {own!r}")
-            load_model(self._model, path / "model.safetensors")
+            read_weights(self._model, path / MODEL)
             if self._teacher is not self._model:
-                load_model(self._teacher, path / "teacher.safetensors")
+                read_weights(self._teacher, path / TEACHER)
             self._optimizer.load_state_dict(state["optimizer"])
             self.updates = operator.index(state["updates"])
-        except _UNREADABLE as error:
-            raise RunError(
-                f"{path} holds no state that can be taken up ({type(error).__name__}: {error}); restore it from a copy"
-            ) from error
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise unreadable(path / STATE, error) from error
 
     def _rate(self) -> float:
         """The learning rate of the next step."""

@@ -1,0 +1,81 @@
+"""The files of a learner's state: safetensors for weights, and what torch pickles for the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from hero.errors import RunError
+
+MODEL: Final = "model.safetensors"
+TEACHER: Final = "teacher.safetensors"
+STATE: Final = "learner.pt"
+_UNREADABLE = (
+    *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError, LookupError),
+    *(UnpicklingError, SafetensorError),
+)
+"""What torch and safetensors raise of damaged files."""
+
+
+def write_state(path: Path, model: nn.Module, teacher: nn.Module | None, state: dict[str, Any]) -> None:
+    """Writes a learner's state into a new directory.
+
+    Args:
+        teacher: None for a teacher without weights of its own.
+        state: all but the weights.
+
+    Raises:
+        OSError: there is something at `path`, or it cannot be written.
+    """
+    path.mkdir(parents=True)
+    try:
+        save_model(model, str(path / MODEL))
+        if teacher is not None:
+            save_model(teacher, str(path / TEACHER))
+        torch.save(state, path / STATE)
+    except (SafetensorError, RuntimeError) as error:  # how safetensors and torch report a full disk
+        raise OSError(str(error)) from error
+
+
+def read_state(file: Path, device: torch.device) -> dict[str, Any]:
+    """Returns all of a learner's state but the weights.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
+    try:
+        state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    except _UNREADABLE as error:
+        raise unreadable(file, error) from error
+    return state
+
+
+def read_weights(model: nn.Module, file: Path) -> None:
+    """Sets all weights of a model to those in a file.
+
+    Raises:
+        RunError: the file cannot be read, or holds other weights than the model has.
+    """
+    try:
+        load_model(model, file)
+    except _UNREADABLE as error:
+        raise unreadable(file, error) from error
+
+
+def widen(model: nn.Module) -> None:
+    """Makes a model whose trained weights are in half precision float32, as it is while it is trained."""
+    if any(weight.requires_grad and weight.itemsize < 4 for weight in model.parameters()):
+        model.float()
+
+
+def unreadable(file: Path, error: Exception) -> RunError:
+    """The error for a file that cannot be taken up."""
+    return RunError(
+        f"{file} holds no state that can be taken up ({type(error).__name__}: {error}); restore it from a copy"
+    )
