@@ -115,6 +115,32 @@ def test_a_wheel_that_is_damaged_inside_is_told(hero: Hero, index: Path, tmp_pat
     assert not source.cache().exists()
 
 
+def test_a_wheel_that_unpacks_without_measure_is_not_unpacked(hero: Hero, index: Path, tmp_path: Path) -> None:
+    write_wheel(index, tmp_path / "wheel", AIRLINE)
+    name = "tau2/data/tau2/domains/retail/more.json"
+    with (
+        zipfile.ZipFile(next(index.iterdir()), "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(name, "w") as file,
+    ):
+        for _ in range(300):
+            file.write(b" " * 2**20)
+    result = hero("data", "taubench")
+    assert result.exit_code == 2
+    assert "bytes of data, more than 268435456" in result.stderr
+    assert list(source.cache().parent.iterdir()) == []
+
+
+def test_a_wheel_that_holds_more_than_it_declares_is_refused(hero: Hero, index: Path, tmp_path: Path) -> None:
+    write_wheel(index, tmp_path / "wheel", AIRLINE)
+    wheel = next(index.iterdir())
+    with zipfile.ZipFile(wheel, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("tau2/data/tau2/domains/retail/more.json", " " * 123_456)
+    wheel.write_bytes(wheel.read_bytes().replace((123_456).to_bytes(4, "little"), (16).to_bytes(4, "little")))
+    result = hero("data", "taubench")
+    assert result.exit_code == 2
+    assert "is no wheel that can be read" in result.stderr
+
+
 @pytest.fixture
 def server() -> Iterator[HTTPServer]:
     """An index that wants a password."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from hero.envs.taubench.action import LONGEST, parse
+from hero.envs.taubench.action import parse
 from hero.envs.taubench.database import Database, Snapshot
+from hero.envs.taubench.reading import LONGEST
 from hero.envs.taubench.task import Call
 from hero.envs.taubench.world import World
 from tests.envs.taubench_files import FLIGHT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -153,6 +154,70 @@ DAMAGED = [
 def with_criteria(**criteria: Any) -> str:
     """A task of tau2 that is rewarded for that."""
     return json.dumps([{"id": "0", "user_scenario": {"instructions": {}}, "evaluation_criteria": criteria}])
+
+
+ODD: list[tuple[str, str]] = [
+    ("[" * 100_000, "is not JSON: "),
+    ('{"a": ' * 100_000, "is not JSON: "),
+    ('{"a": ' + "9" * 4300 + "}", "a number of 4300 digits is out of range"),
+    ('{"a": -' + "9" * 5000 + "}", "a number of 5001 digits is out of range"),
+    ('{"a": 1e999}', "the number 1e999 is out of range"),
+    ('{"a": NaN}', "the number NaN is out of range"),
+    ('{"a": "\xff', "cannot be read: "),
+    ("", "is not JSON: "),
+]
+"""What may be in a damaged file of any kind, and what is said of it."""
+
+
+@pytest.mark.parametrize("file", ["db.json", "tasks.json", "split_tasks.json"])
+@pytest.mark.parametrize(("content", "message"), ODD)
+def test_odd_json_is_refused_by_the_name_of_its_file(tmp_path: Path, file: str, content: str, message: str) -> None:
+    (write_tau2(tmp_path) / file).write_bytes(content.encode("latin-1"))
+    with pytest.raises(DataError, match=f"{file}.*{message}"):
+        TauBenchEnv(data=tmp_path)
+
+
+@pytest.mark.parametrize("digits", [2000, 4300, 5000])
+@pytest.mark.parametrize("file", ["data/orders.json", "tasks_test.py"])
+def test_prices_without_measure_are_refused(tmp_path: Path, file: str, digits: int) -> None:
+    path = write_checkout(tmp_path) / file
+    path.write_text(path.read_text().replace('"order_id": "#W1"', f'"order_id": "#W1", "price": {"9" * digits}'))
+    with pytest.raises(DataError, match=f"{path.name}.*(out of range|digits)"):
+        TauBenchEnv(data=tmp_path, split="test")
+
+
+@pytest.mark.parametrize("layout", [write_checkout, write_tau2])
+def test_a_byte_order_mark_is_not_part_of_any_file(tmp_path: Path, layout: Callable[[Path], Path]) -> None:
+    split = "test" if layout is write_checkout else "train"
+    layout(tmp_path / "plain")
+    layout(tmp_path / "marked")
+    for path in (path for path in (tmp_path / "marked").rglob("*") if path.is_file()):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    plain, marked = (TauBenchEnv(data=tmp_path / name, split=split) for name in ("plain", "marked"))
+    assert (marked.instructions, marked._tasks) == (plain.instructions, plain._tasks)
+    assert marked._world.snapshot.hash == plain._world.snapshot.hash
+    assert "\ufeff" not in marked.instructions
+
+
+@pytest.mark.parametrize("layout", [write_checkout, write_tau2])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "itself", "endless"])
+def test_what_is_no_file_is_refused_without_being_read(
+    tmp_path: Path, layout: Callable[[Path], Path], kind: str
+) -> None:
+    folder = layout(tmp_path)
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        content = path.read_bytes()
+        path.unlink()
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "folder":
+            path.mkdir()
+        else:
+            path.symlink_to(path if kind == "itself" else "/dev/zero")
+        with pytest.raises(DataError, match=f"{path.name}|holds no"):
+            TauBenchEnv(data=tmp_path, split="test" if layout is write_checkout else "train")
+        path.rmdir() if kind == "folder" else path.unlink()
+        path.write_bytes(content)
 
 
 @pytest.mark.parametrize(("file", "content", "message"), DAMAGED)

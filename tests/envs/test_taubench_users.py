@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -116,6 +117,18 @@ def test_the_scripted_user_knows_the_text_of_the_task_alone(number: int) -> None
     users = ScriptedUser(), ScriptedUser()
     assert users[0].open(hidden) == users[1].open(bare)
     assert [users[0].reply(message) for message in asked] == [users[1].reply(message) for message in asked]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "a_", "a.", "You are ", "You are A", " ", ". ", "\n", "#W1", "A1", "1", "a@", "a@b.", ". A{}", "you "],
+)
+def test_texts_without_measure_are_played_within_a_second(piece: str) -> None:
+    text = "".join(piece.format(number) for number in range(100_000 // len(piece)))
+    asked = ["Your email, name and zip?", "Which order?", "Which payment method?", "Confirm?", "Anything else?", text]
+    began = time.process_time()
+    assert len(talk(text, *asked)) == len(asked) + 1
+    assert time.process_time() - began < 2
 
 
 def test_an_agent_that_asks_tells_and_confirms_is_served_by_the_scripted_user() -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from hero.envs.taubench.reading import loads
 from hero.envs.taubench.task import DEEPEST, Call, too_deep
 from hero.thoughts import split, without_thoughts
 from hero.tool_calls import call_text
 
 RESPOND: Final = "respond"
 """The name under which agents that write everything as a call address the user, with the argument `content`."""
-LONGEST: Final = 1000
-"""Digits of a whole number. Tools multiply and sum, and more than 4300 Python refuses to write, and so to hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def parse(action: str) -> Call | Reply | Malformed:
 
 def _call(text: str) -> Call | Reply | Malformed:
     try:
-        record = _read(text)
+        record = loads(text)
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "a value is out of range"
         return Malformed(f"the tool call is not JSON: {reason}")
@@ -54,7 +53,7 @@ def _call(text: str) -> Call | Reply | Malformed:
     arguments = record.get("arguments", record.get("parameters", {}))
     if isinstance(arguments, str):  # as chat endpoints write them
         try:
-            arguments = _read(arguments)
+            arguments = loads(arguments)
         except (ValueError, RecursionError):
             return Malformed('"arguments" is a text that is not JSON')
     if not isinstance(arguments, dict):
@@ -64,20 +63,6 @@ def _call(text: str) -> Call | Reply | Malformed:
     if record["name"] != RESPOND:
         return Call(record["name"], arguments)
     content = arguments.get("content")
-    return (
-        Reply(without_thoughts(content))
-        if isinstance(content, str)
-        else Malformed(f'{RESPOND} needs a "content" that is a text')
-    )
-
-
-def _read(text: str) -> Any:
-    return json.loads(text, parse_constant=_refuse, parse_int=_whole)
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _whole(digits: str) -> int:
-    return int(digits) if len(digits) <= LONGEST else _refuse(digits)
+    if not isinstance(content, str):
+        return Malformed(f'{RESPOND} needs a "content" that is a text')
+    return Reply(without_thoughts(content))

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
+from hero.envs.taubench.task import DEEPEST
+
 Record = dict[str, Any]
 Tables = Mapping[str, Mapping[str, Record]]
 Changes = Mapping[tuple[str, str], str]
@@ -20,12 +22,21 @@ STRIDE: Final = 1 << 17
 """Bytes between two remembered states of the hash."""
 
 
-def text(value: Any) -> str:
-    """A JSON value as the original writes it before hashing: dicts as sorted pairs, lists as tuples."""
+def text(value: Any, left: int = DEEPEST + 20) -> str:
+    """A JSON value as the original writes it before hashing: dicts as sorted pairs, lists as tuples.
+
+    Args:
+        left: how many lists and dicts may lie within one another: those of a call, within those of a record.
+
+    Raises:
+        RecursionError: they lie deeper.
+    """
+    if left < 0:
+        raise RecursionError("lists or dicts lie too deep in one another")
     if isinstance(value, dict):
-        return _tuple([f"({key!r}, {text(value[key])})" for key in sorted(value)])
+        return _tuple([f"({key!r}, {text(value[key], left - 1)})" for key in sorted(value)])
     if isinstance(value, list):
-        return _tuple([text(item) for item in value])
+        return _tuple([text(item, left - 1) for item in value])
     return repr(value)
 
 

@@ -26,10 +26,11 @@ def find_user_id_by_email(db: Database, /, email: str) -> str:
 
 def find_user_id_by_name_zip(db: Database, /, first_name: str, last_name: str, zip: str) -> str:
     """The id of the first user of that name, whatever the case, and zip code."""
+    first = first_name.lower()
     for key, user in db.items("users"):
         name = user["name"]
         if (
-            name["first_name"].lower() == first_name.lower()
+            name["first_name"].lower() == first
             and name["last_name"].lower() == last_name.lower()
             and user["address"]["zip"] == zip
         ):

@@ -15,7 +15,7 @@ PATIENCE: Final = 3
 """So many messages in a row that ask nothing which the user can tell, and the user gives up."""
 
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z'\"(])|\n+")
-_EMAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.\w+)+")
+_EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.\w+)+")
 _ZIP: Final = re.compile(r"(?<![\w#])\d{5}(?!\w)")
 _USER_ID: Final = re.compile(r"\b[a-z]+_[a-z]+_\d+\b")
 _ADDRESS: Final = re.compile(r"\baddress (?:is|to)\b")
@@ -68,12 +68,13 @@ class ScriptedUser:
         sentences = [sentence.strip() for sentence in _SENTENCE.split(task.instruction) if sentence.strip()]
         self._text = task.instruction
         wants = [sentence for sentence in sentences if _WANT.search(sentence)]
+        wanted = set(wants)
         self._unsaid = wants or sentences
         about_me = (_EMAIL, _ZIP, _USER_ID, _NAME)
         self._more = [
             sentence
             for sentence in sentences
-            if sentence not in wants
+            if sentence not in wanted
             and (_ADDRESS.search(sentence) or not any(pattern.search(sentence) for pattern in about_me))
         ]
         self._identified = False
@@ -134,8 +135,9 @@ class ScriptedUser:
 
     def _say(self, sentences: list[str]) -> str:
         """Sentences in the first person, which then count as said; "" for none."""
-        self._unsaid = [sentence for sentence in self._unsaid if sentence not in sentences]
-        self._more = [sentence for sentence in self._more if sentence not in sentences]
+        said = set(sentences)
+        self._unsaid = [sentence for sentence in self._unsaid if sentence not in said]
+        self._more = [sentence for sentence in self._more if sentence not in said]
         text = " ".join(sentences)
         for pattern, mine in _FIRST_PERSON:
             text = re.sub(pattern, mine, text)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from hero.envs.taubench.reading import read_json, read_text
 from hero.envs.taubench.schemas import schemas
 from hero.envs.taubench.task import Task, entries, field, read_call, texts
-from hero.envs.taubench.v1 import read_json, read_text
 from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, World, checked
 from hero.errors import DataError
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from hero.envs.taubench.reading import loads, read_json, read_text
 from hero.envs.taubench.schemas import schemas
 from hero.envs.taubench.task import Task, entries, field, read_call, texts
 from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, Split, World, checked
@@ -47,34 +48,6 @@ def read(directory: Path, domain: Domain) -> World:
         policy=read_text(directory / "wiki.md"),
         tasks=tasks,  # type: ignore[arg-type]  # the keys of a comprehension are str to mypy
     )
-
-
-def read_text(path: Path) -> str:
-    """A text file.
-
-    Raises:
-        DataError: it cannot be read; the message names it.
-    """
-    if not path.is_file():  # reading from a device or a pipe may never end
-        raise DataError(f"{path} cannot be read: it is missing, or is no file")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file.
-
-    Raises:
-        DataError: it cannot be read, or is no JSON; the message names it.
-    """
-    try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} is not JSON: {error}; fetch it again") from error
 
 
 def _tasks(directory: Path, domain: Domain, split: Split) -> tuple[Task, ...]:
@@ -116,17 +89,16 @@ def _list_of(path: Path) -> Any:
 def _parsed(path: Path) -> ast.Module:
     try:
         return ast.parse(read_text(path))
-    except (SyntaxError, RecursionError, MemoryError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise DataError(f"{path} is not Python: {error}; fetch it again") from error
 
 
 def _literal(node: ast.expr, where: str) -> Any:
     try:
         value = ast.literal_eval(ast.fix_missing_locations(_Records().visit(node)))
-        json.dumps(value)  # a set, say, has no order, and so no text to be hashed
+        return loads(json.dumps(value))  # a set, say, has no order, and so no text to be hashed
     except (ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{where}: {error}; fetch it again") from error
-    return value
 
 
 class _Records(ast.NodeTransformer):
