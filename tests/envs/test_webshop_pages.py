@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hero.envs.webshop.pages import BACK, NEXT, PREVIOUS, Kind, Node, Page, State, clickables, nodes, text, text_rich
+from hero.envs.webshop.pages import (
+    BACK,
+    NEXT,
+    PREVIOUS,
+    Kind,
+    Node,
+    Page,
+    State,
+    clickables,
+    nodes,
+    text,
+    text_rich,
+    upstream_receipt,
+)
 from hero.envs.webshop.session import click, search
 from hero.envs.webshop.shop import Stock, open_shop
 from tests.envs.webshop_files import FILES, write
@@ -111,3 +127,38 @@ def test_of_two_with_the_same_text_the_first_gives_the_place_and_the_last_the_ef
     last = Node(Kind.OPTION, "one", "b")
     found = clickables([first, Node(Kind.OPTION, "two", "a"), last, link, Node(Kind.TEXT, "text")])
     assert list(found.items()) == [("b1", link), ("one", last), ("two", Node(Kind.OPTION, "two", "a"))]
+
+
+any_text = st.text(st.sampled_from("abz'\"<>&\\é/ ") | st.characters(exclude_categories=()), max_size=5)
+chosen_options = st.dictionaries(any_text, any_text, max_size=4)
+
+
+def written(options: dict[str, str]) -> str:
+    """What the last page of the original says of the chosen options."""
+    page = [node.text for node in upstream_receipt(State(asin="B1", options=options), 0.5)]
+    return page[page.index("options") + 1]
+
+
+@given(chosen_options, st.randoms())
+def test_the_receipt_names_options_by_group_whatever_the_order_of_clicks(options: dict[str, str], rng: Any) -> None:
+    clicks = list(options.items())
+    rng.shuffle(clicks)
+    state = State()
+    for group, value in clicks:
+        state = click(state, Node(Kind.OPTION, value, group))
+    assert written(dict(state.options)) == written(options)
+    assert list(json.loads(written(options)).items()) == sorted(options.items())
+
+
+def test_the_receipt_spells_out_what_a_page_of_the_web_must_not_hold() -> None:
+    options = {"size": "5' x 7'", "color": '<b> & "é'}
+    assert written(options) == (r'{"color": "\u003cb\u003e \u0026 \"\u00e9", "size": "5\u0027 x 7\u0027"}')
+
+
+def test_nothing_else_depends_on_the_order_of_clicks(stock: Stock) -> None:
+    clicks = [Node(Kind.OPTION, "red", "color"), Node(Kind.OPTION, "x y", "size")]
+    one = click(click(ITEM, clicks[0]), clicks[1])
+    other = click(click(ITEM, clicks[1]), clicks[0])
+    assert one == other
+    for upstream in (False, True):
+        assert page(stock, one, upstream=upstream) == page(stock, other, upstream=upstream)

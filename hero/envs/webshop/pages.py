@@ -79,6 +79,8 @@ NEXT: Final = Node(Kind.BUTTON, "Next >")
 BUY: Final = Node(Kind.BUTTON, "Buy Now")
 GOODBYE: Final = Node(Kind.TEXT, THANKS)
 """All of the last page, which must not tell the reward."""
+_ESCAPES: Final = {ord(character): f"\\u{ord(character):04x}" for character in "<>&'"}
+"""Characters that Jinja's filter `tojson`, which writes the options of the original's last page, spells out."""
 SUB_PAGES: Final = {
     Node(Kind.BUTTON, "Description"): Page.DESCRIPTION,
     Node(Kind.BUTTON, "Features"): Page.FEATURES,
@@ -109,9 +111,10 @@ def nodes(stock: Stock, wish: str, state: State, *, upstream: bool = False) -> l
 
 
 def upstream_receipt(state: State, reward: float) -> list[Node]:
-    """The original's last page, word for word; it shows the reward."""
+    """The original's last page, word for word; it shows the reward, and the options in the order of their groups."""
     fields = "asin options attrs price_upper instuction_text category product_category query".split()
-    bought = {"asin": state.asin, "options": json.dumps(state.options)}
+    options = json.dumps(state.options, sort_keys=True).translate(_ESCAPES)
+    bought = {"asin": state.asin, "options": options}
     purchase = [(name, bought.get(name, "None")) for name in ("asin", "options", "attrs", "category", "query")]
     return _plain(
         *(THANKS, "Your code: ", "None", " (Paste it in your MTurk interface.)", "Purchased"),
