@@ -15,13 +15,14 @@ REQUEST: Final = (
     "turn: its number, a verdict (useful, unnecessary, invalid or failed), the cause, and the action to take instead.\n"
     "Example: 2 failed: over budget; instead: click[abc]"
 )
-LINE: Final = re.compile(
-    r"""^[\s\-*>#|`]*(?:turn\s*)?(?P<turn>\d{1,4})[\s\-*:.)|]*
-        (?P<verdict>useful|unnecessary|invalid|failed)\b[\s*:,.;|\-]*
-        (?P<cause>.*?)
-        (?:[;,.|]?\s*\binstead\b\**\s*:\s*(?P<advice>.*?))?[\s|]*$""",
+_HEAD: Final = re.compile(
+    r"""[\s\-*>#|`]*(?:turn\s*)?(?P<turn>\d{1,4})[\s\-*:.)|]*
+        (?P<verdict>(?a:useful|unnecessary|invalid|failed))\b[\s*:,.;|\-]*""",
     re.IGNORECASE | re.VERBOSE,
 )
+_TAIL: Final = re.compile(r"[\s|]*")
+_DECORATION: Final = " *`;,|"
+_ADVICE: Final = re.compile(r"\binstead\b\**\s*:\s*", re.IGNORECASE)
 
 
 class ModelReflector:
@@ -85,7 +86,18 @@ def parse(text: str, turns: int) -> tuple[Finding, ...]:
 
 def _findings(text: str) -> Iterator[Finding]:
     for line in without_thoughts(text).splitlines():
-        if match := LINE.match(line):
-            verdict = Verdict(match["verdict"].lower())
-            cause, advice = ((match[part] or "").strip(" *`;,|") for part in ("cause", "advice"))
-            yield Finding(int(match["turn"]) - 1, verdict, cause, advice)
+        if head := _HEAD.match(line):
+            cause, advice = _parts(line[head.end() :])
+            yield Finding(int(head["turn"]) - 1, Verdict(head["verdict"].lower()), cause, advice)
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """Cause and advice, of which each may be missing; one pattern for both would take time quadratic in blanks."""
+    if tail := _TAIL.match(text[::-1]):
+        text = text[: len(text) - tail.end()]
+    mark = _ADVICE.search(text)
+    if not mark:
+        return text.strip(_DECORATION), ""
+    cause = text[: mark.start()].rstrip()
+    cause = cause[:-1] if cause.endswith((";", ",", ".", "|")) else cause
+    return cause.strip(_DECORATION), text[mark.end() :].strip(_DECORATION)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,8 +21,11 @@ from hypothesis import strategies as st
 
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.pages import Page
+from hero.envs.webshop.session import Command, parse
 from tests.envs.test_webshop_env import moves, play
 from tests.envs.webshop_files import catalogue, write
+from tests.envs.webshop_recorded import lines, needs_recordings
+from tests.hostile import SECONDS, actions, slowest, texts
 
 KINDS: list[dict[str, Any]] = [
     {"compat": compat, "observation": observation}
@@ -87,6 +91,51 @@ def test_long_actions_neither_raise_nor_confuse(
         assert (state.asin in env._shop.stock.products) or state.page in (Page.SEARCH, Page.RESULTS)
         assert set(state.options.values()) <= set(env._shop.stock.products["B000000001"].options["size"])
         assert state.number >= 1
+
+
+UPSTREAM_ACTION = re.compile(r"(.+)\[(.+)\]")
+"""How the original splits an action, which takes time quadratic in opening brackets."""
+
+
+def split_upstream(action: str) -> Command | None:
+    match = UPSTREAM_ACTION.match(action)
+    verb, argument = (match[1], match[2].lower()) if match else ("", "")
+    if verb == "search":
+        return Command("search", argument)
+    return Command("click", argument) if verb == "click" else None
+
+
+@given(
+    st.lists(st.sampled_from([*"[[]] \n\rxA\u2028", "search", "click", "search[", "click["]), max_size=10).map("".join)
+)
+def test_an_action_is_split_as_the_original_splits_it(action: str) -> None:
+    assert parse(action, upstream=True) == split_upstream(action)
+
+
+@needs_recordings
+def test_recorded_actions_are_split_as_the_original_splits_them() -> None:
+    recorded = {step["action"] for episode in lines("trajectories") for step in episode["steps"]}
+    assert len(recorded) > 100
+    assert [parse(action, upstream=True) for action in recorded] == list(map(split_upstream, recorded))
+
+
+@pytest.mark.parametrize("upstream", [False, True])
+def test_an_action_of_any_kind_is_split_in_a_moment(upstream: bool) -> None:
+    every = [*texts(), *actions()]
+    assert slowest(lambda action: parse(action, upstream=upstream), every)[0] < SECONDS
+
+
+@pytest.mark.parametrize("kind", [KINDS[0], KINDS[-1]])
+def test_a_turn_takes_a_moment_whatever_the_action(kind: dict[str, Any]) -> None:
+    with shop(["s", "m", "]", "[x"], **kind) as env:
+        env.reset(seed=0)
+
+        def turn(action: str) -> None:
+            env.step(action)
+            for move in ("click[b000000001]", "click[s]", "click[features]", "click[back to search]"):
+                env.step(move)
+
+        assert slowest(turn, actions())[0] < 5 * SECONDS
 
 
 PLAYED = """

@@ -1,12 +1,15 @@
 """The model reflector: what it shows, what it reads, what it refuses to invent."""
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hero.policy import FunctionPolicy
 from hero.reflect.model import REQUEST, ModelReflector, conversation, parse
 from hero.types import Action, Finding, Message, Stop, Tokens, Trajectory, Turn, Verdict
+from tests.hostile import SECONDS, slowest, texts
 
 WORDS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)
 PHRASES = st.lists(WORDS.filter(lambda word: word.lower() != "instead"), min_size=1, max_size=4).map(" ".join)
@@ -54,6 +57,37 @@ def test_invents_nothing_whatever_the_answer(text: str, turns: int) -> None:
 )
 def test_reads_the_forms_that_models_write(line: str, cause: str, advice: str) -> None:
     assert parse(line, 1) == (Finding(0, Verdict.FAILED, cause, advice),)
+
+
+LINE = re.compile(
+    r"""^[\s\-*>#|`]*(?:turn\s*)?(?P<turn>\d{1,4})[\s\-*:.)|]*
+        (?P<verdict>useful|unnecessary|invalid|failed)\b[\s*:,.;|\-]*
+        (?P<cause>.*?)
+        (?:[;,.|]?\s*\binstead\b\**\s*:\s*(?P<advice>.*?))?[\s|]*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""The form of a line in one pattern, which takes time quadratic in blanks."""
+PARTS = [*"1 \t:;,.|*`-_x#\xa0\x1d١", "turn", "Failed", "instead", "Instead", "instead:", "inſtead"]
+LINES = st.lists(st.sampled_from(PARTS), max_size=10).map("".join)
+
+
+@given(st.sampled_from(["1 failed", "1 useful:", "**turn 1** FAILED - ", ""]), LINES)
+@example("1 failed", " foo . \t instead** :|x \t|")
+@example("1 failed", "\t|\t")
+def test_reads_a_line_as_one_pattern_would(start: str, line: str) -> None:
+    match = LINE.match(start + line) if len((start + line).splitlines()) == 1 else None
+    parts = [(match[part] or "").strip(" *`;,|") for part in ("cause", "advice")] if match else []
+    assert [
+        part for finding in parse(start + line, 9999) for part in (finding.cause, finding.advice)
+    ] == parts or not match
+
+
+def test_takes_a_moment_for_any_answer() -> None:
+    assert slowest(lambda text: parse(text, 5), texts("1 failed: a", "1 failed; instead"))[0] < SECONDS
+
+
+def test_a_letter_that_only_folds_to_that_of_a_verdict_is_none() -> None:
+    assert parse("1 uſeful", 1) == ()
 
 
 def test_shows_the_whole_episode_once_with_the_sampled_ids_and_the_reward() -> None:

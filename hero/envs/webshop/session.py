@@ -10,7 +10,6 @@ from hero.envs.webshop.pages import BACK, BUY, NEXT, PREVIOUS, SUB_PAGES, Kind, 
 from hero.thoughts import action_input, readings, without_thoughts
 
 ACTION: Final = re.compile(r"(search|click)\[(.+)\]", re.IGNORECASE | re.DOTALL)
-UPSTREAM_ACTION: Final = re.compile(r"(.+)\[(.+)\]")
 
 
 class Command(NamedTuple):
@@ -28,8 +27,7 @@ def parse(action: str, *, upstream: bool = False) -> Command | None:
     thoughts.
     """
     if upstream:
-        match = UPSTREAM_ACTION.match(action)
-        return _command(match[1], match[2].lower()) if match else None
+        return _command(*_upstream_parts(action))
     for text in readings(action):
         if match := ACTION.fullmatch(text):
             return _command(match[1].lower(), match[2].lower().strip())
@@ -43,6 +41,14 @@ def _command(verb: str, argument: str) -> Command | None:
     if verb == "click" and argument:
         return Command("click", argument)
     return None
+
+
+def _upstream_parts(action: str) -> tuple[str, str]:
+    r"""What the original's pattern (.+)\[(.+)\] makes of an action, in linear time; empty texts without a match."""
+    line = action.partition("\n")[0]
+    end = line.rfind("]")
+    start = line.rfind("[", 1, max(end - 1, 1))
+    return (line[:start], line[start + 1 : end].lower()) if start > 0 else ("", "")
 
 
 def search(state: State, query: str) -> State:
