@@ -22,8 +22,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from hero.observer import Observer, Phase
 from hero.plan import Plan
-from hero.train import Observer, Phase
 from hero.types import Turn
 
 from .terminal import estimate

@@ -49,8 +49,6 @@ ALLOWED: dict[str, set[str]] = {
     "records": {"types", "errors", "codec", "sealed"},
     "store": {"types", "errors", "codec", "sealed", "durable", "records"},
     "tool_template": set(),
-    "template_chat": {"types", "errors", "chat", "tool_template"},
-    "model_config": set(),
     "thoughts": set(),
     "tool_calls": {"thoughts"},
     "chat_template": {"types", "errors"},
