@@ -134,6 +134,7 @@ def _encode_tokens(tokens: Tokens, ledger: tuple[int, ...]) -> Record:
         "action_ids": tokens.action_ids,
         "logprobs": tokens.logprobs,
         "version": tokens.policy_version,
+        **({} if tokens.temperature == 1 else {"temperature": tokens.temperature}),
     }
 
 
@@ -143,6 +144,7 @@ def _decode_tokens(record: Mapping[str, Any], ledger: tuple[int, ...]) -> Tokens
         action_ids=tuple(record["action_ids"]),
         logprobs=tuple(record["logprobs"]),
         policy_version=record["version"],
+        temperature=record.get("temperature", 1.0),
     )
 
 

@@ -5,6 +5,7 @@ A value is complete when it is built: nothing here is assigned to later, and no 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -75,21 +76,26 @@ class Tokens:
     Attributes:
         prompt_ids: the whole prompt.
         action_ids: what was sampled, the stop token included where there was one.
-        logprobs: log-probability (nats) of each of `action_ids` under the untempered model, one per id.
+        logprobs: log-probability (nats) of each of `action_ids` in softmax(logits / temperature), the distribution that
+            it was drawn from, one per id.
         policy_version: the number of updates that the sampling weights had seen.
+        temperature: that of `logprobs`, more than 0; 1 where the likeliest id was taken.
 
     Raises:
-        ValueError: `action_ids` and `logprobs` differ in length.
+        ValueError: `action_ids` and `logprobs` differ in length, or the temperature is not a positive number.
     """
 
     prompt_ids: tuple[int, ...]
     action_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     policy_version: int = 0
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if len(self.action_ids) != len(self.logprobs):
             raise ValueError(f"{len(self.action_ids)} action ids but {len(self.logprobs)} log-probabilities")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"log-probabilities at a temperature of {self.temperature} are not defined")
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ def tokens(draw: st.DrawFn, *, min_size: int = 0) -> Tokens:
         action_ids=tuple(action_ids),
         logprobs=tuple(logprobs),
         policy_version=draw(st.integers(0, 99)),
+        temperature=draw(st.just(1.0) | st.floats(0, 5, exclude_min=True)),
     )
 
 

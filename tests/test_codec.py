@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hero.codec import decode_diagnosis, decode_trajectory, encode_diagnosis, encode_trajectory
 from hero.types import Action, Diagnosis, Message, Stop, Tokens, Trajectory, Turn
-from tests.strategies import actions, diagnoses, texts, trajectories
+from tests.strategies import actions, diagnoses, texts, tokens, trajectories
 
 
 @st.composite
@@ -33,6 +33,14 @@ def conversations(draw: st.DrawFn) -> Trajectory:
 @given(trajectories() | conversations())
 def test_an_episode_comes_back_equal(trajectory: Trajectory) -> None:
     assert decode_trajectory(json.loads(json.dumps(encode_trajectory(trajectory)))) == trajectory
+
+
+@given(tokens())
+def test_a_temperature_is_written_where_it_is_not_1(found: Tokens) -> None:
+    turn = Turn((), Action("act", found), "", 0.0)
+    (record,) = encode_trajectory(Trajectory("env", "task", 0, (turn,), Stop.TERMINATED))["turns"]
+    assert record["tokens"].get("temperature", 1.0) == found.temperature
+    assert ("temperature" in record["tokens"]) == (found.temperature != 1)
 
 
 @given(diagnoses())

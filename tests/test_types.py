@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from dataclasses import FrozenInstanceError
 from itertools import pairwise
@@ -21,6 +22,12 @@ def test_tokens_refuse_log_probabilities_of_another_length(action_ids: list[int]
     else:
         with pytest.raises(ValueError, match=f"{len(action_ids)} action ids but {len(logprobs)}"):
             Tokens((), tuple(action_ids), tuple(logprobs))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
+def test_tokens_refuse_a_temperature_without_a_distribution(temperature: float) -> None:
+    with pytest.raises(ValueError, match=f"at a temperature of {temperature} are not defined"):
+        Tokens((), (), (), temperature=temperature)
 
 
 @given(actions())

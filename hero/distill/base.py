@@ -20,7 +20,8 @@ class Example:
         tokens: the action and the prompt that it was sampled in.
         teacher: the privileged prompt whose distribution the action's tokens are pulled towards; None unless
             `distillation` is non-zero.
-        policy_gradient: the advantage of the action's tokens.
+        policy_gradient: the advantage of the action's tokens, at the temperature that they were sampled at; the other
+            terms are of the model as it is, at temperature 1.
         cross_entropy: weight of the negative log-likelihood of the action's tokens.
         distillation: weight of the divergence between student and teacher on the action's tokens.
 

@@ -114,8 +114,8 @@ def policy_gradient(logprobs_T: Tensor, old_logprobs_T: Tensor, advantages_T: Te
     The clipped surrogate of PPO (1707.06347, equation 7), negated. Its gradient at r = 1 is that of -A log p.
 
     Args:
-        logprobs_T: of the sampled ids under the weights in training.
-        old_logprobs_T: of the same ids under the weights that sampled them; constants.
+        logprobs_T: of the sampled ids under the weights in training, at the temperature that they were sampled at.
+        old_logprobs_T: of the same ids under the weights that sampled them, at that temperature; constants.
         advantages_T: constants.
         clip: how far r may move in the direction of A before the gradient vanishes.
     """

@@ -139,8 +139,10 @@ class UpdateLoss:
         within = slice(places.start, places.stop)
         logits_NV = logits(self.student, states_ND[within])
         logprobs_N = token_logprobs(logits_NV, actions.ids_N[within])
-        sums["mismatch"] += (actions.sampled_N[within] - logprobs_N.detach()).abs().sum().item()
-        sums["entropy"] += entropy(logits_NV.detach()).sum().item()
+        tempered_NV = logits_NV / actions.temperature_N1[within]
+        tempered_N = token_logprobs(tempered_NV, actions.ids_N[within])
+        sums["mismatch"] += (actions.sampled_N[within] - tempered_N.detach()).abs().sum().item()
+        sums["entropy"] += entropy(tempered_NV.detach()).sum().item()
         loss = logprobs_N.new_zeros(())
         for term, all_carriers in carriers.items():
             carrying = all_carriers.within(places)
@@ -149,7 +151,7 @@ class UpdateLoss:
                 index_M = torch.tensor(carrying.index, device=logprobs_N.device) - places.start
                 match term:
                     case "policy_gradient":
-                        values_M = self._policy_gradient(logprobs_N[index_M], carrying.known_M, weights_M, sums)
+                        values_M = self._policy_gradient(tempered_N[index_M], carrying.known_M, weights_M, sums)
                         weights_M = torch.ones_like(weights_M)
                     case "cross_entropy":
                         values_M = -logprobs_N[index_M]
@@ -202,25 +204,33 @@ class _Carriers:
 
 @dataclass(frozen=True, slots=True)
 class _Actions:
-    """The action tokens of a micro-batch, and where among them those of each example are."""
+    """The action tokens of a micro-batch, and where among them those of each example are.
+
+    Attributes:
+        sampled_N: log-probabilities as they were sampled, each at its `temperature_N1`.
+    """
 
     examples: Sequence[Example]
     places: Mapping[int, range]
     ids_N: Tensor
     sampled_N: Tensor
+    temperature_N1: Tensor
 
     @classmethod
     def of(cls, rows: Sequence[Row], examples: Sequence[Example], student: PreTrainedModel) -> _Actions:
         places: dict[int, range] = {}
         sampled: list[float] = []
+        temperatures: list[float] = []
         for span in chain.from_iterable(row.spans for row in rows):
             place = range(len(sampled), len(sampled) + len(span))
             places |= dict.fromkeys(span.examples, place)
-            sampled += examples[span.examples[0]].tokens.logprobs
+            tokens = examples[span.examples[0]].tokens
+            sampled += tokens.logprobs
+            temperatures += repeat(tokens.temperature, len(span))
         ids = list(chain.from_iterable(row.action_ids for row in rows))
         precise = torch.promote_types(student.dtype, torch.float32)
-        sampled_N = torch.tensor(sampled, dtype=precise, device=student.device)
-        return cls(examples, places, torch.tensor(ids, device=student.device), sampled_N)
+        sampled_N, temperature_N = torch.tensor([sampled, temperatures], dtype=precise, device=student.device)
+        return cls(examples, places, torch.tensor(ids, device=student.device), sampled_N, temperature_N[:, None])
 
     def carriers(self, term: Term) -> list[int]:
         """The examples of this micro-batch that carry a term."""

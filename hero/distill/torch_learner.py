@@ -144,11 +144,12 @@ class TorchLearner:
             distilled examples. `turns_too_long`: those that are not, since with their privileged text they exceed the
             model's context. `loss`: the sum of the terms `policy_gradient`, `cross_entropy` and `distillation`.
             Where a step was taken also: `grad_norm` before clipping; `learning_rate`; `action_length`, the mean in
-            tokens; and, from before the step, in nats per token: `entropy` of the student; `mismatch`, the mean of
-            |log p sampled - log p recomputed|. Where anything was distilled: `divergence`, unweighted; `teacher_gap`,
-            the mean of log p teacher - log p student of the sampled tokens; `teacher_gap_abs`, that of its size;
-            `teacher_tokens`, which the teacher read, and `teacher_tokens_apart`, which it would have read had it read
-            the past of every turn again. Where there is a policy gradient: `clip_fraction` of its tokens.
+            tokens; and, from before the step, in nats per token, at the temperature of sampling: `entropy` of the
+            student; `mismatch`, the mean of |log p sampled - log p recomputed|. Where anything was distilled, at
+            temperature 1: `divergence`, unweighted; `teacher_gap`, the mean of log p teacher - log p student of the
+            sampled tokens; `teacher_gap_abs`, that of its size; `teacher_tokens`, which the teacher read, and
+            `teacher_tokens_apart`, which it would have read had it read the past of every turn again. Where there is a
+            policy gradient: `clip_fraction` of its tokens.
 
         Raises:
             ConfigError: the gradient is not finite; no step is taken. Or `total_steps` are already done.

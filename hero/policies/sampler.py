@@ -56,6 +56,11 @@ class TransformersPolicy:
         """The most tokens that a prompt and its reply may have together."""
         return self.lm.context
 
+    @property
+    def _stated_temperature(self) -> float:
+        """Of log-probabilities: that of sampling, 1 where nothing is sampled."""
+        return self.temperature or 1.0
+
     def count(self, prompt: Sequence[Message]) -> int:
         """The tokens of the prompt and the longest reply to it."""
         return len(self.lm.chat.encode(prompt)) + self.max_new_tokens
@@ -129,19 +134,20 @@ class TransformersPolicy:
         return replies
 
     def _sample(self, logits: Tensor, chances: Tensor) -> tuple[Tensor, Tensor]:
-        """A token of each row, and its log-probability at temperature 1."""
-        scores = logits.float().log_softmax(-1)
+        """A token of each row, and its log-probability at `_stated_temperature`."""
+        scores = (logits.float() / self._stated_temperature).log_softmax(-1)
         if self.temperature == 0:
             tokens = scores.argmax(-1)
         else:
             # The inverse of the distribution function. Scaling by its last value keeps rounding out of it.
-            cumulative = (scores.double() / self.temperature).softmax(-1).cumsum(-1)
+            cumulative = scores.double().exp().cumsum(-1)
             targets = chances.to(cumulative.device)[:, None] * cumulative[:, -1:]
             tokens = torch.searchsorted(cumulative, targets, right=True)[:, 0]
         return tokens, scores.gather(-1, tokens[:, None])[:, 0]
 
     def _action(self, prompt: tuple[int, ...], reply: _Reply) -> Action:
-        tokens = Tokens(prompt, tuple(reply.ids), tuple(reply.logprobs), self.version)
+        ids, logprobs = tuple(reply.ids), tuple(reply.logprobs)
+        tokens = Tokens(prompt, ids, logprobs, self.version, self._stated_temperature)
         return Action(self.lm.chat.decode(reply.ids), tokens, reply.cut_off)
 
     def _forget_if_trained(self) -> None:

@@ -61,17 +61,20 @@ class TinyLM:
 
 
 @torch.no_grad()
-def logprobs(model: PreTrainedModel, prompt_ids: Sequence[int], action_ids: Sequence[int]) -> tuple[float, ...]:
+def logprobs(
+    model: PreTrainedModel, prompt_ids: Sequence[int], action_ids: Sequence[int], temperature: float = 1.0
+) -> tuple[float, ...]:
     """log p of each action id, from a forward pass of its own over exactly what precedes it."""
     found = []
     for length, id_ in enumerate(action_ids):
         before = torch.tensor([[*prompt_ids, *action_ids[:length]]])
-        found.append(model(input_ids=before).logits[0, -1].log_softmax(-1)[id_].item())
+        logits = model(input_ids=before).logits[0, -1] / temperature
+        found.append(logits.log_softmax(-1)[id_].item())
     return tuple(found)
 
 
-def episode(model: PreTrainedModel, seed: int, *, turns: int = 3) -> list[Tokens]:
-    """The turns of one append-only episode of random ids, with the model's true log-probabilities."""
+def episode(model: PreTrainedModel, seed: int, *, turns: int = 3, temperature: float = 1.0) -> list[Tokens]:
+    """The turns of one append-only episode of random ids, with the model's true log-probabilities at a temperature."""
     random = torch.Generator().manual_seed(seed)
 
     def draw(low: int, high: int) -> tuple[int, ...]:
@@ -82,6 +85,7 @@ def episode(model: PreTrainedModel, seed: int, *, turns: int = 3) -> list[Tokens
     lived = []
     for _ in range(turns):
         prompt_ids, action_ids = ledger + draw(2, 9), draw(1, 6)
-        lived.append(Tokens(prompt_ids, action_ids, logprobs(model, prompt_ids, action_ids)))
+        found = logprobs(model, prompt_ids, action_ids, temperature)
+        lived.append(Tokens(prompt_ids, action_ids, found, temperature=temperature))
         ledger = prompt_ids + action_ids
     return lived

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -16,7 +17,7 @@ from hero.distill.base import Example
 from hero.distill.losses import jensen_shannon
 from hero.distill.terms import UpdateLoss, carrying
 from hero.types import Message, Tokens
-from tests.distill.doubles import VOCABULARY, CharacterChat, episode, tiny_model
+from tests.distill.doubles import VOCABULARY, CharacterChat, episode, logprobs, tiny_model
 
 STUDENT, TEACHER = tiny_model(0), tiny_model(1)
 CHAT = CharacterChat()
@@ -35,11 +36,12 @@ def stale(tokens: Tokens, random: Random) -> Tokens:
 
 
 def mixture(seed: int) -> list[Example]:
-    """Every term, alone and together, on three episodes, sampled by weights that have moved since."""
+    """Every term, alone and together, on three episodes of different temperatures, whose weights have moved since."""
     random = Random(seed)
     examples = []
     for number in range(3):
-        for tokens in map(partial(stale, random=random), episode(STUDENT, 10 * seed + number)):
+        lived = episode(STUDENT, 10 * seed + number, temperature=(0.5, 1.0, 1.7)[number])
+        for tokens in map(partial(stale, random=random), lived):
             if random.random() < 0.6:
                 examples.append(Example(number, tokens, policy_gradient=random.uniform(-2, 2)))
             if random.random() < 0.6:
@@ -73,17 +75,18 @@ def by_definition(examples: Sequence[Example]) -> Tensor:
         return sum(len(example.tokens.action_ids) for example in examples if getattr(example, term))
 
     def rows_before_action(
-        model: torch.nn.Module, prompt_ids: Sequence[int], action_ids: Sequence[int]
+        model: torch.nn.Module, prompt_ids: Sequence[int], action_ids: Sequence[int], temperature: float = 1.0
     ) -> list[Tensor]:
-        logits_LV = model(input_ids=torch.tensor([[*prompt_ids, *action_ids]])).logits[0]
+        logits_LV = model(input_ids=torch.tensor([[*prompt_ids, *action_ids]])).logits[0] / temperature
         return [logits_LV[len(prompt_ids) + number - 1].log_softmax(-1) for number in range(len(action_ids))]
 
     total = torch.zeros((), dtype=torch.float64)
     for example in examples:
         tokens = example.tokens
         student = rows_before_action(STUDENT, tokens.prompt_ids, tokens.action_ids)
-        for log_p, id_, old in zip(student, tokens.action_ids, tokens.logprobs, strict=True):
-            ratio, advantage = (log_p[id_] - old).exp(), example.policy_gradient
+        tempered = rows_before_action(STUDENT, tokens.prompt_ids, tokens.action_ids, tokens.temperature)
+        for log_p, log_q, id_, old in zip(student, tempered, tokens.action_ids, tokens.logprobs, strict=True):
+            ratio, advantage = (log_q[id_] - old).exp(), example.policy_gradient
             if advantage:
                 surrogate = torch.min(ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)
                 total = total - surrogate / tokens_with("policy_gradient")
@@ -168,17 +171,38 @@ def test_examples_that_carry_nothing_are_left_out() -> None:
     assert carrying([Example(0, tokens), *kept, Example(1, empty, cross_entropy=1.0)]) == kept
 
 
-def test_mismatch_is_0_on_true_logprobs_and_sees_an_off_by_one() -> None:
-    lived = [tokens for seed in range(3) for tokens in episode(STUDENT, seed) if len(tokens.action_ids) > 1]
+@pytest.mark.parametrize("temperature", [0.3, 0.5, 2.0])
+def test_a_policy_gradient_is_that_of_the_distribution_that_was_sampled_from(temperature: float) -> None:
+    """Of the log-likelihood under softmax(logits / temperature), by finite differences along its own direction."""
+    lived = episode(STUDENT, 1, temperature=temperature)
+    _, found = gradient([Example(0, tokens, policy_gradient=1.5) for tokens in lived])
+    size = float(sum(part.square().sum() for part in found))
+
+    @torch.no_grad()
+    def likelihood(step: float) -> float:
+        moved = deepcopy(STUDENT)
+        for weight, part in zip(moved.parameters(), found, strict=True):
+            weight += step * part
+        total = sum(sum(logprobs(moved, t.prompt_ids, t.action_ids, temperature)) for t in lived)
+        return 1.5 * total / sum(len(t.action_ids) for t in lived)
+
+    step = 1e-3 / size**0.5
+    assert (likelihood(-step) - likelihood(step)) / (2 * step) == pytest.approx(size, rel=1e-3)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_mismatch_is_0_on_true_logprobs_and_sees_an_off_by_one(temperature: float) -> None:
+    episodes = [episode(STUDENT, seed, temperature=temperature) for seed in range(3)]
+    lived = [tokens for turns in episodes for tokens in turns if len(tokens.action_ids) > 1]
     report, _ = gradient([Example(0, tokens, cross_entropy=1.0) for tokens in lived])
-    assert report["mismatch"] < 1e-12
-    shifted = [Tokens(t.prompt_ids, t.action_ids, t.logprobs[1:] + t.logprobs[:1]) for t in lived]
+    assert report["mismatch"] < 1e-6
+    shifted = [replace(tokens, logprobs=tokens.logprobs[1:] + tokens.logprobs[:1]) for tokens in lived]
     report, _ = gradient([Example(0, tokens, cross_entropy=1.0) for tokens in shifted])
     assert report["mismatch"] > 0.3
 
 
 def test_reported_means_are_over_the_tokens_that_they_are_about() -> None:
-    first, second, third = episode(STUDENT, 3)
+    first, second, third = episode(STUDENT, 3, temperature=0.5)
     review = privileged(second, "look")
     examples = [
         Example(0, first, policy_gradient=1.0),
@@ -195,15 +219,16 @@ def test_reported_means_are_over_the_tokens_that_they_are_about() -> None:
     teacher_ids = CHAT.encode(review)
     with torch.no_grad():
         logits = TEACHER(input_ids=torch.tensor([[*teacher_ids, *second.action_ids]])).logits[0].log_softmax(-1)
+    untempered = logprobs(STUDENT, second.prompt_ids, second.action_ids)
     gaps = [
-        logits[len(teacher_ids) + number - 1, id_].item() - second.logprobs[number]
-        for number, id_ in enumerate(second.action_ids)
+        logits[len(teacher_ids) + number - 1, id_].item() - logprob
+        for number, (id_, logprob) in enumerate(zip(second.action_ids, untempered, strict=True))
     ]
     assert report["teacher_gap"] == pytest.approx(sum(gaps) / len(gaps))
     assert report["teacher_gap_abs"] == pytest.approx(sum(map(abs, gaps)) / len(gaps))
     everything = torch.tensor([[*third.prompt_ids, *third.action_ids]])
     with torch.no_grad():
-        p = STUDENT(input_ids=everything).logits[0].softmax(-1)
+        p = (STUDENT(input_ids=everything).logits[0] / 0.5).softmax(-1)
     before = [len(t.prompt_ids) + n - 1 for t in (first, second, third) for n in range(len(t.action_ids))]
     assert report["entropy"] == pytest.approx(-(p * p.log()).sum(-1)[before].mean().item())
 

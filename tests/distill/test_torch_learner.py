@@ -21,6 +21,7 @@ from hero.distill.torch_learner import Divergence, TorchLearner
 from hero.errors import ConfigError, RunError
 from hero.types import Action, Diagnosis, Group, Message, Stop, Tokens, Trajectory, Turn
 from tests.distill.doubles import VOCABULARY, TinyLM, episode, logprobs, tiny_model
+from tests.tiny_models import random_model
 
 RATE = 1e-3
 
@@ -67,6 +68,16 @@ def test_cross_entropy_raises_the_likelihood() -> None:
     before = [likelihood(taught, tokens) for tokens in LIVED]
     taught.update(imitated(LIVED))
     assert all(likelihood(taught, tokens) > then for tokens, then in zip(LIVED, before, strict=True))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0, 2.0])
+def test_the_first_update_recomputes_what_a_policy_sampled(temperature: float) -> None:
+    lm = random_model()
+    actions = lm.policy(temperature=temperature, max_new_tokens=6).act([[Message("user", "a" * n)] for n in range(9)])
+    lived = [action.tokens for action in actions if action.tokens]
+    found = TorchLearner(lm).update([Example(n, tokens, policy_gradient=n - 3.5) for n, tokens in enumerate(lived)])
+    assert found["mismatch"] < 1e-5
+    assert found["clip_fraction"] == 0
 
 
 def test_policy_gradient_follows_the_sign_of_the_advantage() -> None:

@@ -42,7 +42,7 @@ def fresh_logprobs(lm: LanguageModel, tokens: Tokens) -> list[float]:
     """By one forward pass over prompt and action, without batch or cache."""
     ids = torch.tensor([tokens.prompt_ids + tokens.action_ids])
     with torch.no_grad():
-        scores = lm.model(input_ids=ids, use_cache=False).logits[0].float().log_softmax(-1)
+        scores = (lm.model(input_ids=ids, use_cache=False).logits[0].float() / tokens.temperature).log_softmax(-1)
     start = len(tokens.prompt_ids) - 1
     return [scores[start + place, token].item() for place, token in enumerate(tokens.action_ids)]
 
@@ -66,6 +66,7 @@ def test_logprobs_are_those_of_a_fresh_forward_over_several_turns(
             tuple(LM.chat.encode(prompt)) for prompt in prompts
         ]
         assert_true_logprobs(LM, actions)
+        assert {tokens_of(action).temperature for action in actions} == {temperature or 1.0}
         grown = [
             [*prompt, action.message(), *ask("ab" * turn)] for prompt, action in zip(prompts, actions, strict=True)
         ]
