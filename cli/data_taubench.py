@@ -22,5 +22,8 @@ def taubench() -> None:
         out.print(f"{cache()} from {download()}", markup=False)
     for world in check(cache()):
         tasks = ", ".join(f"{len(tasks)} {split}" for split, tasks in world.tasks.items() if tasks)
-        out.print(f"{world.domain}  {tasks} tasks, database {world.snapshot.hash[:12]}", markup=False)
+        refused = sum(bool(task.refusal) for played in world.tasks.values() for task in played)
+        rest = f"; {refused} tasks need skip_refused=true, see docs/taubench.md" if refused else ""
+        known = f"database {world.snapshot.hash[:12]}, version {world.version}"
+        out.print(f"{world.domain}  {tasks} tasks, {known}{rest}", markup=False)
     out.print("use it with: hero play --env taubench --env-arg domain=airline", markup=False)

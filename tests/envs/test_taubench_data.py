@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,8 @@ def test_a_checkout_is_read_and_never_run(tmp_path: Path) -> None:
 def test_the_data_of_tau2_are_read(tmp_path: Path, wheel: bool) -> None:
     write_tau2(tmp_path / "tau2" / "data" if wheel else tmp_path)
     env = TauBenchEnv(data=tmp_path)
-    assert (env.env_id, env.num_tasks) == ("taubench/retail/tau2/scripted", 1)
+    assert re.fullmatch("taubench/retail/tau2-[0-9a-f]{8}/scripted", env.env_id)
+    assert env.num_tasks == 1
     task = env._tasks[0]
     assert task.instruction == "You are Ann Lee.\nYou want to cancel order #W1.\nYou are calm."
     assert (task.id, task.outputs) == ("0", ("12.5",))
@@ -55,7 +57,7 @@ def test_the_data_of_tau2_are_read(tmp_path: Path, wheel: bool) -> None:
 def test_what_is_named_comes_before_what_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert TauBenchEnv().env_id == "taubench/retail/embedded/scripted"
     write_tau2(source.cache())
-    assert TauBenchEnv().env_id == "taubench/retail/tau2/scripted"
+    assert TauBenchEnv().env_id.startswith("taubench/retail/tau2-")
     write_tau2(tmp_path / "two")
     monkeypatch.setenv("TAU2_DATA_DIR", str(tmp_path / "two"))
     assert source.locate(None, "retail") == tmp_path / "two"
@@ -271,3 +273,31 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     orders.symlink_to("/dev/null")
     with pytest.raises(DataError, match=r"orders\.json cannot be read: it is missing, or is no file"):
         TauBenchEnv(data=tmp_path, split="test")
+
+
+@pytest.mark.parametrize("layout", [write_checkout, write_tau2])
+def test_what_was_found_is_reported_and_can_be_given_back(
+    tmp_path: Path, layout: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = "test" if layout is write_checkout else "train"
+    folder = layout(tmp_path / "data")
+    monkeypatch.setenv("TAU_BENCH_DIR", str(tmp_path / "data"))
+    found = TauBenchEnv(split=split).provenance()
+    assert found["arguments"] == {"data": str(tmp_path / "data")}
+    monkeypatch.delenv("TAU_BENCH_DIR")
+    source.open_world.cache_clear()
+    assert TauBenchEnv(split=split, **found["arguments"]).provenance() == found  # type: ignore[arg-type]
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        path.write_bytes(content + b"\n")
+        source.open_world.cache_clear()
+        assert TauBenchEnv(split=split, **found["arguments"]).provenance()["data"] != found["data"], path  # type: ignore[arg-type]
+        path.write_bytes(content)
+    source.open_world.cache_clear()
+
+
+def test_the_embedded_world_is_reported_by_its_seed() -> None:
+    first, other = (TauBenchEnv(world_seed=seed).provenance() for seed in (0, 1))
+    assert first["arguments"] == {"data": "embedded"}
+    assert first == TauBenchEnv(data="embedded", split="test").provenance()
+    assert first["data"] != other["data"]

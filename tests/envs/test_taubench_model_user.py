@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import os
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
@@ -19,7 +21,7 @@ from hero.envs.taubench.env import TauBenchEnv
 from hero.envs.taubench.recording import Recording
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users import GREETING, STOP
-from hero.errors import ConfigError, DataError
+from hero.errors import ConfigError, DataError, HeroError, UnavailableError
 from hero.policy import FunctionPolicy
 from hero.rollout import Task as Wanted
 from hero.rollout import rollout
@@ -41,6 +43,7 @@ class Endpoint(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.accepted: list[str | None] = []
         self.failures: list[int] = []
         self.content: Any = None
         self.encoding = ""
@@ -67,6 +70,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.server.requests.append(body)
         self.server.keys.append(self.headers["Authorization"])
+        self.server.accepted.append(self.headers["Accept-Encoding"])
         if callable(self.server.content):
             try:
                 self.server.content(self)
@@ -82,8 +86,8 @@ class Handler(BaseHTTPRequestHandler):
         }
         self.answer(json.dumps(answer).encode())
 
-    def answer(self, data: bytes) -> None:
-        self.send_response(200)
+    def answer(self, data: bytes, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         if self.server.encoding:
             self.send_header("Content-Encoding", self.server.encoding)
@@ -149,7 +153,7 @@ def test_a_busy_endpoint_is_asked_again_and_a_dead_one_given_up(endpoint: Endpoi
             user.open(task("x"))
     with (
         ModelUser(model="m", url="http://127.0.0.1:9", attempts=2, wait=0.001) as nowhere,
-        pytest.raises(ConfigError, match="does not answer"),
+        pytest.raises(UnavailableError, match="does not answer"),
     ):
         nowhere.open(task("x"))
 
@@ -221,6 +225,159 @@ def test_an_answer_that_cannot_be_decoded_is_asked_for_again(endpoint: Endpoint)
     with model_user(endpoint, attempts=2) as user, pytest.raises(ConfigError, match="does not answer"):
         user.open(task("x"))
     assert len(endpoint.requests) == 2
+
+
+@pytest.mark.parametrize("status", [503, 504, None])
+def test_an_endpoint_that_never_answers_is_given_up_by_the_whole_process(
+    endpoint: Endpoint, status: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoint.failures, endpoint.content = [status] * 9 if status else [], silent
+    users = [model_user(endpoint, attempts=2, timeout=0.05) for _ in range(2)]
+    envs = [TauBenchEnv(data="embedded", user=user) for user in users]
+    tasks = [Wanted(index, 0) for index in range(5)]
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match=f"the user's model at {endpoint.url[:-1]} does not answer"):
+            rollout(envs, FunctionPolicy(lambda messages: "Hm."), tasks, max_turns=2)
+        with pytest.raises(UnavailableError), model_user(endpoint) as later:
+            later.open(task("x"))
+    for user in users:
+        user.close()
+    endpoint.over.set()
+    assert len(endpoint.requests) + 9 * bool(status) - len(endpoint.failures) == 2
+    assert [record.getMessage().partition(":")[0] for record in caplog.records if record.name == "hero"] == [
+        "waiting for the user's model at http"
+    ]
+
+
+def test_an_endpoint_that_answered_is_given_up_at_the_second_silence_in_a_row(endpoint: Endpoint) -> None:
+    with model_user(endpoint, attempts=1, timeout=0.1) as user:
+        for content in (None, silent, None, silent):
+            endpoint.content = content
+            if content:
+                with pytest.raises(ConfigError, match="does not answer: no answer within"):
+                    user.open(task("x"))
+            else:
+                assert user.open(task("x")) == "answer 2"
+        with pytest.raises(UnavailableError):
+            user.open(task("x"))
+
+
+@pytest.mark.parametrize("content", [429, 500, 401, b"oops", b"[]"])
+def test_an_endpoint_that_answers_wrongly_is_not_given_up(endpoint: Endpoint, content: Any) -> None:
+    with model_user(endpoint, attempts=2) as user:
+        for _ in range(3):
+            endpoint.failures = [content] * 2 if isinstance(content, int) else []
+            endpoint.content = content
+            with pytest.raises(ConfigError):
+                user.open(task("x"))
+        endpoint.failures, endpoint.content = [], None
+        assert user.open(task("x")) == "answer 2"
+
+
+def test_a_long_wait_is_reported_meanwhile_and_once(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def slow(handler: Handler) -> None:
+        handler.server.over.wait(0.3)
+        handler.answer(completion("Here."))
+
+    monkeypatch.setattr("hero.envs.taubench.endpoint.PATIENCE", 0.05)
+    endpoint.content, endpoint.failures = slow, [500]
+    with model_user(endpoint) as user:
+        assert [user.open(task("x")), user.reply("y")] == ["Here."] * 2
+    said = [record.getMessage() for record in caplog.records if record.name == "hero"]
+    assert [message.rpartition(": ")[2] for message in said] == ["status 500", "no answer within 0.05 s"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "reason"),
+    [
+        ("gzip", gzip.compress(b" " * (2**24 + 1)), "answers more than 16777216 bytes"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b" " * 2**24)), "answers in gzip, gzip, which was not asked for"),
+        ("br", b"x", "answers in br, which was not asked for"),
+        ("deflate", b"x", "answers in deflate, which was not asked for"),
+    ],
+)
+def test_packed_answers_are_unpacked_within_bounds_or_not_at_all(
+    endpoint: Endpoint, encoding: str, content: bytes, reason: str
+) -> None:
+    endpoint.content, endpoint.encoding = content, encoding
+    with model_user(endpoint) as user, pytest.raises(ConfigError, match=reason):
+        user.open(task("x"))
+    assert endpoint.accepted == ["identity"]
+
+
+def test_an_answer_that_is_packed_all_the_same_is_read(endpoint: Endpoint) -> None:
+    endpoint.content, endpoint.encoding = gzip.compress(completion("Hello.")), "gzip"
+    with model_user(endpoint) as user:
+        assert user.open(task("x")) == "Hello."
+
+
+def test_what_is_sent_can_be_chosen_and_left_out(endpoint: Endpoint) -> None:
+    rest: dict[str, Any]
+    for rest, sent in (
+        ({}, {"temperature": 0.0, "seed": 0, "max_tokens": 1024}),
+        ({"temperature": None, "seed": None, "max_tokens": None}, {}),
+        (
+            {"temperature": 1, "seed": 7, "max_tokens": None, "parameters": {"max_completion_tokens": 9, "top_p": 0.5}},
+            {"temperature": 1, "seed": 7, "max_completion_tokens": 9, "top_p": 0.5},
+        ),
+        ({"parameters": {"seed": 3}}, {"temperature": 0.0, "seed": 3, "max_tokens": 1024}),
+    ):
+        with model_user(endpoint, **rest) as user:
+            user.open(task("x"))
+        request = endpoint.requests[-1]
+        assert {name: request[name] for name in request.keys() - {"model", "messages"}} == sent
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        (
+            "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) is supported.",
+            'leave temperature out with user_args={"temperature": null}',
+        ),
+        ('{"detail": [{"loc": ["body", "seed"], "msg": "not permitted"}]}', 'user_args={"seed": null}'),
+        (
+            "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
+            'user_args={"max_tokens": null}; give "parameters": {"max_completion_tokens": 1024} in its place',
+        ),
+        ("no top_k here", "take top_k out of the parameters of user_args"),
+        (f"{' ' * 5000}temperature", 'user_args={"temperature": null}'),
+    ],
+)
+def test_a_parameter_that_is_refused_is_named_with_the_setting_that_leaves_it_out(
+    endpoint: Endpoint, said: str, advice: str
+) -> None:
+    def refuse(handler: Handler) -> None:
+        handler.answer(json.dumps({"error": {"message": said}}).encode(), 400)
+
+    endpoint.content = refuse
+    with model_user(endpoint, parameters={"top_k": 1}) as user, pytest.raises(ConfigError) as raised:
+        user.open(task("x"))
+    assert advice in str(raised.value)
+    assert str(raised.value).count("user_args") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"temperature": float("nan")}, "must be plain JSON"),
+        ({"parameters": {"stop": {1}}}, "must be plain JSON"),
+        ({"parameters": {"messages": []}}, "parameters cannot have 'messages'"),
+        ({"parameters": {"stream": True}}, "parameters cannot have 'stream'"),
+        ({"parameters": ["seed"]}, "must be a mapping"),
+        ({"prices": 5}, "must be two numbers"),
+        ({"timeout": 0}, "timeout=0 is not possible"),
+        ({"wait": float("inf")}, "wait=inf is not possible"),
+        ({"attempts": 0}, "attempts=0 is not possible"),
+        ({"model": 5}, "the model of the user must be a text"),
+        ({"recording": 5}, "recording=5 is no path"),
+    ],
+)
+def test_wrong_arguments_of_a_model_user(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ModelUser(**({"model": "m"} | arguments))
 
 
 def silent(handler: Handler) -> None:
@@ -318,14 +475,29 @@ def test_half_a_surrogate_pair_is_neither_sent_nor_said(endpoint: Endpoint) -> N
         ({"url": "http://[::1"}, "the URL of the user's model is none"),
         ({"url": "localhost:8000/v1"}, "neither http:// nor https://"),
         ({"url": "http://me:ghost@127.0.0.1:9/v1"}, "at http://127.0.0.1:9/v1 does not answer"),
+        ({"url": "me:ghost@localhost:8000/v1"}, "neither http:// nor https://"),
+        ({"url": "ghost@localhost"}, "neither http:// nor https://"),
+        ({"url": "ghost:ghost"}, "neither http:// nor https://"),
+        ({"url": "ftp://me:ghost@localhost"}, "neither http:// nor https://"),
+        ({"url": "//me:ghost@localhost"}, "neither http:// nor https://"),
+        ({"url": "http://me:gh/ost@localhost/v1"}, "the URL of the user's model is none"),
+        ({"url": "http://me:12/ghost@localhost/v1"}, "percent and two digits"),
+        ({"url": "http://me:gh?ost@localhost/v1"}, "the URL of the user's model is none"),
+        ({"url": "http://me:12#ghost@localhost/v1"}, "percent and two digits"),
+        ({"url": "http://localhost/v1?key=ghost"}, "percent and two digits"),
+        ({"url": "http://"}, "must be scheme://host/path"),
+        ({"url": "http://\ud800"}, "the URL of the user's model is none"),
+        ({"url": ""}, "the url of the user must be a text"),
     ],
 )
 def test_keys_and_addresses_that_cannot_be_used_are_told_without_what_is_secret(
     arguments: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=message) as raised:
+    with pytest.raises(HeroError, match=message) as raised:
         ModelUser(**({"model": "m", "attempts": 1} | arguments)).open(task("x"))
+    assert "gh" not in "".join(traceback.format_exception(raised.value)).partition("HeroError")[2]
     assert "gh" not in str(raised.value)
+    assert raised.value.__cause__ is None
 
 
 def test_a_password_in_the_address_is_sent_and_not_logged(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
@@ -382,6 +554,54 @@ def test_after_a_write_that_failed_half_way_the_next_answer_is_kept(tmp_path: Pa
     assert Recording(recording.path).find({"a": 2}) == "kept"
 
 
+def test_no_bit_of_a_recording_changes_unnoticed(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "user.jsonl")
+    requests: list[dict[str, Any]] = [{"a": number} for number in range(2)]
+    for number, request in enumerate(requests):
+        recording.add("t", request, "yno"[number])
+    content, refused = recording.path.read_bytes(), 0
+    for place in range(8 * len(content)):
+        changed = bytearray(content)
+        changed[place // 8] ^= 1 << place % 8
+        recording.path.write_bytes(changed)
+        try:
+            found = [Recording(recording.path).find(request) for request in requests]
+        except DataError as error:
+            found = [str(error).partition(" line")[0]]
+            refused += 1
+        assert found in (["y", "n"], [f"{recording.path},"])
+    assert refused > 0.95 * 8 * len(content)
+
+
+def test_a_recording_that_breaks_off_anywhere_keeps_what_is_whole(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "user.jsonl")
+    requests: list[dict[str, Any]] = [{"seed": number} for number in range(2)]
+    for request in requests:
+        recording.add("t", request, "yes")
+    content = recording.path.read_bytes()
+    for length in range(content.index(b"\n") + 1, len(content)):
+        recording.path.write_bytes(content[:length])
+        found = Recording(recording.path)
+        assert found.find(requests[0]) == "yes"
+        if found.find(requests[1]) is None:
+            found.add("t", requests[1], "yes")
+        found.add("t", {}, "more")
+        assert [Recording(recording.path).find(request) for request in (*requests, {})] == ["yes", "yes", "more"]
+
+
+def test_recordings_that_are_no_files_or_have_a_mark(tmp_path: Path) -> None:
+    path = tmp_path / "user.jsonl"
+    Recording(path).add("t", {}, "yes")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert Recording(path).find({}) == "yes"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    (tmp_path / "itself").symlink_to("itself")
+    for name in ("pipe", "endless", "itself"):
+        with pytest.raises(DataError, match=f"{name} cannot be read as a recording"):
+            Recording(tmp_path / name)
+
+
 def test_a_recorded_conversation_needs_no_endpoint(endpoint: Endpoint, tmp_path: Path) -> None:
     file = tmp_path / "deep" / "user.jsonl"
     agent = ["Hello", "Who are you?"]
@@ -423,3 +643,67 @@ def test_the_model_user_by_name(endpoint: Endpoint, tmp_path: Path, monkeypatch:
         env.close()
     with pytest.raises(ConfigError, match="offline needs a recording"):
         ModelUser(model="m", offline=True)
+
+
+def by_name(**arguments: Any) -> TauBenchEnv:
+    return TauBenchEnv(data="embedded", user="model", user_args=arguments)
+
+
+def test_arguments_of_the_model_user_go_before_its_surroundings(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERO_USER_MODEL", "small")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere")
+    env = by_name(model="large", url=endpoint.url, temperature=None, parameters={"top_p": 0.5})
+    assert env.env_id == "taubench/retail/embedded/model:large"
+    env.reset(seed=0)
+    env.close()
+    assert endpoint.requests[0]["top_p"] == 0.5
+    assert "temperature" not in endpoint.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"user": "scripted", "user_args": {"model": "m"}}, "user_args are for user=model"),
+        ({"user_args": 5}, "user_args=5 must be a mapping"),
+        ({"user_args": {"key": "ghost"}}, "no 'key'; the key is taken from OPENAI_API_KEY"),
+        ({"user_args": {"modell": "ghost"}}, "no 'modell'; it takes: attempts, "),
+        ({"user_args": {"model": "m", "url": "http://me:ghost@localhost"}}, "give those in OPENAI_BASE_URL alone"),
+    ],
+)
+def test_wrong_arguments_by_name(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as raised:
+        TauBenchEnv(**({"data": "embedded", "user": "model"} | arguments))
+    assert "ghost" not in str(raised.value)
+
+
+def test_what_was_taken_from_the_surroundings_is_reported_without_secrets_and_can_be_given_back(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERO_USER_MODEL", "small")
+    monkeypatch.setenv("HERO_USER_RECORDING", str(tmp_path / "user.jsonl"))
+    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url.replace("//", "//me:ghost@"))
+    monkeypatch.setenv("OPENAI_API_KEY", "ghost-key")
+    env = by_name(seed=3)
+    found = env.provenance()
+    assert "ghost" not in json.dumps(found)
+    assert found["user"] == {"model": "small", "url": endpoint.url[:-1]}
+    assert found["arguments"] == {
+        "data": "embedded",
+        "user_args": {
+            "seed": 3,
+            "model": "small",
+            "url": endpoint.url[:-1],
+            "recording": str(tmp_path / "user.jsonl"),
+            "offline": False,
+        },
+    }
+    for name in ("HERO_USER_MODEL", "HERO_USER_RECORDING"):
+        monkeypatch.delenv(name)
+    again = TauBenchEnv(user="model", **found["arguments"])  # type: ignore[arg-type]
+    assert again.provenance() == found
+    again.reset(seed=0)
+    assert endpoint.keys == ["Basic " + base64.b64encode(b"me:ghost").decode()]
+    for made in (env, again):
+        made.close()

@@ -53,6 +53,15 @@ def copied(value: Any) -> Any:
     return value
 
 
+def merge(record: Record, change: Mapping[str, Any]) -> None:
+    """Changes a record: dicts key by key, all other values as a whole."""
+    for key, value in change.items():
+        if isinstance(value, dict) and isinstance(record.get(key), dict):
+            merge(record[key], value)
+        else:
+            record[key] = copied(value)
+
+
 class Snapshot:
     """Tables as they are at the beginning, never changed.
 

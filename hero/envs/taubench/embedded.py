@@ -5,9 +5,11 @@ No customer is in two splits. Ids are short and records small, so that an episod
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from hero.envs.taubench.database import Record, Snapshot
@@ -85,7 +87,13 @@ def generate(seed: int = 0) -> World:
             for number, wish in enumerate(made)
         )
     snapshot = Snapshot({"orders": orders, "products": products, "users": users})
-    return World("retail", "embedded", snapshot, schemas("retail"), POLICY, tasks)
+    played = [
+        (task.instruction, task.outputs, [(call.name, call.arguments) for call in task.actions])
+        for split in tasks.values()
+        for task in split
+    ]
+    known = sha256(json.dumps([snapshot.hash, POLICY, played]).encode()).hexdigest()
+    return World("retail", "embedded", snapshot, schemas("retail"), POLICY, tasks, known)
 
 
 def _products(rng: random.Random, codes: Iterator[int]) -> Iterator[Record]:

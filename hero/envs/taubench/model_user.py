@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
 from typing import Any, Final, Self
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
-
-from hero.envs.arguments import real_path
-from hero.envs.taubench.endpoint import BusyError, Endpoint
+from hero.envs.arguments import real_path, require_integer, require_path
+from hero.envs.taubench.address import bare, read_address
+from hero.envs.taubench.endpoint import Endpoint, RefusalError
 from hero.envs.taubench.recording import Recording, shared
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users import GREETING, STOP
 from hero.errors import ConfigError
+from hero.types import JSON
 
+OPENAI: Final = "https://api.openai.com/v1"
 SYSTEM: Final = f"""\
 You play a customer who talks to a service agent. This is who you are and what you want:
 
@@ -31,6 +35,12 @@ How to play:
 
 MOST_TOKENS: Final = 2**53
 """Of one answer; what is more is no number of tokens."""
+LONGEST_WAIT: Final = 86_400
+"""Seconds."""
+USUAL: Final = frozenset(("temperature", "seed", "max_tokens"))
+"""Parameters of a request that have arguments of their own."""
+OWN: Final = frozenset(("model", "messages", "stream", "n"))
+"""Parameters of a request that no argument changes."""
 
 Message = Mapping[str, str]
 
@@ -59,67 +69,99 @@ class ModelUser:
     Args:
         url: of the endpoint, up to and without `/chat/completions`.
         key: sent as a bearer token; "" sends none.
-        seed: sent with every request, as is `temperature`.
+        seed: sent with every request, as are `temperature` and `max_tokens`, the limit of an answer; None leaves one
+            out.
+        parameters: more of what is sent, by name, such as `{"max_completion_tokens": 1024}`.
         prices: dollars per million tokens of prompt and of completion.
         attempts: before an endpoint that is busy or out of reach is given up.
         wait: seconds before the second attempt, doubled for each one after it, 60 at most.
         timeout: seconds that an attempt may take.
+        recording: the recording, or the path of its file.
 
     Raises:
-        ConfigError: offline without a recording; or the URL, the key or the proxy cannot be used.
+        ConfigError: an argument is not as above; offline without a recording; or the URL, the key or the proxy cannot
+            be used.
     """
 
     def __init__(
         self,
         *,
         model: str,
-        url: str = "https://api.openai.com/v1",
+        url: str = OPENAI,
         key: str = "",
-        seed: int = 0,
-        temperature: float = 0.0,
+        seed: int | None = 0,
+        temperature: float | None = 0.0,
+        max_tokens: int | None = 1024,
+        parameters: Mapping[str, Any] | None = None,
         prices: tuple[float, float] = (0.0, 0.0),
         attempts: int = 6,
         wait: float = 1.0,
         timeout: float = 60.0,
-        recording: Recording | None = None,
+        recording: Recording | Path | str | None = None,
         offline: bool = False,
     ) -> None:
+        for name, text in {"model": model, "url": url}.items():
+            if not isinstance(text, str) or not text:
+                raise ConfigError(f"the {name} of the user must be a text that is not empty")
+        require_integer("attempts", attempts, 1)
+        for name, seconds in {"wait": wait, "timeout": timeout}.items():
+            if not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_WAIT:
+                raise ConfigError(f"{name}={seconds!r} is not possible; give seconds above 0, at most {LONGEST_WAIT}")
+        if not isinstance(recording, Recording):
+            require_path("recording", recording)
         if offline and recording is None:
             raise ConfigError("a user who is offline needs a recording")
         self.name = f"model:{model}"
         self.usage = Usage()
-        self._request: dict[str, Any] = {"model": model, "temperature": temperature, "seed": seed}
-        self._prices, self._recording, self._offline = prices, recording, offline
-        self._endpoint = Endpoint(url, key, timeout)
-        self._retrying = Retrying(
-            retry=retry_if_exception_type(BusyError),
-            stop=stop_after_attempt(attempts),
-            wait=wait_exponential(multiplier=wait, max=60),
-            reraise=True,
+        self._request = _request(
+            model, {"temperature": temperature, "seed": seed, "max_tokens": max_tokens}, parameters
         )
+        self._prices, self._offline = _prices(prices), offline
+        self._recording = shared(real_path(recording)) if isinstance(recording, str | Path) else recording
+        self._endpoint = Endpoint(url, key, timeout, attempts, wait)
         self._task_id = ""
         self._messages: list[Message] = []
 
     @classmethod
-    def of_environment(cls) -> Self:
-        """The user that HERO_USER_MODEL names, at OPENAI_BASE_URL with OPENAI_API_KEY.
+    def of_environment(cls, arguments: Mapping[str, Any] | None = None) -> Self:
+        """The user with these arguments; those that are left out come from environment variables.
 
-        HERO_USER_RECORDING, if set, names the file of a recording, and HERO_USER_OFFLINE=1 asks nothing but that.
+        These are HERO_USER_MODEL, OPENAI_BASE_URL, HERO_USER_RECORDING (the file of a recording), HERO_USER_OFFLINE=1,
+        and OPENAI_API_KEY, which alone holds the key. Name and password of an address come from OPENAI_BASE_URL alone.
 
         Raises:
-            ConfigError: HERO_USER_MODEL is not set.
+            ConfigError: there is no model, or an argument is not one of a model user.
         """
-        model = os.environ.get("HERO_USER_MODEL")
-        if not model:
-            raise ConfigError("user=model needs HERO_USER_MODEL, and OPENAI_BASE_URL for any endpoint but OpenAI's")
-        path = os.environ.get("HERO_USER_RECORDING")
-        return cls(
-            model=model,
-            url=os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1",
-            key=os.environ.get("OPENAI_API_KEY", ""),
-            recording=shared(real_path(path)) if path else None,
-            offline=os.environ.get("HERO_USER_OFFLINE") == "1",
-        )
+        arguments = arguments or {}
+        known = signature(cls).parameters.keys() - {"key"}
+        if unknown := sorted(arguments.keys() - known):
+            hint = "; the key is taken from OPENAI_API_KEY" if "key" in unknown else ""
+            raise ConfigError(f"user_args has no {unknown[0]!r}{hint}; it takes: {', '.join(sorted(known))}")
+        around = os.environ.get("OPENAI_BASE_URL") or OPENAI
+        taken: dict[str, Any] = {
+            "model": os.environ.get("HERO_USER_MODEL"),
+            "url": bare(read_address(around)),
+            "recording": os.environ.get("HERO_USER_RECORDING") or None,
+            "offline": os.environ.get("HERO_USER_OFFLINE") == "1",
+        } | dict(arguments)
+        if not taken["model"]:
+            raise ConfigError(
+                'user=model needs HERO_USER_MODEL, or user_args={"model": ...}, and OPENAI_BASE_URL or its url for any '
+                "endpoint but OpenAI's"
+            )
+        if isinstance(taken["url"], str) and taken["url"]:
+            address = read_address(taken["url"])
+            if address.userinfo:  # arguments are stored and shown
+                raise ConfigError("the url of user_args holds a name or password: give those in OPENAI_BASE_URL alone")
+            if bare(address) == bare(read_address(around)):
+                taken["url"] = around
+        return cls(**taken, key=os.environ.get("OPENAI_API_KEY", ""))
+
+    def provenance(self) -> dict[str, JSON]:
+        """What the surroundings may have decided; as the environment's, with the `arguments` of this user."""
+        recording = str(self._recording.path) if self._recording else None
+        facts: dict[str, JSON] = {"model": self._request["model"], "url": self._endpoint.url}
+        return {"user": facts, "arguments": facts | {"recording": recording, "offline": self._offline}}
 
     def __enter__(self) -> Self:
         return self
@@ -141,8 +183,9 @@ class ModelUser:
         """The answer of the model.
 
         Raises:
-            ConfigError: the endpoint refuses, cannot be reached, or answers out of shape; or the user is offline, and
-                nothing was recorded of this conversation.
+            ConfigError: the endpoint refuses, is busy for too long, or answers out of shape; or the user is offline,
+                and nothing was recorded of this conversation.
+            UnavailableError: the endpoint is out of reach.
         """
         self._messages.append(_message("user", message))
         self._messages.append(_message("assistant", self._answer(self._messages)))
@@ -156,31 +199,62 @@ class ModelUser:
         if self._offline:
             raise ConfigError(f"nothing was recorded of what the agent said in task {self._task_id}: it must be online")
         try:
-            answer = self._endpoint.redacted(self._retrying(self._asked, request), shortest=8)
-        except BusyError as error:
-            raise ConfigError(f"the user's model at {self._endpoint.url} does not answer: {error}") from None
+            answer = self._endpoint.ask(request, self._read)
+        except RefusalError as error:
+            raise ConfigError(f"{error}{_advice(self._request, error.said)}") from None
         if self._recording:
             self._recording.add(self._task_id, request, answer)
         return answer
 
-    def _asked(self, request: Mapping[str, Any]) -> str:
-        record = self._endpoint.ask(request)
-        try:
-            answer = record["choices"][0]["message"]["content"]
-            if not isinstance(answer, str | None):
-                raise TypeError
-            used = record.get("usage") or {}
-            tokens = [int(used.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion")]
-            if not all(0 <= count <= MOST_TOKENS for count in tokens):
-                raise ValueError
-        except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
-            said = self._endpoint.redacted(json.dumps(record, ensure_ascii=False))[:200]
-            raise ConfigError(f"{self._endpoint.url} answers what is no chat completion: {said}") from None
+    def _read(self, record: Any) -> str:
+        """The words in a chat completion, which is counted."""
+        answer = record["choices"][0]["message"]["content"]
+        if not isinstance(answer, str | None):
+            raise TypeError
+        used = record.get("usage") or {}
+        tokens = [int(used.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion")]
+        if not all(0 <= count <= MOST_TOKENS for count in tokens):
+            raise ValueError
         self.usage.calls += 1
         self.usage.prompt_tokens += tokens[0]
         self.usage.completion_tokens += tokens[1]
         self.usage.dollars += sum(price * count for price, count in zip(self._prices, tokens, strict=True)) / 1e6
         return answer or ""
+
+
+def _request(model: str, usual: Mapping[str, Any], more: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Everything of a request but its messages.
+
+    Raises:
+        ConfigError: a parameter is not JSON, or one that decides what an answer is.
+    """
+    request = {"model": model} | {name: value for name, value in usual.items() if value is not None}
+    if not isinstance(more or {}, Mapping):
+        raise ConfigError(f"parameters={more!r:.60} must be a mapping of names to values")
+    if taken := sorted(OWN & (more or {}).keys()):
+        raise ConfigError(f"parameters cannot have {taken[0]!r}, which the user sets or relies on")
+    try:
+        return dict(json.loads(json.dumps(request | dict(more or {}), allow_nan=False)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"what is sent to the user's model must be plain JSON: {error}") from None
+
+
+def _prices(prices: Sequence[float]) -> tuple[float, float]:
+    try:
+        prompt, completion = map(float, prices)
+    except (TypeError, ValueError):
+        raise ConfigError(f"prices={prices!r:.60} must be two numbers: dollars per million tokens in and out") from None
+    return prompt, completion
+
+
+def _advice(request: Mapping[str, Any], said: str) -> str:
+    """How to do without the parameters that a refusal names; "" where it names none."""
+    named = [name for name in request if name not in OWN and re.search(rf"\b{re.escape(name)}\b", said)]
+    ways = [f'leave {name} out with user_args={{"{name}": null}}' for name in named if name in USUAL]
+    ways += [f"take {name} out of the parameters of user_args" for name in named if name not in USUAL]
+    if "max_completion_tokens" in said and "max_tokens" in named:
+        ways.append(f'give "parameters": {{"max_completion_tokens": {request["max_tokens"]}}} in its place')
+    return "".join(f"; {way}" for way in ways)
 
 
 def _message(role: str, text: str) -> Message:

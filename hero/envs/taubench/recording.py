@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -10,36 +12,46 @@ from typing import Any, Final
 
 from hero.errors import DataError
 
-BEGINNING: Final = '{"task": '
+MARK: Final = b"\xef\xbb\xbf"
+"""The byte order mark that some editors put before a text."""
+BEGINNING: Final = b'{"task": '
 """Of every line."""
+CHECKSUM: Final = "sha256"
 
 
 class Recording:
-    """Answers by request, in a file of one JSON object a line; new ones are appended at once.
+    """Answers by request, in a file of one JSON object a line, each with a checksum; new ones are appended at once.
 
-    A line that breaks off, as a process leaves it that is killed while it writes, is left out.
+    A last line that breaks off, as a process leaves it that is killed while it writes, is left out and written over.
 
     Raises:
-        DataError: the file cannot be read, or is malformed; the message names the line.
+        DataError: the file cannot be read, or a line is damaged; the message names it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._answers: dict[str, str] = {}
+        content = _content(path)
+        *lines, rest = content.removeprefix(MARK).split(b"\n")
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                self._keep(line, number)
+        self._torn, self._glue, self._end = _breaks_off(rest), b"", len(content) - len(rest)
+        if rest and not self._torn:
+            self._keep(rest, len(lines) + 1)
+            self._glue = b"\n"
+
+    def _keep(self, line: bytes, number: int) -> None:
         try:
-            content = path.read_text(encoding="utf-8") if path.exists() else ""
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} cannot be read as a recording: {error}; name another file") from error
-        self._torn = content[-1:] not in ("", "\n")
-        for number, line in enumerate(content.split("\n"), 1):
-            try:
-                record = json.loads(line or "null")
-                if record is not None:
-                    self._answers.setdefault(_key(record["request"]), str(record["answer"]))
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                if not (isinstance(error, ValueError) and line.startswith(BEGINNING)):
-                    what = f"{path}, line {number} is no recorded answer: {error!r}"
-                    raise DataError(f"{what}; remove the line, or name another file") from error
+            record = json.loads(line)
+            if record.pop(CHECKSUM) != _checksum(record):
+                raise ValueError("it does not match its checksum")
+            self._answers.setdefault(_key(record["request"]), str(record["answer"]))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            undecoded = isinstance(error, UnicodeError)
+            what = "cannot be read as a recording" if undecoded else "is no recorded answer, or a damaged one"
+            way = "remove the line to have it asked again, or name another file"
+            raise DataError(f"{self.path}, line {number} {what}: {error!r}; {way}") from error
 
     def find(self, request: Mapping[str, Any]) -> str | None:
         """The answer to a request; None if it was never asked."""
@@ -52,15 +64,48 @@ class Recording:
             DataError: the file cannot be written.
         """
         self._answers[_key(request)] = answer
-        line = json.dumps({"task": task_id, "request": request, "answer": answer})
+        record = {"task": task_id, "request": request, "answer": answer}
+        line = json.dumps(record | {CHECKSUM: _checksum(record)}).encode() + b"\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(f"\n{line}\n" if self._torn else f"{line}\n")
+            with self.path.open("ab") as file:
+                if self._torn:
+                    os.truncate(file.fileno(), self._end)
+                else:
+                    self._end = file.tell()
+                file.write(self._glue + line)
         except OSError as error:
             self._torn = True
             raise DataError(f"{self.path} cannot be written: {error.strerror or error}") from error
-        self._torn = False
+        self._torn, self._glue, self._end = False, b"", self._end + len(self._glue + line)
+
+
+def _content(path: Path) -> bytes:
+    """What the file holds; nothing where there is none yet."""
+    try:
+        if path.is_file():
+            return path.read_bytes()
+        if os.path.lexists(path):  # reading from a device or a pipe may never end
+            raise DataError(f"{path} cannot be read as a recording: it is no file; name another one")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read as a recording: {error}; name another file") from error
+    return b""
+
+
+def _breaks_off(line: bytes) -> bool:
+    """Whether a line is the beginning of one, without its end."""
+    if not line:
+        return False
+    begins = line.startswith(BEGINNING) or BEGINNING.startswith(line)
+    try:
+        json.JSONDecoder().raw_decode(line.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        return begins
+    return False
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_key(record).encode()).hexdigest()
 
 
 def _key(request: Mapping[str, Any]) -> str:

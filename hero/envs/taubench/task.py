@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as having
 from typing import Any, Final
 
 from hero.errors import DataError
@@ -25,6 +26,26 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedCall:
+    """A call that an agent has to make, whatever comes of it.
+
+    Attributes:
+        compared: names of the arguments that have to be equal; None for all that the agent's call has, as in tau2.
+    """
+
+    call: Call
+    compared: tuple[str, ...] | None = None
+
+    def is_met_by(self, made: Call) -> bool:
+        """Whether a call of the agent is this one."""
+        names = made.arguments.keys() if self.compared is None else self.compared
+        mine, other = (
+            {name: call.arguments[name] for name in names if name in call.arguments} for call in (self.call, made)
+        )
+        return self.call.name == made.name and mine == other
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What a user wants, and what comes of it where it is done right.
 
@@ -34,6 +55,11 @@ class Task:
         actions: calls that lead to the right database; empty where nothing is to change. Privileged.
         outputs: texts that the agent has to say to the user; mostly empty. Privileged.
         user_id: key of the user's record; "" where the data do not name it.
+        compares: whether the database has to be right.
+        wanted: calls that the agent has to make; mostly none. Privileged.
+        data: by table and key, what is otherwise in records when an episode begins; mostly empty.
+        setup: calls that are made before an episode begins; mostly none.
+        refusal: why the task cannot be played or graded; "" where it can.
     """
 
     id: str
@@ -41,6 +67,11 @@ class Task:
     actions: tuple[Call, ...]
     outputs: tuple[str, ...]
     user_id: str = ""
+    compares: bool = True
+    wanted: tuple[WantedCall, ...] = ()
+    data: Mapping[str, Any] = having(default_factory=dict)
+    setup: tuple[Call, ...] = ()
+    refusal: str = ""
 
 
 def read_call(record: Any, arguments: str, where: str) -> Call:
@@ -49,12 +80,22 @@ def read_call(record: Any, arguments: str, where: str) -> Call:
     Raises:
         DataError: it is no such record; the message begins with `where`.
     """
-    if not isinstance(record, dict):
-        raise DataError(f"{where}: an action must be a dict, not a {type(record).__name__}")
+    record = mapping(record, f"{where}: an action")
     call = Call(field(record, "name", str, where), field(record, arguments, dict, where))
     if too_deep(call.arguments, DEEPEST):
         raise DataError(f"{where}: more than {DEEPEST} lists or dicts lie within one another")
     return call
+
+
+def mapping(record: Any, where: str) -> Mapping[str, Any]:
+    """A record, once it is known to be a dict.
+
+    Raises:
+        DataError: it is something else; the message begins with `where`.
+    """
+    if not isinstance(record, dict):
+        raise DataError(f"{where} must be a dict, not a {type(record).__name__}")
+    return record
 
 
 def too_deep(value: Any, left: int) -> bool:

@@ -1,19 +1,21 @@
-"""Data of tau2-bench 0.2: its databases and tasks, played with the tools of v1."""
+"""Data of tau2-bench: its databases and tasks, played with the tools of v1.
+
+The files do not say which version they are. So a version is called by the beginning of their fingerprint, and keys that
+are not known make a task one that is refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from hero.envs.taubench.reading import read_json, read_text
 from hero.envs.taubench.schemas import schemas
-from hero.envs.taubench.task import Task, entries, field, read_call, texts
+from hero.envs.taubench.task import Task, entries, texts
+from hero.envs.taubench.tau2_task import read_task
 from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, World, checked
 from hero.errors import DataError
-
-PARTS: Final = ("known_info", "reason_for_call", "task_instructions", "unknown_info")
-"""The parts of an instruction, in the order in which the user is told them."""
+from hero.fingerprint import fingerprint
 
 
 def find(directory: Path, domain: Domain) -> Path | None:
@@ -35,7 +37,7 @@ def read(directory: Path, domain: Domain) -> World:
         raise DataError(f"{path} must have the tables {', '.join(COLUMNS[domain])}")
     tables = {name: database[name] for name in COLUMNS[domain]}
     snapshot = checked(domain, tables, dict.fromkeys(tables, str(path)))
-    tasks = _tasks(directory / "tasks.json")
+    tasks = _tasks(directory / "tasks.json", domain)
     where = str(directory / "split_tasks.json")
     splits = read_json(directory / "split_tasks.json")
     if not isinstance(splits, dict):
@@ -46,34 +48,22 @@ def read(directory: Path, domain: Domain) -> World:
         if unknown := [name for name in names if name not in tasks]:
             raise DataError(f"{where}: {split} names task {unknown[0]!r}, which is not there")
         chosen[split] = tuple(tasks[name] for name in names)
+    known = fingerprint(*(directory / name for name in ("db.json", "policy.md", "tasks.json", "split_tasks.json")))
     return World(
         domain=domain,
-        version="tau2",
+        version=f"tau2-{known[:8]}",
         snapshot=snapshot,
         schemas=schemas(domain),
         policy=read_text(directory / "policy.md"),
         tasks=chosen,
+        fingerprint=known,
     )
 
 
-def _tasks(path: Path) -> dict[str, Task]:
+def _tasks(path: Path, domain: Domain) -> dict[str, Task]:
     """Tasks by id."""
     records = read_json(path)
     if not isinstance(records, list):
         raise DataError(f"{path}: a list of tasks is needed, not a {type(records).__name__}")
-    found = [_task(record, f"{path}: task {number}") for number, record in enumerate(records)]
+    found = [read_task(record, domain, f"{path}: task {number}") for number, record in enumerate(records)]
     return {task.id: task for task in found}
-
-
-def _task(record: Any, where: str) -> Task:
-    if not isinstance(record, dict):
-        raise DataError(f"{where} must be a dict, not a {type(record).__name__}")
-    instructions = field(field(record, "user_scenario", dict, where), "instructions", dict, where)
-    criteria: Mapping[str, Any] = field(record, "evaluation_criteria", dict, where)
-    parts = (instructions.get(part) for part in PARTS)
-    return Task(
-        id=field(record, "id", str, where),
-        instruction="\n".join(texts((part for part in parts if part), where)),
-        actions=tuple(read_call(action, "arguments", where) for action in entries(criteria, "actions", where)),
-        outputs=texts(entries(criteria, "communicate_info", where), f"{where}: communicate_info"),
-    )

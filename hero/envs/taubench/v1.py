@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from hero.envs.taubench.reading import loads, read_json, read_text
 from hero.envs.taubench.schemas import schemas
-from hero.envs.taubench.task import Task, entries, field, read_call, texts
+from hero.envs.taubench.task import Task, entries, field, mapping, read_call, texts
 from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, Split, World, checked
 from hero.errors import DataError
+from hero.fingerprint import fingerprint
 
 RECORDS: Final = ("Task", "Action")
 """The constructors in the task modules, which take keywords alone."""
@@ -38,6 +39,7 @@ def read(directory: Path, domain: Domain) -> World:
     tables = {name: read_json(path) for name, path in files.items()}
     snapshot = checked(domain, tables, {name: str(path) for name, path in files.items()})
     tasks = {split: _tasks(directory, domain, split) for split in SPLITS}
+    task_files = [path for split in SPLITS if (path := _tasks_file(directory, domain, split))]
     if not any(tasks.values()):
         raise DataError(f"{directory} holds no tasks: neither tasks_*.py nor ../tasks_{domain}_*.json")
     return World(
@@ -47,26 +49,33 @@ def read(directory: Path, domain: Domain) -> World:
         schemas=_schemas(directory, domain),
         policy=read_text(directory / "wiki.md"),
         tasks=tasks,  # type: ignore[arg-type]  # the keys of a comprehension are str to mypy
+        fingerprint=fingerprint(*files.values(), directory / "wiki.md", *task_files, *_tools_files(directory, domain)),
     )
+
+
+def _tasks_file(directory: Path, domain: Domain, split: Split) -> Path | None:
+    places = (directory.parent / f"tasks_{domain}_{split}.json", directory / f"tasks_{split}.py")
+    return next((path for path in places if path.is_file()), None)
+
+
+def _tools_files(directory: Path, domain: Domain) -> list[Path]:
+    records = directory.parent / f"tools_{domain}.json"
+    return [records] if records.is_file() else sorted((directory / "tools").glob("*.py"))
 
 
 def _tasks(directory: Path, domain: Domain, split: Split) -> tuple[Task, ...]:
     """The tasks of a split; empty where it has no file."""
-    records, python = directory.parent / f"tasks_{domain}_{split}.json", directory / f"tasks_{split}.py"
-    if records.is_file():
-        path, found = records, read_json(records)
-    elif python.is_file():
-        path, found = python, _list_of(python)
-    else:
+    path = _tasks_file(directory, domain, split)
+    if path is None:
         return ()
+    found = read_json(path) if path.suffix == ".json" else _list_of(path)
     if not isinstance(found, list):
         raise DataError(f"{path}: a list of tasks is needed, not a {type(found).__name__}")
     return tuple(_task(record, f"{split}-{number}", f"{path}: task {number}") for number, record in enumerate(found))
 
 
 def _task(record: Any, name: str, where: str) -> Task:
-    if not isinstance(record, dict):
-        raise DataError(f"{where} must be a dict, not a {type(record).__name__}")
+    record = mapping(record, where)
     return Task(
         id=name,
         instruction=field(record, "instruction", str, where),
@@ -114,11 +123,9 @@ class _Records(ast.NodeTransformer):
 
 def _schemas(directory: Path, domain: Domain) -> list[Mapping[str, Any]]:
     """The original's schemas, sorted by name; our own where it brings none."""
-    records = directory.parent / f"tools_{domain}.json"
-    if records.is_file():
-        found = read_json(records)
-    else:
-        found = [schema for path in sorted((directory / "tools").glob("*.py")) for schema in _infos(path)]
+    found: list[Any] = []
+    for path in _tools_files(directory, domain):
+        found += read_json(path) if path.suffix == ".json" else _infos(path)
     if not found:
         return schemas(domain)
     try:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from hero.envs.taubench import airline, retail
-from hero.envs.taubench.database import Changes, Database, Snapshot, Tables
+from hero.envs.taubench.database import Changes, Database, Snapshot, Tables, merge
 from hero.envs.taubench.shared_tools import TRANSFER, Tool
 from hero.envs.taubench.task import Call, Task
 from hero.errors import DataError
 
 Domain = Literal["retail", "airline"]
-Version = Literal["v1", "tau2", "embedded"]
 Split = Literal["train", "dev", "test"]
 SPLITS: Final = ("train", "dev", "test")
 
@@ -76,14 +75,16 @@ class World:
         schemas: of the tools, as the function calling of chat endpoints has them.
         policy: the rules that the agent keeps, in words.
         tasks: by split; a split may be empty.
+        fingerprint: of the files that it was read from, or of what was generated.
     """
 
     domain: Domain
-    version: Version
+    version: str
     snapshot: Snapshot
     schemas: Sequence[Mapping[str, Any]]
     policy: str
     tasks: Mapping[Split, tuple[Task, ...]]
+    fingerprint: str = ""
     _gold: dict[str, Gold] = field(default_factory=dict, repr=False)
 
     @property
@@ -101,10 +102,27 @@ class World:
         except Exception as error:  # wrong arguments are the caller's fault, and the original tells them so
             return f"Error: {error}"
 
+    def start(self, task: Task) -> Database:
+        """The database as an episode of a task finds it.
+
+        Raises:
+            DataError: a call that sets it up fails.
+        """
+        db = Database(self.snapshot)
+        for table, records in task.data.items():
+            for key, change in records.items():
+                if db.get(table, key) is None:
+                    db.add(table, key, {})
+                merge(db.edit(table, key), change)
+        for call in task.setup:
+            if (answer := self.call(db, call)).startswith("Error:"):
+                raise DataError(f"task {task.id} cannot be set up: {call.name} answers {answer}")
+        return db
+
     def gold(self, task: Task) -> Gold:
         """What the right calls of a task lead to; computed once."""
         if task.id not in self._gold:
-            db = Database(self.snapshot)
+            db = self.start(task)
             for call in task.actions:
                 if call.name != TRANSFER:
                     self.call(db, call)

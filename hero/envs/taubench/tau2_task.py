@@ -1,0 +1,140 @@
+"""Tasks of tau2-bench: what its evaluation asks of an episode, or why that cannot be asked here.
+
+The reward is the product of what `reward_basis` names, by default DB and COMMUNICATE. What a task holds besides, such
+as texts to be said without COMMUNICATE, does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from hero.envs.taubench.task import DEEPEST, Call, Task, WantedCall, entries, field, mapping, read_call, texts, too_deep
+from hero.envs.taubench.world import COLUMNS, TOOLS, Domain
+from hero.errors import DataError
+
+PARTS: Final = ("known_info", "reason_for_call", "task_instructions", "unknown_info")
+"""The parts of an instruction, in the order in which the user is told them."""
+BASES: Final = ("DB", "COMMUNICATE", "ACTION", "ENV_ASSERTION", "NL_ASSERTION")
+USUAL: Final = ("DB", "COMMUNICATE")
+HARMLESS: Final = {"get_item_details", "get_flight_status"}.union(*TOOLS.values())
+"""Calls that leave the database as tau2 does: tools of its own that only read, and tools of whichever domain, which in
+another one it passes over. Any other name may be a tool of a version that is not known."""
+KNOWN: Final[Mapping[str, frozenset[str]]] = {
+    "evaluation_criteria": frozenset(
+        ("actions", "communicate_info", "env_assertions", "nl_assertions", "reward_basis")
+    ),
+    "initial_state": frozenset(("initialization_data", "initialization_actions", "message_history")),
+    "an action": frozenset(("action_id", "requestor", "name", "arguments", "info", "compare_args")),
+}
+"""Keys that are understood, of the records that decide about state and reward."""
+
+
+def read_task(record: Any, domain: Domain, where: str) -> Task:
+    """Reads a record of tasks.json; what cannot be played or graded as there, `refusal` of the task says.
+
+    Raises:
+        DataError: it is malformed; the message begins with `where`.
+    """
+    record = mapping(record, where)
+    scenario = field(record, "user_scenario", dict, where)
+    criteria = _optional(record, "evaluation_criteria", where)
+    state = _optional(record, "initial_state", where)
+    actions = [mapping(action, f"{where}: an action") for action in entries(criteria, "actions", where)]
+    calls = tuple(read_call(action, "arguments", where) for action in actions)
+    said = texts(entries(criteria, "communicate_info", where), f"{where}: communicate_info")
+    named = USUAL if criteria.get("reward_basis") is None else entries(criteria, "reward_basis", where)
+    basis = texts(named if criteria else (), f"{where}: reward_basis")
+    # With neither actions nor assertions the original takes any database for right.
+    checked = any(criteria.get(name) is not None for name in ("actions", "env_assertions"))
+    wanted = [WantedCall(call, _compared(action, where)) for call, action in zip(calls, actions, strict=True)]
+    setup = [_setup_call(entry, where) for entry in entries(state, "initialization_actions", where)]
+    data = _optional(_optional(state, "initialization_data", where), "agent_data", where)
+    if too_deep(data, DEEPEST):
+        raise DataError(f"{where}: more than {DEEPEST} lists or dicts lie within one another")
+    return Task(
+        id=field(record, "id", str, where),
+        instruction=_instruction(scenario, where),
+        actions=calls,
+        outputs=said if "COMMUNICATE" in basis else (),
+        compares=checked and "DB" in basis,
+        wanted=tuple(wanted) if "ACTION" in basis else (),
+        data=data,
+        setup=tuple(setup),
+        refusal=next(_refusals(record, criteria, state, basis, domain, where), ""),
+    )
+
+
+def _refusals(
+    record: Mapping[str, Any],
+    criteria: Mapping[str, Any],
+    state: Mapping[str, Any],
+    basis: tuple[str, ...],
+    domain: Domain,
+    where: str,
+) -> Iterator[str]:
+    """What a task asks for that is not here."""
+    actions = entries(criteria, "actions", where)
+    read = {"evaluation_criteria": [criteria], "initial_state": [state], "an action": actions}
+    for name, records in read.items():
+        for unknown in sorted({key for part in records for key in part if part[key]} - KNOWN[name]):
+            yield f"{name} has {unknown!r}, which is not known"
+    yield from (f"{name} are not supported" for name in ("user_tools", "required_documents") if record.get(name))
+    yield from (f"reward_basis has {name!r}, which is not known" for name in basis if name not in BASES)
+    if "NL_ASSERTION" in basis and criteria.get("nl_assertions"):
+        yield "it is graded by nl_assertions, for which a language model would have to be the judge"
+    if "ENV_ASSERTION" in basis and criteria.get("env_assertions"):
+        yield "it is graded by env_assertions, which are functions of tau2"
+    for action in actions:
+        if action.get("requestor", "assistant") != "assistant":
+            yield "an action is the user's, who has no tools here"
+        if action["name"] not in (TOOLS[domain] if "ACTION" in basis else HARMLESS):
+            yield f"an action calls {action['name']!r}, which is not here"
+    yield from _refused_states(state, domain, where)
+
+
+def _refused_states(state: Mapping[str, Any], domain: Domain, where: str) -> Iterator[str]:
+    """What the initial state of a task asks for that is not here."""
+    data = _optional(state, "initialization_data", where)
+    if data.get("user_data"):
+        yield "initial_state has user_data, and the user has no data here"
+    for table, records in _optional(data, "agent_data", where).items():
+        if table not in COLUMNS[domain]:
+            yield f"initialization_data changes {table!r}, which is not a table here"
+        elif not isinstance(records, dict) or not all(isinstance(part, dict) for part in records.values()):
+            yield f"initialization_data has something else than records for {table}"
+    for entry in entries(state, "initialization_actions", where):
+        if entry.get("env_type") != "assistant" or entry.get("func_name") not in TOOLS[domain]:
+            yield f"initialization_actions call {entry.get('func_name')!r}, which is not here"
+    if state.get("message_history"):
+        yield "initial_state has a message_history, and episodes begin with the user's first words here"
+
+
+def _instruction(scenario: Mapping[str, Any], where: str) -> str:
+    """What the user is told: the persona, where there is one, and the instructions."""
+    told = scenario.get("instructions")
+    if not isinstance(told, str):
+        instructions = field(scenario, "instructions", dict, where)
+        told = [instructions.get(part) for part in PARTS]
+    parts = (scenario.get("persona"), *([told] if isinstance(told, str) else told))
+    return "\n".join(texts((part for part in parts if part), where))
+
+
+def _compared(action: Mapping[str, Any], where: str) -> tuple[str, ...] | None:
+    """The arguments of an action that have to be right; None for those that the agent gives."""
+    if action.get("compare_args") is None:
+        return None
+    return texts(entries(action, "compare_args", where), f"{where}: compare_args")
+
+
+def _setup_call(entry: Any, where: str) -> Call:
+    entry = mapping(entry, f"{where}: an initialization action")
+    return read_call(
+        {"name": entry.get("func_name"), "arguments": _optional(entry, "arguments", where)}, "arguments", where
+    )
+
+
+def _optional(record: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    """A dict of a record; empty where it is missing or null."""
+    found: Mapping[str, Any] = {} if record.get(key) is None else field(record, key, dict, where)
+    return found
