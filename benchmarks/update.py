@@ -107,14 +107,14 @@ def peak(arm: Callable[[], float]) -> tuple[float, float]:
         before = torch.cuda.memory_allocated()
         return arm(), float(torch.cuda.max_memory_allocated() - before) / 2**20
     ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the high-water mark starts again
     before = _status("VmRSS")
     return arm(), (_status("VmHWM") - before) / 2**10
 
 
 def _status(name: str) -> int:
     """KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 

@@ -175,7 +175,9 @@ def test_what_a_policy_raises_is_no_data() -> None:
 class Misshapen(DiceEnv):
     """Answers what it is told to."""
 
-    def __init__(self, start: Any = ("dice", {"task_id": "dice"}), step: Any = None) -> None:
+    def __init__(self, start: Any = None, step: Any = None) -> None:
+        if start is None:
+            start = ("dice", {"task_id": "dice"})
         super().__init__()
         self.answers = start, step
 

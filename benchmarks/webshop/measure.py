@@ -95,7 +95,8 @@ class Walker:
 
 def memory() -> dict[str, float]:
     """Megabytes: all that is resident, mapped files included, and what is of no file, this process's alone."""
-    fields = dict(line.split(":") for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:])
+    lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+    fields = dict(line.split(":") for line in lines)
     return {name: int(fields[key].split()[0]) / 1024 for name, key in (("resident", "Rss"), ("alone", "Anonymous"))}
 
 

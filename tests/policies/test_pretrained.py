@@ -39,7 +39,7 @@ def change_weights(path: Path, change: Callable[[dict[str, Tensor]], Mapping[str
 
 
 def change_json(file: Path, **changes: Any) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | changes), encoding="utf-8")
 
 
 def acts(lm: LanguageModel) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hero.errors import DataError
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 FORMAT: Final = 3
 """Goes up when the arrays, or the terms that the analyser makes of a text, change."""
@@ -91,7 +96,13 @@ def written(directory: Path) -> Iterator[Writer]:
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Keeps other processes from writing the directory meanwhile."""
+    """Keeps other processes from writing the directory meanwhile.
+
+    Windows cannot lock a directory; there the renamings fail where another process has a file open.
+    """
+    if fcntl is None:
+        yield
+        return
     parent = os.open(directory.parent, os.O_RDONLY)
     try:
         fcntl.flock(parent, fcntl.LOCK_EX | fcntl.LOCK_NB)
