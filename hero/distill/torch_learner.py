@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ from hero.policy import Policy
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+LARGEST: Final = 1e16
+"""Of larger weights a sum of squares, such as models take for their norms, may not be finite in float32."""
 Divergence: TypeAlias = Literal["forward_kl", "reverse_kl", "jensen_shannon"]
 TeacherWeights: TypeAlias = Literal["ema", "live", "frozen"]
 
@@ -97,12 +99,13 @@ class TorchLearner:
         _require(top_k is None or 1 <= top_k <= vocabulary, "top_k", top_k, f"1 to {vocabulary}, or None")
         _require(0 < beta < 1, "beta", beta, "more than 0 and less than 1")
         _require(0 < ema_decay < 1, "ema_decay", ema_decay, "more than 0 and less than 1")
-        _require(0 < learning_rate < math.inf, "learning_rate", learning_rate, "a positive number")
+        # The first step of AdamW moves a weight by about the rate.
+        _require(0 < learning_rate < LARGEST, "learning_rate", learning_rate, f"more than 0 and below {LARGEST:g}")
         _require(warmup_steps >= 0, "warmup_steps", warmup_steps, "0 or more")
         _require(
             total_steps is None or total_steps > warmup_steps, "total_steps", total_steps, "more than warmup_steps"
         )
-        _require(weight_decay >= 0, "weight_decay", weight_decay, "0 or more")
+        _require(0 <= weight_decay < math.inf, "weight_decay", weight_decay, "0 or more")
         _require(max_grad_norm > 0, "max_grad_norm", max_grad_norm, "more than 0")
         _require(micro_batch_tokens > 0, "micro_batch_tokens", micro_batch_tokens, "at least 1")
         _require(clip > 0, "clip", clip, "more than 0")
@@ -152,7 +155,8 @@ class TorchLearner:
             policy gradient: `clip_fraction` of its tokens.
 
         Raises:
-            ConfigError: the gradient is not finite; no step is taken. Or `total_steps` are already done.
+            ConfigError: the loss or its gradient is not finite; no step is taken. Or the step made weights that are not
+                finite, or too large to compute with: they are not to be saved. Or `total_steps` are already done.
             PolicyError: a prompt with its action is longer than the model's context.
         """
         learning_from = carrying(examples)
@@ -164,14 +168,21 @@ class TorchLearner:
         if not report["tokens_with_loss"]:
             return report
         grad_norm = clip_grad_norm_(self._trained, self._max_grad_norm).item()
-        if not math.isfinite(grad_norm):
+        if not (math.isfinite(report["loss"]) and math.isfinite(grad_norm)):
             raise ConfigError(
                 f"the gradient of update {self.updates + 1} has norm {grad_norm} (loss {report['loss']}); "
-                f"give a learning_rate below {self._learning_rate}, or look for log-probabilities that are not finite"
+                f"give a learning_rate below {self._learning_rate}, or look for logits or log-probabilities that are "
+                "not finite"
             )
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
+        largest = [torch.linalg.vector_norm(weight.detach(), math.inf).item() for weight in self._trained]
+        if unusable := [size for size in largest if not size < LARGEST]:  # so written that NaN is among them
+            raise ConfigError(
+                f"update {self.updates + 1} made weights as large as {unusable[0]:.3g}, with which nothing can be "
+                f"computed; give a learning_rate below {self._learning_rate} or a lower weight_decay"
+            )
         self.updates += 1
         if self._teacher_kind == "ema":
             self._average()

@@ -72,7 +72,7 @@ class TransformersPolicy:
             seeds: one per prompt, 0 or more; None to draw them from a generator that goes on from call to call.
 
         Raises:
-            PolicyError: a prompt leaves no room in the model's context.
+            PolicyError: a prompt leaves no room in the model's context, or logits are not finite.
         """
         if not prompts:
             return []
@@ -121,7 +121,11 @@ class TransformersPolicy:
         for step in range(self.max_new_tokens):
             tokens, logprobs = self._sample(logits, chances[rows, step])
             for place, (row, token, logprob) in enumerate(zip(rows, tokens.tolist(), logprobs.tolist(), strict=True)):
-                if row in going and replies[row].append(token, logprob, stop_ids):
+                if row not in going:
+                    continue
+                if math.isnan(logprob):
+                    raise self._not_finite(len(prompts[row]), step)
+                if replies[row].append(token, logprob, stop_ids):
                     going.remove(row)
                     kept.append(batch.take(place, (*prompts[row], *replies[row].ids[:-1])))
             if not going:
@@ -134,7 +138,9 @@ class TransformersPolicy:
         return replies
 
     def _sample(self, logits: Tensor, chances: Tensor) -> tuple[Tensor, Tensor]:
-        """A token of each row, and its log-probability at `_stated_temperature`."""
+        """A token of each row, and its log-probability at `_stated_temperature`: NaN where a logit is NaN or inf, or
+        none is finite.
+        """
         scores = (logits.float() / self._stated_temperature).log_softmax(-1)
         if self.temperature == 0:
             tokens = scores.argmax(-1)
@@ -142,8 +148,15 @@ class TransformersPolicy:
             # The inverse of the distribution function. Scaling by its last value keeps rounding out of it.
             cumulative = scores.double().exp().cumsum(-1)
             targets = chances.to(cumulative.device)[:, None] * cumulative[:, -1:]
-            tokens = torch.searchsorted(cumulative, targets, right=True)[:, 0]
+            tokens = torch.searchsorted(cumulative, targets, right=True)[:, 0].clamp(max=scores.shape[-1] - 1)
         return tokens, scores.gather(-1, tokens[:, None])[:, 0]
+
+    def _not_finite(self, prompt: int, sampled: int) -> PolicyError:
+        return PolicyError(
+            f"{self.lm.name} gives logits that are not finite after a prompt of {prompt} tokens and {sampled} of its "
+            f"own, with the weights of update {self.version} at temperature {self._stated_temperature:g}; give a higher "
+            "temperature or a lower learning_rate, or fetch the model again"
+        )
 
     def _action(self, prompt: tuple[int, ...], reply: _Reply) -> Action:
         ids, logprobs = tuple(reply.ids), tuple(reply.logprobs)

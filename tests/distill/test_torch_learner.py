@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -376,8 +377,32 @@ def test_a_gradient_that_is_not_finite_leaves_every_weight_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    "options", [{"learning_rate": 9e15, "weight_decay": 1.0}, {"weight_decay": 1e300}, {"weight_decay": 1e40}], ids=str
+)
+def test_a_step_that_makes_weights_unusable_is_an_error(options: dict[str, float]) -> None:
+    taught = learner(TinyLM(tiny_model().float()), **options)
+    with pytest.raises(ConfigError, match=r"update 1 made weights as large as .* give a learning_rate below"):
+        taught.update(imitated(LIVED))
+    assert taught.updates == 0
+
+
+def test_a_teacher_that_computes_nothing_leaves_every_weight_alone() -> None:
+    taught = learner(teacher="frozen")
+    before = weights(taught)
+    with torch.no_grad():
+        next(taught._teacher.parameters())[0] = float("nan")
+    review = (Message("user", "", ids=(0,)), Message("user", "", ids=LIVED[0].prompt_ids))
+    with pytest.raises(ConfigError, match=r"norm nan \(loss nan\).*look for logits"):
+        taught.update([Example(0, LIVED[0], review, distillation=1.0)])
+    torch.testing.assert_close(weights(taught), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("learning_rate", 1e38),
+        ("learning_rate", float("nan")),
+        ("weight_decay", float("inf")),
         ("divergence", "kl"),
         ("teacher", "student"),
         ("beta", 0.0),
@@ -397,5 +422,5 @@ def test_a_gradient_that_is_not_finite_leaves_every_weight_alone() -> None:
     ],
 )
 def test_arguments_out_of_range_are_named(name: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=f"{name} = {value} is not possible; give "):
+    with pytest.raises(ConfigError, match=f"{name} = {re.escape(str(value))} is not possible; give "):
         learner(**{name: value})

@@ -23,9 +23,11 @@ from hero.policy import Bounded, Policy
 from hero.template_chat import TemplateChat
 from hero.types import Action, Message, Tokens
 from tests.chat_templates import CHATML, tokenizer
+from tests.distill.doubles import CharacterChat, tiny_model
 from tests.tiny_models import ENCODING, random_model, sharing_model
 
 LM = random_model()
+IDS = torch.arange(ENCODING.n_vocab)
 questions = st.lists(st.text("ab \n?", max_size=30), min_size=1, max_size=6)
 
 
@@ -47,9 +49,13 @@ def fresh_logprobs(lm: LanguageModel, tokens: Tokens) -> list[float]:
     return [scores[start + place, token].item() for place, token in enumerate(tokens.action_ids)]
 
 
-def assert_true_logprobs(lm: LanguageModel, actions: Sequence[Action], tolerance: float = 1e-5) -> None:
+def assert_true_logprobs(lm: LanguageModel, actions: Sequence[Action], roundings: int = 8) -> None:
+    """Up to so many roundings of the largest logit in float32, magnified by the temperature."""
     for action in actions:
         tokens = tokens_of(action)
+        with torch.no_grad():
+            largest = lm.model(input_ids=torch.tensor([tokens.prompt_ids])).logits.abs().max().item()
+        tolerance = roundings * torch.finfo(torch.float32).eps * max(1.0, largest) / tokens.temperature
         assert tokens.logprobs == pytest.approx(fresh_logprobs(lm, tokens), abs=tolerance)
 
 
@@ -79,7 +85,7 @@ def test_layers_may_share_keys_and_values() -> None:
     prompts = [ask("a"), ask("ab ab"), ask("? a\n")]
     for _ in range(3):
         actions = policy.act(prompts)
-        assert_true_logprobs(lm, actions, tolerance=1e-4)
+        assert_true_logprobs(lm, actions, roundings=100)
         prompts = [[*prompt, action.message(), *ask("b?")] for prompt, action in zip(prompts, actions, strict=True)]
 
 
@@ -271,6 +277,42 @@ def test_the_context_bounds_prompts_and_replies() -> None:
         policy.act([ask("b" * (32 - header))])
     assert isinstance(policy, Bounded)
     assert (policy.context, policy.count(ask("bb"))) == (32, header + 2 + 20)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("odd", "id_"), [(math.nan, 40), (math.inf, 40), (-math.inf, slice(None))], ids=["nan", "inf", "all -inf"]
+)
+def test_logits_that_are_not_finite_are_an_error(temperature: float, odd: float, id_: int | slice) -> None:
+    lm = random_model()
+    lm.model.lm_head.register_forward_hook(lambda module, inputs, logits: logits.index_fill(-1, IDS[id_], odd))
+    with pytest.raises(PolicyError, match="random gives logits that are not finite after a prompt of 4 tokens and 0"):
+        lm.policy(temperature=temperature).act([ask("ab")])
+
+
+def test_ids_may_be_excluded() -> None:
+    lm = random_model(stop_bias=-9.0)
+    lm.model.lm_head.register_forward_hook(lambda module, inputs, logits: logits.index_fill(-1, IDS[:200], -math.inf))
+    actions = lm.policy(max_new_tokens=20).act([ask("ab")] * 20)
+    assert min(min(tokens_of(action).action_ids) for action in actions) >= 200
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e-40])
+def test_a_temperature_that_cannot_be_divided_by_is_an_error(temperature: float) -> None:
+    with pytest.raises(PolicyError, match="give a higher temperature"):
+        LM.policy(temperature=temperature).act([ask("ab")])
+
+
+def test_what_follows_the_end_of_a_reply_is_of_no_account() -> None:
+    """Rows that have ended are read on with the others for a while."""
+    lm = LanguageModel(tiny_model().float(), CharacterChat(), "no way on")
+    with torch.no_grad():
+        lm.model.get_input_embeddings().weight[1] = math.nan  # the id that ends a reply
+        lm.model.lm_head.weight = torch.nn.Parameter(torch.randn_like(lm.model.lm_head.weight))
+    actions = lm.policy(max_new_tokens=30).act([ask("xyz")] * 30)
+    ended = [len(tokens_of(action).action_ids) for action in actions if not action.cut_off]
+    assert len(ended) < 30
+    assert min(ended) < 10
 
 
 def test_nothing_is_answered_with_nothing() -> None:
