@@ -132,6 +132,8 @@ def _tell(out: Console, title: str, result: Evaluation, invalid: str) -> None:
         "valid actions": estimate(result.valid_actions.record(), percent=True),
         f"{invalid} per episode": estimate(result.invalid_actions.record()),
     }
+    if result.tool_calls is not None:
+        rows["tool calls per episode"] = estimate(result.tool_calls.record())
     if result.trials > 1:
         rows |= {f"pass^{k}": f"{100 * result.pass_hat(k):.1f} %" for k in range(1, result.trials + 1)}
     if result.errors:

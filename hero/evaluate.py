@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hero.rollout import Task
 
 LEVEL: Final = 0.95
-Measure = Literal["success", "score", "turns", "valid_actions", "invalid_actions"]
+Measure = Literal["success", "score", "turns", "valid_actions", "invalid_actions", "tool_calls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Outcome:
     Attributes:
         valid: share of its turns whose action was valid; 0 for an episode without turns.
         nothing: the reward that doing nothing would have had; None where that is not known.
+        calls: number of its turns that called a tool; None where there are no tools.
         error: what the environment raised; "" unless `stop` is `Stop.ERROR`.
     """
 
@@ -54,11 +55,13 @@ class Outcome:
     stop: Stop
     error: str = ""
     nothing: float | None = None
+    calls: int | None = None
 
     @classmethod
     def of(cls, trajectory: Trajectory, nothing: float | None = None) -> Self:
         """What one episode came to."""
         valid = [turn.info.get("action_valid") is True for turn in trajectory.turns]
+        calls = [turn.info["tool_call"] is True for turn in trajectory.turns if "tool_call" in turn.info]
         return cls(
             task_id=trajectory.task_id,
             success=trajectory.success,
@@ -68,6 +71,7 @@ class Outcome:
             stop=trajectory.stop,
             error=trajectory.error,
             nothing=nothing,
+            calls=sum(calls) if calls else None,
         )
 
 
@@ -123,6 +127,16 @@ class Evaluation:
         return _cut(student(list(self.per_task("invalid_actions").values())), math.inf)
 
     @property
+    def tool_calls(self) -> Estimate | None:
+        """Turns per episode that called a tool: Student's t interval, not below 0; None where there are no tools.
+
+        Words to a user are valid actions: a policy that only talks has no invalid ones, and no calls.
+        """
+        if all(outcome.calls is None for outcome in self.outcomes):
+            return None
+        return _cut(student(list(self.per_task("tool_calls").values())), math.inf)
+
+    @property
     def doing_nothing(self) -> float | None:
         """The score on these tasks of doing nothing; None where it is not known of each."""
         scores = [100 * trials[0].nothing for trials in self._by_task().values() if trials[0].nothing is not None]
@@ -161,6 +175,7 @@ class Evaluation:
             "turns_per_episode": self.turns.record(),
             "valid_actions": self.valid_actions.record(),
             "invalid_actions_per_episode": self.invalid_actions.record(),
+            "tool_calls_per_episode": self.tool_calls.record() if self.tool_calls else None,
             "doing_nothing": self.doing_nothing,
             "errors": self.errors,
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
@@ -189,6 +204,7 @@ _VALUES: Final[Mapping[Measure, Callable[[Outcome], float]]] = {
     "turns": lambda outcome: outcome.turns,
     "valid_actions": lambda outcome: outcome.valid,
     "invalid_actions": lambda outcome: outcome.turns * (1 - outcome.valid),
+    "tool_calls": lambda outcome: outcome.calls or 0,
 }
 
 

@@ -18,12 +18,14 @@ def rollout_metrics(played: Sequence[Trajectory]) -> dict[str, float]:
     """What the episodes of one step came to: success and score as in evaluations, and what to keep an eye on."""
     outcomes = [Outcome.of(trajectory) for trajectory in played]
     turns = [turn for trajectory in played for turn in trajectory.turns]
+    calls = [outcome.calls for outcome in outcomes if outcome.calls is not None]
     return {
         "episodes": len(played),
         "success": fmean(outcome.success for outcome in outcomes),
         "score": 100 * fmean(outcome.reward for outcome in outcomes),
         "turns_per_episode": fmean(outcome.turns for outcome in outcomes),
         "valid_actions": fmean(outcome.valid for outcome in outcomes),
+        **({"tool_calls_per_episode": sum(calls) / len(played)} if calls else {}),
         "cut_off_actions": sum(turn.action.cut_off for turn in turns),
         "drift_tokens": sum(drift for turn in turns if isinstance(drift := turn.info.get("drift_tokens"), int)),
         "errors": sum(trajectory.stop is Stop.ERROR for trajectory in played),

@@ -224,8 +224,9 @@ class _Episode:
     def _facts(self, action: Action, info: dict[str, Any]) -> dict[str, JSON]:
         """The public part of a step's info. By name, so that nothing privileged slips through."""
         facts: dict[str, JSON] = {}
-        if "action_valid" in info:
-            facts["action_valid"] = bool(info["action_valid"])
+        for name in ("action_valid", "tool_call"):
+            if name in info:
+                facts[name] = bool(info[name])
         if self.stop is not None and "success" in info:
             facts["success"] = bool(info["success"])
         if self.turns and (drift := _drift(self.turns[-1].action.tokens, action.tokens)):

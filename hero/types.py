@@ -125,7 +125,8 @@ class Turn:
         observation: the next observation, the environment's answer to the action.
         feedback: privileged words of the environment about the action; "" where it has none. Reaches
             reflectors and teachers, never a policy's prompt.
-        info: public facts of the step: `action_valid`, and `success` at the end of an episode.
+        info: public facts of the step: `action_valid`, `tool_call` where there are tools (words are valid, too), and
+            `success` at the end of an episode.
     """
 
     prompt: tuple[Message, ...]

@@ -217,3 +217,24 @@ def test_episodes_that_tell_nothing_are_called_hopeless(ends: list[tuple[str, in
     ]
     assert hopeless(outcomes).startswith(why)
     assert bool(hopeless(outcomes)) == bool(why)
+
+
+def test_tool_calls_are_counted_apart_from_what_is_valid() -> None:
+    def result(*calls: int | None) -> Evaluation:
+        outcomes = (Outcome(f"{n}", False, 0.0, 3, 1.0, Stop.TRUNCATED, calls=count) for n, count in enumerate(calls))
+        return Evaluation(tuple(outcomes))
+
+    assert result(None, None).tool_calls is None
+    babbling, calling = result(0, 0), result(3, 1, None)
+    assert babbling.valid_actions.value == calling.valid_actions.value == 1
+    assert babbling.tool_calls is not None
+    assert (babbling.tool_calls.value, babbling.tool_calls.low) == (0, 0)
+    assert calling.tool_calls is not None
+    assert calling.tool_calls.value == pytest.approx(4 / 3)
+    for evaluation in (babbling, calling, result(None)):
+        record = json.loads(json.dumps(evaluation.record()))
+        assert Evaluation.of_record(record) == evaluation
+        assert (record["tool_calls_per_episode"] is None) == (evaluation.tool_calls is None)
+    for outcome in record["outcomes"]:
+        del outcome["calls"]  # as runs of earlier versions have them
+    assert Evaluation.of_record(record).tool_calls is None

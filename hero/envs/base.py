@@ -53,7 +53,8 @@ class TextEnv(gymnasium.Env[str, str]):
 
     `reset(seed=, options={"task": i})` starts task i of the split, 0 <= i < `num_tasks`; without the option the task
     is drawn. `info` carries `task_id`, `available_actions` (a list of strings, may be empty), after a step
-    `action_valid` and `feedback` (privileged words about the action, "" for none), and at the end `success`.
+    `action_valid` and `feedback` (privileged words about the action, "" for none), and at the end `success`. With
+    tools, `tool_call` says after a step whether the action called one.
     """
 
     env_id: str

@@ -43,6 +43,19 @@ def test_the_baseline_of_doing_nothing_stands_below_the_score(
     assert any(re.match(r"tool errors per episode +\d+\.\d \[", row) for row in found)
 
 
+def test_tool_calls_are_counted_where_there_are_tools(hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = GuessEnv.step
+
+    def calling(env: GuessEnv, action: str) -> tuple[str, float, bool, bool, dict[str, object]]:
+        observation, reward, terminated, truncated, info = step(env, action)
+        return observation, reward, terminated, truncated, info | {"tool_call": True}
+
+    assert "tool calls" not in hero("eval", model, *GUESS).stdout
+    monkeypatch.setattr(GuessEnv, "step", calling)
+    rows = {row[:27].strip(): row[27:].split()[0] for row in hero("eval", model, *GUESS).stdout.splitlines()[1:]}
+    assert rows["tool calls per episode"] == rows["turns per episode"]
+
+
 def test_several_trials_tell_pass_hat_k(hero: Hero, model: str) -> None:
     result = hero("eval", model, *GUESS, "--trials", 3, "--greedy")
     assert "temperature 0: 12 episodes of 4 tasks" in result.stdout

@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -24,8 +25,12 @@ from hero.envs.taubench.env import TauBenchEnv, _told
 from hero.envs.taubench.task import Call, Task
 from hero.envs.taubench.users import STOP, ReplayUser
 from hero.errors import ConfigError
+from hero.metrics import rollout_metrics
+from hero.policy import FunctionPolicy
 from hero.reflect.taubench_text import Call as TextCall
 from hero.reflect.taubench_text import read_call
+from hero.rollout import Task as Wanted
+from hero.rollout import rollout
 
 WORLD = generate()
 CALL = {"name": "get_order_details", "arguments": {"order_id": "#W1"}}
@@ -291,6 +296,16 @@ def test_commas_count_in_what_is_to_be_said_and_not_in_what_is_said() -> None:
     assert _told("1234.5", ["It is $1,234.5 in all."])
     assert _told("RED", ["a red one"])
     assert not _told("1,234.5", ["It is $1,234.5 in all."])  # as in the original
+
+
+def test_a_model_that_babbles_is_told_from_one_that_calls() -> None:
+    ways = {"Hello!": 0, json.dumps(CALL): 4, "<tool_call>{": 0, '{"name": "nothing", "arguments": {}}': 4}
+    for action, calls in ways.items():
+        policy = FunctionPolicy(lambda messages, action=action: action)
+        played = rollout([embedded(user=Talker())], policy, [Wanted(0, 0)], max_turns=4)
+        assert [turn.info["tool_call"] for turn in played[0].turns] == [bool(calls)] * 4
+        assert rollout_metrics(played)["tool_calls_per_episode"] == calls
+    assert "tool_calls_per_episode" not in rollout_metrics([replace(played[0], turns=())])
 
 
 def test_thirty_steps_and_no_more() -> None:

@@ -35,8 +35,9 @@ class TauBenchEnv(TextEnv):
 
     An action is a tool call, as `hero.envs.taubench.action.parse` reads it, or words to the user. The observation is
     what the tool returns or what the user answers. A malformed call, like a wrong one, is answered with an error and
-    costs a step. `info` has, besides what every `TextEnv` has, after `reset` the schemas of the `tools`, at the end
-    `reward_parts` and the original's hash of the database, `db_hash`.
+    costs a step. `info` has, besides what every `TextEnv` has, after `reset` the schemas of the `tools`, after a step
+    whether the action was a `tool_call` that could be read, at the end `reward_parts` and the original's hash of the
+    database, `db_hash`.
 
     `env_id` names the domain, the version of the data and the user, as in `taubench/retail/embedded/scripted`: results
     that differ in one of these do not compare.
@@ -139,7 +140,7 @@ class TauBenchEnv(TextEnv):
         observation, wrong = self._follow(move)
         # Half a surrogate pair, which JSON can write and errors repeat, is a text that no tokenizer or file takes.
         self._observation = observation.encode(errors="replace").decode()
-        info = self._info() | {"action_valid": not wrong, "feedback": wrong}
+        info = self._info() | {"action_valid": not wrong, "tool_call": isinstance(move, Call), "feedback": wrong}
         # A call that hands the user over ends the episode, whatever the tool answers.
         left = isinstance(move, Call) and move.name == TRANSFER
         ended = left or (isinstance(move, Reply) and STOP in self._observation)
