@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -26,11 +26,15 @@ from hero.envs.webshop.session import parse
 from hero.policy import FunctionPolicy
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
-from hero.types import Verdict
+from hero.types import Finding, Trajectory, Verdict
 
+FAULTS: Final = (Verdict.FAILED, Verdict.INVALID, Verdict.UNNECESSARY)
 RATE: Final = 0.7
 """How often a habit has its way where it can show."""
-COLUMNS: Final = ("turns", "bad turns", "of these faulted", "advised", "advice right", "fault right", "praise right")
+COLUMNS: Final = (
+    *("turns", "bad turns", "of these faulted", "advised", "advice right", "fault right", "praise right"),
+    "needed clicks faulted",
+)
 
 
 class Oracle:
@@ -70,6 +74,13 @@ class Oracle:
             for value in values
             if self.asked(value) and value not in chosen
         ]
+
+    def needed(self, value: str) -> bool:
+        """Whether a purchase of full reward owes it to the click on a value: the product's, an option's, to buy."""
+        product, price = self.env._shop.stock.products[self.state.asin], self.env._shop.prices[self.state.asin]
+        rest = {group: chosen for group, chosen in self.state.options.items() if chosen != value}
+        bought = value in ("buy now", product.asin.lower())
+        return bought or (rest != self.state.options and score(self.goal, product, rest, price).total < 1.0)
 
     def finds(self, query: str) -> bool:
         """Whether the first page of results has a product that serves."""
@@ -196,7 +207,7 @@ class Tally:
 
     def add(self, good: bool | None, verdict: Verdict | None, advice: bool | None, advised: bool) -> None:
         """Notes one turn: whether it was good, what the finding says, and whether its advice would have been good."""
-        faulted = verdict in (Verdict.FAILED, Verdict.INVALID, Verdict.UNNECESSARY)
+        faulted = verdict in FAULTS
         self.counts["turns"] += 1
         self.counts["bad"] += good is False
         self.counts["bad, faulted"] += good is False and faulted
@@ -206,6 +217,18 @@ class Tally:
         self.counts["praised, good"] += verdict is Verdict.USEFUL and good is True
         self.counts["advised"] += advised and advice is not None
         self.counts["advised, right"] += advised and advice is True
+
+    def add_needed(self, oracle: Oracle, trajectory: Trajectory, findings: Mapping[int, Finding]) -> None:
+        """Notes the clicks that a purchase of full reward needed, about to be made; faulted if all equal ones are."""
+        findings_of: dict[str, list[Finding | None]] = {}
+        for number, turn in enumerate(trajectory.turns):
+            if (command := parse(turn.action.text)) and command.verb == "click" and oracle.needed(command.argument):
+                findings_of.setdefault(command.argument, []).append(findings.get(number))
+        self.counts["needed"] += len(findings_of)
+        self.counts["needed, faulted"] += sum(
+            all(finding is not None and finding.verdict in FAULTS for finding in equal)
+            for equal in findings_of.values()
+        )
 
     def share(self, part: str, whole: str) -> str:
         return f"{100 * self.counts[part] / self.counts[whole]:.1f} %" if self.counts[whole] else "-"
@@ -221,6 +244,7 @@ class Tally:
             f"{self.share('advised, right', 'advised')} of {counts['advised']}",
             f"{self.share('bad, faulted', 'faulted')} of {counts['faulted']}",
             f"{self.share('praised, good', 'praised')} of {counts['praised']}",
+            f"{counts['needed, faulted']} of {counts['needed']}",
         ]
 
 
@@ -241,12 +265,15 @@ def measure(env: WebShopEnv, habits: tuple[Habit, ...], episodes: int, seed: int
             tally.add(good, finding.verdict if finding else None, right, bool(advice))
             if right is False or (finding and finding.verdict is Verdict.USEFUL and good is False):
                 wrong.append(f"{oracle.goal.text}\n  {turn.prompt[-1].content[:1500]}\n  {action} -> {finding}")
+            if number == len(trajectory.turns) - 1 and trajectory.reward >= 1:
+                tally.add_needed(oracle, trajectory, findings)
             env.step(action)
     return tally, wrong
 
 
 def main(
     data: Annotated[Path | None, typer.Option(help="Directory of the original's files.")] = None,
+    human: Annotated[bool, typer.Option("--human", help="Human instructions of the original's files.")] = False,
     level: Annotated[str, typer.Option(help="Level of the embedded catalogue.")] = "medium",
     episodes: Annotated[int, typer.Option(help="Episodes per habit.")] = 300,
     wrong: Annotated[int, typer.Option(help="Print that many wrong findings per habit.")] = 0,
@@ -254,7 +281,8 @@ def main(
     """Prints one row per habit."""
     console = Console()
     table = Table("habit", *COLUMNS)
-    env = WebShopEnv(data=data, level=level, max_turns=None)
+    kind: dict[str, Any] = {"split": "test", "goals": "human"} if human else {}
+    env = WebShopEnv(data=data, level=level, max_turns=None, **kind)
     for name, habits in HABITS.items():
         tally, mistakes = measure(env, habits, episodes, seed=0)
         table.add_row(name, *tally.cells())

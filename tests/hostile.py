@@ -19,10 +19,10 @@ PIECES = (
 ENDS = ("", "x", "]", "\n", "\nx", "] x", "1", " dollars")
 
 
-def texts(*starts: str) -> Iterator[str]:
-    """Texts of some 100,000 characters: after each start and on its own, a piece over and over, and an end."""
+def texts(*starts: str, length: int = LONG) -> Iterator[str]:
+    """Texts of some length: after each start and on its own, a piece over and over, and an end."""
     for number, piece in enumerate(PIECES):
-        body = piece * (LONG // len(piece))
+        body = piece * (length // len(piece))
         for place, start in enumerate(("", *starts), number):
             yield start + body + ENDS[place % len(ENDS)]
 

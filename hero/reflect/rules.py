@@ -9,7 +9,8 @@ from hero.reflect import taubench, webshop
 from hero.thoughts import without_thoughts
 from hero.types import Diagnosis, Finding, Stop, Trajectory, Verdict
 
-Judge = Callable[[Trajectory, Sequence[str]], dict[int, Finding]]
+Judge = Callable[[Trajectory, Sequence[str]], Mapping[int, Finding | None]]
+"""Finds what the text tells of turns; None of a turn of which no rule is to speak, since the text leaves it open."""
 
 JUDGES: Final[Mapping[str, Judge]] = {"webshop": webshop.judge, "taubench": taubench.judge}
 """Environments whose text the rules can read, by `env_id` up to a slash; what they find goes before the other rules."""
@@ -39,7 +40,10 @@ def _findings(trajectory: Trajectory) -> tuple[Finding, ...]:
     judged = judge(trajectory, seen) if judge else {}
     # Where the text of the pages is understood, going back to one is judged by what is on it.
     circles = judge is None
-    findings = (judged.get(number) or _finding(trajectory, seen, number, circles) for number in range(len(seen) - 1))
+    findings = (
+        judged[number] if number in judged else _finding(trajectory, seen, number, circles)
+        for number in range(len(seen) - 1)
+    )
     return tuple(finding for finding in findings if finding)
 
 

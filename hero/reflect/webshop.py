@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from hero.reflect.webshop_episode import Episode, argument
-from hero.reflect.webshop_text import Page, Wish, read_page
+from hero.reflect.webshop_text import Page, read_page
+from hero.reflect.webshop_wish import Wish
 from hero.types import Finding, Trajectory, Verdict
 
 DETAILS: Final = ("description", "features", "reviews", "attributes")
 
-Judgement = tuple[Verdict, str, str]
-"""Verdict, cause and advice."""
+Judgement = tuple[Verdict, str, str] | tuple[()]
+"""Verdict, cause and advice; empty of an action that no rule is to judge, since the pages leave open what it is for."""
 
 
-def judge(trajectory: Trajectory, observations: Sequence[str]) -> dict[int, Finding]:
-    """Findings about the turns of a WebShop episode whose pages tell whether the action was right.
+def judge(trajectory: Trajectory, observations: Sequence[str]) -> dict[int, Finding | None]:
+    """Findings about the turns of a WebShop episode whose pages tell whether the action was right; None where it is
+    left open.
 
     Args:
         observations: what each turn saw, and last what the last turn led to: one more than there are turns.
@@ -27,7 +29,11 @@ def judge(trajectory: Trajectory, observations: Sequence[str]) -> dict[int, Find
         return {}
     episode = Episode(trajectory, pages, Wish.read(first.instruction))
     judged = ((number, _judged(episode, number)) for number in range(len(trajectory.turns)))
-    return {number: Finding(number, *judgement) for number, judgement in judged if judgement}
+    return {
+        number: Finding(number, *judgement) if judgement else None
+        for number, judgement in judged
+        if judgement is not None
+    }
 
 
 def advise(episode: Episode, number: int) -> str:
@@ -45,7 +51,7 @@ def advise(episode: Episode, number: int) -> str:
         return "click[< prev]"
     if missing := episode.not_chosen(number):
         return f"click[{missing[0]}]"
-    return "" if episode.lacking(page.items[0]) else "click[buy now]"
+    return "" if episode.lacking(page.items[0]) or episode.undecided(number, page) else "click[buy now]"
 
 
 def _shortcoming(episode: Episode, page: Page) -> str:
@@ -104,12 +110,12 @@ def _choice(episode: Episode, number: int, page: Page, value: str) -> Judgement 
 
 
 def _purchase(episode: Episode, number: int, page: Page) -> Judgement | None:
+    if number == len(episode.trajectory.turns) - 1 and episode.trajectory.reward >= 1:
+        return Verdict.USEFUL, "", ""
     if shortcoming := _shortcoming(episode, page):
         return Verdict.FAILED, shortcoming, "click[< prev]"
     if missing := episode.not_chosen(number):
         return Verdict.FAILED, f"{missing[0]} not chosen", f"click[{missing[0]}]"
-    if episode.trajectory.reward >= 1:
-        return Verdict.USEFUL, "", ""
     lacking = episode.lacking(page.items[0])
     if lacking and episode.left_out(episode.query(number)):
         return Verdict.FAILED, f"title lacks {lacking[0]}", "click[back to search]"
@@ -132,15 +138,17 @@ def _click(episode: Episode, number: int, page: Page, value: str) -> Judgement |
         after = episode.pages[number + 1]
         return (Verdict.UNNECESSARY, "shows nothing", advise(episode, number)) if after and after.empty else None
     group = next((group for group in page.groups if value in map(str.lower, group)), None)
-    return _option(episode, number, value, episode.wish.requested(group)) if group else None
+    return _option(episode, number, page, value, episode.wish.requested(group)) if group else None
 
 
-def _option(episode: Episode, number: int, value: str, requested: str) -> Judgement:
+def _option(episode: Episode, number: int, page: Page, value: str, requested: str) -> Judgement:
     """Judges the click on an option value, given the value that is asked for in its group, or ""."""
     if value in episode.chosen(number):
         return Verdict.UNNECESSARY, "chosen already", advise(episode, number)
     if value == requested.lower():
         return Verdict.USEFUL, "", ""
+    if episode.may_ask_for(value, page):
+        return ()
     if requested:
         undone = requested.lower() in episode.chosen(number)
         advice = advise(episode, number) if undone else f"click[{requested}]"

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from hero.reflect.webshop_text import Item, Kind, Page, Wish, mentions
+from hero.reflect.webshop_text import Item, Kind, Page
+from hero.reflect.webshop_wish import Wish
+from hero.reflect.webshop_words import FILLERS, mentions, resemble, words
 from hero.thoughts import action_input, readings, without_thoughts
 from hero.types import Trajectory, Turn
 
@@ -47,9 +49,8 @@ class Episode:
     @cached_property
     def telling(self) -> tuple[str, ...]:
         """The words of `content` that a title must show: after a purchase of full reward, those of its title."""
-        bought = self.pages[-2]
-        if self.trajectory.reward >= 1 and bought and bought.kind == "item":
-            return tuple(word for word in self.content if mentions(bought.items[0].title, word))
+        if self._bought:
+            return tuple(word for word in self.content if mentions(self._bought.title, word))
         return self.content
 
     @cached_property
@@ -65,10 +66,15 @@ class Episode:
 
     def fault(self, item: Item, page: Page | None) -> str:
         """Why an item surely does not serve; "" if it may. Its page, where it is known, tells the options."""
+        if self._bought and (item.title, item.prices) == (self._bought.title, self._bought.prices):
+            return ""
         if item.prices[0] > self.wish.bound:
             return "over budget"
         offered = {value.lower() for group in page.groups for value in group} if page else self._options
-        return next((f"no {value}" for value in sorted(self._options - offered)), "")
+        missing = sorted(self._options - offered)
+        if missing and not self.wish.labelled:
+            missing = [value for value in missing if not resemble(value, " ".join(sorted(offered)))]
+        return f"no {missing[0]}" if missing else ""
 
     def lacking(self, item: Item) -> list[str]:
         """The telling words that the title does not show."""
@@ -101,6 +107,25 @@ class Episode:
         requested = map(self.wish.requested, page.groups) if page else ()
         return [value for value in requested if value and value.lower() not in self.chosen(number)]
 
+    def may_ask_for(self, value: str, page: Page) -> bool:
+        """Whether the instruction may mean an option value of an item page in other words than those of the page.
+
+        Where it marks its options (`with color: navy`) it means those and no others, unless full reward came without
+        them. Else words of it may stand for the value if they resemble it, or if nothing that was shown explains them.
+        """
+        served = value in self._served
+        if self.wish.labelled:
+            return served and not {option for _, option in self.wish.labelled} <= self._served
+        titles = page.items[0].title if served else self._titles
+        return resemble(value, self.wish.text) or not all(mentions(titles, word) for word in self._unread)
+
+    def undecided(self, number: int, page: Page) -> bool:
+        """Whether words of the instruction may stand for values of a group from which none is chosen."""
+        if self.wish.labelled:
+            return False
+        groups = [group for group in page.groups if self.chosen(number).isdisjoint(map(str.lower, group))]
+        return any(resemble(value, self.wish.text) for group in groups for value in group)
+
     def chosen(self, number: int) -> set[str]:
         """The chosen values of an item page: those that it marks, or else those that were clicked during the visit."""
         page = self.pages[number]
@@ -121,6 +146,29 @@ class Episode:
         """Whether the episode ended with the purchase of an item whose requested option was not chosen."""
         last = len(self.trajectory.turns) - 1
         return argument("click", self.trajectory.turns[last].action.text) == "buy now" and bool(self.not_chosen(last))
+
+    @cached_property
+    def _unread(self) -> tuple[str, ...]:
+        """The words of the instruction that are neither fillers nor in an option that it asks for as pages write it."""
+        read = [*map(self.wish.requested, self._groups), *(name for name, _ in self.wish.named)]
+        passed = FILLERS.union(words(" ".join(read)))
+        return tuple(word for word in words(self.wish.text) if word not in passed)
+
+    @cached_property
+    def _bought(self) -> Item | None:
+        """The item of a purchase of full reward; None after any other end."""
+        page = self.pages[-2]
+        return page.items[0] if self.trajectory.reward >= 1 and page and page.kind == "item" else None
+
+    @cached_property
+    def _served(self) -> set[str]:
+        """The values, in lower case, that were chosen for a purchase of full reward; empty after any other end."""
+        return self.chosen(len(self.trajectory.turns) - 1) if self._bought else set()
+
+    @cached_property
+    def _titles(self) -> str:
+        """All titles that were shown."""
+        return " ".join({item.title: None for page in self.pages if page for item in page.items})
 
     @cached_property
     def _groups(self) -> frozenset[tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,8 @@ from hero.reflect.base import Reflector
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import JSON, Action, Diagnosis, Finding, Message, Stop, Trajectory, Turn, Verdict
+from tests.envs.webshop_recorded import DATA, needs_recordings
+from tests.hostile import SECONDS, slowest, texts
 from tests.strategies import trajectories, turns
 
 USEFUL, UNNECESSARY, INVALID, FAILED = Verdict
@@ -395,6 +398,139 @@ def test_a_title_need_not_show_what_a_bought_one_of_full_reward_did_not() -> Non
     assert {finding.verdict for finding in found.values()} == {USEFUL}
 
 
+OFFERED = [
+    ("a 120 ml hair mask", "120ml"),
+    ("a 120ml hair mask", "120 ml"),
+    ("a hair mask, charcoal please", "heather charcoal"),
+    ("a black hair mask", "black1901"),
+    ("a black hair mask", "02-black"),
+    ("a gray hair mask", "grey"),
+    ("two hair masks", "2 pcs"),
+    ("a hair mask, 2 packs", "pack of 2 (4 ounce)"),
+    ("a hair mask, 10.5", "10.5 wide"),
+    ("a rose gold hair mask", "rosegold"),
+    ("a rosegold hair mask", "rose gold"),
+    ("a blue hair mask", "navyblue"),
+    ("a hair mask in xl", "x-large"),
+    ("a hair mask the color of plums", "purple"),
+    ("women's hair mask", "for woman"),
+    ("a hair mask, Fresh-scented", "FRESH"),
+    ("a hair mask with 1/2 inch bristles", "1 | 2 in."),
+]
+"""Instructions, and option values that they ask for in other words."""
+MASK = ("PASA", "Orwell hair mask", "$20.0")
+
+
+def mask(wish: str, *clicks: str, groups: list[list[str]], reward: float, marked: bool = True) -> dict[int, Finding]:
+    """The findings about an episode that searches for a mask, opens it, clicks some options and buys it."""
+    chosen = [item(MASK, *clicks[:number], groups=groups) for number in range(len(clicks) + 1)]
+    chosen = chosen if marked else [chosen[0]] * len(chosen)
+    pages = [SEARCH, results(MASK), *chosen, THANKS]
+    start, *seen = (page.replace(INSTRUCTION, f"i need {wish}, and price lower than 40.00 dollars") for page in pages)
+    actions = ["search[hair mask]", "click[pasa]", *(f"click[{value}]" for value in clicks), "click[buy now]"]
+    return findings(episode(zip(actions, seen, strict=True), start=start, reward=reward, env_id="webshop"))
+
+
+@pytest.mark.parametrize("marked", [True, False])
+@pytest.mark.parametrize("reward", [0.5, 1.0])
+@pytest.mark.parametrize(("wish", "value"), OFFERED)
+def test_an_option_in_other_words_than_those_of_the_instruction_is_not_faulted(
+    wish: str, value: str, reward: float, marked: bool
+) -> None:
+    groups = [["color", "teal", value], ["size", "mega"]]
+    found = mask(wish, value, groups=groups, reward=reward, marked=marked)
+    assert found.get(2) in (None, Finding(2, USEFUL))
+    if reward == 1:
+        assert found[3] == Finding(3, USEFUL)
+
+
+@pytest.mark.parametrize("wish", ["a black hair mask", "a hair mask with color: black"])
+def test_what_was_bought_for_full_reward_is_not_faulted_for_what_seemed_to_be_asked_for(wish: str) -> None:
+    found = mask(wish, "black1901", groups=[["color", "black", "black1901"]], reward=1.0)
+    assert set(found) == {0, 1, 3}
+    assert {finding.verdict for finding in found.values()} == {USEFUL}
+
+
+def test_an_item_that_offers_an_option_in_other_words_is_not_said_to_lack_it() -> None:
+    for reward in (0.5, 1.0):
+        found = mask("a hair mask with color charcoal", groups=[["color", "heather charcoal"]], reward=reward)
+        assert "no charcoal" not in {finding.cause for finding in found.values()}
+    exact = mask("a hair mask with color: charcoal", groups=[["color", "heather charcoal"]], reward=0.5)
+    assert exact[1].cause == "no charcoal"
+
+
+def test_options_that_nothing_asks_for_are_faulted_even_in_a_bought_item() -> None:
+    groups = [["color", "navy", "teal"], ["size", "mega", "tiny"]]
+    assert mask("a hair mask in navy", "navy", "mega", groups=groups, reward=1.0)[3].cause == "not asked for"
+    assert mask("a hair mask with color: navy", "navy", "mega", groups=groups, reward=1.0)[3].cause == "not asked for"
+    assert mask("a hair mask in navy", "teal", "navy", groups=groups, reward=1.0)[2].cause == "navy is asked for"
+    assert mask("a hair mask with color: navy", "teal", groups=groups, reward=0.5)[2].cause == "navy is asked for"
+
+
+def test_marked_options_are_all_that_is_asked_for_whatever_other_words_are_left() -> None:
+    groups = [["color", "navy", "teal"], ["size", "navy large"]]
+    found = mask("a soft hair mask with color: navy", "teal", "navy", groups=groups, reward=0.5)
+    assert found[2] == Finding(2, FAILED, "navy is asked for", "click[navy]")
+    found = mask("a hair mask with color: navy", "navy", "navy", groups=groups, reward=0.5)
+    assert found[3] == Finding(3, UNNECESSARY, "chosen already", "click[buy now]")
+
+
+def test_a_marked_option_goes_before_words_that_another_value_shares() -> None:
+    groups = [["flavor", "old fashioned", "teriyaki"]]
+    found = mask("an old fashioned hair mask with flavor: teriyaki", "teriyaki", groups=groups, reward=1.0)
+    assert found[2] == Finding(2, USEFUL)
+
+
+def test_what_explains_words_of_a_full_reward_is_the_title_that_was_bought() -> None:
+    plum = ("ROSO", "Plum lip balm", "$20.0")
+    groups = [["color", "purple", "teal"]]
+    pages = [SEARCH, results(MASK, plum), item(MASK, groups=groups), item(MASK, "purple", groups=groups), THANKS]
+    start, *seen = (page.replace(INSTRUCTION, "i need a plum hair mask") for page in pages)
+    steps = list(zip(["search[hair mask]", "click[pasa]", "click[purple]", "click[buy now]"], seen, strict=True))
+    for reward, expected in ((1.0, None), (0.5, Finding(2, UNNECESSARY, "not asked for"))):
+        assert findings(episode(steps, start=start, reward=reward, env_id="webshop")).get(2) == expected
+
+
+def test_what_was_bought_for_full_reward_lacks_nothing() -> None:
+    for wish in ("a hair mask with size 9", "a hair mask with size: 9"):
+        found = mask(wish, groups=[["size", "mega"]], reward=1.0)
+        assert {finding.verdict for finding in found.values()} == {USEFUL}
+        assert mask(wish, groups=[["size", "mega"]], reward=0.5)[1].cause == "no 9"
+
+
+@pytest.mark.parametrize(("value", "advice"), [("120ml", ""), ("huge", "click[buy now]")])
+def test_nothing_is_to_be_bought_while_words_may_stand_for_an_option(value: str, advice: str) -> None:
+    filled = ("PASA", "Orwell 120 ml hair mask", "$20.0")
+    opened = item(filled, groups=[["color", "teal", value]])
+    start, seen = (page.replace(INSTRUCTION, "i need a 120 ml hair mask") for page in (opened, f"{TOP} [SEP] < Prev"))
+    found = findings(episode([("click[reviews]", seen)], start=start, env_id="webshop", stop=Stop.ERROR))
+    assert found == {0: Finding(0, UNNECESSARY, "shows nothing", advice)}
+
+
+def test_an_instruction_that_names_no_product_is_matched_by_none() -> None:
+    page = results(MASK, GOOD).replace(INSTRUCTION, "please find me something in navy")
+    steps = [("click[next >]", page.replace("Page 1", "Page 2"))]
+    assert findings(episode(steps, start=page, env_id="webshop", stop=Stop.ERROR)) == {}
+
+
+@needs_recordings
+@pytest.mark.parametrize("compat", [None, "upstream"])
+def test_no_click_that_led_to_full_reward_on_a_human_goal_is_faulted(compat: Any) -> None:
+    env = WebShopEnv(data=DATA, split="test", goals="human", compat=compat, max_turns=None)
+    solved = 0
+    for number, goal in enumerate(env._goals):
+        clicks = [goal.product.asin, *goal.options, "buy now"]
+        script = iter([f"search[{goal.product.title}]", *(f"click[{value}]" for value in clicks)])
+        (played,) = rollout(
+            [env], FunctionPolicy(lambda _, script=script: next(script)), [Task(number, 0)], max_turns=15
+        )
+        if played.reward == 1 and all(turn.info["action_valid"] for turn in played.turns):
+            solved += 1
+            found = RulesReflector().reflect([played])[0].findings
+            assert {finding.verdict for finding in found if finding.turn} <= {USEFUL}, found
+    assert solved >= 10
+
+
 @settings(max_examples=60)
 @given(
     trajectories(
@@ -441,3 +577,25 @@ def test_advice_can_always_be_followed_and_is_never_what_was_done(level: str) ->
                 env.step(turn.action.text)
             assert env.step(finding.advice)[4]["action_valid"], finding
     assert advised > 100
+
+
+def read(wish: str, title: str, value: str, query: str, reward: float) -> object:
+    """What the rules make of an episode whose texts are these."""
+    top = f"Instruction: [SEP] {wish} [SEP] Back to Search"
+    hits = ["Page 1 (Total results: 2)", "Next >", "ZUKA", title, "$2", "BADA", "x", "$3"]
+    page = " [SEP] ".join([top, *hits])
+    parts = ["< Prev", "color", "navy", value, "size", "small", title, "Price: $2", "Reviews", "Buy Now"]
+    opened = " [SEP] ".join([top, *parts])
+    clicks = ["navy", value, "features", "< prev", "buy now"]
+    steps = [(f"search[{query}]", page), ("click[ZUKA]", opened), *((f"click[{click}]", opened) for click in clicks)]
+    start = f"WebShop [SEP] Instruction: [SEP] {wish} [SEP] Search"
+    return findings(episode([*steps, (query, opened)], start=start, reward=reward, env_id="webshop", invalid=(7,)))
+
+
+def test_takes_a_moment_whatever_the_words_of_a_page_or_an_action() -> None:
+    def judge(text: str) -> None:
+        read(f"{text} a coat, and price lower than 4 dollars", text, text, text[:1000], 0.5)
+        read("a coat", text, text, text, 1.0)
+
+    many = (" ".join(f"{start}{number}" for number in range(5000)) for start in ("w", "size: w", ", size: w"))
+    assert slowest(judge, [*texts("a, ", length=30_000), *many])[0] < 2 * SECONDS
