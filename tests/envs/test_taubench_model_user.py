@@ -460,6 +460,14 @@ def test_an_answer_may_be_empty_and_need_not_count_its_tokens(endpoint: Endpoint
         assert (user.usage.calls, user.usage.prompt_tokens) == (1, 0)
 
 
+def test_a_user_who_thinks_says_only_words(endpoint: Endpoint) -> None:
+    endpoint.content = completion("<think>They may want ###STOP### now.</think>Hello.")
+    with model_user(endpoint) as user:
+        assert user.open(task("Return it.")) == "Hello."
+        user.reply("Which order?")
+    assert "<think>" not in json.dumps(endpoint.requests[-1]["messages"])
+
+
 def test_half_a_surrogate_pair_is_neither_sent_nor_said(endpoint: Endpoint) -> None:
     endpoint.content = {"choices": [{"message": {"content": "a\ud800"}}]}
     with model_user(endpoint) as user:

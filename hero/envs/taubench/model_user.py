@@ -18,6 +18,7 @@ from hero.envs.taubench.recording import Recording, shared
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users import GREETING, STOP
 from hero.errors import ConfigError
+from hero.thoughts import without_thoughts
 from hero.types import JSON
 
 OPENAI: Final = "https://api.openai.com/v1"
@@ -180,7 +181,7 @@ class ModelUser:
         return self.reply(GREETING)
 
     def reply(self, message: str) -> str:
-        """The answer of the model.
+        """The answer of the model, without its thoughts.
 
         Raises:
             ConfigError: the endpoint refuses, is busy for too long, or answers out of shape; or the user is offline,
@@ -188,7 +189,7 @@ class ModelUser:
             UnavailableError: the endpoint is out of reach.
         """
         self._messages.append(_message("user", message))
-        self._messages.append(_message("assistant", self._answer(self._messages)))
+        self._messages.append(_message("assistant", without_thoughts(self._answer(self._messages))))
         return self._messages[-1]["content"]
 
     def _answer(self, messages: Sequence[Message]) -> str:
