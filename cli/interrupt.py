@@ -5,13 +5,20 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from types import FrameType
 
 
 @contextmanager
+def interruptible() -> Iterator[None]:
+    """Has Ctrl-C raise KeyboardInterrupt in the block."""
+    with _handled_by(signal.default_int_handler):
+        yield
+
+
+@contextmanager
 def unmissable() -> Iterator[None]:
-    """Within the block Ctrl-C raises KeyboardInterrupt, and at its end once more where a library swallowed it."""
+    """Has Ctrl-C raise KeyboardInterrupt in the block, even where a library swallows it or raises something else."""
     asked = False
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -19,11 +26,13 @@ def unmissable() -> Iterator[None]:
         asked = True
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, note)
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        with _handled_by(note):
+            yield
+    except Exception:
+        if asked:
+            raise KeyboardInterrupt from None
+        raise
     if asked:
         raise KeyboardInterrupt
 
@@ -46,10 +55,22 @@ def asked_to_stop(tell: Callable[[], None]) -> Iterator[Callable[[], bool]]:
         asked = True
         telling.start()
 
-    before = signal.signal(signal.SIGINT, note)
     try:
-        yield lambda: asked
+        with _handled_by(note):
+            yield lambda: asked
     finally:
-        signal.signal(signal.SIGINT, before)
         if asked:
             telling.join()
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Has a function called on Ctrl-C in the block; nothing in a thread, which hears of none."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

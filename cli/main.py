@@ -1,52 +1,32 @@
-"""The command `hero`."""
+"""The command `hero`: light, so that Ctrl-C is heard from the first moment."""
 
 from __future__ import annotations
 
-import sys
-from io import TextIOWrapper
-from typing import Annotated
+import os
+import signal
 
-import typer
-
-from hero import __version__
-
-from .data import data
-from .data_taubench import taubench
-from .evaluation import evaluate_command
-from .play import play
-from .run import run
-
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("run")(run)
-app.command("eval")(evaluate_command)
-app.command("play")(play)
-data.command("taubench")(taubench)
-app.add_typer(data, name="data")
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def hero(
-    version: Annotated[
-        bool, typer.Option("--version", help="Say the version.", callback=_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Language agents that learn from hindsight."""
+INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended: 128 and the number of the signal."""
 
 
 def main() -> None:
     """Entry point of the command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without our signs is no reason to fail
-    app()
+    signal.signal(signal.SIGINT, _leave)  # until a command has begun, and once it has ended
+    from .app import app
+    from .output import expendable_output
+
+    with expendable_output():
+        app()
+
+
+def _leave(number: int, frame: object) -> None:
+    """Ends the process where nothing is under way that wants to be put away."""
+    os._exit(INTERRUPTED)
+
+
+def __getattr__(name: str) -> object:
+    if name == "app":
+        from .app import app
+
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

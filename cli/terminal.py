@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, ParamSpec
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import typer
 
 from hero.errors import HeroError
 
+from .interrupt import interruptible
+from .main import INTERRUPTED
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 P = ParamSpec("P")
-INTERRUPTED: Final = 130
-"""What shells expect of a program that Ctrl-C ended: 128 and the number of the signal."""
 
 
 def console(*, errors: bool = False) -> Console:
@@ -27,22 +31,58 @@ def console(*, errors: bool = False) -> Console:
 
 
 def polite(command: Callable[P, None]) -> Callable[P, None]:
-    """The command, its HeroErrors told in red with exit code 2, Ctrl-C without a traceback."""
+    """The command, its HeroErrors and those of the system told in red with exit code 2, Ctrl-C without a traceback."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        from rich.text import Text
-
         try:
-            command(*args, **kwargs)
+            with interruptible():
+                command(*args, **kwargs)
         except HeroError as error:
-            console(errors=True).print(Text.assemble(("error: ", "bold red"), (str(error), "red")))
-            raise typer.Exit(2) from None
+            _refuse(str(error))
+        except OSError as error:
+            _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         except KeyboardInterrupt:
             console(errors=True).print("interrupted")
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapped
+
+
+def _refuse(message: str) -> NoReturn:
+    from rich.text import Text
+
+    console(errors=True).print(Text.assemble(("error: ", "bold red"), (message, "red")))
+    raise typer.Exit(2) from None
+
+
+@contextmanager
+def log_shown(show: Callable[[str], None]) -> Iterator[None]:
+    """Within the block, warnings in the log `hero` go to `show`; to standard error where that fails."""
+
+    class Shown(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                show(record.getMessage())
+            except Exception:
+                print(f"warning: {record.getMessage()}", file=sys.stderr)  # noqa: T201
+
+    log, handler = logging.getLogger("hero"), Shown(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+@contextmanager
+def optional(what: str) -> Iterator[None]:
+    """Runs what may fail: that is a warning in the log `hero`, and no more."""
+    try:
+        yield
+    except Exception as error:
+        why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        logging.getLogger("hero").warning("%s: %s", what, why)
 
 
 def with_default(help: str, default: str) -> str:

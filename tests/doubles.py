@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Any, ClassVar
 
 from hero.distill.base import Example
 from hero.envs.base import TextEnv
-from hero.types import Action, Message, Tokens
+from hero.errors import UnavailableError
+from hero.fingerprint import fingerprint
+from hero.types import JSON, Action, Message, Tokens
 
 WORDS = ("red", "green", "blue")
 
@@ -50,6 +54,30 @@ class GuessEnv(TextEnv):
         if right or self.tries == 3:
             info |= {"success": right, "reward_parts": {"colour": float(right)}}
         return ("Yes!" if right else "No."), float(right), right, self.tries == 3 and not right, info
+
+
+class FoundEnv(GuessEnv):
+    """A `GuessEnv` whose number of tasks is in a file, which an environment variable names where no argument does."""
+
+    def __init__(self, split: str = "train", data: str | None = None) -> None:
+        self.data = Path(data or os.environ["GUESS_DATA"]).absolute()
+        super().__init__(split, int(self.data.read_text("utf-8").split()[0]))
+
+    def provenance(self) -> dict[str, JSON]:
+        return {"arguments": {"data": str(self.data)}, "data": fingerprint(self.data)}
+
+
+class GivenUpEnv(GuessEnv):
+    """A `GuessEnv` of whose service a log tells, and which is given up in the third episode of training."""
+
+    started = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        GivenUpEnv.started += self.split == "train"
+        if GivenUpEnv.started == 3:
+            logging.getLogger("hero").warning("the user does not answer; waiting")
+            raise UnavailableError("the user was given up")
+        return super().reset(seed=seed, options=options)
 
 
 class GuessPolicy:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -24,7 +25,9 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     info = path / "guess-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guess\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[hero.envs]\nguess = tests.doubles:GuessEnv\n")
+    envs = {"guess": "GuessEnv", "found": "FoundEnv", "given-up": "GivenUpEnv"}
+    lines = "".join(f"{name} = tests.doubles:{env}\n" for name, env in envs.items())
+    (info / "entry_points.txt").write_text("[hero.envs]\n" + lines)
     return path
 
 
@@ -57,16 +60,16 @@ def hero(plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hero
 
 @pytest.fixture
 def started(plugins: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts the command in a process of its own."""
+    """Starts the command in a process of its own, after some code."""
 
-    def start(*arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", "from hero_cli.main import main; main()", *map(str, arguments)]
+    def start(*arguments: object, before: str = "", stdout: Any = subprocess.PIPE) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", f"{before}\nfrom hero_cli.main import main; main()", *map(str, arguments)]
         path = os.pathsep.join([str(plugins), str(ROOT), os.environ.get("PYTHONPATH", "")])
         return subprocess.Popen(
             command,
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": path},
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
         )

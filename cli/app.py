@@ -1,0 +1,42 @@
+"""All commands of `hero`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hero import __version__
+
+from .data import data
+from .data_taubench import taubench
+from .evaluation import evaluate_command
+from .play import play
+from .run import run
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run)
+app.command("eval")(evaluate_command)
+app.command("play")(play)
+data.command("taubench")(taubench)
+app.add_typer(data, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def hero(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Language agents that learn from hindsight."""
