@@ -28,6 +28,15 @@ def parse_env_args(items: Sequence[str]) -> dict[str, Any]:
     return arguments
 
 
+def parse_chat_args(items: Sequence[str]) -> dict[str, Any]:
+    """The variables of a chat template.
+
+    Raises:
+        ConfigError: as of `parse_arguments`.
+    """
+    return parse_arguments("--chat-arg", items, "enable_thinking=false")
+
+
 def parse_arguments(option: str, items: Sequence[str], example: str) -> dict[str, Any]:
     """`key=value` items as arguments; a value is JSON, or else a string.
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hero import registry
-from hero.errors import ConfigError
+from hero.errors import ConfigError, RunError
+from hero.records import Checkpoint, holds_run, read_config, read_latest
 
+from .provenance import of_model, require_same, source_of, today
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 PARALLEL: Final = 64
 """Episodes that are under way at a time, at most: their prompts are answered in one batch."""
-TRAIN_EXTRA: Final = ("torch", "transformers", "safetensors", "matplotlib")
+TRAIN_EXTRA: Final = ("torch", "transformers", "safetensors")
 
 
 def require_train_extra() -> None:
@@ -53,20 +56,67 @@ def make_envs(name: str, split: str, count: int, arguments: dict[str, Any]) -> l
     return [envs.make(name, split=split, **arguments) for _ in range(min(count, PARALLEL))]
 
 
-def load_model(source: str) -> Any:
-    """The language model of a registered name, or else of a directory, hub name or GGUF file.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A model as it is asked for.
+
+    Attributes:
+        source: a registered name, a directory, hub name or GGUF file, or a run directory for its newest checkpoint.
+        chat_args: variables of its chat template.
+        date: what its chat template is shown as today, as `2026-11-26`; None for today.
+    """
+
+    source: str
+    chat_args: Mapping[str, Any] = field(default_factory=dict)
+    date: str | None = None
+
+
+def load_model(wanted: str | Wanted) -> Any:
+    """The language model that is asked for.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or it takes no such arguments.
+        RunError: the run cannot be read, has no complete step yet, or its model has changed since.
     """
+    if isinstance(wanted, str):
+        wanted = Wanted(wanted)
+    source = wanted.source
     if source == "hf":
         raise ConfigError("--model hf says not which model: give its directory, hub name or GGUF file instead")
     known = registry.names("hero.policies")
     if source in known:
+        if wanted.chat_args:
+            raise ConfigError(
+                f"--chat-arg does nothing with --model {source}, which has no chat template; leave it out"
+            )
         return registry.load("hero.policies", source)()
+    if holds_run(Path(source)):
+        return _trained(Path(source), wanted)
     if (close := get_close_matches(source, known, n=1, cutoff=0.8)) and not os.path.exists(source):
         raise ConfigError(f"there is no model {source!r}; did you mean {close[0]!r}?")
-    return registry.load("hero.policies", "hf")(source)
+    load = registry.load("hero.policies", "hf")
+    return load(source, template_args=wanted.chat_args or None, date=wanted.date or today())
+
+
+def _trained(run: Path, wanted: Wanted) -> Any:
+    """The model of a run as it is after its newest complete step."""
+    config = read_config(run)
+    source = source_of(run)
+    if (then := config.provenance.get("model")) is not None:
+        require_same(run, "model", then, of_model(source))
+    chat_args = {**config.settings.get("chat_args", {}), **wanted.chat_args}
+    lm = load_model(Wanted(source, chat_args, wanted.date or config.provenance.get("date")))
+    from hero.distill.state import MODEL, read_weights, widen
+
+    widen(lm.model)
+
+    def read(checkpoint: Checkpoint) -> bool:
+        read_weights(lm.model, checkpoint.learner / MODEL)
+        return True
+
+    if read_latest(run, read) is None:
+        raise RunError(f"{run} has no complete step yet; take its model, {source}, or resume it first")
+    return lm
 
 
 @dataclass(frozen=True, slots=True)

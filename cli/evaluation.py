@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,11 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hero.errors import ConfigError, RunError
-from hero.records import holds_run, latest_checkpoint
+from hero.records import holds_run, read_config
 
 from . import build
-from .settings import Settings, parse_env_args, settings_of, stored_settings
-from .terminal import console, estimate, polite, with_default
+from .arguments import parse_chat_args, parse_env_args
+from .interrupt import unmissable
+from .provenance import of_env, other_versions, require_same, versions
+from .settings import Settings, settings_of, stored_settings
+from .terminal import console, estimate, log_shown, polite, with_default
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +36,13 @@ def evaluate_command(
             "GGUF file."
         ),
     ],
+    chat_arg: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=with_default("Variable of the model's chat template, key=value.", "the run's, or none"),
+            show_default=False,
+        ),
+    ] = None,
     env: Annotated[
         str | None, typer.Option(help=with_default("Environment.", "the run's, or webshop"), show_default=False)
     ] = None,
@@ -69,15 +80,36 @@ def evaluate_command(
     if env_arg or env:
         given["env_args"] = parse_env_args(env_arg or [])
     settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
-    result, calls_tools = _play(settings, path if is_run else None, split, tasks, trials, seed)
+    then = read_config(path).provenance if is_run else {}
+    home = {} if "env_args" in given else then.get("env", {})
+    model = build.Wanted(policy, parse_chat_args(chat_arg or []))
+    if other := other_versions(then.get("versions", {}), versions(settings)):
+        console(errors=True).print(f"warning: {other}", style="yellow", markup=False)
+    result, calls_tools = _play(settings, path, home, model, split, tasks, trials, seed)
+    from hero.evaluate import hopeless
+
+    if why := hopeless(result.outcomes):
+        raise RunError(why)
     title = f"{policy} in {settings.env}, {split}, temperature {settings.temperature:g}"
     _tell(console(), title, result, "tool errors" if calls_tools else "invalid actions")
 
 
+@unmissable()
 def _play(
-    settings: Settings, run: Path | None, split: str, tasks: int | None, trials: int, seed: int
+    settings: Settings,
+    run: Path,
+    home: Mapping[str, Any],
+    model: build.Wanted,
+    split: str,
+    tasks: int | None,
+    trials: int,
+    seed: int,
 ) -> tuple[Evaluation, bool]:
-    """The evaluation, and whether it is of an environment with tools."""
+    """The evaluation, and whether it is of an environment with tools.
+
+    Args:
+        home: what the environment of the run was; empty where it is evaluated elsewhere.
+    """
     from rich.progress import Progress
 
     from hero.evaluate import evaluate
@@ -87,15 +119,21 @@ def _play(
 
     build.require_train_extra()
     build.use_threads(settings.threads)
-    (env,) = build.make_envs(settings.env, split, 1, settings.env_args)
+    arguments = settings.env_args | home.get("arguments", {})
+    (env,) = build.make_envs(settings.env, split, 1, arguments)
+    if home:
+        require_same(run, "env", home, of_env(env))
     count = env.num_tasks if tasks is None else tasks
     if count > env.num_tasks:
         raise ConfigError(f"--tasks {count}, but {split} has {env.num_tasks}; give fewer")
-    envs = build.make_envs(settings.env, split, count * trials, settings.env_args)
-    acting = _policy(settings, run)
+    envs = build.make_envs(settings.env, split, count * trials, arguments)
+    acting = _policy(settings, model)
     numbered = [(index, index + trial * env.num_tasks) for index in range(count) for trial in range(trials)]
     wanted = [Task(index, number, number) for index, number in numbered]
-    with Progress(console=console(errors=True), transient=True) as bars:
+    with (
+        Progress(console=console(errors=True), transient=True) as bars,
+        log_shown(lambda text: bars.console.print(f"warning: {text}", style="yellow", markup=False)),
+    ):
         bar, endings = bars.add_task("episodes", total=len(wanted)), Endings(settings.max_turns)
 
         def turned(place: int, turn: Turn) -> None:
@@ -106,16 +144,9 @@ def _play(
         return result, bool(env.tools)
 
 
-def _policy(settings: Settings, run: Path | None) -> Policy:
-    lm = build.load_model(settings.model)
-    if run is None:
-        return build.ShortReplies(lm, settings.action_tokens).policy(temperature=settings.temperature)
-    checkpoint = latest_checkpoint(run)
-    if checkpoint is None:
-        raise RunError(f"{run} has no complete step yet; evaluate its model, {settings.model}, or resume it first")
-    learner = build.make_learner(settings, lm)
-    learner.load(checkpoint.learner)
-    return learner.policy(temperature=settings.temperature)
+def _policy(settings: Settings, model: build.Wanted) -> Policy:
+    lm = build.load_model(model)
+    return build.ShortReplies(lm, settings.action_tokens).policy(temperature=settings.temperature)
 
 
 def _tell(out: Console, title: str, result: Evaluation, invalid: str) -> None:

@@ -8,7 +8,8 @@ import typer
 
 from hero.errors import ConfigError
 
-from .settings import Settings, parse_env_args
+from .arguments import parse_env_args
+from .settings import Settings
 from .terminal import console, polite, with_default
 
 if TYPE_CHECKING:

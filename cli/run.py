@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from hero.errors import ConfigError
 
-from .interrupt import asked_to_stop, unmissable
-from .settings import Settings, default, parse_env_args, settings_of, stored_settings
-from .terminal import INTERRUPTED, console, polite, with_default
-
-if TYPE_CHECKING:
-    from hero.store import Run
+from . import training
+from .arguments import parse_chat_args, parse_env_args
+from .settings import default, settings_of
+from .terminal import polite, with_default
 
 
 class TeacherWeights(StrEnum):
@@ -60,9 +56,17 @@ def run(
         str | None,
         option(
             "model",
-            "Starting policy: tiny or tiny-taubench, which ship with the package, or a directory, hub name or GGUF "
-            "file.",
+            "Starting policy: tiny or tiny-taubench, which ship with the package, a directory, hub name or GGUF file, "
+            "or a run directory, whose newest checkpoint it is.",
             panel=WHAT,
+        ),
+    ] = None,
+    chat_arg: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Variable of the model's chat template as key=value, read as --env-arg is, such as "
+            "enable_thinking=false. Repeat it for several.",
+            rich_help_panel=WHAT,
         ),
     ] = None,
     learner: Annotated[
@@ -147,7 +151,12 @@ def run(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out, with its settings.", rich_help_panel=MACHINE)
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the run in --out, with its settings; more --steps or --turn-budget make it longer.",
+            rich_help_panel=MACHINE,
+        ),
     ] = False,
 ) -> None:
     """Train a policy on what it did, and see it get better.
@@ -159,91 +168,15 @@ def run(
     given = {
         name: str(value) if isinstance(value, StrEnum) else value  # a plain text, which any reader knows
         for name, value in context.params.items()
-        if value is not None and name not in ("env_arg", "out", "resume")
+        if value is not None and name not in ("env_arg", "chat_arg", "out", "resume")
     }
     if env_arg:
         given["env_args"] = parse_env_args(env_arg)
-    if resume:
-        _resume(out, given)
-    else:
-        _start(out, settings_of(given))
-
-
-def _start(out: Path | None, settings: Settings) -> None:
-    """Builds everything and only then the run directory, so that a mistake leaves nothing behind."""
-    from hero.store import Run, refuse_held
-
-    path = out or _free(Path("runs"), f"{settings.env}-{settings.learner}-seed{settings.seed}")
-    refuse_held(path)
-    parts = _build(settings)
-    with Run.create(path, settings.record()) as held:
-        _go(held, settings, parts)
-
-
-def _resume(out: Path | None, given: dict[str, Any]) -> None:
-    from hero.store import Run
-
-    if out is None:
+    if chat_arg:
+        given["chat_args"] = parse_chat_args(chat_arg)
+    if not resume:
+        training.start(out, settings_of(given))
+    elif out is None:
         raise ConfigError("--resume says not which run; give its directory with --out")
-    settings = stored_settings(out)
-    with Run.resume(out, given) as held:
-        _go(held, settings, _build(settings))
-
-
-def _free(parent: Path, name: str) -> Path:
-    """The first of NAME, NAME-2, NAME-3 ... that is not there yet."""
-    return next(path for n in count(1) if not (path := parent / (name if n == 1 else f"{name}-{n}")).exists())
-
-
-@unmissable()
-def _build(settings: Settings) -> dict[str, Any]:
-    """The blocks of a run, the model last, since it takes longest."""
-    from . import build
-
-    build.require_train_extra()
-    build.check_names(settings)
-    build.use_threads(settings.threads)
-    envs = build.make_envs(settings.env, "train", settings.episodes, settings.env_args)
-    eval_envs = build.make_envs(settings.env, "validation", settings.eval_tasks, settings.env_args)
-    if settings.eval_tasks > (there_are := eval_envs[0].num_tasks):
-        raise ConfigError(f"--eval-tasks {settings.eval_tasks}, but there are {there_are} validation tasks; give fewer")
-    lm = build.load_model(settings.model)
-    return {
-        "envs": envs,
-        "eval_envs": eval_envs,
-        "learner": build.make_learner(settings, lm),
-        "reflector": build.make_reflector(settings, lm),
-        "objective": build.make_objective(settings),
-    }
-
-
-def _go(held: Run, settings: Settings, parts: dict[str, Any]) -> None:
-    """Trains and tells; leaves with exit code 130 where Ctrl-C stopped it."""
-    from hero.train import Training
-
-    from .curve import draw_curve
-    from .progress import Display, Log
-    from .report import report
-
-    out, plan = console(), settings.plan()
-    title = f"{settings.learner} of {settings.model} in {settings.env}"
-    rows = held.rows("steps")
-    started, used = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
-    view = Display(out, plan, started, used) if out.is_terminal else Log(out, plan)
-    finished = False
-    try:
-        with asked_to_stop(lambda: view.tell("stopping after this step; Ctrl-C again stops at once")) as asked:
-            view.tell(f"{title}; writing {held.path}")
-            with view:
-                finished = Training(run=held, plan=plan, observer=view, **parts).go(asked)
-    except KeyboardInterrupt:
-        pass
-    if rows := held.rows("evals"):
-        try:
-            draw_curve(held.path / "curve.png", rows, title)
-        except OSError as error:
-            view.warned(f"no learning curve: cannot write {held.path / 'curve.png'}: {error.strerror or error}")
-    if not finished:
-        console(errors=True).print(f"stopped; go on with: hero run --resume --out {held.path}", markup=False)
-        raise typer.Exit(INTERRUPTED)
-    report(out, held.path, json.loads((held.path / "summary.json").read_text()), held.rows("timings"))
+    else:
+        training.resume(out, given)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final
 
 from hero.errors import ConfigError, RunError
 from hero.records import read_settings
@@ -30,6 +28,7 @@ class Settings:
     env_args: dict[str, Any] = field(default_factory=dict)
     learner: str = "distill"
     model: str = "tiny"
+    chat_args: dict[str, Any] = field(default_factory=dict)
     reflector: str | None = "rules"
     teacher: str | None = "ema"
     divergence: str | None = "reverse_kl"
@@ -116,18 +115,41 @@ def stored_settings(path: Path) -> Settings:
         RunError: there is no run, its settings are not those of this version, or they are not possible.
     """
     record, config = read_settings(path), path / "config.json"
-    types = get_type_hints(Settings)
-    if other := sorted(record.keys() ^ types.keys()):
+    if other := sorted(record.keys() ^ {setting.name for setting in fields(Settings)}):
         raise RunError(f"{config} holds settings of another version ({', '.join(other)}); use that version")
-    for name, value in record.items():
-        if not _is_of(types[name], value):
-            raise RunError(f"{config} is damaged ({name} is {value!r:.40}); restore it from a copy")
     settings = Settings(**record)
     try:
         _check(settings)
     except ConfigError as error:
-        raise RunError(f"{config} is damaged ({error}); restore it from a copy") from error
+        raise RunError(f"{config} holds settings that are not possible ({error}); use the version of it") from error
     return settings
+
+
+def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, int]:
+    """What a resumed run does more than it was started with.
+
+    Args:
+        given: what the user asked for.
+
+    Returns:
+        `steps` and `turn_budget` where one is given that is larger than before.
+
+    Raises:
+        ConfigError: one is smaller than before, or was not a limit.
+    """
+    more: dict[str, int] = {}
+    for name in ("steps", "turn_budget"):
+        before, now = getattr(settings, name), given.get(name)
+        if now is None or now == before:
+            continue
+        if before is None or now < before:
+            was = "without that limit" if before is None else f"with {_option(name)} {before}"
+            raise ConfigError(
+                f"{_option(name)} {now}, but the run was started {was}; a run that is resumed can become longer, not "
+                "shorter: leave the option out, or start another run with another --out"
+            )
+        more[name] = now
+    return more
 
 
 def _check(settings: Settings) -> None:
@@ -147,41 +169,10 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _is_of(annotation: Any, value: object) -> bool:
-    """Whether a value of JSON is of an annotated type; a whole number may stand for a float, a truth value for none."""
-    if isinstance(annotation, UnionType):
-        return any(_is_of(member, value) for member in get_args(annotation))
-    if annotation is float and type(value) is int:
-        return True
-    return type(value) is (get_origin(annotation) or annotation)
-
-
-def parse_env_args(items: Sequence[str]) -> dict[str, Any]:
-    """`key=value` items as arguments; a value is JSON, or else a string.
-
-    Raises:
-        ConfigError: an item is not of that form, repeats a key, or names what other options set.
-    """
-    arguments: dict[str, Any] = {}
-    for item in items:
-        name, equals, text = item.partition("=")
-        if not (equals and name.isidentifier()):
-            raise ConfigError(f"--env-arg {item!r} is not key=value; an example is --env-arg level=easy")
-        if name in arguments:
-            raise ConfigError(f"--env-arg {name} is given twice; give it once")
-        if name == "split":
-            raise ConfigError(
-                "--env-arg split cannot be given: hero eval and hero play take --split, a run trains on train and "
-                "evaluates on validation"
-            )
-        try:
-            arguments[name] = json.loads(text)
-        except ValueError:
-            arguments[name] = text
-    return arguments
-
-
 def _cores() -> int:
     """The processors that this process may use; an OMP_NUM_THREADS of the user's goes before."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(wanted) if wanted.isdigit() and int(wanted) else len(os.sched_getaffinity(0))
+    if wanted.isdecimal() and len(wanted) < 10 and int(wanted):
+        return int(wanted)
+    # Only Linux says which processors a process may use.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

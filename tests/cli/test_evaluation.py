@@ -13,7 +13,7 @@ from hero.store import Run
 from hero.types import Tools
 from hero_cli.settings import settings_of
 from tests.cli.conftest import FAST, Hero
-from tests.doubles import GuessEnv
+from tests.doubles import GivenUpEnv, GuessEnv
 
 GUESS = ["--env", "guess", "--tasks", 4]
 
@@ -143,7 +143,10 @@ def test_a_run_without_a_complete_step_is_refused(hero: Hero, model: str, tmp_pa
     ("files", "said"),
     [
         ({"config.json": "{}"}, "the model 'broken' cannot be loaded"),
-        ({"config.json": '{"schema": 2}'}, "config.json is damaged (its settings are None)"),
+        ({"config.json": '{"schema": 2}'}, "config.json has schema 2 and this version reads 3"),
+        ({"config.json": '{"schema": 3}'}, "config.json is damaged (its checksum differs)"),
+        ({"config.json": "{", "evals.jsonl": ""}, "config.json is damaged"),
+        ({"evals.jsonl": ""}, "broken has records of a run but no config.json"),
         ({"config.json": '{"model_type": "llama"}', "tokenizer.json": "{"}, "no model 'broken'|cannot be loaded"),
         ({"config.json": "{"}, "no model 'broken'|cannot be loaded"),
     ],
@@ -155,3 +158,43 @@ def test_a_damaged_directory_is_named(hero: Hero, tmp_path: Path, files: dict[st
     result = hero("eval", "broken", *GUESS)
     assert result.exit_code == 2, result.output
     assert any(part in " ".join(result.stderr.split()) for part in said.split("|")), result.stderr
+
+
+def test_an_evaluation_that_tells_nothing_is_an_error(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = hero("eval", model, *GUESS, "--env-arg", "broken=[0,1,2,3]")
+    assert result.exit_code == 2
+    assert "each of 4 episodes ended in an error, the first in: ValueError: the dice fell off" in result.stderr
+    assert "success" not in result.stdout
+    monkeypatch.setattr(GuessEnv, "instructions", "long " * 1000)
+    result = hero("eval", model, *GUESS)
+    assert result.exit_code == 2
+    assert "none of 4 episodes had a turn" in result.stderr
+
+
+def test_an_evaluation_whose_service_is_given_up_ends_at_once(hero: Hero, model: str) -> None:
+    GivenUpEnv.started = 0
+    result = hero("eval", model, "--env", "given-up", "--split", "train")
+    assert (result.exit_code, GivenUpEnv.started) == (2, 3)
+    assert "warning: the user does not answer; waiting" in result.stderr
+    assert "error: the user was given up" in result.stderr
+
+
+def test_a_run_is_evaluated_on_what_it_was_started_on(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.write_text("5", "utf-8")
+    monkeypatch.setenv("GUESS_DATA", "data")
+    arguments = ["--env", "found", *FAST[2:]]
+    assert hero("run", "--model", model, "--steps", 0, "--out", "run", *arguments).exit_code == 0
+    monkeypatch.delenv("GUESS_DATA")
+    assert "5 episodes of 5 tasks" in hero("eval", "run").stdout
+    (tmp_path / "other").write_text("6", "utf-8")
+    assert "6 episodes of 6 tasks" in hero("eval", "run", "--env-arg", "data=other").stdout
+    data.write_text("6", "utf-8")
+    result = hero("eval", "run")
+    assert result.exit_code == 2
+    assert "env.data was" in result.stderr
+    assert "bring back the data" in result.stderr

@@ -6,17 +6,24 @@ import contextlib
 import importlib.util
 import json
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hero import registry
+from hero.fingerprint import fingerprint
 from hero.policies.hf import LanguageModel
-from hero.records import read_rows
+from hero.records import read_config, read_rows
+from hero.store import Run
+from hero_cli.provenance import today
+from hero_cli.settings import settings_of
 from tests.cli.conftest import FAST, Hero, contents
-from tests.doubles import GuessEnv
+from tests.doubles import GivenUpEnv, GuessEnv
 from tests.tiny_models import random_model
 
 
@@ -139,8 +146,161 @@ def refused(result, *said: str) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_changed_settings_are_refused_on_resume(finished: Path, hero: Hero) -> None:
-    refused(hero("run", "--resume", "--out", finished, "--steps", 9), "was started with steps = 4, not 9")
+    before = contents(finished)
     refused(hero("run", "--resume", "--out", finished, "--teacher", "live"), 'teacher = "ema", not "live"')
+    refused(hero("run", "--resume", "--out", finished, "--steps", 3), "--steps 3, but the run was started with --steps")
+    refused(hero("run", "--resume", "--out", finished, "--turn-budget", 9), "was started without that limit")
+    assert contents(finished) == before
+
+
+def test_a_finished_run_that_becomes_longer_equals_one_that_was_longer_from_the_start(
+    finished: Path, hero: Hero, model: str, tmp_path: Path
+) -> None:
+    assert hero("run", "--model", model, "--steps", 2, "--out", "run", *FAST).exit_code == 0
+    result = hero("run", "--resume", "--out", tmp_path / "run", "--steps", 4)
+    assert result.exit_code == 0, result.output
+    assert contents(tmp_path / "run") == contents(finished)
+
+
+def test_more_of_one_limit_where_the_other_is_reached_is_refused(hero: Hero, model: str, tmp_path: Path) -> None:
+    assert hero("run", "--model", model, "--steps", 9, "--turn-budget", 5, "--out", "run", *FAST).exit_code == 0
+    before = contents(tmp_path / "run")
+    refused(hero("run", "--resume", "--out", "run", "--steps", 10), "--steps 10 adds nothing: after 1 steps and")
+    assert contents(tmp_path / "run") == before
+    result = hero("run", "--resume", "--out", "run", "--steps", 10, "--turn-budget", 20)
+    assert result.exit_code == 0, result.output
+    assert len(read_rows(tmp_path / "run", "steps")) == 2
+
+
+def weights(run: Path) -> bytes:
+    (file,) = run.glob("checkpoints/*/learner/model.safetensors")
+    return file.read_bytes()
+
+
+def test_a_run_is_a_model(finished: Path, hero: Hero, model: str, tmp_path: Path) -> None:
+    arguments = ["--env", "guess", *FAST[2:]]
+    assert hero("run", "--model", finished, "--steps", 0, "--out", "next", *arguments).exit_code == 0
+    assert weights(tmp_path / "next") == weights(finished)
+    assert hero("run", "--model", "next", "--steps", 1, "--out", "last", *arguments).exit_code == 0
+    assert hero("run", "--resume", "--out", "last", "--steps", 2).exit_code == 0
+    assert hero("run", "--resume", "--out", "next", "--steps", 1).exit_code == 0
+    refused(hero("run", "--resume", "--out", "last", "--steps", 3), "model.hash was")
+
+
+def test_a_run_without_a_step_is_no_model(hero: Hero, model: str, tmp_path: Path) -> None:
+    with Run.create(tmp_path / "empty", settings_of({"env": "guess", "model": model}).record()):
+        pass
+    refused(hero("run", "--model", "empty", "--out", "run", *FAST), "empty has no complete step yet")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_run_whose_model_changed_is_refused(hero: Hero, model: str, tmp_path: Path, name: str) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    assert hero("run", "--model", "model", "--steps", 1, "--out", "run", *FAST).exit_code == 0
+    file = tmp_path / "model" / name
+    file.write_bytes(file.read_bytes() + b" ")
+    before = contents(tmp_path / "run")
+    for command in (
+        ["run", "--resume", "--out", "run", "--steps", 2],
+        ["eval", "run"],
+        ["run", "--model", "run", *FAST],
+    ):
+        refused(hero(*command), "model.hash was", "bring back the model's files; or start another run")
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_run_goes_on_from_another_directory(hero: Hero, model: str, tmp_path: Path, monkeypatch: Any) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    assert hero("run", "--model", "model", "--steps", 1, "--out", "run", *FAST).exit_code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    result = hero("run", "--resume", "--out", tmp_path / "run", "--steps", 2)
+    assert result.exit_code == 0, result.output
+
+
+def test_a_run_goes_on_with_the_data_that_it_found_or_not_at_all(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").write_text("5", "utf-8")
+    (tmp_path / "other").write_text("4", "utf-8")
+    monkeypatch.setenv("GUESS_DATA", "data")
+    arguments = ["--env", "found", *FAST[2:]]
+    assert hero("run", "--model", model, "--steps", 1, "--out", "run", *arguments).exit_code == 0
+    monkeypatch.setenv("GUESS_DATA", "other")
+    result = hero("run", "--resume", "--out", "run", "--steps", 2)
+    assert result.exit_code == 0, result.output
+    assert hero("run", "--model", model, "--steps", 2, "--out", "run2", *arguments).exit_code == 0
+    (tmp_path / "data").write_text("5 ", "utf-8")
+    refused(hero("run", "--resume", "--out", "run", "--steps", 3), "env.data was", "bring back the data")
+
+
+def test_a_run_knows_what_it_ran_on(finished: Path, model: str) -> None:
+    found = read_config(finished).provenance
+    assert found["date"] == today()
+    assert found["env"] == {"env_id": "guess"}
+    assert found["model"] == {"path": model, "hash": fingerprint(Path(model))}
+    assert found["versions"].keys() == {"python", "hero", "torch", "transformers", "guess", "device"}
+
+
+def test_other_versions_are_a_warning(finished: Path, hero: Hero, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "warning" not in (result := hero("run", "--resume", "--out", finished)).output
+    monkeypatch.setattr("hero_cli.provenance.__version__", "9.9")
+    for result in (hero("run", "--resume", "--out", finished), hero("eval", finished, "--tasks", 3)):
+        assert result.exit_code == 0, result.output
+        assert "warning: not as when the run started, and results may differ: hero was" in result.output
+
+
+def test_the_date_of_the_start_is_what_templates_see(
+    finished: Path, hero: Hero, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[str | None]()
+
+    def load(source: str, *, template_args: object = None, date: str | None = None) -> LanguageModel:
+        seen.append(date)
+        return registry_load(source)
+
+    registry_load = registry.load("hero.policies", "hf")
+    monkeypatch.setattr("hero.policies.hf.load", load)
+    monkeypatch.setattr("hero_cli.provenance.today", lambda: "2031-01-01")
+    monkeypatch.setattr("hero_cli.build.today", lambda: "2031-01-01")
+    assert hero("run", "--resume", "--out", finished).exit_code == 0
+    assert hero("eval", finished, "--tasks", 3).exit_code == 0
+    assert seen == [read_config(finished).provenance["date"]] * 2 != ["2031-01-01"] * 2
+
+
+def test_chat_arguments_reach_the_template_and_stay(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[object]()
+
+    def load(source: str, *, template_args: object = None, date: str | None = None) -> LanguageModel:
+        seen.append(template_args)
+        return registry_load(source)
+
+    registry_load = registry.load("hero.policies", "hf")
+    monkeypatch.setattr("hero.policies.hf.load", load)
+    chat = ["--chat-arg", "enable_thinking=false"]
+    assert hero("run", "--model", model, "--steps", 0, "--out", "run", *FAST, *chat).exit_code == 0
+    assert hero("run", "--resume", "--out", "run").exit_code == 0
+    assert hero("eval", "run", "--tasks", 3).exit_code == 0
+    assert hero("eval", "run", "--tasks", 3, "--chat-arg", "style=3").exit_code == 0
+    thinking = {"enable_thinking": False}
+    assert seen == [thinking, thinking, thinking, {**thinking, "style": 3}]
+    refused(hero("run", "--resume", "--out", "run", "--chat-arg", "enable_thinking=true"), "chat_args")
+    refused(hero("run", "--model", "tiny", "--out", "other", *FAST, *chat), "--chat-arg does nothing with --model tiny")
+
+
+def test_a_service_that_is_given_up_stops_the_run_which_goes_on_later(hero: Hero, model: str, tmp_path: Path) -> None:
+    arguments = ["--env", "given-up", *FAST[2:]]
+    GivenUpEnv.started = 0
+    result = hero("run", "--model", model, "--steps", 1, "--out", "run", *arguments)
+    assert (result.exit_code, GivenUpEnv.started) == (2, 3)
+    assert "warning: the user does not answer; waiting" in result.stdout
+    assert result.stderr.splitlines() == [
+        "error: the user was given up",
+        "stopped; go on with: hero run --resume --out run",
+    ]
+    assert hero("run", "--resume", "--out", "run").exit_code == 0
 
 
 def test_a_run_that_is_there_is_not_overwritten(finished: Path, hero: Hero, model: str) -> None:
@@ -238,14 +398,48 @@ def test_a_run_with_every_choice_given_goes_on(hero: Hero, model: str, tmp_path:
     assert result.exit_code == 0, result.output
 
 
-def test_a_curve_that_cannot_be_written_is_no_failure(hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "cannot write run/curve.png: No space left on device"),
+        (ImportError("no matplotlib"), "cannot write run/curve.png: ImportError: no matplotlib"),
+        (KeyError("font"), "cannot write run/curve.png: KeyError: 'font'"),
+    ],
+)
+def test_a_curve_that_cannot_be_drawn_is_no_failure(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def fail(*arguments: object) -> None:
+        assert (tmp_path / "run" / "summary.json").exists()
+        raise error
 
-    monkeypatch.setattr("hero_cli.curve.draw_curve", full)
+    monkeypatch.setattr("hero_cli.curve.draw_curve", fail)
     result = hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST)
     assert result.exit_code == 0
-    assert "warning: no learning curve: cannot write run/curve.png: No space left on device" in result.stdout
+    assert f"warning: no learning curve: {said}" in result.stdout
+
+
+@pytest.mark.parametrize("method", ["tell", "stepped", "evaluated", "__enter__", "__exit__"])
+def test_a_display_that_raises_is_one_warning(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("no colours")
+
+    monkeypatch.setattr(f"hero_cli.progress.Log.{method}", fail)
+    result = hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("no colours") == 1
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_a_report_that_fails_is_a_warning(hero: Hero, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    file = tmp_path / "run" / "timings.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"rollout", b"\\ollout"))
+    result = hero("run", "--resume", "--out", "run")
+    assert result.exit_code == 0, result.output
+    assert "warning: no report: RunError" in result.output
 
 
 def test_ctrl_c_while_a_run_is_built_is_heard_though_a_library_swallows_it(

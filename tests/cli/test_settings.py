@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.errors import ConfigError, RunError
-from hero.records import SCHEMA
-from hero_cli.settings import Settings, default, parse_env_args, settings_of, stored_settings
+from hero.records import Config
+from hero.sealed import seal
+from hero_cli.arguments import parse_chat_args, parse_env_args
+from hero_cli.settings import Settings, default, extension, settings_of, stored_settings
 from tests.strategies import json_values
 
 
@@ -80,7 +82,7 @@ def test_malformed_env_args_are_refused(items: list[str], message: str) -> None:
 
 
 def stored(path: Path, record: dict[str, object]) -> Settings:
-    (path / "config.json").write_text(json.dumps({"schema": SCHEMA, "settings": record}))
+    (path / "config.json").write_bytes(seal(Config(record, {}, "0").record()))
     return stored_settings(path)
 
 
@@ -100,23 +102,58 @@ def test_settings_of_another_version_are_refused(tmp_path: Path, change: dict[st
         stored(tmp_path, record)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"seed": 3.5},
-        {"seed": True},
-        {"seed": None},
-        {"seed": -1},
-        {"env": 3},
-        {"env_args": []},
-        {"steps": "12"},
-        {"temperature": 0},
-        {"learning_rate": -1.0},
-        {"threads": 0},
-        {"reflector": ["rules"]},
-    ],
-)
-def test_damaged_settings_are_refused_by_name(tmp_path: Path, change: dict[str, object]) -> None:
+@pytest.mark.parametrize("change", [{"seed": -1}, {"temperature": 0}, {"learning_rate": -1.0}, {"threads": 0}])
+def test_stored_settings_that_are_not_possible_are_refused_by_name(tmp_path: Path, change: dict[str, object]) -> None:
     (name,) = change
-    with pytest.raises(RunError, match=rf"config\.json is damaged \((--)?{name.replace('_', '.')} "):
+    with pytest.raises(
+        RunError, match=rf"config\.json holds settings that are not possible \(--{name.replace('_', '-')}"
+    ):
         stored(tmp_path, settings_of({}).record() | change)
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":['])
+def test_arguments_that_are_nested_too_deeply_are_refused(opening: str) -> None:
+    for depth in (65, 200, 900, 50_000):
+        closing = "".join({"[": "]", "{": "}"}[sign] for sign in reversed(opening * depth) if sign in "[{")
+        whole = opening * depth + ("0" if opening.endswith(":") else "") + closing
+        with pytest.raises(ConfigError, match="--env-arg x is nested more than 64 deep"):
+            parse_env_args([f"x={whole}"])
+    with pytest.raises(ConfigError, match="--env-arg x is nested more than 64 deep"):
+        parse_env_args(["x=" + opening * 50_000])
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '["a", "\\udc00"]', '{"\\ud8ff": 1}', "/data/\udcff"])
+def test_arguments_that_are_no_text_are_refused(text: str) -> None:
+    for parse, option in ((parse_env_args, "--env-arg"), (parse_chat_args, "--chat-arg")):
+        with pytest.raises(ConfigError, match=f"{option} data holds half of a surrogate pair"):
+            parse([f"data={text}"])
+
+
+@pytest.mark.parametrize("text", ["NaN", "-Infinity", "[NaN]", "1e999", "9" * 5000])
+def test_numbers_that_json_does_not_have_are_text(text: str) -> None:
+    assert parse_env_args([f"x={text}"]) == {"x": text}
+
+
+def test_a_run_becomes_longer_and_not_shorter() -> None:
+    settings = settings_of({"steps": 4, "turn_budget": 100})
+    assert extension(settings, {}) == {}
+    assert extension(settings, {"steps": 4}) == {}
+    assert extension(settings, {"steps": 6, "turn_budget": 100}) == {"steps": 6}
+    assert extension(settings, {"turn_budget": 101}) == {"turn_budget": 101}
+    for less, message in (
+        ({"steps": 3}, "--steps 3, but the run was started with --steps 4"),
+        ({"turn_budget": 99}, "--turn-budget 99, but the run was started with --turn-budget 100"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            extension(settings, less)
+    with pytest.raises(ConfigError, match="--steps 9, but the run was started without that limit"):
+        extension(settings_of({"turn_budget": 3}), {"steps": 9})
+
+
+def test_systems_that_do_not_say_which_processors_are_free_have_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert settings_of({}).threads == 7
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert settings_of({}).threads == 1

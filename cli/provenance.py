@@ -1,0 +1,158 @@
+"""What a run's settings come to on this machine today: stored at its start, compared wherever it goes on."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from datetime import date
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hero import __version__, registry
+from hero.errors import ConfigError, RunError
+from hero.fingerprint import fingerprint
+from hero.records import holds_run, read_config, read_latest
+
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from hero.envs.base import TextEnv
+
+REMEDIES: Final = {
+    "env": "bring back the data, the user and the variables of then",
+    "model": "bring back the model's files",
+}
+
+
+def today() -> str:
+    """The date that templates are shown, as `2026-11-26`."""
+    return date.today().isoformat()
+
+
+def surroundings(settings: Settings, source: str, env: TextEnv, day: str, device: str) -> dict[str, Any]:
+    """Everything that a run takes from where it is started, as plain JSON.
+
+    Args:
+        source: where the model was loaded from.
+        env: one of the environments that it plays.
+        day: what templates are shown as today.
+        device: what the model is on, such as `cpu`.
+
+    Raises:
+        DataError: a file of the model cannot be read.
+    """
+    return {
+        "date": day,
+        "env": of_env(env),
+        "model": of_model(source),
+        "versions": versions(settings) | {"device": device},
+    }
+
+
+def of_env(env: TextEnv) -> dict[str, Any]:
+    """What an environment says of itself."""
+    says = getattr(env.unwrapped, "provenance", dict)
+    return {"env_id": env.unwrapped.env_id, **says()}  # type: ignore[attr-defined]
+
+
+def of_model(source: str) -> dict[str, Any]:
+    """Where a model lies and what it is: the hash of its files, or the revision on the hub.
+
+    Nothing for one that a package registered: it is as the package is.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    path = located(source)
+    if path is None:
+        return {}
+    where = {"path": str(path)}
+    if path.parent.name == "snapshots":  # of the hub's cache
+        return where | {"revision": path.name}
+    if not holds_run(path):
+        return where | {"hash": fingerprint(path)}
+    weights = read_latest(path, lambda checkpoint: fingerprint(checkpoint.learner / "model.safetensors"))
+    return where | {"hash": weights, "base": of_model(source_of(path))}
+
+
+def located(source: str) -> Path | None:
+    """The directory or file of a model; None for one that a package registered.
+
+    Raises:
+        ConfigError: it is nowhere.
+    """
+    if source in registry.names("hero.policies"):
+        return None
+    path = Path(source).expanduser()
+    if path.exists() or path.is_absolute():
+        return path.absolute()
+    from transformers.utils import cached_file
+
+    try:
+        file = cached_file(source, "config.json")
+    except OSError as error:
+        raise ConfigError(f"no model {source!r}: {error}") from error
+    return None if file is None else Path(file).absolute().parent
+
+
+def source_of(run: Path) -> str:
+    """Where the model of a run is to be loaded from: where it was found when the run started, if it is still there."""
+    config = read_config(run)
+    model: Mapping[str, str] = config.provenance.get("model", {})
+    path, source = model.get("path"), str(config.settings["model"])
+    # What has gone from the hub's cache can be fetched again.
+    return source if path is None or ("revision" in model and not Path(path).exists()) else path
+
+
+def versions(settings: Settings) -> dict[str, str]:
+    """What is installed of all that takes part: Python, this package, and those that bring a component."""
+    found = {"python": platform.python_version(), "hero": __version__}
+    for name in ("torch", "transformers"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    components = {
+        "hero.envs": settings.env,
+        "hero.objectives": settings.learner,
+        "hero.reflectors": settings.reflector,
+        "hero.policies": settings.model,
+    }
+    for group, component in components.items():
+        for entry in entry_points(group=group, name=component or ""):
+            if entry.dist is not None and entry.dist.name != "hero-agents":
+                found[entry.dist.name] = entry.dist.version
+    return found
+
+
+def require_same(run: Path, part: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuses to go on with other data or another model.
+
+    Args:
+        part: of the provenance, `env` or `model`.
+
+    Raises:
+        RunError: something differs; the message names it.
+    """
+    if found := [*_differences(part, then, now)]:
+        raise RunError(
+            f"{run} cannot go on here as it was started: {'; '.join(found)}. To go on, {REMEDIES[part]}; or start "
+            "another run with another --out"
+        )
+
+
+def other_versions(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Says which versions differ from those of then; "" for none."""
+    both = then.keys() & now.keys()
+    found = [*_differences("", {name: then[name] for name in sorted(both)}, {name: now[name] for name in both})]
+    return f"not as when the run started, and results may differ: {'; '.join(found)}" if found else ""
+
+
+def _differences(name: str, then: Any, now: Any) -> Iterator[str]:
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        for key in {**then, **now}:
+            if key != "arguments":  # which say only how to get there
+                yield from _differences(f"{name}.{key}".lstrip("."), then.get(key), now.get(key))
+    elif then != now:
+        yield f"{name} was {then!r:.100}, and is {now!r:.100}"
