@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -20,7 +22,7 @@ from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.goals import Goal
 from hero.envs.webshop.shop import Shop, Wording, open_shop
 from hero.envs.webshop.splits import PRODUCT_SPLITS
-from hero.errors import ConfigError
+from hero.errors import ConfigError, DataError
 from tests.envs.webshop_files import FILES, catalogue, write
 from tests.envs.webshop_recorded import DATA, needs_recordings
 
@@ -160,3 +162,39 @@ def test_what_leaks_in_the_1000_product_set() -> None:
         "goal": {"test": (500, 146, 479, 2), "validation": (1000, 182, 972, 2)},
         "product": {"test": (246, 36, 0, 0), "validation": (956, 58, 0, 0)},
     }
+
+
+def wide(folder: Path, groups: int, values: int, letters: int = 1, products: int = 1) -> Path:
+    """Files of products with many combinations of options, each group of which has a long name."""
+    options = {f"{group}{'x' * letters}": [{"value": str(value)} for value in range(values)] for group in range(groups)}
+    files = catalogue([(f"B00000000{number}", "Find me shoes", ["s"]) for number in range(products)])
+    name = "items_shuffle_1000.json"
+    return write(folder, files | {name: [item | {"customization_options": options} for item in files[name]]})
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        {"groups": 6, "values": 10, "products": 9},  # a million goals each
+        {"groups": 5, "values": 10, "products": 4},  # fewer than the bound each
+        {"groups": 5, "values": 10, "letters": 200},  # few, but long ones
+    ],
+)
+def test_goals_that_would_fill_the_memory_are_refused_before_they_are_made(tmp_path: Path, size: Any) -> None:
+    data = wide(tmp_path, **size)
+    assert sum(file.stat().st_size for file in data.iterdir()) < 40_000
+    tracemalloc.start()
+    with pytest.raises(DataError, match=rf"items_shuffle_1000\.json: .* goals .* run: hero data webshop --from {data}"):
+        WebShopEnv(data=data, split="test")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    assert WebShopEnv(data=data, split="test", goals="human").num_tasks > 0
+
+
+def test_as_many_goals_as_memory_allows_are_made(tmp_path: Path) -> None:
+    data = wide(tmp_path, groups=2, values=10)
+    with patch("hero.envs.webshop.shop.MOST_GOALS", 100), patch("hero.envs.webshop.shop.MOST_LETTERS", 100 * 19):
+        assert WebShopEnv(data=data, split="test").num_tasks == 100
+    for bound in ({"MOST_GOALS": 99}, {"MOST_LETTERS": 100 * 19 - 1}):
+        with patch.multiple("hero.envs.webshop.shop", **bound), pytest.raises(DataError, match="100 goals with 1,900"):
+            WebShopEnv(data=data, split="test", goal_seed=1)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -23,6 +24,10 @@ from hero.errors import DataError
 Wording = Literal["synthetic", "human"]
 LARGE: Final = 100_000_000
 """Bytes of an items file that is only read to prepare an index."""
+MOST_GOALS: Final = 300_000
+"""Synthetic goals that are held in memory, at 500 bytes and their text each; an index makes each when it is due."""
+MOST_LETTERS: Final = 100_000_000
+"""Characters of their texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +117,37 @@ def _open_shop(
         by_split = found.by_product() if split_by == "product" else split_goals(found, {}, "goal")
         return Shop(stock, Prices(stock.products, drawn), by_split)
     items = list(stock.products.values())
+    if files is not None and wording == "synthetic":
+        _require_few_goals(items, files.directory)
     prices = draw_prices(items, rng)
     goals = (human_goals if wording == "human" else synthetic_goals)(items, prices, rng)
     return Shop(stock, prices, split_goals(tuple(goals), stock.splits, split_by))
+
+
+def _require_few_goals(items: Sequence[Product], directory: Path) -> None:
+    """Refuses products whose synthetic goals, one for each combination of options, would fill the memory.
+
+    Raises:
+        DataError: there are too many, or their texts are too long; the message says what to do.
+    """
+    counts = {item.asin: prod(map(len, item.options.values())) for item in items if item.synthetic}
+    letters = sum(
+        counts[item.asin] * (len(item.synthetic.text) + sum(map(_longest, item.options.items())))
+        for item in items
+        if item.synthetic
+    )
+    goals = sum(counts.values())
+    if goals > MOST_GOALS or letters > MOST_LETTERS:
+        raise DataError(
+            f"{locate(directory)['items']}: combinations of options make {goals:,} goals with {letters:,} characters "
+            f"of text, too many to be made each time; run: hero data webshop --from {directory}"
+        )
+
+
+def _longest(options: tuple[str, Sequence[str]]) -> int:
+    """The characters of a group's name and of its longest value."""
+    group, values = options
+    return len(group) + max(map(len, values), default=0)
 
 
 @lru_cache(maxsize=8)
