@@ -24,10 +24,12 @@ P = ParamSpec("P")
 
 def console(*, errors: bool = False) -> Console:
     """The terminal as rich writes to it; on a pipe plain text whose lines are never wrapped."""
-    from rich.console import Console
+    from .safe_console import SafeConsole
 
-    made = Console(stderr=errors, highlight=False)
-    return made if made.is_terminal else Console(stderr=errors, highlight=False, width=160, soft_wrap=True)
+    made = SafeConsole(stderr=errors, highlight=False, emoji=False)
+    if made.is_terminal:
+        return made
+    return SafeConsole(stderr=errors, highlight=False, emoji=False, width=160, soft_wrap=True)
 
 
 def polite(command: Callable[P, None]) -> Callable[P, None]:
