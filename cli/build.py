@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -192,8 +193,21 @@ def check_names(settings: Settings) -> None:
 
 
 def make_objective(settings: Settings) -> Objective:
-    objective: Objective = registry.load("hero.objectives", settings.learner)()
-    return objective
+    """The objective of a learner.
+
+    Raises:
+        ConfigError: it has no teacher whose thoughts could be left out.
+    """
+    component = registry.load("hero.objectives", settings.learner)
+    if settings.teacher_thoughts is not False:
+        objective: Objective = component()
+        return objective
+    from hero.distill.teacher import HindsightTeacher
+
+    if "teacher" not in signature(component).parameters:
+        raise ConfigError(f"--no-teacher-thoughts does nothing with --learner {settings.learner}; leave it out")
+    blunt: Objective = component(teacher=HindsightTeacher(show_thoughts=False))
+    return blunt
 
 
 def make_reflector(settings: Settings, lm: Any) -> Reflector | None:

@@ -105,6 +105,10 @@ def run(
             panel=LEARNING,
         ),
     ] = None,
+    teacher_thoughts: Annotated[
+        bool | None,
+        option("teacher_thoughts", "Show the teacher what the policy thought in earlier turns.", panel=LEARNING),
+    ] = None,
     divergence: Annotated[
         Divergence | None, option("divergence", "Between student and teacher, per token.", panel=LEARNING)
     ] = None,

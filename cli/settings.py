@@ -31,6 +31,7 @@ class Settings:
     chat_args: dict[str, Any] = field(default_factory=dict)
     reflector: str | None = "rules"
     teacher: str | None = "ema"
+    teacher_thoughts: bool | None = True
     divergence: str | None = "reverse_kl"
     steps: int | None = 12
     turn_budget: int | None = None
@@ -62,7 +63,7 @@ class Settings:
 
 
 FOR_LEARNER: Final[dict[str, Mapping[str, Any]]] = {
-    "grpo": {"group_size": 8, "reflector": None, "teacher": None, "divergence": None},
+    "grpo": {"group_size": 8, "reflector": None, "teacher": None, "teacher_thoughts": None, "divergence": None},
 }
 """Where a learner's defaults differ. What is None there cannot be given: it would do nothing."""
 
@@ -77,6 +78,8 @@ def default(name: str) -> str:
     if name == "threads":
         return "all cores"
     base = Settings().record()[name]
+    if isinstance(base, bool):
+        return "on" if base else "off"
     others = [
         f"{values[name]} with {other}"
         for other, values in (FOR_LEARNER | FOR_ENV).items()
@@ -97,7 +100,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     special = FOR_LEARNER.get(given.get("learner", Settings().learner), {})
     for name, value in special.items():
         if value is None and name in given:
-            option = f"{_option(name)} {given[name]}"
+            option = _option(name) if isinstance(given[name], bool) else f"{_option(name)} {given[name]}"
             raise ConfigError(f"{option} does nothing with --learner {given['learner']}; leave it out")
     for_env = FOR_ENV.get(given.get("env", Settings().env), {})
     wanted = {"threads": _cores(), **for_env, **special, **given}

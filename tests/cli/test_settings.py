@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hero.distill.objectives import GRPO
 from hero.errors import ConfigError, RunError
 from hero.records import Config
 from hero.sealed import seal
+from hero_cli import build
 from hero_cli.arguments import parse_chat_args, parse_env_args
 from hero_cli.settings import Settings, default, extension, settings_of, stored_settings
 from tests.strategies import json_values
@@ -157,3 +159,17 @@ def test_systems_that_do_not_say_which_processors_are_free_have_all_of_them(monk
     assert settings_of({}).threads == 7
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert settings_of({}).threads == 1
+
+
+def test_a_teacher_that_is_shown_no_thoughts() -> None:
+    assert build.make_objective(settings_of({})).teacher.show_thoughts  # type: ignore[attr-defined]
+    blunt = build.make_objective(settings_of({"teacher_thoughts": False}))
+    assert not blunt.teacher.show_thoughts  # type: ignore[attr-defined]
+
+
+def test_thoughts_are_an_option_only_of_learners_with_a_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="--teacher-thoughts does nothing with --learner grpo"):
+        settings_of({"learner": "grpo", "teacher_thoughts": False})
+    monkeypatch.setattr("hero_cli.build.registry.load", lambda group, name: GRPO)
+    with pytest.raises(ConfigError, match="--no-teacher-thoughts does nothing with --learner distill"):
+        build.make_objective(settings_of({"teacher_thoughts": False}))
