@@ -12,11 +12,25 @@ INTERRUPTED = 130
 def main() -> None:
     """Entry point of the command."""
     signal.signal(signal.SIGINT, _leave)  # until a command has begun, and once it has ended
+    _silence_others()
     from .app import app
     from .output import expendable_output
 
     with expendable_output():
         app()
+
+
+def _silence_others() -> None:
+    """Keeps warnings of other libraries, which a user can do nothing about, off the screen unless Python was asked."""
+    import logging
+    import sys
+    import warnings
+
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    if logging.lastResort:  # prints what no handler took
+        logging.lastResort.addFilter(logging.Filter("hero"))
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
 def _leave(number: int, frame: object) -> None:

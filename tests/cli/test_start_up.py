@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
+
+import pytest
 
 from hero import __version__
 
@@ -24,6 +25,7 @@ def ask(*arguments: str) -> str:
 
 
 def test_help_answers_in_half_a_second_and_loads_nothing_heavy() -> None:
+    resource = pytest.importorskip("resource", reason="processor time of other processes is not known on Windows")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert "hindsight" in ask("--help")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -39,3 +41,26 @@ def test_the_help_of_every_command_loads_nothing_heavy() -> None:
 
 def test_the_version_is_that_of_the_package() -> None:
     assert ask("--version") == f"{__version__}\n"
+
+
+NOISY = """
+import logging, sys, warnings
+from hero_cli import app, main
+
+def noisy():
+    import transformers
+    warnings.warn("deprecated", FutureWarning)
+    logging.getLogger("library").warning("deprecated")
+    transformers.utils.logging.get_logger("transformers.models").warning("deprecated")
+    logging.getLogger("hero").warning("waiting")
+
+app.app = noisy
+main.main()
+"""
+
+
+def test_warnings_of_other_libraries_stay_off_the_screen_unless_they_are_asked_for() -> None:
+    quiet = subprocess.run([sys.executable, "-c", NOISY], check=True, capture_output=True, text=True)
+    assert quiet.stderr == "waiting\n"
+    asked = subprocess.run([sys.executable, "-W", "default", "-c", NOISY], check=True, capture_output=True, text=True)
+    assert "FutureWarning: deprecated" in asked.stderr
