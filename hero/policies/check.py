@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from torch import Tensor
 
 from hero.errors import ConfigError
 from hero.foreign import foreign
@@ -110,10 +111,10 @@ def require_exact(lm: LanguageModel) -> None:
         starts = [ids[: max(1, len(ids) // 2)], ids[: max(1, len(ids) // 4)]]
         past, first = read(lm.model, [Sequenced(), Sequenced()], starts)
         _, then = read(lm.model, past, [ids, ids]) if len(ids) > 1 else (None, first)
-        alone = lm.model(input_ids=torch.tensor([ids], device=lm.model.device)).logits[0].float().log_softmax(-1)
-        expected = alone[[len(start) - 1 for start in starts] + [-1, -1]]
-        found = torch.cat([first, then]).float().log_softmax(-1)
-        if not (expected.isfinite().all() and found.isfinite().all()):
+        alone = lm.model(input_ids=torch.tensor([ids], device=lm.model.device)).logits[0]
+        expected = _logprobs(alone[[len(start) - 1 for start in starts] + [-1, -1]])
+        found = _logprobs(torch.cat([first, then]))
+        if expected.isnan().any() or found.isnan().any():
             raise ConfigError(f"{kind} gives log-probabilities that are not finite; fetch it again")
         error = ((found - expected).abs().mean(-1) / (expected.std(-1) + 1e-3)).max().item()
     if error > TOLERANCE.get(lm.model.dtype, ROUNDED):
@@ -121,6 +122,11 @@ def require_exact(lm: LanguageModel) -> None:
             f"{kind} gives other log-probabilities in a batch than alone ({error:.2g} standard deviations): it ignores "
             "the positions or the mask that it is given; take another kind, or a newer transformers"
         )
+
+
+def _logprobs(logits: Tensor) -> Tensor:
+    """Log-probabilities; a model may rule tokens out, with logits of minus infinity."""
+    return logits.float().log_softmax(-1).clamp(min=-100.0)
 
 
 def _some(keys: list[str]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from hero import registry
 from hero.fingerprint import fingerprint
@@ -389,6 +390,14 @@ def test_mistakes_about_the_model_are_told_before_anything_is_written(hero: Hero
     ):
         refused(hero("run", "--env", "guess", "--eval-tasks", 3, *arguments), said)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_model_is_named_before_anything_is_written(hero: Hero, model: str, tmp_path: Path) -> None:
+    weights = load_file(Path(model) / "model.safetensors")
+    damaged = shutil.copytree(model, tmp_path.parent / f"{tmp_path.name}-damaged")
+    save_file({f"_orig_mod.{name}": tensor for name, tensor in weights.items()}, damaged / "model.safetensors")
+    refused(hero("run", "--env", "guess", "--eval-tasks", 3, "--model", damaged), "unexpected _orig_mod.")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_with_every_choice_given_goes_on(hero: Hero, model: str, tmp_path: Path) -> None:

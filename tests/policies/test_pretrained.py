@@ -43,7 +43,7 @@ def change_json(file: Path, **changes: Any) -> None:
 
 
 def acts(lm: LanguageModel) -> None:
-    assert_true_logprobs(lm, lm.policy(max_new_tokens=4).act(PROMPTS), tolerance=1e-4)
+    assert_true_logprobs(lm, lm.policy(max_new_tokens=4).act(PROMPTS), roundings=32)
 
 
 def without(weights: dict[str, Tensor], part: str) -> dict[str, Tensor]:
@@ -162,6 +162,20 @@ def test_logits_that_are_not_finite_are_found_at_once(saved: Path) -> None:
         load(str(saved))
 
 
+def test_a_model_may_rule_tokens_out(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import LlamaForCausalLM
+
+    forward = LlamaForCausalLM.forward
+
+    def without_a_token(self: Any, **given: Any) -> Any:
+        output = forward(self, **given)
+        output.logits[..., 7] = -torch.inf
+        return output
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", without_a_token)
+    acts(load(str(saved)))
+
+
 @pytest.mark.parametrize("more", [-1, 0, 1, 50])
 def test_a_tokenizer_makes_no_ids_that_the_model_cannot_embed(tmp_path: Path, more: int) -> None:
     tokens = len(tokenizer(CHATML))
@@ -237,7 +251,7 @@ def test_a_kind_acts_with_true_logprobs_or_is_refused_by_name(tmp_path: Path, ki
     prompts = PROMPTS
     for _ in range(2):
         actions = lm.policy(max_new_tokens=12).act(prompts)
-        assert_true_logprobs(lm, actions, tolerance=1e-4)
+        assert_true_logprobs(lm, actions, roundings=32)
         prompts = [
             [*prompt, action.message(), Message("user", "b")] for prompt, action in zip(prompts, actions, strict=True)
         ]
