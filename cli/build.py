@@ -96,7 +96,12 @@ def load_model(wanted: str | Wanted) -> Any:
     if (close := get_close_matches(source, known, n=1, cutoff=0.8)) and not os.path.exists(source):
         raise ConfigError(f"there is no model {source!r}; did you mean {close[0]!r}?")
     load = registry.load("hero.policies", "hf")
-    return load(source, template_args=wanted.chat_args or None, date=wanted.date or today())
+    lm = load(source, template_args=wanted.chat_args or None, date=wanted.date or today())
+    if (
+        folder := Path(source).parent
+    ).name == "snapshots":  # of the hub's cache: models--OWNER--NAME/snapshots/REVISION
+        lm.name = folder.parent.name.rpartition("--")[2]
+    return lm
 
 
 def _trained(run: Path, wanted: Wanted) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hero import __version__, registry
-from hero.errors import ConfigError, RunError
+from hero.errors import RunError
 from hero.fingerprint import fingerprint
 from hero.records import holds_run, read_config, read_latest
 
@@ -57,43 +57,38 @@ def of_env(env: TextEnv) -> dict[str, Any]:
 
 
 def of_model(source: str) -> dict[str, Any]:
-    """Where a model lies and what it is: the hash of its files, or the revision on the hub.
-
-    Nothing for one that a package registered: it is as the package is.
+    """Where a model lies and what it is: the hash of its files, the revision of one from the hub.
 
     Raises:
+        ConfigError: there is no such model.
         DataError: a file cannot be read.
     """
-    path = located(source)
-    if path is None:
-        return {}
-    where = {"path": str(path)}
-    if path.parent.name == "snapshots":  # of the hub's cache
-        return where | {"revision": path.name}
-    if not holds_run(path):
-        return where | {"hash": fingerprint(path)}
-    weights = read_latest(path, lambda checkpoint: fingerprint(checkpoint.learner / "model.safetensors"))
-    return where | {"hash": weights, "base": of_model(source_of(path))}
-
-
-def located(source: str) -> Path | None:
-    """The directory or file of a model; None for one that a package registered.
-
-    Raises:
-        ConfigError: it is nowhere.
-    """
-    if source in registry.names("hero.policies"):
-        return None
     path = Path(source).expanduser()
-    if path.exists() or path.is_absolute():
-        return path.absolute()
-    from transformers.utils import cached_file
+    if source not in registry.names("hero.policies"):
+        if holds_run(path):
+            weights = read_latest(path, lambda checkpoint: fingerprint(checkpoint.learner / "model.safetensors"))
+            return {"path": str(path.absolute()), "sha256": weights, "base": of_model(source_of(path))}
+        if not path.exists():
+            path = _snapshot(source) or path
+    from hero.policies.fingerprint import model_fingerprint
+
+    found: dict[str, Any] = model_fingerprint(source)
+    del found["source"]  # which may be relative to a directory that is another one by then
+    if "path" in found or "revision" in found:
+        found["path"] = str(path.absolute())  # not where links lead: the name says how it is to be read
+    return found | ({"revision": path.name} if path.parent.name == "snapshots" else {})
+
+
+def _snapshot(name: str) -> Path | None:
+    """The folder of the hub's cache that holds a model; None where it was not loaded."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
     try:
-        file = cached_file(source, "config.json")
-    except OSError as error:
-        raise ConfigError(f"no model {source!r}: {error}") from error
-    return None if file is None else Path(file).absolute().parent
+        file = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:
+        return None
+    return Path(file).parent if isinstance(file, str) else None
 
 
 def source_of(run: Path) -> str:

@@ -128,7 +128,7 @@ def stored_settings(path: Path) -> Settings:
     return settings
 
 
-def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, int]:
+def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a resumed run does more than it was started with.
 
     Args:
@@ -140,7 +140,7 @@ def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, int]:
     Raises:
         ConfigError: one is smaller than before, or was not a limit.
     """
-    more: dict[str, int] = {}
+    more: dict[str, Any] = {}
     for name in ("steps", "turn_budget"):
         before, now = getattr(settings, name), given.get(name)
         if now is None or now == before:

@@ -16,8 +16,9 @@ from hero.records import read_config, read_summary
 
 from . import build, provenance
 from .interrupt import asked_to_stop, unmissable
+from .main import INTERRUPTED
 from .settings import Settings, extension, stored_settings
-from .terminal import INTERRUPTED, console, log_shown, optional
+from .terminal import console, log_shown, optional
 
 if TYPE_CHECKING:
     from hero.plan import Plan
@@ -58,7 +59,7 @@ def _free(parent: Path, name: str) -> Path:
     return next(path for n in count(1) if not (path := parent / (name if n == 1 else f"{name}-{n}")).exists())
 
 
-def _require_work(plan: Plan, more: Mapping[str, int], rows: Sequence[Mapping[str, Any]]) -> None:
+def _require_work(plan: Plan, more: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """Refuses a longer run that would end where it is, by its other limit."""
     step, turns = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
     if plan.fulfilled(step, turns):

@@ -31,8 +31,12 @@ class Observer:
         """Something needs attention, though training can go on."""
 
 
-class Expendable(Observer):
-    """Passes everything on to another observer until that raises; then warns in the log `hero`, and goes on alone."""
+def expendable(observer: Observer) -> Observer:
+    """Returns an observer that passes everything on until that raises; then it warns in the log `hero`, once."""
+    return _Expendable(observer)
+
+
+class _Expendable(Observer):
 
     def __init__(self, observer: Observer) -> None:
         self.observer: Observer | None = observer

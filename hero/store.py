@@ -157,7 +157,7 @@ class Run:
             learner = partial / "learner"
             save(learner)
             written = sorted(file for file in learner.rglob("*") if file.is_file())
-            progress = {
+            progress: dict[str, Any] = {
                 "step": step,
                 "rows": {kind: self._rows[kind] for kind in KINDS},
                 "checksums": {kind: self._checksums[kind] for kind in CHECKED},

@@ -12,7 +12,7 @@ from hero.distill.base import Example, Learner, Objective
 from hero.errors import ConfigError, RunError
 from hero.evaluate import Outcome, evaluate, hopeless
 from hero.metrics import MODES, reflection_metrics, rollout_metrics, summarise
-from hero.observer import Expendable, Observer, Phase
+from hero.observer import Observer, Phase, expendable
 from hero.plan import Plan, Purpose
 from hero.records import Episode
 from hero.reflect.base import Reflector
@@ -48,7 +48,7 @@ class Training:
     observer: Observer = field(default_factory=Observer)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "observer", Expendable(self.observer))
+        object.__setattr__(self, "observer", expendable(self.observer))
         there_are = self.eval_envs[0].num_tasks
         if self.plan.eval_tasks > there_are:
             raise ConfigError(f"eval_tasks = {self.plan.eval_tasks}, but the split has {there_are}; give at most that")

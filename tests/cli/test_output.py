@@ -27,7 +27,7 @@ def test_a_full_disk_loses_the_output_and_nothing_else(
 ) -> None:
     if before:  # a terminal that fails
         before = "from hero_cli import output; output.Expendable.isatty = lambda stream: True"
-    with FULL.open("w") as full:
+    with FULL.open("w", encoding="utf-8") as full:
         process = started(*run_of(model), stdout=full, before=before)
         _, errors = process.communicate(timeout=100)
     assert errors == "error: cannot write standard output: No space left on device\n"
@@ -38,7 +38,7 @@ def test_a_full_disk_loses_the_output_and_nothing_else(
 @pytest.mark.skipif(not FULL.exists(), reason="a system without /dev/full")
 @pytest.mark.parametrize("command", [["--help"], ["--version"], ["eval", "tiny", "--tasks", 1, "--env", "guess"]])
 def test_every_command_says_that_its_output_is_lost(started: Started, command: list[object]) -> None:
-    with FULL.open("w") as full:
+    with FULL.open("w", encoding="utf-8") as full:
         process = started(*command, stdout=full)
         _, errors = process.communicate(timeout=100)
     assert (process.returncode, errors.strip()) == (2, "error: cannot write standard output: No space left on device")

@@ -17,7 +17,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from hero import registry
-from hero.fingerprint import fingerprint
+from hero.policies.fingerprint import model_fingerprint
 from hero.policies.hf import LanguageModel
 from hero.records import read_config, read_rows
 from hero.store import Run
@@ -25,7 +25,7 @@ from hero_cli.provenance import today
 from hero_cli.settings import settings_of
 from tests.cli.conftest import FAST, Hero, contents
 from tests.doubles import GivenUpEnv, GuessEnv
-from tests.tiny_models import random_model
+from tests.tiny_models import random_model, save_pretrained
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_a_run_is_a_model(finished: Path, hero: Hero, model: str, tmp_path: Path
     assert hero("run", "--model", "next", "--steps", 1, "--out", "last", *arguments).exit_code == 0
     assert hero("run", "--resume", "--out", "last", "--steps", 2).exit_code == 0
     assert hero("run", "--resume", "--out", "next", "--steps", 1).exit_code == 0
-    refused(hero("run", "--resume", "--out", "last", "--steps", 3), "model.hash was")
+    refused(hero("run", "--resume", "--out", "last", "--steps", 3), "model.sha256 was")
 
 
 def test_a_run_without_a_step_is_no_model(hero: Hero, model: str, tmp_path: Path) -> None:
@@ -206,8 +206,34 @@ def test_a_run_whose_model_changed_is_refused(hero: Hero, model: str, tmp_path: 
         ["eval", "run"],
         ["run", "--model", "run", *FAST],
     ):
-        refused(hero(*command), "model.hash was", "bring back the model's files; or start another run")
+        refused(hero(*command), "model.sha256 was", "bring back the model's files; or start another run")
     assert contents(tmp_path / "run") == before
+
+
+def test_a_run_goes_on_with_the_revision_that_it_began_with(
+    started: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hero(*arguments: object) -> tuple[int, str]:
+        process = started(*arguments)
+        _, errors = process.communicate(timeout=100)
+        return process.returncode, errors
+
+    folder = tmp_path / "home" / "hub" / "models--someone--small"
+    for revision in ("a" * 40, "b" * 40):
+        (folder / "snapshots" / revision).mkdir(parents=True)
+        save_pretrained(folder / "snapshots" / revision)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("a" * 40, "utf-8")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    assert hero("run", "--model", "someone/small", "--steps", 0, "--out", "run", *FAST)[0] == 0
+    assert read_config(tmp_path / "run").provenance["model"]["revision"] == "a" * 40
+    (folder / "refs" / "main").write_text("b" * 40, "utf-8")
+    assert hero("run", "--resume", "--out", "run", "--steps", 1)[0] == 0
+    shutil.rmtree(folder / "snapshots" / ("a" * 40))
+    code, errors = hero("eval", "run")
+    assert code == 2
+    assert "model.revision was 'aaa" in errors
 
 
 def test_a_run_goes_on_from_another_directory(hero: Hero, model: str, tmp_path: Path, monkeypatch: Any) -> None:
@@ -239,7 +265,7 @@ def test_a_run_knows_what_it_ran_on(finished: Path, model: str) -> None:
     found = read_config(finished).provenance
     assert found["date"] == today()
     assert found["env"] == {"env_id": "guess"}
-    assert found["model"] == {"path": model, "hash": fingerprint(Path(model))}
+    assert found["model"] == {"path": model} | {"sha256": model_fingerprint(model)["sha256"]}
     assert found["versions"].keys() == {"python", "hero", "torch", "transformers", "guess", "device"}
 
 
