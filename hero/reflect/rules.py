@@ -36,12 +36,13 @@ def _findings(trajectory: Trajectory) -> tuple[Finding, ...]:
     if not trajectory.turns:
         return ()
     seen = observations(trajectory)
+    words = [without_thoughts(turn.action.text) for turn in trajectory.turns]
     judge = JUDGES.get(trajectory.env_id.partition("/")[0])
     judged = judge(trajectory, seen) if judge else {}
     # Where the text of the pages is understood, going back to one is judged by what is on it.
     circles = judge is None
     findings = (
-        judged[number] if number in judged else _finding(trajectory, seen, number, circles)
+        judged[number] if number in judged else _finding(trajectory, seen, words, number, circles)
         for number in range(len(seen) - 1)
     )
     return tuple(finding for finding in findings if finding)
@@ -53,7 +54,9 @@ def observations(trajectory: Trajectory) -> list[str]:
     return [prompt[-1].content if prompt else "", *(turn.observation for turn in trajectory.turns)]
 
 
-def _finding(trajectory: Trajectory, seen: Sequence[str], number: int, circles: bool) -> Finding | None:
+def _finding(
+    trajectory: Trajectory, seen: Sequence[str], words: Sequence[str], number: int, circles: bool
+) -> Finding | None:
     """What the rules for all environments say of one turn; the first that applies speaks."""
     turn = trajectory.turns[number]
     if turn.info.get("action_valid") is False:
@@ -63,8 +66,7 @@ def _finding(trajectory: Trajectory, seen: Sequence[str], number: int, circles: 
         return _end(trajectory, number)
     if turn.observation and turn.observation == seen[number]:
         return Finding(number, Verdict.UNNECESSARY, "changed nothing")
-    actions = [without_thoughts(earlier.action.text) for earlier in trajectory.turns[:number]]
-    if (seen[number], without_thoughts(turn.action.text)) in zip(seen, actions, strict=False):
+    if (seen[number], words[number]) in zip(seen, words[:number], strict=False):
         return Finding(number, Verdict.UNNECESSARY, "done before in the same place")
     if last and trajectory.stop in LIMITS:
         return Finding(number, Verdict.FAILED, "the episode ran out of turns")

@@ -94,18 +94,21 @@ def is_error(observation: str) -> bool:
     return observation.startswith(("Error:", "Unknown action "))
 
 
+@lru_cache(maxsize=1024)
 def consents(message: str) -> bool:
     """Whether a user's message says yes."""
     return bool(_YES.search(message)) and not _NO.match(message)
 
 
-def asked(message: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def asked(message: str) -> frozenset[str]:
     """What an agent's message asks for: keys of `QUESTIONS`; empty where it asks nothing."""
     text = message.lower()
     asks = "?" in text or "please" in text or "provide" in text
-    return {name for name, pattern in QUESTIONS.items() if asks and re.search(pattern, text)}
+    return frozenset(name for name, pattern in QUESTIONS.items() if asks and re.search(pattern, text))
 
 
+@lru_cache(maxsize=1024)
 def does_not_know(message: str) -> bool:
     """Whether a user's message says that something is not known."""
     return bool(_UNKNOWN.search(message))

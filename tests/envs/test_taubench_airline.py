@@ -126,3 +126,35 @@ def test_cancelling_again_and_again_comes_to_an_end() -> None:
     lengths = [len(json.loads(answer)["payment_history"]) for answer in answers if not answer.startswith("Error: ")]
     assert lengths == [2**number for number in range(1, 15)]
     assert answers[-1] == "Error: the payment history is too long"
+
+
+@pytest.mark.parametrize(
+    ("arrival", "departure", "date", "found"),
+    [
+        ("09:00:00", "09:00:00", "2024-05-16", True),  # without a minute in between
+        ("09:00:00", "08:59:59", "2024-05-16", False),
+        ("09:00:00", "23:00:00", "2024-05-16", True),
+        ("09:00:00", "09:00:00", "2024-05-17", False),
+        ("00:30:00+1", "06:00:00", "2024-05-16", False),  # the next day has no seats
+        ("00:30:00+1", "00:30:00+1", "2024-05-15", True),
+        ("06:00:01+1", "06:00:00", "2024-05-15", False),  # compared as text, as in the original
+    ],
+)
+def test_flights_connect_where_the_first_arrives_no_later_than_the_second_departs(
+    arrival: str, departure: str, date: str, found: bool
+) -> None:
+    dates = {"2024-05-15": DAY} | DATES
+    first = FLIGHT | {"destination": "ORD", "scheduled_arrival_time_est": arrival, "dates": dates}
+    second = FLIGHT | {
+        "flight_number": "F2",
+        "origin": "ORD",
+        "scheduled_departure_time_est": departure,
+        "scheduled_arrival_time_est": "23:59:00",
+        "dates": dates,
+    }
+    world = World("airline", "v1", Snapshot(TABLES | {"flights": {"F1": first, "F2": second}}), (), "", {})
+    call = Call("search_onestop_flight", {"origin": "SFO", "destination": "JFK", "date": date})
+    pairs = json.loads(world.call(Database(world.snapshot), call))
+    assert [[leg["flight_number"] for leg in pair] for pair in pairs] == [["F1", "F2"]] * found
+    if found:
+        assert [leg["date"] for leg in pairs[0]] == [date, "2024-05-16" if "+1" in arrival else date]

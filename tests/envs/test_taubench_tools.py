@@ -17,6 +17,7 @@ from hero.envs.taubench.calculate import calculate
 from hero.envs.taubench.database import Database, Snapshot, copied, text
 from hero.envs.taubench.embedded import generate
 from hero.envs.taubench.task import DEEPEST, Call
+from hero.envs.taubench.world import World
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -165,3 +166,71 @@ def test_arguments_as_deep_as_a_call_may_have_them_are_kept_and_hashed() -> None
     assert isinstance(call, Call)
     assert deep in world.call(db, call)
     assert db.hash() != world.snapshot.hash
+
+
+GIFT = {"source": "gift_card", "id": "gift_card_1", "balance": 0.3}
+CARD = {"source": "credit_card", "id": "card_1"}
+
+
+def shop(status: str, *, paid_by: str, amount: float = 0.1, new_price: float = 0.2) -> tuple[World, Database]:
+    """A shop with one order of a thing at 0.1, paid with a method, another thing, and a gift card that holds 0.3."""
+    user = {
+        "name": {},
+        "address": {},
+        "email": "",
+        "orders": [],
+        "payment_methods": {"gift_card_1": GIFT, "card_1": CARD},
+    }
+    item = {"product_id": "7", "item_id": "old", "price": 0.1, "options": {}}
+    paid = {"transaction_type": "payment", "amount": amount, "payment_method_id": paid_by}
+    order = {"order_id": "#W1", "user_id": "u", "status": status, "items": [item], "payment_history": [paid]}
+    variants = {"new": {"item_id": "new", "available": True, "price": new_price, "options": {}}}
+    tables: dict[str, Any] = {
+        "orders": {"#W1": order, "#W2": order},
+        "products": {"7": {"name": "Thing", "product_id": "7", "variants": variants}, "8": {}},
+        "users": {"u": user, "v": user},
+    }
+    world = World("retail", "v1", Snapshot(tables), (), "", {})
+    return world, Database(world.snapshot)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "shown", "balance"),
+    [
+        # 0.3 + 0.1 is 0.4, but 0.3 - 0.1 and 0.1 + 0.2 are no tenths before they are rounded.
+        ("cancel_pending_order", {"reason": "no longer needed"}, {"paid_by": "gift_card_1", "amount": 0.6}, 0.9),
+        ("modify_pending_order_payment", {"payment_method_id": "gift_card_1"}, {"paid_by": "card_1"}, 0.2),
+        (
+            "modify_pending_order_payment",
+            {"payment_method_id": "card_1"},
+            {"paid_by": "gift_card_1", "amount": 0.6},
+            0.9,
+        ),
+        (
+            "modify_pending_order_items",
+            {"item_ids": ["old"], "new_item_ids": ["new"], "payment_method_id": "gift_card_1"},
+            {"paid_by": "card_1"},
+            0.2,
+        ),
+    ],
+)
+def test_what_is_on_a_gift_card_is_rounded_to_cents(
+    name: str, arguments: dict[str, Any], shown: dict[str, Any], balance: float
+) -> None:
+    world, db = shop("pending", **shown)
+    answer = world.call(db, Call(name, {"order_id": "#W1"} | arguments))
+    assert not answer.startswith("Error:")
+    user = db.get("users", "u")
+    assert user is not None
+    assert user["payment_methods"]["gift_card_1"]["balance"] == balance
+
+
+@pytest.mark.parametrize("new_price", [0.3, 0.8])
+def test_the_difference_of_prices_is_rounded_for_an_exchange_and_not_for_a_change(new_price: float) -> None:
+    arguments = {"order_id": "#W1", "item_ids": ["old"], "new_item_ids": ["new"], "payment_method_id": "card_1"}
+    world, db = shop("pending", paid_by="card_1", new_price=new_price)
+    order = json.loads(world.call(db, Call("modify_pending_order_items", arguments)))
+    assert order["payment_history"][-1]["amount"] == new_price - 0.1 != round(new_price - 0.1, 2)
+    world, db = shop("delivered", paid_by="card_1", new_price=new_price)
+    order = json.loads(world.call(db, Call("exchange_delivered_order_items", arguments)))
+    assert order["exchange_price_difference"] == round(new_price - 0.1, 2)

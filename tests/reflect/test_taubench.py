@@ -64,6 +64,14 @@ def test_a_call_that_was_answered_need_not_be_repeated_until_something_is_writte
     assert 1 not in found((LOOK, "Error: oh"), (LOOK, ORDER), LAST)
 
 
+def test_a_change_that_fails_renews_no_call() -> None:
+    agreed = ("Cancel it (yes/no)?", "Yes.")
+    failed = (CANCEL, "Error: non-pending order cannot be cancelled")
+    assert 3 not in found((LOOK, ORDER), agreed, (CANCEL, "{}"), (LOOK, ORDER + " "), LAST)
+    findings = found((LOOK, ORDER), agreed, failed, (LOOK, ORDER), LAST)
+    assert findings[3] == Finding(3, Verdict.UNNECESSARY, "the same call was answered in turn 1")
+
+
 def test_a_change_needs_a_yes_first() -> None:
     early = found((CANCEL, "{}"), LAST)[0]
     assert (early.verdict, early.cause) == (Verdict.FAILED, "the user has not said yes to it")
