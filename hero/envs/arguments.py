@@ -31,15 +31,24 @@ def require_integer(name: str, value: object, least: int) -> None:
 
 
 def require_path(name: str, value: object) -> None:
-    """Refuses what is neither a path nor None; an empty text, too, which would be the current directory.
+    """Refuses what is neither a path nor None; an empty text, too, which would be the current directory, and one with
+    signs that no file name can have.
 
     Raises:
         ConfigError: it is neither.
     """
-    if not isinstance(value, str | Path | None) or value == "" or "\0" in str(value):
+    if not isinstance(value, str | Path | None) or value == "" or not _can_be_a_name(str(value)):
         raise ConfigError(
             f"{name}={value!r} is no path; give a directory as text, one whose name reads as a number with ./ before it"
         )
+
+
+def _can_be_a_name(path: str) -> bool:
+    """Whether the system can be asked for it; not for a zero, nor for half a surrogate pair, which JSON can write."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def real_path(path: str | Path) -> Path:

@@ -238,7 +238,7 @@ def test_an_endpoint_that_never_answers_is_given_up_by_the_whole_process(
     for _ in range(2):
         with pytest.raises(UnavailableError, match=f"the user's model at {endpoint.url[:-1]} does not answer"):
             rollout(envs, FunctionPolicy(lambda messages: "Hm."), tasks, max_turns=2)
-        with pytest.raises(UnavailableError), model_user(endpoint) as later:
+        with pytest.raises(UnavailableError), model_user(endpoint, timeout=0.05) as later:
             later.open(task("x"))
     for user in users:
         user.close()
@@ -364,6 +364,9 @@ def test_a_parameter_that_is_refused_is_named_with_the_setting_that_leaves_it_ou
     [
         ({"temperature": float("nan")}, "must be plain JSON"),
         ({"parameters": {"stop": {1}}}, "must be plain JSON"),
+        ({"parameters": {"stop": "\ud800"}}, "must be plain JSON"),
+        ({"model": "\udc00"}, "must be plain JSON"),
+        ({"recording": "\ud800"}, "is no path"),
         ({"parameters": {"messages": []}}, "parameters cannot have 'messages'"),
         ({"parameters": {"stream": True}}, "parameters cannot have 'stream'"),
         ({"parameters": ["seed"]}, "must be a mapping"),

@@ -50,7 +50,7 @@ class RefusalError(ConfigError):
 
 @dataclass
 class _Standing:
-    """What a process knows of an address, whoever asks there.
+    """What a process knows of an address, whoever asks there with as much patience.
 
     Attributes:
         answered: whether it answered since it last failed to.
@@ -62,7 +62,7 @@ class _Standing:
 
 
 @cache
-def _standing(url: str) -> _Standing:
+def _standing(url: str, timeout: float) -> _Standing:
     return _Standing()
 
 
@@ -91,7 +91,7 @@ class Endpoint:
         self._headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._auth = (given.username, given.password) if given.userinfo else None
         self._secrets = sorted(set(spellings(key, given.username, given.password)), key=len, reverse=True)
-        self._timeout = timeout
+        self._timeout, self._standing = timeout, _standing(self.url, timeout)
         self._client = self._connected()
         self._retrying = Retrying(
             retry=retry_if_exception_type(BusyError),
@@ -119,7 +119,7 @@ class Endpoint:
             ConfigError: this request failed: it is refused, the answer cannot be read, or did not come in time.
             UnavailableError: the endpoint is given up.
         """
-        standing, self._reported = _standing(self.url), False
+        standing, self._reported = self._standing, False
         if standing.given_up:
             raise UnavailableError(standing.given_up)
         try:
@@ -156,7 +156,7 @@ class Endpoint:
             raise (SilentError if silent else BusyError)(self.redacted(str(error) or type(error).__name__)) from None
         if status in DOWN:
             raise SilentError(f"status {status}")
-        _standing(self.url).answered = True
+        self._standing.answered = True
         if status in (408, 409, 429) or status >= 500:
             raise BusyError(f"status {status}")
         said = self.redacted(body.decode(errors="replace").replace("\0", ""))

@@ -235,7 +235,8 @@ def _request(model: str, usual: Mapping[str, Any], more: Mapping[str, Any] | Non
     if taken := sorted(OWN & (more or {}).keys()):
         raise ConfigError(f"parameters cannot have {taken[0]!r}, which the user sets or relies on")
     try:
-        return dict(json.loads(json.dumps(request | dict(more or {}), allow_nan=False)))
+        written = json.dumps(request | dict(more or {}), allow_nan=False, ensure_ascii=False)
+        return dict(json.loads(written.encode()))  # half a surrogate pair has no encoding
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"what is sent to the user's model must be plain JSON: {error}") from None
 
