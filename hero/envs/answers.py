@@ -32,7 +32,7 @@ def read_step(answer: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
         raise TypeError(f"step must return (observation, reward, terminated, truncated, info), not {brief(answer)}")
     observation, reward, terminated, truncated, info = answer
     _require_shape("step", observation, info)
-    if not isinstance(reward, SupportsFloat) or not math.isfinite(reward):
+    if not _is_finite(reward):
         raise ValueError(f"the reward of step must be a finite number, not {brief(reward)}")
     if not isinstance(feedback := info.get("feedback", ""), str):
         raise TypeError(f"the feedback in the info of step must be a str, not {brief(feedback)}")
@@ -47,7 +47,7 @@ def read_baseline(answer: Any) -> float | None:
     """
     if answer is None:
         return None
-    if not isinstance(answer, SupportsFloat) or not math.isfinite(answer):
+    if not _is_finite(answer):
         raise ValueError(f"doing_nothing must give a finite number or None, not {brief(answer)}")
     return float(answer)
 
@@ -59,9 +59,19 @@ def _require_shape(call: str, observation: Any, info: Any) -> None:
         raise TypeError(f"the info of {call} must be a dict, not {brief(info)}")
 
 
+def _is_finite(value: Any) -> bool:
+    try:
+        return isinstance(value, SupportsFloat) and math.isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False
+
+
 def brief(value: object) -> str:
-    """A value for an error message, at most 63 characters of it."""
-    return shortened(repr(value))
+    """A value for an error message, at most 63 characters of it; its type, where it cannot be written."""
+    try:
+        return shortened(repr(value))
+    except Exception:  # nested too deep, a number of too many digits, or a class whose repr fails
+        return f"a {type(value).__name__} that cannot be shown"
 
 
 def shortened(text: str) -> str:

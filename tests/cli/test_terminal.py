@@ -56,7 +56,8 @@ def test_a_progress_bar_still_moves_the_cursor() -> None:
     with Progress(console=SafeConsole(file=file, force_terminal=True), transient=True) as bars:
         bars.advance(bars.add_task(NASTY, total=2))
         bars.refresh()
-    assert "\x1b[2K" in file.getvalue()
+    assert "\r\x1b[2K" in file.getvalue()
+    assert r"\x1b[2K" not in file.getvalue()
     assert "\x1b]0;" not in file.getvalue()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from hero.envs.webshop.data import RawCatalogue, products, read_directory
 from hero.envs.webshop.env import WebShopEnv
+from hero.envs.webshop.prepared import prepare
+from hero.envs.webshop.stream import Packed
 from hero.errors import DataError
 from tests.envs.webshop_files import FILES, ITEM, write
 
@@ -165,3 +168,47 @@ def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], None]) 
     make(tmp_path / "items_human_ins.json")
     with pytest.raises(DataError, match=r"items_human_ins\.json is no file but a directory or the like; put the file"):
         WebShopEnv(data=tmp_path)
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize("value", [nested(900), nested(100_000), "9" * 5000, "NaN", "-Infinity", '{"a": NaN}', "1e999"])
+@pytest.mark.parametrize("key", ["asin", "name", "pricing", "customization_options", "small_description"])
+def test_json_that_nobody_means_is_named(tmp_path: Path, key: str, value: str) -> None:
+    record = json.dumps(ITEM | {key: "?"}).replace(f'"{key}": "?"', f'"{key}": {value}')
+    write(tmp_path, FILES | {"items_shuffle_1000.json": f"[{record}]"})
+    for use in (lambda: WebShopEnv(data=tmp_path), lambda: prepare(tmp_path, lambda *_: None)):
+        with pytest.raises(DataError, match=r"items_shuffle_1000\.json") as error:
+            use()
+        assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize("name", ["items_ins_v2_1000.json", "items_human_ins.json", "title_nouns.json"])
+@pytest.mark.parametrize(
+    "value", [nested(900), nested(100_000), "9" * 5000, "NaN", f'[{{"instruction": {nested(900)}}}]']
+)
+def test_records_that_nobody_means_are_named(tmp_path: Path, name: str, value: str) -> None:
+    write(tmp_path, FILES | {name: f'{{"B000000001": {value}}}'})
+    for use in (lambda: WebShopEnv(data=tmp_path), lambda: prepare(tmp_path, lambda *_: None)):
+        with pytest.raises(DataError, match=name.replace(".", r"\.")) as error:
+            use()
+        assert len(str(error.value)) < 500
+
+
+def test_a_record_too_deep_to_be_kept_is_named() -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    try:
+        with pytest.raises(DataError, match="record 'B0' cannot be kept: object too deeply nested"):
+            Packed([("B0", json.loads(nested(5000)))])
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_a_long_key_does_not_make_a_long_message(tmp_path: Path) -> None:
+    write(tmp_path, FILES | {"title_nouns.json": {"x" * 100_000: 5}})
+    with pytest.raises(DataError, match=r"title_nouns\.json: record 'xxx") as error:
+        WebShopEnv(data=tmp_path)
+    assert len(str(error.value)) < 500

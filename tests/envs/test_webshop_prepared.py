@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -145,6 +147,61 @@ def test_a_damaged_index_is_named(both: tuple[Path, Path], data: st.DataObject) 
         assert str(folder) in str(error.value)
     finally:
         file.write_bytes(content)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda file: file.symlink_to("/dev/zero")])
+@pytest.mark.parametrize("name", ["manifest.json", "records.content"])
+def test_what_is_no_file_of_an_index_is_not_waited_for(tmp_path: Path, name: str, make: Callable[[Path], None]) -> None:
+    prepare(write(tmp_path, FILES), quiet)
+    (tmp_path / INDEX / name).unlink()
+    make(tmp_path / INDEX / name)
+    with pytest.raises(DataError, match=f"{INDEX}.* damaged.*; run: hero data webshop --from"):
+        open_index(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "9" * 5000, "", "null", '{"format": NaN}', '{"format": 3}'])
+def test_a_manifest_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    prepare(write(tmp_path, FILES), quiet)
+    (tmp_path / INDEX / "manifest.json").write_text(content)
+    with pytest.raises(DataError, match=f"{INDEX} is .*; run: hero data webshop --from"):
+        open_index(tmp_path)
+
+
+LOOSE: dict[str, Any] = {"WHOLE": 0, "WINDOW": 1}
+"""Sizes in which fingerprints see as little of a small file as they do of a file of some GB."""
+
+
+@pytest.fixture(scope="module")
+def loose(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files with an index whose fingerprints see little of it."""
+    folder = generated(tmp_path_factory.mktemp("loose"))
+    with patch.multiple("hero.envs.webshop.arrays", **LOOSE):
+        prepare(folder, quiet)
+    return folder
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_bits_flipped_where_no_fingerprint_looks_are_named_or_go_unnoticed(loose: Path, data: st.DataObject) -> None:
+    # These are larger in the full catalogue than what is hashed whole.
+    file = loose / INDEX / data.draw(st.sampled_from(["postings.documents", "postings.counts", "records.content"]))
+    content = file.read_bytes()
+    flipped = bytearray(content)
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=99)):
+        flipped[place] ^= 1 << data.draw(st.integers(0, 7))
+    file.write_bytes(flipped)
+    problem = ""
+    try:
+        with patch.multiple("hero.envs.webshop.arrays", **LOOSE):
+            found = open_index(loose)
+        assert found is not None
+        for query in ("made for every day", "jacket", "designed with care quilted green tea"):
+            assert all(found.products[asin].asin for asin in found.index.search(query))
+    except DataError as error:
+        problem = str(error)
+    finally:
+        file.write_bytes(content)
+    assert not problem or "damaged" in problem
 
 
 @pytest.mark.parametrize(

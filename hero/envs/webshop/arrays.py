@@ -143,15 +143,18 @@ def _identity(directory: Path) -> tuple[int, int] | None:
 
 def _read(directory: Path, sources: Mapping[str, Path], remedy: str) -> dict[str, NDArray[Any]]:
     with complete(directory, remedy):
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        file = directory / MANIFEST
+        if file.exists() and not file.is_file():  # a pipe, say, which would be waited for
+            raise ValueError(f"{MANIFEST} is not a file")
+        manifest = json.loads(file.read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
             raise DataError(f"{directory} is of format {manifest['format']!r}, and {FORMAT} is needed; {remedy}")
         if manifest.pop("hash") != _hash(manifest):
             raise ValueError(f"{MANIFEST} was changed")
         made_from, arrays = manifest["sources"], manifest["arrays"]
-        for name, file in sources.items():
-            if made_from[name] != source(file):
-                raise DataError(f"{directory} was not made from {file} as it is now; {remedy}")
+        for name, origin in sources.items():
+            if made_from[name] != source(origin):
+                raise DataError(f"{directory} was not made from {origin} as it is now; {remedy}")
         return {name: _mapped(directory / name, known, remedy) for name, known in arrays.items()}
 
 
@@ -162,7 +165,7 @@ def complete(directory: Path, remedy: str) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{directory} is damaged ({error!r}); {remedy}") from error
 
 
@@ -196,7 +199,7 @@ def _hash(manifest: Mapping[str, Any]) -> str:
 
 
 def _mapped(file: Path, known: Mapping[str, Any], remedy: str) -> NDArray[Any]:
-    if known["fingerprint"] != fingerprint(file):
+    if not file.is_file() or known["fingerprint"] != fingerprint(file):
         raise DataError(f"{file} is damaged; {remedy}")
     dtype, shape = np.dtype(known["dtype"]), tuple(known["shape"])
     if 0 in shape:

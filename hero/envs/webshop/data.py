@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+from hero.envs.answers import brief
 from hero.envs.webshop.stream import Advance, Packed, ignore, records
 from hero.errors import DataError
 
@@ -255,7 +256,7 @@ def _prices(pricing: Any, where: str) -> tuple[tuple[float, ...], str]:
             raise ValueError
         return tuple(prices[:2]), f"${prices[0]}" if len(prices) == 1 else f"${prices[0]} to ${prices[1]}"
     except (AttributeError, IndexError, ValueError):
-        raise DataError(f'{where}: pricing must be "$12.3", "$12.3$45.6", "" or null, not {pricing!r:.80}') from None
+        raise DataError(f'{where}: pricing must be "$12.3", "$12.3$45.6", "" or null, not {brief(pricing)}') from None
 
 
 def _options(groups: Any, where: str) -> dict[str, tuple[str, ...]]:
@@ -293,12 +294,12 @@ def _instruction(record: Any, where: str) -> Instruction:
 def _text(record: Mapping[str, Any], key: str, where: str) -> str:
     value = record.get(key)
     if not isinstance(value, str):
-        raise DataError(f"{where}: {key!r} must be a text, not {value!r:.80}")
+        raise DataError(f"{where}: {key!r} must be a text, not {brief(value)}")
     return value
 
 
 def _texts(record: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     value = record.get(key)
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise DataError(f"{where}: {key!r} must be a list of texts, not {value!r:.80}")
+        raise DataError(f"{where}: {key!r} must be a list of texts, not {brief(value)}")
     return tuple(value)

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+from hero.envs.answers import brief
 from hero.envs.webshop.data import FILES, TYPES, candidates, each_item
 from hero.envs.webshop.stream import Advance, records
 from hero.errors import DataError
@@ -52,7 +53,7 @@ def _titles(items: Path, advance: Advance) -> Iterator[tuple[str, str]]:
         for asin, item in each_item((record for _, record in found), f"{items}: items"):
             title = item.get("name")
             if not isinstance(title, str):
-                raise DataError(f"{items}: items, {asin}: 'name' must be a text, not {title!r:.80}")
+                raise DataError(f"{items}: items, {asin}: 'name' must be a text, not {brief(title)}")
             yield title, asin
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hero.envs.webshop.postings import Postings, build
 from hero.envs.webshop.text import analyze
+from hero.errors import DataError
 
 HITS: Final = 50
 """Results per query, as in the original."""
@@ -68,8 +69,17 @@ class Index:
         self._term = lru_cache(maxsize=4096)(self._look_up)
 
     def search(self, query: str) -> tuple[str, ...]:
-        """The names of the `HITS` best documents, best first; fewer, or none, where fewer share a term with it."""
-        return self._ranked(query)
+        """The names of the `HITS` best documents, best first; fewer, or none, where fewer share a term with it.
+
+        Raises:
+            DataError: the postings are damaged in a way that their fingerprint does not show.
+        """
+        try:
+            return self._ranked(query)
+        except (IndexError, ValueError) as error:
+            raise DataError(
+                f"the postings of the index are damaged ({error}); remove hero_index, and run hero data webshop again"
+            ) from error
 
     def scores(self, query: str) -> NDArray[np.float32]:
         """The score of each document that has a term, in the order of the names; 0 where it shares none."""

@@ -58,7 +58,7 @@ class Products(Mapping[str, Product]):
     def _at(self, place: int) -> Product:
         try:
             return unpacked(self._records[place])
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(
                 f"record {place} of the index is damaged ({error}); remove hero_index, and run hero data webshop again"
             ) from error

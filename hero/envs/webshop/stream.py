@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from hero.envs.answers import brief
 from hero.errors import DataError
 
 CHUNK: Final = 1 << 22
@@ -52,7 +53,12 @@ class Packed(Mapping[str, Any]):
     """Records by key, held as bytes, of which each is decoded when it is looked at."""
 
     def __init__(self, records: Iterable[tuple[int | str, Any]]) -> None:
-        self._packed = {str(key): marshal.dumps(record) for key, record in records}
+        """Reads all records.
+
+        Raises:
+            DataError: one of them is nested too deep; the message names the record.
+        """
+        self._packed = {str(key): _marshalled(key, record) for key, record in records}
 
     def __getitem__(self, key: str) -> Any:
         return marshal.loads(self._packed[key])
@@ -62,6 +68,13 @@ class Packed(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._packed)
+
+
+def _marshalled(key: int | str, record: Any) -> bytes:
+    try:
+        return marshal.dumps(record)
+    except ValueError as error:
+        raise DataError(f"record {brief(key)} cannot be kept: {error}") from error
 
 
 class _NotJsonError(Exception):
@@ -82,7 +95,7 @@ def _records(text: _Text, outer: type, inner: type) -> Iterator[tuple[int | str,
     number = 0
     last: int | str | None = None
     while text.peek() != end:
-        after = "the first record" if last is None else f"the record after {last!r}"
+        after = "the first record" if last is None else f"the record after {brief(last)}"
         if last is not None:
             text.expect(",", after)
         key: int | str = number
@@ -91,9 +104,9 @@ def _records(text: _Text, outer: type, inner: type) -> Iterator[tuple[int | str,
             if not isinstance(key, str):
                 raise _NotJsonError(f"a key of {after} is no text")
             text.expect(":", after)
-        record = text.value(f"record {key!r}")
+        record = text.value(f"record {brief(key)}")
         if not isinstance(record, inner):
-            raise _WrongTypeError(f"record {key!r} must be a {inner.__name__}, not a {type(record).__name__}")
+            raise _WrongTypeError(f"record {brief(key)} must be a {inner.__name__}, not a {type(record).__name__}")
         yield key, record
         number, last = number + 1, key
     text.take()
