@@ -16,11 +16,13 @@ from hero.envs.webshop import pages
 from hero.envs.webshop.catalogue import LEVELS
 from hero.envs.webshop.goals import Goal
 from hero.envs.webshop.pages import Node, Page, State
+from hero.envs.webshop.provenance import of_files, of_stock
 from hero.envs.webshop.reward import Reward, score
 from hero.envs.webshop.session import click, parse, search
 from hero.envs.webshop.shop import Wording, open_shop
 from hero.envs.webshop.splits import SPLITS, SplitBy
 from hero.errors import ConfigError
+from hero.types import JSON
 
 SHOWN: Final = 16
 """Buttons that a feedback text names at most."""
@@ -101,15 +103,19 @@ class WebShopEnv(TextEnv):
                 "split_by is for the original's files: the embedded catalogue is split by product as it is"
             )
         wording = goals or ("human" if data is None else "synthetic")
-        directory = None if data is None else real_path(data)
+        self._data = None if data is None else real_path(data)
         self._shop = open_shop(
             level=level,
             seed=catalogue_seed,
-            data=directory,
+            data=self._data,
             wording=wording,
             goal_seed=goal_seed,
             split_by=split_by or "goal",
         )
+        of_source = (
+            {"level": level, "catalogue_seed": catalogue_seed} if data is None else {"split_by": split_by or "goal"}
+        )
+        self._tasks: dict[str, JSON] = {"goals": wording, "goal_seed": goal_seed, **of_source}
         self._goals = self._shop.goals[split]
         if not self._goals:
             raise ConfigError(f"split {split!r} holds no {wording} goals; choose another split or other goals")
@@ -161,6 +167,16 @@ class WebShopEnv(TextEnv):
     def doing_nothing(self, task: int) -> float:
         """0: whoever buys nothing gets nothing."""
         return 0.0
+
+    def provenance(self) -> dict[str, JSON]:
+        """Returns the absolute `data` path as an argument, what fixes the tasks, and a hash of all that is on sale.
+
+        Raises:
+            DataError: the files in `data` are gone or cannot be read.
+        """
+        if self._data is None:
+            return {"arguments": {}, "tasks": self._tasks, "catalogue": of_stock(self._shop.stock)}
+        return {"arguments": {"data": str(self._data)}, "tasks": self._tasks, "catalogue": of_files(self._data)}
 
     def render(self) -> str | None:
         """The page as text, "" before the first episode; None with no render mode."""
