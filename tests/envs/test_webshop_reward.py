@@ -139,6 +139,8 @@ def test_attributes_count_from_a_similarity_above_85() -> None:
         ("a", "q", "x", 1.0),  # a tenth, with the query
         ("a", "other", "a › b", 1.0),  # a tenth, with two categories
         ("a", "other", "a › x", 0.5),
+        ("ab", "other", "x", 0.5),  # a fifth is not more than a fifth
+        ("abc", "other", "x", 1.0),
         ("", "q", "a › b", 0.0),  # nothing in common overrides the query
     ],
 )
@@ -147,6 +149,14 @@ def test_kinds_of_product(nouns: str, query: str, category: str, expected: float
     wanted = replace(goal.product, nouns=tuple("abcdefghij"), query="q", product_category="a › b")
     item = replace(wanted, nouns=tuple(nouns), query=query, product_category=category)
     assert score(replace(goal, product=wanted), item, {}, 1.0).r_type == expected
+
+
+def test_a_wanted_title_without_nouns_says_nothing_of_the_kind() -> None:
+    goal = all_goals(embedded())[0]
+    wanted = replace(goal.product, nouns=(), query="q", product_category="a › b")
+    item = replace(wanted, nouns=("a",), query="other", product_category="x")
+    found = score(replace(goal, product=wanted), item, {}, 1.0)
+    assert (found.title_score, found.r_type) == (0.2, 0.5)
 
 
 def test_few_nouns_in_common_are_worth_a_tenth() -> None:
