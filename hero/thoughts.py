@@ -30,6 +30,9 @@ _BOUNDARY: Final = re.compile(
     + "|"
     + "|".join(re.escape(end) for _, end in _TAGS if end != _ENDS_OTHERS)
 )
+_ENDINGS: Final = tuple(re.compile(re.escape(end)) for _, end in _TAGS)
+_SIGNS: Final = ("<", "◁", "THINK]")
+"""Every mark of a thought holds one of them, and most texts hold none."""
 _FINAL: Final = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>")
 
 _LABEL: Final = r"[ \t>#*_]*{}[ \t]*(?:\d+[ \t]*)?[*_]*[:：][*_]*"
@@ -103,7 +106,8 @@ def action_input(words: str) -> tuple[str, str] | None:
 
 def _untagged(text: str) -> tuple[list[str], str]:
     """The thoughts in tags and channels, and the rest; the text itself where there are none."""
-    ends = [re.compile(re.escape(end)) for _, end in _TAGS]
+    if not any(sign in text for sign in _SIGNS):
+        return [], text
     thoughts: list[str] = []
     words: list[str] = []
     place = 0
@@ -113,7 +117,7 @@ def _untagged(text: str) -> tuple[list[str], str]:
         if match.lastindex is None:  # an end that never began
             thoughts += words
             words.clear()
-        elif end := ends[match.lastindex - 1].search(text, place):
+        elif end := _ENDINGS[match.lastindex - 1].search(text, place):
             thoughts.append(text[place : end.start()])
             place = end.end()
         else:
