@@ -208,5 +208,5 @@ def read_episodes(path: Path) -> Iterator[Episode]:
     for number, row in enumerate(read_rows(path, "episodes"), 1):
         try:
             yield Episode(row["step"], decode_trajectory(row["trajectory"]), decode_diagnosis(row["diagnosis"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise RunError(f"{path / 'episodes.jsonl'}, line {number} is not an episode: {error!r}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -34,7 +35,7 @@ from hero.records import (
 from hero.sealed import file_checksum
 from hero.store import Run
 from hero.types import Diagnosis, Trajectory
-from tests.strategies import diagnoses, trajectories
+from tests.strategies import diagnoses, json_values, trajectories
 
 SETTINGS = {"env": "webshop", "seed": 3, "env_args": {"level": "easy"}}
 
@@ -205,6 +206,24 @@ def test_a_damaged_record_is_named_by_its_line(path: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b'{"step":2,"row":0}', b'{"step":2,"row":'))
     with pytest.raises(RunError, match=r"steps\.jsonl, line 5 is damaged"):
         read_rows(path, "steps")
+
+
+@given(trajectories(), diagnoses(), st.data())
+def test_any_value_in_an_episode_s_record_can_be_another_one(
+    tmp_path_factory: pytest.TempPathFactory, trajectory: Trajectory, diagnosis: Diagnosis, data: st.DataObject
+) -> None:
+    record = json.loads(json.dumps(Episode(1, trajectory, diagnosis).record()))
+    places = [(record, key) for key in record]
+    for holder, key in places:
+        inner = holder[key]
+        if isinstance(inner, dict | list):
+            places += [(inner, name) for name in (inner if isinstance(inner, dict) else range(len(inner)))]
+    holder, key = data.draw(st.sampled_from(places))
+    holder[key] = data.draw(json_values)
+    path = tmp_path_factory.mktemp("run")
+    (path / "episodes.jsonl").write_text(json.dumps(record) + "\n", "utf-8")
+    with contextlib.suppress(RunError):
+        list(read_episodes(path))
 
 
 def test_a_record_that_is_no_episode_is_named_by_its_line(path: Path) -> None:
