@@ -191,5 +191,7 @@ def _examples(objective: Objective, pairs: Sequence[tuple[Trajectory, Diagnosis]
 
 
 def _refuse_hopeless(step: int, played: Iterable[Outcome]) -> None:
+    played = list(played)
     if why := hopeless(played):
-        raise RunError(f"step {step}: {why}; then go on with --resume")
+        onwards = "; then go on with --resume" if any(outcome.error for outcome in played) else ""
+        raise RunError(f"step {step}: {why}{onwards}")
