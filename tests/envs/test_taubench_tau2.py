@@ -179,6 +179,15 @@ def test_what_cannot_be_honoured_is_refused_by_name_or_left_out(
     assert env.env_id.endswith("-less-1/scripted")
 
 
+def test_what_was_left_out_is_said_alike_of_all_splits(tmp_path: Path) -> None:
+    write(tmp_path, task(), task(user_tools=["x"]))
+    splits = tmp_path / "tau2" / "domains" / "retail" / "split_tasks.json"
+    splits.write_text(json.dumps({"train": ["0", "1"], "test": ["0"]}))
+    found = [TauBenchEnv(data=tmp_path, split=split, skip_refused=True).env_id for split in ("train", "test")]
+    assert found[0] == found[1]
+    assert "-less-" not in TauBenchEnv(data=tmp_path, split="test").env_id
+
+
 def test_assertions_that_do_not_count_refuse_nothing(tmp_path: Path) -> None:
     criteria = {"nl_assertions": ["It is kind."], "env_assertions": [{"func_name": "x"}], "reward_basis": ["DB"]}
     assert played(tmp_path, task(criteria), RIGHT)[0] == 1

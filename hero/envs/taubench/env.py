@@ -208,23 +208,23 @@ class TauBenchEnv(TextEnv):
 
 
 def _playable(world: World, split: Split, data: str, skip: bool) -> tuple[tuple[Task, ...], str]:
-    """The tasks of a split, and the version of the data; without those that are refused, the version says so.
+    """The tasks of a split, and the version of the data, which says how many of all tasks were left out.
 
     Raises:
         DataError: one is refused, and none is to be skipped.
     """
     tasks = world.tasks[split]
-    refused = [task for task in tasks if task.refusal]
-    if not refused:
-        return tasks, world.version
-    if not skip:
-        first = refused[0]
-        names = ", ".join(task.id for task in refused)
+    if skip:
+        refused = sum(bool(task.refusal) for played in world.tasks.values() for task in played)
+        kept = tuple(task for task in tasks if not task.refusal)
+        return kept, f"{world.version}-less-{refused}" if refused else world.version
+    if refusing := [task for task in tasks if task.refusal]:
+        names = shortened(", ".join(task.id for task in refusing))
         raise DataError(
-            f"{data}: {len(refused)} of {len(tasks)} tasks of {split} cannot be played or graded as they should be: "
-            f"{shortened(names)}. Of task {first.id}: {first.refusal}. Leave them out with skip_refused=true"
+            f"{data}: {len(refusing)} of {len(tasks)} tasks of {split} cannot be played or graded as they should be: "
+            f"{names}. Of task {refusing[0].id}: {refusing[0].refusal}. Leave them out with skip_refused=true"
         )
-    return tuple(task for task in tasks if not task.refusal), f"{world.version}-less-{len(refused)}"
+    return tasks, world.version
 
 
 def make_user(user: str | User, arguments: Mapping[str, Any] | None = None) -> User:
