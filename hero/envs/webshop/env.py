@@ -16,7 +16,7 @@ from hero.envs.webshop import pages
 from hero.envs.webshop.catalogue import LEVELS
 from hero.envs.webshop.goals import Goal
 from hero.envs.webshop.pages import Node, Page, State
-from hero.envs.webshop.provenance import of_files, of_stock
+from hero.envs.webshop.provenance import provenance_of
 from hero.envs.webshop.reward import Reward, score
 from hero.envs.webshop.session import click, parse, search
 from hero.envs.webshop.shop import Wording, open_shop
@@ -103,19 +103,15 @@ class WebShopEnv(TextEnv):
                 "split_by is for the original's files: the embedded catalogue is split by product as it is"
             )
         wording = goals or ("human" if data is None else "synthetic")
-        self._data = None if data is None else real_path(data)
+        directory = None if data is None else real_path(data)
         self._shop = open_shop(
             level=level,
             seed=catalogue_seed,
-            data=self._data,
+            data=directory,
             wording=wording,
             goal_seed=goal_seed,
             split_by=split_by or "goal",
         )
-        of_source = (
-            {"level": level, "catalogue_seed": catalogue_seed} if data is None else {"split_by": split_by or "goal"}
-        )
-        self._tasks: dict[str, JSON] = {"goals": wording, "goal_seed": goal_seed, **of_source}
         self._goals = self._shop.goals[split]
         if not self._goals:
             raise ConfigError(f"split {split!r} holds no {wording} goals; choose another split or other goals")
@@ -174,9 +170,7 @@ class WebShopEnv(TextEnv):
         Raises:
             DataError: the files in `data` are gone or cannot be read.
         """
-        if self._data is None:
-            return {"arguments": {}, "tasks": self._tasks, "catalogue": of_stock(self._shop.stock)}
-        return {"arguments": {"data": str(self._data)}, "tasks": self._tasks, "catalogue": of_files(self._data)}
+        return provenance_of(self._shop)
 
     def render(self) -> str | None:
         """The page as text, "" before the first episode; None with no render mode."""

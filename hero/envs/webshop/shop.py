@@ -20,6 +20,7 @@ from hero.envs.webshop.search import Index
 from hero.envs.webshop.splits import SplitBy, split_goals
 from hero.envs.webshop.store import Prices, Products
 from hero.errors import DataError
+from hero.types import JSON
 
 Wording = Literal["synthetic", "human"]
 LARGE: Final = 100_000_000
@@ -54,11 +55,15 @@ class Shop:
     Attributes:
         prices: by asin, dollars.
         goals: by split; a split may be empty.
+        tasks: the arguments that chose them, by name.
+        data: the directory of the original's files; None for the embedded catalogue.
     """
 
     stock: Stock
     prices: Mapping[str, float]
     goals: Mapping[str, Sequence[Goal]]
+    tasks: Mapping[str, JSON]
+    data: Path | None
 
 
 class _Files(NamedTuple):
@@ -110,18 +115,21 @@ def _open_shop(
     level: str, seed: int, files: _Files | None, wording: Wording, goal_seed: int, split_by: SplitBy
 ) -> Shop:
     stock = _stock(*((level, seed) if files is None else ("", 0)), files)
+    tasks: dict[str, JSON] = {"goals": wording, "goal_seed": goal_seed}
+    tasks |= {"level": level, "catalogue_seed": seed} if files is None else {"split_by": split_by}
+    data = None if files is None else files.directory
     rng = random.Random(goal_seed)
     if stock.table is not None and isinstance(stock.products, Products):
         drawn = stock.table.draw_prices(rng)
         found = stock.table.goals(stock.products, wording, drawn, rng)
         by_split = found.by_product() if split_by == "product" else split_goals(found, {}, "goal")
-        return Shop(stock, Prices(stock.products, drawn), by_split)
+        return Shop(stock, Prices(stock.products, drawn), by_split, tasks, data)
     items = list(stock.products.values())
     if files is not None and wording == "synthetic":
         _require_few_goals(items, files.directory)
     prices = draw_prices(items, rng)
     goals = (human_goals if wording == "human" else synthetic_goals)(items, prices, rng)
-    return Shop(stock, prices, split_goals(tuple(goals), stock.splits, split_by))
+    return Shop(stock, prices, split_goals(tuple(goals), stock.splits, split_by), tasks, data)
 
 
 def _require_few_goals(items: Sequence[Product], directory: Path) -> None:
