@@ -47,6 +47,16 @@ def test_a_file_counts_by_its_own_name_wherever_it_is(tmp_path: Path) -> None:
     assert len(fingerprint(tmp_path / "a")) == len(hashlib.sha256().hexdigest())
 
 
+def test_the_order_of_a_directory_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = written({"x": b"1", "y": b"2", "z/x": b"3"}, tmp_path / "tree")
+    listed = Path.iterdir
+    found = set()
+    for turned in (False, True):
+        monkeypatch.setattr(Path, "iterdir", lambda path, turned=turned: iter(sorted(listed(path), reverse=turned)))
+        found.add(fingerprint(tree))
+    assert len(found) == 1
+
+
 def test_hidden_files_of_a_directory_do_not_count(tmp_path: Path) -> None:
     tree = written({"x/y": b"1"}, tmp_path / "tree")
     before = fingerprint(tree)

@@ -117,7 +117,7 @@ def require_exact(lm: LanguageModel) -> None:
         if expected.isnan().any() or found.isnan().any():
             raise ConfigError(f"{kind} gives log-probabilities that are not finite; fetch it again")
         error = ((found - expected).abs().mean(-1) / (expected.std(-1) + 1e-3)).max().item()
-    if error > TOLERANCE.get(lm.model.dtype, ROUNDED):
+    if not error <= TOLERANCE.get(lm.model.dtype, ROUNDED):
         raise ConfigError(
             f"{kind} gives other log-probabilities in a batch than alone ({error:.2g} standard deviations): it ignores "
             "the positions or the mask that it is given; take another kind, or a newer transformers"

@@ -190,30 +190,40 @@ def test_a_tokenizer_makes_no_ids_that_the_model_cannot_embed(tmp_path: Path, mo
 CODE = "open({target!r}, 'w').close()\nfrom transformers import LlamaConfig as C, LlamaForCausalLM as M\n"
 
 
-@pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("place", ["config.json", "tokenizer_config.json"])
-def test_code_in_a_model_directory_is_never_run(
-    saved: Path, known: bool, place: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor is anybody asked whether it should be."""
-    ran = saved / "ran"
-    (saved / "planted.py").write_text(CODE.format(target=str(ran)))
-    (saved / "custom_generate").mkdir()
-    (saved / "custom_generate" / "generate.py").write_text(CODE.format(target=str(ran)))
-    auto_map: dict[str, Any] = {"AutoConfig": "planted.C", "AutoModelForCausalLM": "planted.M"}
-    if place == "tokenizer_config.json":
-        auto_map = {"AutoTokenizer": ["planted.T", None]}
-    change_json(saved / place, auto_map=auto_map)
-    if not known:
-        change_json(saved / "config.json", model_type="unheard-of", architectures=["M"])
-        change_json(saved / "tokenizer_config.json", tokenizer_class="T")
+def plant(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts code where transformers would find it, and says yes to every question; returns what the code makes."""
+    for name in ("planted.py", "custom_generate/generate.py"):
+        (path / name).parent.mkdir(exist_ok=True)
+        (path / name).write_text(CODE.format(target=str(path / "ran")))
+    change_json(path / "config.json", auto_map={"AutoConfig": "planted.C", "AutoModelForCausalLM": "planted.M"})
+    change_json(path / "tokenizer_config.json", auto_map={"AutoTokenizer": ["planted.T", None]})
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n" * 9))
-    if known:
-        acts(load(str(saved)))
+    return path / "ran"
+
+
+def test_code_in_a_model_directory_is_left_alone_where_transformers_has_its_own(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = plant(saved, monkeypatch)
+    acts(load(str(saved)))
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("tokenizer", [True, False])
+def test_a_model_that_needs_code_of_its_own_is_refused_with_the_remedy(
+    saved: Path, tokenizer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = plant(saved, monkeypatch)
+    if tokenizer:
+        change_json(saved / "tokenizer_config.json", tokenizer_class="T")
+        if not HAS_ALL:  # Llama's own is taken
+            acts(load(str(saved)))
+            assert not ran.exists()
+            return
     else:
-        with pytest.raises(ConfigError, match=r"unheard-of|needs code of its own .*LanguageModel") as raised:
-            load(str(saved))
-        assert ("needs code of its own" in str(raised.value)) == (place == "config.json")
+        change_json(saved / "config.json", model_type="unheard-of", architectures=["M"])
+    with pytest.raises(ConfigError, match=r"needs code of its own .*trust_remote_code=True.*LanguageModel"):
+        load(str(saved))
     assert not ran.exists()
 
 
