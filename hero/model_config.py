@@ -17,7 +17,10 @@ def cached_layers(model: Any) -> int:
 
 
 def context_length(model: Any) -> int:
-    """The most tokens that the model can attend to.
+    """The most tokens that the model can attend to and remember.
+
+    That is less than what it attends to where it turns all keys otherwise in a longer sequence (longrope): then what it
+    remembers of the first tokens is of no use to those beyond.
 
     Raises:
         ConfigError: its configuration does not say so.
@@ -26,7 +29,7 @@ def context_length(model: Any) -> int:
     for name in ("max_position_embeddings", "max_seq_len", "seq_length"):
         value = getattr(config, name, None)
         if isinstance(value, int) and value > 0:
-            return value
+            return min([value, *_turning_points(config)])
     raise ConfigError(
         f"the configuration of {model.config.name_or_path!r} does not say how many tokens a {type(model).__name__} can "
         "attend to; set max_position_embeddings in its config.json"
@@ -42,9 +45,24 @@ def attends_only(model: Any) -> bool:
 
 def depends_on_length(model: Any) -> bool:
     """Whether keys are turned otherwise in a longer sequence than in a shorter one."""
-    given = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
-    scalings = [given, *(scaling for scaling in given.values() if isinstance(scaling, Mapping))]
+    scalings = _scalings(model.config.get_text_config())
     return any(scaling.get("rope_type") in ("longrope", "dynamic") for scaling in scalings)
+
+
+def _turning_points(config: Any) -> list[int]:
+    """Lengths beyond which keys are turned otherwise; for `dynamic` scaling that is the length that it attends to."""
+    found = [
+        scaling.get("original_max_position_embeddings") or getattr(config, "original_max_position_embeddings", None)
+        for scaling in _scalings(config)
+        if scaling.get("rope_type") == "longrope"
+    ]
+    return [length for length in found if length]
+
+
+def _scalings(config: Any) -> list[Mapping[str, Any]]:
+    """How positions are turned, by kinds of layers where these differ."""
+    given = getattr(config, "rope_parameters", None) or {}
+    return [given, *(scaling for scaling in given.values() if isinstance(scaling, Mapping))]
 
 
 def cache_argument(model: Any) -> str:

@@ -20,15 +20,10 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from hero.distill.pack import Row, branches, collate, micro_batches
 from hero.distill.trunks import Trunks, can_branch
 from hero.errors import ConfigError, PolicyError
+from hero.model_config import context_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-
-def context_of(model: PreTrainedModel) -> int | None:
-    """How many ids a model reads at most; None where its configuration does not say."""
-    context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return context
 
 
 def score(model: PreTrainedModel, rows: Sequence[Row], trunks: Trunks | None = None) -> Tensor:
@@ -51,8 +46,8 @@ def states(model: PreTrainedModel, rows: Sequence[Row], trunks: Trunks | None = 
         PolicyError: a row is longer than the model's context.
         ConfigError: the model is not a decoder with a head.
     """
-    longest, context = max(len(row.ids) for row in rows), context_of(model)
-    if context is not None and longest > context:
+    longest, context = max(len(row.ids) for row in rows), context_length(model)
+    if longest > context:
         raise PolicyError(f"{longest} ids to score, but the model reads {context}; give rollouts a lower token limit")
     if trunks is None or not any(row.shared for row in rows):
         trunks, rows = None, [replace(row, shared=0) for row in rows]

@@ -19,7 +19,8 @@ from hero.chat import Chat
 from hero.distill.base import Example
 from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, token_logprobs
 from hero.distill.pack import Row, micro_batches, student_rows, teacher_rows, tokens_read
-from hero.distill.scorer import context_of, logits, states, states_once
+from hero.distill.scorer import logits, states, states_once
+from hero.model_config import context_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -40,13 +41,13 @@ def carrying(examples: Sequence[Example]) -> list[Example]:
     return [e for e in examples if e.tokens.action_ids and any(getattr(e, term) for term in TERMS)]
 
 
-def fitting(examples: Sequence[Example], rows: Sequence[Row], context: int | None) -> list[Example]:
+def fitting(examples: Sequence[Example], rows: Sequence[Row], context: int) -> list[Example]:
     """The examples without the distillation of those whose privileged prompt and action exceed a context.
 
     Args:
         rows: of `teacher_rows`, of these examples.
     """
-    long = {row.spans[0].examples[0] for row in rows if context is not None and len(row.ids) > context}
+    long = {row.spans[0].examples[0] for row in rows if len(row.ids) > context}
     return [replace(e, teacher=None, distillation=0.0) if i in long else e for i, e in enumerate(examples)]
 
 
@@ -80,7 +81,7 @@ class UpdateLoss:
             What `TorchLearner.update` reports, but for what only the optimiser knows.
         """
         teachers = teacher_rows(examples, self.chat)
-        fit = carrying(fitting(examples, teachers, context_of(self.teacher)))
+        fit = carrying(fitting(examples, teachers, context_length(self.teacher)))
         too_long = sum(e.teacher is not None for e in examples) - sum(e.teacher is not None for e in fit)
         if too_long:
             examples, teachers = fit, teacher_rows(fit, self.chat)

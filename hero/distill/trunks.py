@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from hero.distill.pack import Row
-from hero.model_config import attends_only, cache_argument, cached_layers, depends_on_length
+from hero.model_config import attends_only, cache_argument, cached_layers, context_length, depends_on_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -42,6 +42,7 @@ class Trunks:
         count = cached_layers(model)
         layers: list[Any] = [_Kept(last=number == count - 1) for number in range(count)]
         self._argument = cache_argument(model)
+        self._last_position = context_length(model) - 1
         with suppress(_AllKept):
             model(input_ids=ids_TC, use_cache=True, logits_to_keep=1, **{self._argument: Cache(layers=layers)})
         self._layers = [(layer.keys, layer.values) for layer in layers]
@@ -64,7 +65,8 @@ class Trunks:
         return {
             self._argument: Cache(layers=[*layers]),
             "attention_mask": seen_BC.long(),
-            "position_ids": shared_B[:, None] + torch.arange(length, device=device),
+            # Padding stands nowhere that the model does not know.
+            "position_ids": (shared_B[:, None] + torch.arange(length, device=device)).clamp(max=self._last_position),
             "use_cache": True,
         }
 

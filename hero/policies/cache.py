@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-from hero.model_config import cache_argument, cached_layers
+from hero.model_config import cache_argument, cached_layers, context_length
 
 PREFILL_TOKENS: Final = 8192
-"""Padded tokens that are read in one forward pass: bounds the memory for activations."""
+"""Padded tokens that are read in one forward pass, at most: bounds the memory for activations."""
 
 
 @dataclass(slots=True)
@@ -33,8 +34,27 @@ class Sequenced:
 
     @property
     def nbytes(self) -> int:
-        """Size of the keys and values."""
+        """Size of the keys and values, in memory of their own."""
         return sum(keys.nbytes + values.nbytes for keys, values in self.layers)
+
+    def first(self, count: int) -> Sequenced:
+        """Its first so many tokens; shares its memory."""
+        return Sequenced(self.ids[:count], [(keys[:, :count], values[:, :count]) for keys, values in self.layers])
+
+
+class Kept:
+    """Sequences in memory of their own, up to a number of bytes in all."""
+
+    def __init__(self, limit: int) -> None:
+        self.sequences: list[Sequenced] = []
+        self._left = limit
+
+    def add(self, sequence: Sequenced) -> None:
+        """Keeps a copy, if there is room for it."""
+        if sequence.nbytes <= self._left:
+            self._left -= sequence.nbytes
+            copies = [(keys.clone(), values.clone()) for keys, values in sequence.layers]
+            self.sequences.append(Sequenced(sequence.ids, copies))
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
@@ -85,12 +105,18 @@ class Batch:
     """Sequences side by side, ending in the same column, so that one forward pass extends them all.
 
     Whether a column holds a token of a sequence is known by its place, never by a padding id: that may be a stop token.
+
+    Args:
+        past: the sequences; all of them are empty, or all have layers.
+        room: for so many columns more.
+        padding: of each sequence, how many of the columns that are read first are before its beginning; only of empty
+            ones.
     """
 
-    def __init__(self, model: Any, past: Sequence[Sequenced], room: int) -> None:
+    def __init__(self, model: Any, past: Sequence[Sequenced], room: int, padding: Sequence[int] = ()) -> None:
         self.model = model
-        self.lengths = [len(sequence.ids) for sequence in past]
-        self.width = max(self.lengths)
+        self.width = max(len(sequence.ids) for sequence in past)
+        self.lengths = [len(sequence.ids) - pad for sequence, pad in zip_longest(past, padding, fillvalue=0)]
         self.capacity = self.width + room
         count = cached_layers(model)
         layers = ([sequence.layers[n] for sequence in past] if self.width else [] for n in range(count))
@@ -99,20 +125,22 @@ class Batch:
         columns = torch.arange(self.capacity)
         self._mask = (columns >= self.width - torch.tensor(self.lengths)[:, None]).long().to(model.device)
         self._positions = torch.tensor(self.lengths, device=model.device)
+        self._last_position = context_length(model) - 1
 
-    def forward(self, ids: Tensor, keep: Tensor | int) -> Tensor:
-        """Reads BT more tokens of each sequence; returns the logits at the places `keep` of T, B(keep)V."""
+    def forward(self, ids: Tensor) -> Tensor:
+        """Reads BT more tokens of each sequence; returns the logits that follow the last, BV."""
         start, count = self.layers[0].length, ids.shape[1]
         offsets = torch.arange(start - self.width, start - self.width + count, device=ids.device)
         logits: Tensor = self.model(
             input_ids=ids,
             attention_mask=self._mask[:, : start + count],
-            position_ids=self._positions[:, None] + offsets,
+            # Padding, and what is read on of a sequence that has ended, stand nowhere that the model does not know.
+            position_ids=(self._positions[:, None] + offsets).clamp(0, self._last_position),
             use_cache=True,
-            logits_to_keep=keep,
+            logits_to_keep=1,
             **self._cache,
         ).logits
-        return logits
+        return logits[:, -1]
 
     def select(self, rows: Sequence[int]) -> None:
         """Keeps only these sequences."""
@@ -123,7 +151,10 @@ class Batch:
             layer.select(index)
 
     def take(self, row: int, ids: tuple[int, ...]) -> Sequenced:
-        """One of the sequences by itself, its `ids` being those before the batch and as many after as are given."""
+        """One of the sequences by itself, its `ids` being those before the batch and as many after as are given.
+
+        It shares the memory of the batch, all of which lives as long as the sequence does.
+        """
         first = self.width - self.lengths[row]
         columns = slice(first, first + len(ids))
         return Sequenced(ids, [layer.row(row, columns) for layer in self.layers])
@@ -138,13 +169,15 @@ def read(model: Any, past: Sequence[Sequenced], prompts: Sequence[tuple[int, ...
     sequences: list[Sequenced] = [Sequenced()] * len(prompts)
     logits: list[Tensor] = [torch.empty(0)] * len(prompts)
     for rows in _chunks(past, prompts):
-        new = [prompts[row][len(past[row].ids) :] for row in rows]
-        longest = max(map(len, new))
-        # Padded on the right: past and new tokens of a sequence adjoin, as a sliding window's mask expects.
-        ids = torch.tensor([[*tokens, *[0] * (longest - len(tokens))] for tokens in new], device=model.device)
-        last, place = torch.unique(torch.tensor([len(tokens) - 1 for tokens in new]), return_inverse=True)
-        batch = Batch(model, [past[row] for row in rows], longest)
-        found = batch.forward(ids, keep=last.to(model.device))[torch.arange(len(rows)), place]
+        count = max(len(prompts[row]) - len(past[row].ids) for row in rows)
+        # All rows end in one column, so that there is one row of logits for each. Where one has less to read than
+        # others, it reads the end of its past again; only where it is shorter altogether, it begins with padding.
+        starts = [len(prompts[row]) - count for row in rows]
+        known = [past[row].first(max(0, start)) for row, start in zip(rows, starts, strict=True)]
+        batch = Batch(model, known, count, [max(0, -start) for start in starts])
+        padded = [[0] * -start + [*prompts[row][max(0, start) :]] for row, start in zip(rows, starts, strict=True)]
+        for ids in torch.tensor(padded, device=model.device).split(max(1, PREFILL_TOKENS // len(rows)), dim=1):
+            found = batch.forward(ids)
         for number, row in enumerate(rows):
             sequences[row], logits[row] = batch.take(number, prompts[row]), found[number]
     return sequences, torch.stack(logits)

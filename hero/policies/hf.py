@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class LanguageModel:
 
     @property
     def context(self) -> int:
-        """The most tokens that the model can attend to."""
+        """The most tokens that a prompt and its reply may have together."""
         return context_length(self.model)
 
     def policy(
@@ -106,6 +107,13 @@ def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: 
     chat = TemplateChat(tokenizer, _stop_ids(model), template_args, date)
     lm = LanguageModel(model.to(device=device, dtype=dtype).eval(), chat, path.name)
     require_exact(lm)
+    attended = getattr(model.config.get_text_config(), "max_position_embeddings", lm.context)
+    if lm.context < attended:
+        logging.getLogger(__name__).warning(
+            "%s attends to %d tokens, of which %d are used: in a longer sequence it turns the keys of all tokens "
+            "otherwise, so that none of what it remembers could be used again",
+            *(lm.name, attended, lm.context),
+        )
     return lm
 
 

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from hero.errors import ConfigError, PolicyError
-from hero.policies.cache import Batch, Sequenced, longest_prefix, read
+from hero.policies.cache import Batch, Kept, Sequenced, longest_prefix, read
 from hero.types import Action, Message, Tokens
 
 if TYPE_CHECKING:
     from hero.policies.hf import LanguageModel
 
 KEPT_BYTES: Final = 2 * 2**30
-"""Keys and values that a policy keeps between two calls, at most."""
+"""Keys and values that a policy keeps from call to call, at most; towards the end of a call there are twice as many."""
 
 
 class TransformersPolicy:
@@ -89,14 +89,14 @@ class TransformersPolicy:
         # As many numbers whatever is sampled of a reply; a longer one begins with those of a shorter one.
         chances = torch.tensor(np.stack([np.random.default_rng(s).random(self.max_new_tokens) for s in streams]))
         actions: list[Action | None] = [None] * len(encoded)
-        kept: list[Sequenced] = []
+        kept = Kept(KEPT_BYTES)
         with _inference(self.lm.model):
             self._forget_if_trained()
             for rows in self._batches(encoded):
                 replies = self._decode([encoded[row] for row in rows], chances[rows], kept)
                 for row, reply in zip(rows, replies, strict=True):
                     actions[row] = self._action(encoded[row], reply)
-        self._kept = _within(kept, KEPT_BYTES)
+        self._kept = kept.sequences
         return [action for action in actions if action is not None]
 
     def _batches(self, encoded: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
@@ -109,13 +109,14 @@ class TransformersPolicy:
             batch.append(row)
         yield batch
 
-    def _decode(self, prompts: Sequence[tuple[int, ...]], chances: Tensor, kept: list[Sequenced]) -> list[_Reply]:
-        """Replies to prompts; appends to `kept` what the model remembers of prompt and reply."""
+    def _decode(self, prompts: Sequence[tuple[int, ...]], chances: Tensor, kept: Kept) -> list[_Reply]:
+        """Replies to prompts; adds to `kept` what the model remembers of prompt and reply."""
         model, stop_ids = self.lm.model, self.lm.chat.stop_ids
         replies = [_Reply(min(self.max_new_tokens, self.context - len(prompt))) for prompt in prompts]
         past = [longest_prefix(self._kept, prompt) for prompt in prompts]
         sequences, logits = read(model, past, prompts)
         batch = Batch(model, sequences, self.max_new_tokens - 1)
+        del past, sequences  # the memory of the batches that they were read in
         rows = list(range(len(prompts)))  # of the prompts, in the batch
         going = set(rows)
         for step in range(self.max_new_tokens):
@@ -127,14 +128,14 @@ class TransformersPolicy:
                     raise self._not_finite(len(prompts[row]), step)
                 if replies[row].append(token, logprob, stop_ids):
                     going.remove(row)
-                    kept.append(batch.take(place, (*prompts[row], *replies[row].ids[:-1])))
+                    kept.add(batch.take(place, (*prompts[row], *replies[row].ids[:-1])))
             if not going:
                 break
             if 2 * len(going) <= len(rows):
                 places = [place for place, row in enumerate(rows) if row in going]
                 batch.select(places)
                 rows, tokens = [rows[place] for place in places], tokens[places]
-            logits = batch.forward(tokens[:, None], keep=1)[:, -1]
+            logits = batch.forward(tokens[:, None])
         return replies
 
     def _sample(self, logits: Tensor, chances: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,7 +155,7 @@ class TransformersPolicy:
     def _not_finite(self, prompt: int, sampled: int) -> PolicyError:
         return PolicyError(
             f"{self.lm.name} gives logits that are not finite after a prompt of {prompt} tokens and {sampled} of its "
-            f"own, with the weights of update {self.version} at temperature {self._stated_temperature:g}; give a higher "
+            f"own, by the weights of update {self.version}, at temperature {self._stated_temperature:g}; give a higher "
             "temperature or a lower learning_rate, or fetch the model again"
         )
 
@@ -197,15 +198,3 @@ def _inference(model: Any) -> Iterator[None]:
             yield
     finally:
         model.train(training)
-
-
-def _within(sequences: list[Sequenced], limit: int) -> list[Sequenced]:
-    """As many of the sequences as the limit allows."""
-    kept: list[Sequenced] = []
-    size = 0
-    for sequence in sequences:
-        size += sequence.nbytes
-        if size > limit:
-            break
-        kept.append(sequence)
-    return kept

@@ -88,6 +88,18 @@ def test_a_trunk_is_read_once_and_branches_without_it() -> None:
     assert transformed == [(3, 3)]  # of the trunk nothing is wanted beyond the last layer's keys and values
 
 
+@every_model
+@torch.no_grad()
+def test_padding_stands_within_the_context(build: Callable[[], PreTrainedModel]) -> None:
+    """A long past beside a long branch: together they would reach beyond what learned positions there are."""
+    model, trunk = built(build), tuple(range(56))
+    rows = [
+        Row((*trunk, 9, 4, 7), (Span(57, 59, (0,)),), 0, 56),
+        Row((*trunk[:1], *[9] * 40, 4, 7), (Span(41, 43, (1,)),), 0, 1),
+    ]
+    close(score(model, rows, Trunks(model, [trunk])), score(model, rows))
+
+
 @torch.no_grad()
 def test_layers_may_share_keys_and_values() -> None:
     model = sharing_model(VOCABULARY).double()

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from transformers import Lfm2Config, Lfm2ForCausalLM
+from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedModel
 
 from hero.chat import drift_tokens
+from hero.distill.base import Example
+from hero.distill.pack import Row, Span
+from hero.distill.scorer import score
+from hero.distill.torch_learner import TorchLearner
 from hero.errors import ConfigError, PolicyError
 from hero.policies import cache, sampler
 from hero.policies.hf import LanguageModel, load
+from hero.policies.sampler import TransformersPolicy
 from hero.policy import Bounded, Policy
 from hero.template_chat import TemplateChat
 from hero.types import Action, Message, Tokens
 from tests.chat_templates import CHATML, tokenizer
 from tests.distill.doubles import CharacterChat, tiny_model
-from tests.tiny_models import ENCODING, random_model, sharing_model
+from tests.distill.test_scorer import gemma, gpt2, granite, mixtral
+from tests.tiny_models import ENCODING, random_model, save_pretrained, sharing_model
 
 LM = random_model()
 IDS = torch.arange(ENCODING.n_vocab)
@@ -208,9 +215,9 @@ def test_only_what_is_new_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     forward = cache.Batch.forward
 
-    def watch(self: cache.Batch, ids: torch.Tensor, keep: torch.Tensor | int) -> torch.Tensor:
+    def watch(self: cache.Batch, ids: torch.Tensor) -> torch.Tensor:
         read.append(ids.shape[1])
-        return forward(self, ids, keep)
+        return forward(self, ids)
 
     monkeypatch.setattr(cache.Batch, "forward", watch)
     policy = LM.policy(temperature=0, max_new_tokens=3)
@@ -344,6 +351,126 @@ def test_kept_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sizes[0] == 2
     assert sizes[2] == 0
     assert sizes == sorted(sizes, reverse=True)
+
+
+def storages(policy: TransformersPolicy) -> int:
+    """Bytes that are alive because the policy keeps something."""
+    tensors = [tensor for kept in policy._kept for layer in kept.layers for tensor in layer]
+    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+
+
+@pytest.mark.parametrize("limit", [0, 30_000, 200_000, 10**9])
+def test_what_is_kept_is_what_is_counted(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr(sampler, "KEPT_BYTES", limit)
+    lm = random_model(context=2048)
+    policy = lm.policy(temperature=0, max_new_tokens=6)
+    prompts = [ask("ab"), *[ask("b" * 3)] * 14, ask("ab" * 600)]
+    for _ in range(3):
+        actions = policy.act(prompts)
+        assert storages(policy) == sum(kept.nbytes for kept in policy._kept) <= limit
+        prompts = [[*prompt, action.message(), *ask("c")] for prompt, action in zip(prompts, actions, strict=True)]
+    assert len(policy._kept) == 16 or limit < 10**9
+
+
+def test_a_call_makes_one_row_of_logits_a_prompt_and_reads_no_more_at_a_time_than_stated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logits: list[torch.Size] = []
+    tokens: list[int] = []
+    columns: list[int] = []
+    forward = cache.Batch.forward
+
+    def watch(self: cache.Batch, ids: torch.Tensor) -> torch.Tensor:
+        tokens.append(ids.numel())
+        columns.append(len(self.lengths) * self.capacity)
+        return forward(self, ids)
+
+    monkeypatch.setattr(cache, "PREFILL_TOKENS", 64)
+    monkeypatch.setattr(cache.Batch, "forward", watch)
+    lm = replace(random_model(context=2048), batch_tokens=1000)
+    policy = lm.policy(max_new_tokens=6)
+    prompts = [ask("b" * number) for number in (1, 4, 9, 14, 20, 90, 300, 500)]
+    for turn in range(3):
+        with lm.model.lm_head.register_forward_hook(lambda module, inputs, output: logits.append(output.shape)):
+            actions = policy.act(prompts)
+        assert_true_logprobs(lm, actions)
+        prompts = [
+            [*prompt, action.message(), *ask("b" * (50 * (place == turn)))]
+            for place, (prompt, action) in enumerate(zip(prompts, actions, strict=True))
+        ]
+    assert {shape[1] for shape in logits} == {1}
+    assert max(tokens) <= 64
+    assert max(columns) <= 1000
+
+
+KINDS: dict[str, Callable[[], PreTrainedModel]] = {
+    "gemma": gemma, "granite": granite, "gpt2": gpt2, "mixtral": mixtral, "llama": tiny_model,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_prompts_of_any_lengths_are_read_as_each_alone(kind: str, eager: bool) -> None:
+    torch.manual_seed(0)
+    model = KINDS[kind]().float().eval()
+    if eager:
+        model.set_attn_implementation("eager")
+    lm = LanguageModel(model, CharacterChat(), kind)
+    policy = lm.policy(max_new_tokens=4)
+    prompts = [ask("b" * number) for number in (1, 2, 12, 13, 30, 60)]  # the last is at the end of the context of one
+    for turn in range(3):
+        actions = policy.act(prompts)
+        assert_true_logprobs(lm, actions, roundings=64)
+        prompts = [
+            [*prompt, action.message(), *ask("c" * (1 + 9 * (place == turn)))]
+            for place, (prompt, action) in enumerate(zip(prompts[:-1], actions[:-1], strict=True))
+        ]
+        prompts.append(ask("a" * (min(lm.context, 128) - 2 - turn)))
+
+
+LONG = {
+    "rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 256,
+    "short_factor": [1.0] * 4, "long_factor": [1.5, 4.0, 16.0, 64.0],
+}  # fmt: skip
+TURNED: dict[str, tuple[str, dict[str, Any]]] = {
+    "longrope": ("phi3", {"rope_parameters": LONG, "original_max_position_embeddings": 256}),
+    "longrope by layer": (
+        "gemma3_text",
+        {"rope_parameters": {"full_attention": LONG, "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}},
+         "head_dim": 8, "sliding_window": 32, "layer_types": ["sliding_attention", "full_attention"]},
+    ),
+    "dynamic": ("llama", {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0},
+                          "max_position_embeddings": 256}),
+}  # fmt: skip
+"""Models that turn the keys of all tokens otherwise where a sequence has more than 256."""
+
+
+@pytest.mark.parametrize("kind", TURNED)
+def test_a_model_that_depends_on_the_length_stays_where_it_does_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    model, config = TURNED[kind]
+    save_pretrained(tmp_path, model, **({"max_position_embeddings": 512} | config))
+    lm = load(str(tmp_path))
+    assert lm.context == 256
+    announced = [record.getMessage() for record in caplog.records if record.name.startswith("hero")]
+    assert ["attends to 512 tokens, of which 256 are used" in text for text in announced] == [True] * ("long" in kind)
+    policy, header = lm.policy(max_new_tokens=9), len(lm.chat.encode(ask("b"))) - 1
+    prompts, played = [ask("a"), ask("b" * 40), ask("ab " * 5), ask("b" * (254 - header))], list[Action]()
+    for _ in range(2):
+        actions = policy.act(prompts)
+        assert_true_logprobs(lm, actions, roundings=64)
+        played += actions
+        grown = [[*prompt, action.message(), *ask("c")] for prompt, action in zip(prompts, actions, strict=True)]
+        prompts = [*(prompt for prompt in grown if policy.count(prompt) <= 256), ask("b" * (255 - header))]
+        assert len(prompts) > 1
+    lived = [Example(n, tokens_of(action), policy_gradient=n - 3.5) for n, action in enumerate(played)]
+    assert max(len(tokens_of(action).prompt_ids + tokens_of(action).action_ids) for action in played) == 256
+    assert TorchLearner(lm).update(lived)["mismatch"] < 1e-5
+    with pytest.raises(PolicyError, match="a prompt of 256 tokens leaves no room in the context"):
+        policy.act([ask("b" * (256 - header))])
+    with pytest.raises(PolicyError, match="257 ids to score, but the model reads 256"):
+        score(lm.model, [Row((5,) * 257, (Span(256, 257, (0,)),))])
 
 
 def test_a_model_with_a_template_is_saved_and_loaded(tmp_path: Path) -> None:
