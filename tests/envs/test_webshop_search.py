@@ -59,6 +59,23 @@ def test_scores_are_those_of_the_formula_to_the_last_bit(documents: dict[str, st
     assert list(index.search(query)) == ranking(documents, query)
 
 
+def test_a_query_is_read_up_to_as_many_different_terms_as_lucene_takes() -> None:
+    index = Index([("A", "first"), ("B", "last"), ("C", "x1")])
+    many = " ".join(f"x{number} x{number}" for number in range(2, 1025))
+    assert len(set(many.split())) == 1023
+    assert index.search(f"{many} first last") == ("A",)
+    assert index.search(f"last {many} first") == ("B",)
+    assert index.scores(f"first {many} last").tolist() == index.scores("first").tolist()
+
+
+def test_a_long_query_reads_no_further_than_its_terms_count() -> None:
+    index = Index([("A", "x1")])
+    read: list[str] = []
+    with patch("hero.envs.webshop.search.analyze", lambda piece: read.append(piece) or [piece]):
+        index.search(" ".join(f"x{number}" for number in range(100_000)))
+    assert len(read) == 1024
+
+
 common = st.lists(st.sampled_from("a1 a1 a1 a1 b2 b2 b2 c3 c3 d4 e5".split()), max_size=12).map(" ".join)
 
 

@@ -104,6 +104,13 @@ def test_a_text_read_in_pieces_gives_the_terms_of_the_whole(text: str) -> None:
     assert tuple(analyze(text)) == _terms(text)
 
 
+@given(
+    st.lists(st.sampled_from(["★", "a's", "the", "1,0", "é.b", "_", "'s", "-", "z" * 300]), min_size=64, max_size=70)
+)
+def test_a_long_piece_gives_the_terms_of_the_whole(parts: list[str]) -> None:
+    assert tuple(analyze("".join(parts))) == _terms("".join(parts))
+
+
 @pytest.mark.parametrize(
     "piece", ["a", "a_", "_", "\u200d", "\u0301", "a.b'1", "א'", "👍\u200d", "1,", "_\u0301", "ก", "s'"]
 )

@@ -6,7 +6,9 @@ Unicode words (UAX #29, as Lucene's StandardTokenizer reads it), possessives off
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 import regex
@@ -86,12 +88,27 @@ _TOKEN: Final = re.compile(
 def analyze(text: str) -> list[str]:
     """The index terms of a text, in order, with repetitions; empty where it has none."""
     # No token spans a space, and most pieces between two of them have been seen before.
-    return [term for piece in text.split(" ") for term in (_seen(piece) if len(piece) < 64 else _terms(piece))]
+    return [term for piece in text.split(" ") for term in (_seen(piece) if len(piece) < 64 else _long_terms(piece))]
 
 
 def _terms(text: str) -> tuple[str, ...]:
-    spans = (match.span() for match in _TOKEN.finditer(text.translate(_CODES)) if match.lastgroup is None)
-    words = (word for start, end in spans for word in _chopped(text[start:end]))
+    return _terms_of(_tokens(text))
+
+
+def _long_terms(text: str) -> tuple[str, ...]:
+    """The same, for a text that may repeat a short token very often."""
+    tokens = list(_tokens(text))
+    known = {token: _terms_of([token]) for token in set(tokens)}
+    return tuple(chain.from_iterable(map(known.__getitem__, tokens)))
+
+
+def _tokens(text: str) -> Iterator[str]:
+    matches = _TOKEN.finditer(text.translate(_CODES))
+    return (text[match.start() : match.end()] for match in matches if match.lastgroup is None)
+
+
+def _terms_of(tokens: Iterable[str]) -> tuple[str, ...]:
+    words = (word for token in tokens for word in _chopped(token))
     bare = (word[:-2] if word.endswith(("'s", "’s", "＇s")) else word for word in map(str.lower, words))
     return tuple(stem(word) for word in bare if word not in STOP_WORDS)
 
