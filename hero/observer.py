@@ -37,7 +37,6 @@ def expendable(observer: Observer) -> Observer:
 
 
 class _Expendable(Observer):
-
     def __init__(self, observer: Observer) -> None:
         self.observer: Observer | None = observer
 
