@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import islice
 from math import log
 from typing import Final, NamedTuple
 
@@ -20,6 +20,8 @@ HITS: Final = 50
 """Results per query, as in the original."""
 MOST_TERMS: Final = 1024
 """Different terms of a query that are looked for, from its beginning; the original's Lucene fails on more."""
+LONG: Final = 1 << 12
+"""Characters of a query that is not read at once."""
 FEW: Final = 1 << 15
 """Pairs of a term and a document that are scored sooner than thought about."""
 PROMISING: Final = 4 * HITS
@@ -107,11 +109,11 @@ class Index:
     def _terms(self, query: str) -> list[Term]:
         """The terms of a query that some document holds, in the order in which their scores are summed."""
         counts: Counter[str] = Counter()
-        for text in chain.from_iterable(map(analyze, query.split(" "))):
-            counts[text] += 1
-            if len(counts) == MOST_TERMS:
+        for piece in [query] if len(query) < LONG else query.split(" "):
+            counts.update(analyze(piece))
+            if len(counts) >= MOST_TERMS:
                 break
-        found = ((self._term(text), np.float32(count)) for text, count in counts.items())
+        found = ((self._term(text), np.float32(count)) for text, count in islice(counts.items(), MOST_TERMS))
         return [
             term if count == 1 else term._replace(weight=count * term.weight)
             for term, count in found
