@@ -90,6 +90,10 @@ LAST: Final = MISTRAL.replace(
 """Has tools before the last message of the user: they move with every turn."""
 TOOLS: Final = {"hermes": HERMES, "first": FIRST}
 
+WHOLE: Final = "{{ message['content'] + eos_token }}"
+LOOP: Final = "{% for message in messages %}" + WHOLE + "{% endfor %}"
+"""Writes nothing but what is said."""
+
 APPEND_ONLY: Final = {
     "chatml": CHATML, "llama3": LLAMA3, "mistral": MISTRAL, "gemma": GEMMA, "silent": SILENT, "last": LAST, **TOOLS,
 }  # fmt: skip

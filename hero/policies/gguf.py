@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from hero.errors import ConfigError
 from hero.foreign import foreign
 from hero.policies.check import require_fit, require_plausible
+from hero.policies.tokens import without_additions
 
 
 def load_gguf(path: Path) -> tuple[Any, Any]:
@@ -42,7 +42,6 @@ def _load(path: Path) -> tuple[Any, Any]:
     }  # fmt: skip
     tokenizer: Any = AutoTokenizer.from_pretrained(**where)
     _set_split(tokenizer, _split_name(reader))
-    tokenizer = _without_additions(tokenizer, len(reader.fields["tokenizer.ggml.tokens"].data))
     config: Any = AutoConfig.from_pretrained(**where)
 
     def build() -> Any:
@@ -71,7 +70,7 @@ def _load(path: Path) -> tuple[Any, Any]:
     model = build()
     model.load_state_dict(loaded.state_dict())
     model.generation_config = loaded.generation_config
-    return model, tokenizer
+    return model, without_additions(tokenizer, len(reader.fields["tokenizer.ggml.tokens"].data), model)
 
 
 def _split_name(reader: Any) -> str:
@@ -104,24 +103,3 @@ def _set_split(tokenizer: Any, name: str) -> None:
             f"it is not known how a vocabulary of the kind {name!r} splits text; take the model's safetensors version, "
             "or a newer transformers"
         )
-
-
-def _without_additions(tokenizer: Any, tokens: int) -> Any:
-    """The tokenizer without what transformers added to the file's tokens, such as GPT-2's own end of a text.
-
-    The model has no embeddings for that, and any text may spell it.
-    """
-    from tokenizers import Tokenizer
-    from transformers import PreTrainedTokenizerFast
-
-    if len(tokenizer) <= tokens:
-        return tokenizer
-    backend = json.loads(tokenizer.backend_tokenizer.to_str())
-    backend["added_tokens"] = [added for added in backend["added_tokens"] if added["id"] < tokens]
-    ids = tokenizer.get_vocab()
-    special = {
-        role: token for role, token in tokenizer.special_tokens_map.items() if ids.get(str(token), tokens) < tokens
-    }
-    made: Any = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(backend)), **special)
-    made.chat_template = tokenizer.chat_template
-    return made

@@ -15,6 +15,7 @@ from hero.errors import ConfigError
 from hero.model_config import attends_only, context_length
 from hero.policies.check import require_exact, require_usable
 from hero.policies.sampler import TransformersPolicy
+from hero.policies.tokens import largest_id
 from hero.template_chat import TemplateChat
 from hero.types import JSON
 
@@ -103,9 +104,9 @@ def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: 
             "take one all of whose layers attend"
         )
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
-    require_usable(repr(source), model, 1 + max(tokenizer.get_vocab().values(), default=-1))
-    chat = TemplateChat(tokenizer, _stop_ids(model), template_args, date)
-    lm = LanguageModel(model.to(device=device, dtype=dtype).eval(), chat, path.name)
+    model = model.to(device=device, dtype=dtype).eval()
+    require_usable(repr(source), model, 1 + largest_id(tokenizer))
+    lm = LanguageModel(model, TemplateChat(tokenizer, _stop_ids(model), template_args, date), path.name)
     require_exact(lm)
     attended = getattr(model.config.get_text_config(), "max_position_embeddings", lm.context)
     if lm.context < attended:

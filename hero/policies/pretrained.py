@@ -11,6 +11,7 @@ import torch
 from hero.errors import ConfigError
 from hero.foreign import first_line, foreign
 from hero.policies.check import require_fit, require_plausible
+from hero.policies.tokens import largest_id, without_additions
 
 
 def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
@@ -47,6 +48,7 @@ def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
 
 
 def _load(source: str, where: str) -> tuple[Any, Any]:
+    from tokenizers import Tokenizer
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     config: Any = AutoConfig.from_pretrained(where, trust_remote_code=False)
@@ -76,7 +78,8 @@ def _load(source: str, where: str) -> tuple[Any, Any]:
     )
     model, info = loaded
     require_fit(repr(source), info)
-    return model, tokenizer
+    file = _file(where, "tokenizer.json")
+    return model, without_additions(tokenizer, 1 + largest_id(Tokenizer.from_file(file)), model) if file else tokenizer
 
 
 def _file(where: str, name: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from hero.errors import ConfigError
 from hero.policies.hf import LanguageModel, load
+from hero.template_chat import TemplateChat
 from hero.types import Message
 from tests.chat_templates import CHATML, tokenizer
 from tests.policies.test_hf import assert_true_logprobs
@@ -190,6 +192,24 @@ def test_a_tokenizer_makes_no_ids_that_the_model_cannot_embed(tmp_path: Path, mo
 CODE = "open({target!r}, 'w').close()\nfrom transformers import LlamaConfig as C, LlamaForCausalLM as M\n"
 
 
+def test_tokens_that_only_transformers_adds_are_left_out_where_the_model_lacks_them(tmp_path: Path) -> None:
+    """Its class for Qwen 2 adds GPT-2's end of a text to any vocabulary; a pad token may be a mere setting."""
+    save_pretrained(tmp_path, "qwen2")
+    change_json(tmp_path / "tokenizer_config.json", pad_token="[PAD]")
+    lm = load(str(tmp_path))
+    acts(lm)
+    assert max(lm.chat.encode([Message("user", "<|endoftext|>[PAD]")])) < len(tokenizer(CHATML))
+    assert lm.chat.stop_ids == TemplateChat(tokenizer(CHATML)).stop_ids
+
+
+def test_tokens_that_are_added_to_the_files_are_not(saved: Path) -> None:
+    larger = copy.deepcopy(tokenizer(CHATML))
+    larger.add_tokens(["<new>"])
+    larger.save_pretrained(saved)
+    with pytest.raises(ConfigError, match="the tokenizer makes ids up to"):
+        load(str(saved))
+
+
 def plant(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Puts code where transformers would find it, and says yes to every question; returns what the code makes."""
     for name in ("planted.py", "custom_generate/generate.py"):
@@ -216,10 +236,6 @@ def test_a_model_that_needs_code_of_its_own_is_refused_with_the_remedy(
     ran = plant(saved, monkeypatch)
     if tokenizer:
         change_json(saved / "tokenizer_config.json", tokenizer_class="T")
-        if not HAS_ALL:  # Llama's own is taken
-            acts(load(str(saved)))
-            assert not ran.exists()
-            return
     else:
         change_json(saved / "config.json", model_type="unheard-of", architectures=["M"])
     with pytest.raises(ConfigError, match=r"needs code of its own .*trust_remote_code=True.*LanguageModel"):

@@ -1,0 +1,33 @@
+"""The tokens of a tokenizer, as its files have them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def largest_id(tokenizer: Any) -> int:
+    """Returns the largest id that a tokenizer, of transformers or of tokenizers, can make; -1 if it makes none."""
+    return max(tokenizer.get_vocab().values(), default=-1)
+
+
+def without_additions(tokenizer: Any, own: int, model: Any) -> Any:
+    """Returns the tokenizer without what transformers added to its files' tokens, where the model cannot embed that.
+
+    Some classes add a token that they rely on, such as GPT-2's end of a text, and any text may spell it.
+
+    Args:
+        own: ids from there on are additions.
+    """
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    if largest_id(tokenizer) < max(own, model.get_input_embeddings().weight.shape[0]):
+        return tokenizer
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    backend["added_tokens"] = [added for added in backend["added_tokens"] if added["id"] < own]
+    ids = tokenizer.get_vocab()
+    special = {role: token for role, token in tokenizer.special_tokens_map.items() if ids.get(str(token), own) < own}
+    made: Any = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(backend)), **special)
+    made.chat_template, made.name_or_path = tokenizer.chat_template, tokenizer.name_or_path
+    return made
