@@ -108,7 +108,7 @@ def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: 
     require_usable(repr(source), model, 1 + largest_id(tokenizer))
     lm = LanguageModel(model, TemplateChat(tokenizer, _stop_ids(model), template_args, date), path.name)
     require_exact(lm)
-    attended = getattr(model.config.get_text_config(), "max_position_embeddings", lm.context)
+    attended = getattr(model.config.get_text_config(), "max_position_embeddings", None) or lm.context
     if lm.context < attended:
         logging.getLogger(__name__).warning(
             "%s attends to %d tokens, of which %d are used: in a longer sequence it turns the keys of all tokens "

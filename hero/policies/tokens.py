@@ -28,6 +28,6 @@ def without_additions(tokenizer: Any, own: int, model: Any) -> Any:
     backend["added_tokens"] = [added for added in backend["added_tokens"] if added["id"] < own]
     ids = tokenizer.get_vocab()
     special = {role: token for role, token in tokenizer.special_tokens_map.items() if ids.get(str(token), own) < own}
-    made: Any = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(backend)), **special)
+    made: Any = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(backend)), **special)  # type: ignore[no-untyped-call]
     made.chat_template, made.name_or_path = tokenizer.chat_template, tokenizer.name_or_path
     return made
