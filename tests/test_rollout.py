@@ -392,6 +392,33 @@ def test_drift_is_recorded_where_a_renderer_drops_turns() -> None:
         assert all(drift > 0 for drift in expected[1:])
 
 
+class Measured(FunctionPolicy):
+    """A policy whose every prompt and reply come to 10 tokens."""
+
+    def __init__(self, context: int) -> None:
+        super().__init__(echo)
+        self.context = context
+
+    def count(self, prompt: Sequence[Message]) -> int:
+        return 10
+
+
+@pytest.mark.parametrize(
+    ("context", "limit", "stop"),
+    [
+        (10, None, Stop.MAX_TURNS),
+        (9, None, Stop.MAX_TOKENS),
+        (10, 11, Stop.MAX_TURNS),
+        (9, 11, Stop.MAX_TOKENS),
+        (11, 10, Stop.MAX_TURNS),
+        (11, 9, Stop.MAX_TOKENS),
+    ],
+)
+def test_both_limits_may_be_reached_and_not_exceeded(context: int, limit: int | None, stop: Stop) -> None:
+    (found,) = rollout([DiceEnv()], Measured(context), [Task(4, 0)], max_turns=1, max_tokens=limit)
+    assert found.stop is stop
+
+
 @pytest.mark.parametrize("limit", [60, 90, 120, None])
 def test_an_episode_ends_before_it_outgrows_its_tokens(limit: int | None) -> None:
     found = token_rollout(2, max_turns=50, max_tokens=limit)

@@ -34,6 +34,16 @@ def tiny_model(seed: int = 0, *, tied: bool = True, context: int = 128) -> Llama
     return model
 
 
+def rounding(model: PreTrainedModel) -> float:
+    """How far results of forward passes in float64 may be apart, relatively, where only their shapes differ.
+
+    The root mean squares of transformers are float32 whatever the weights are. A sum of D squares is up to D roundings
+    from one in another order, and so in the end is what all norms one after the other make of it.
+    """
+    sizes = [norm.weight.numel() for norm in model.modules() if type(norm).__name__.endswith("RMSNorm")]
+    return max(1e-9, torch.finfo(torch.float32).eps * sum(sizes))
+
+
 class CharacterChat:
     """One id per character; sampled ids stand as they are."""
 

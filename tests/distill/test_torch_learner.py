@@ -132,6 +132,11 @@ def test_turns_that_are_too_long_with_hindsight_are_left_out_and_counted() -> No
     assert learner().update(long) == {
         "tokens_with_loss": 0, "turns_with_finding": 0, "turns_too_long": 1, "loss": 0
     }  # fmt: skip
+    size = len(LIVED[0].prompt_ids + LIVED[0].action_ids)
+    for words, fits in ((128 - size, True), (129 - size, False)):
+        row = learner().update(distilled(LIVED[:1], words="x" * words))
+        assert row["turns_too_long"] == 1 - fits
+        assert row["turns_with_finding"] == fits
     imitating = [replace(long[0], cross_entropy=1.0)]
     assert learner().update(imitating)["cross_entropy"] > 0
 

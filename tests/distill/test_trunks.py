@@ -156,6 +156,18 @@ def test_what_is_shared_is_the_same_and_leaves_something_to_predict_from(example
         assert max(shared) == len(trunk)
 
 
+def test_two_rows_are_enough_for_a_trunk_and_one_is_not() -> None:
+    examples = []
+    for prompt in ((5, 6), (5, 6, 7, 8)):
+        told = (Message("assistant", "", prompt), Message("user", "no"))
+        examples.append(Example(0, Tokens(prompt, (7,), (0.0,)), teacher=told, distillation=1.0))
+    students = student_rows(examples)
+    for count, shared in ((1, [0]), (2, [2, 4])):
+        rows, trunks = branches(teacher_rows(examples[:count], CharacterChat()), students)
+        assert [row.shared for row in rows] == shared
+        assert len(trunks) == count - 1
+
+
 def test_an_appended_text_shares_all_that_stands_before_it() -> None:
     chat, prompt, ledger = CharacterChat(), (), ()
     examples = []
