@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from hero.types import Stop, Trajectory
 
 if TYPE_CHECKING:
-    from hero.envs.base import TextEnv
+    import gymnasium
+
     from hero.policy import Policy
     from hero.rollout import Task
 
@@ -209,7 +210,7 @@ _VALUES: Final[Mapping[Measure, Callable[[Outcome], float]]] = {
 
 
 def evaluate(
-    envs: Sequence[TextEnv],
+    envs: Sequence[gymnasium.Env[str, str]],
     policy: Policy,
     tasks: Sequence[Task],
     *,
@@ -222,9 +223,11 @@ def evaluate(
     The arguments are those of `rollout`.
     """
     from hero.envs.answers import read_baseline
+    from hero.envs.base import text_env
     from hero.rollout import rollout
 
-    nothing = [read_baseline(envs[0].doing_nothing(task.index)) for task in tasks]
+    env = text_env(envs[0])
+    nothing = [read_baseline(env.doing_nothing(task.index)) for task in tasks]
     played = rollout(envs, policy, tasks, max_turns=max_turns, seed=seed, on_turn=on_turn)
     return Evaluation(tuple(map(Outcome.of, played, nothing)))
 

@@ -15,6 +15,8 @@ from hero.streams import derived_seed
 from hero.types import JSON, Action, Message, Stop, Tokens, Trajectory, Turn
 
 if TYPE_CHECKING:
+    import gymnasium
+
     from hero.envs.base import TextEnv
 
 T = TypeVar("T")
@@ -67,7 +69,7 @@ def window(size: int) -> Renderer:
 
 
 def rollout(
-    envs: Sequence[TextEnv],
+    envs: Sequence[gymnasium.Env[str, str]],
     policy: Policy,
     tasks: Sequence[Task],
     *,
@@ -87,7 +89,7 @@ def rollout(
     turn name. So what an episode does depends neither on which others are played with it nor on how many at a time.
 
     Args:
-        envs: separate instances of one environment.
+        envs: separate instances of one `TextEnv`, in wrappers of gymnasium or not.
         max_turns: an episode that has had that many turns ends with `Stop.MAX_TURNS`.
         max_tokens: an episode whose next prompt and longest reply would exceed this ends with `Stop.MAX_TOKENS`. A
             `Bounded` policy's own context is a limit in any case.
@@ -98,11 +100,13 @@ def rollout(
         One trajectory per task, in the order of the tasks.
 
     Raises:
-        ConfigError: no environments, a limit below 1, a negative seed or number of an episode, or `max_tokens` with a
-            policy that cannot count tokens.
+        ConfigError: no environments or not of text, a limit below 1, a negative seed or number of an episode, or
+            `max_tokens` with a policy that cannot count tokens.
         PolicyError: the policy did not answer each prompt with an `Action`.
         UnavailableError: a service that the environment needs has been given up.
     """
+    from hero.envs.base import text_env
+
     if not envs:
         raise ConfigError("a rollout needs at least one environment")
     if max_turns < 1:
@@ -110,7 +114,7 @@ def rollout(
     if (least := min([seed, *(task.episode or 0 for task in tasks)])) < 0:
         raise ConfigError(f"a seed or episode of {least} is not possible; give 0 or more")
     fits = _token_limit(policy, max_tokens)
-    waiting, idle = deque(enumerate(tasks)), list(reversed(envs))
+    waiting, idle = deque(enumerate(tasks)), [text_env(env) for env in reversed(envs)]
     played: dict[int, Trajectory] = {}
     live: list[_Episode] = []
     while waiting or live:

@@ -21,7 +21,7 @@ from hero.store import Run
 from hero.types import Diagnosis, Group, Stop, Trajectory
 
 if TYPE_CHECKING:
-    from hero.envs.base import TextEnv
+    import gymnasium
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +43,13 @@ class Training:
     learner: Learner
     reflector: Reflector | None
     objective: Objective
-    envs: Sequence[TextEnv]
-    eval_envs: Sequence[TextEnv]
+    envs: Sequence[gymnasium.Env[str, str]]
+    eval_envs: Sequence[gymnasium.Env[str, str]]
     observer: Observer = field(default_factory=Observer)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "observer", expendable(self.observer))
-        there_are = self.eval_envs[0].num_tasks
+        there_are = _num_tasks(self.eval_envs)
         if self.plan.eval_tasks > there_are:
             raise ConfigError(f"eval_tasks = {self.plan.eval_tasks}, but the split has {there_are}; give at most that")
 
@@ -120,7 +120,7 @@ class Training:
         return rollout(
             self.envs,
             self.learner.policy(temperature=plan.temperature),
-            plan.draw(step, self.envs[0].num_tasks),
+            plan.draw(step, _num_tasks(self.envs)),
             max_turns=plan.max_turns,
             seed=plan.stream(step, Purpose.SAMPLING),
             on_turn=self.observer.turned,
@@ -170,6 +170,12 @@ class Training:
         start = time.perf_counter()
         yield
         timings[phase] = time.perf_counter() - start
+
+
+def _num_tasks(envs: Sequence[gymnasium.Env[str, str]]) -> int:
+    from hero.envs.base import text_env
+
+    return text_env(envs[0]).num_tasks
 
 
 def _examples(objective: Objective, pairs: Sequence[tuple[Trajectory, Diagnosis]]) -> list[Example]:

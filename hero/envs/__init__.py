@@ -20,7 +20,7 @@ def make(name: str, **kwargs: Any) -> TextEnv:
         **kwargs: go to the environment's constructor.
 
     Raises:
-        ConfigError: nobody registered the name, or the environment does not take an argument.
+        ConfigError: nobody registered the name, the environment does not take an argument, or is not one of text.
     """
     build = registry.load("hero.envs", name)
     try:
@@ -28,8 +28,9 @@ def make(name: str, **kwargs: Any) -> TextEnv:
     except TypeError as error:
         takes = ", ".join(signature(build).parameters)
         raise ConfigError(f"environment {name!r}: {error}; it takes: {takes}") from error
-    env: TextEnv = build(**kwargs)
-    return env
+    from hero.envs.base import text_env
+
+    return text_env(build(**kwargs))
 
 
 def register() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -109,3 +109,27 @@ class TextEnv(gymnasium.Env[str, str]):
             where = f" ({self.split})" if self.split else ""
             raise ConfigError(f"task {task!r} is not an integer from 0 to {self.num_tasks - 1}{where}")
         return number
+
+
+class _Worn(gymnasium.Wrapper[str, str, str, str]):
+    """An environment in wrappers, with all of its attributes within reach."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self.env.get_wrapper_attr(name)
+
+
+def text_env(env: gymnasium.Env[str, str]) -> TextEnv:
+    """Returns an environment that may be in gymnasium's wrappers as one whose attributes can be read.
+
+    Raises:
+        ConfigError: it is not a text environment.
+    """
+    if isinstance(env, TextEnv | _Worn):
+        return cast("TextEnv", env)
+    needed = ("env_id", "instructions", "tools", "num_tasks", "doing_nothing")
+    missing = [name for name in needed if not (isinstance(env, gymnasium.Env) and env.has_wrapper_attr(name))]
+    if missing:
+        raise ConfigError(
+            f"{env!r} is not a text environment: it has no {', '.join(missing)}; derive it from hero.envs.base.TextEnv"
+        )
+    return cast("TextEnv", _Worn(env))

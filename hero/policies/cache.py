@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any, Final
 
 import torch
@@ -116,7 +115,8 @@ class Batch:
     def __init__(self, model: Any, past: Sequence[Sequenced], room: int, padding: Sequence[int] = ()) -> None:
         self.model = model
         self.width = max(len(sequence.ids) for sequence in past)
-        self.lengths = [len(sequence.ids) - pad for sequence, pad in zip_longest(past, padding, fillvalue=0)]
+        padding = padding or [0] * len(past)
+        self.lengths = [len(sequence.ids) - pad for sequence, pad in zip(past, padding, strict=True)]
         self.capacity = self.width + room
         count = cached_layers(model)
         layers = ([sequence.layers[n] for sequence in past] if self.width else [] for n in range(count))
@@ -176,7 +176,8 @@ def read(model: Any, past: Sequence[Sequenced], prompts: Sequence[tuple[int, ...
         known = [past[row].first(max(0, start)) for row, start in zip(rows, starts, strict=True)]
         batch = Batch(model, known, count, [max(0, -start) for start in starts])
         padded = [[0] * -start + [*prompts[row][max(0, start) :]] for row, start in zip(rows, starts, strict=True)]
-        for ids in torch.tensor(padded, device=model.device).split(max(1, PREFILL_TOKENS // len(rows)), dim=1):
+        size = max(1, PREFILL_TOKENS // len(rows))
+        for ids in torch.split(torch.tensor(padded, device=model.device), size, dim=1):
             found = batch.forward(ids)
         for number, row in enumerate(rows):
             sequences[row], logits[row] = batch.take(number, prompts[row]), found[number]

@@ -1,0 +1,124 @@
+"""Environments in gymnasium's wrappers play, evaluate and train as they do without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import pytest
+from gymnasium import wrappers
+
+import hero.envs
+from hero import registry
+from hero.distill.objectives import Distillation
+from hero.envs.base import AnyText, TextEnv, text_env
+from hero.errors import ConfigError
+from hero.evaluate import evaluate
+from hero.plan import Plan
+from hero.policy import FunctionPolicy
+from hero.reflect.rules import RulesReflector
+from hero.rollout import Task, rollout
+from hero.store import Run
+from hero.train import Training
+from hero.types import Stop, Tools
+from tests.doubles import GuessEnv, GuessLearner
+
+Env = gymnasium.Env[str, str]
+TASKS = [Task(index, index) for index in range(5)]
+RED = FunctionPolicy(lambda messages: "red")
+
+
+class Shop(GuessEnv):
+    """An environment that says all that one can."""
+
+    tools = Tools((), "Play.")
+
+    def doing_nothing(self, task: int) -> float | None:
+        return 0.25
+
+
+TRANSPARENT: dict[str, Callable[[Env], Env]] = {
+    "TimeLimit": lambda env: wrappers.TimeLimit(env, 50),
+    "OrderEnforcing": wrappers.OrderEnforcing,
+    "PassiveEnvChecker": wrappers.PassiveEnvChecker,
+    "RecordEpisodeStatistics": wrappers.RecordEpisodeStatistics,
+    "Autoreset": wrappers.Autoreset,
+    "TransformReward": lambda env: wrappers.TransformReward(env, lambda reward: reward),
+    "ClipReward": lambda env: wrappers.ClipReward(env, 0.0, 1.0),
+    "TransformAction": lambda env: wrappers.TransformAction(env, lambda action: action, AnyText()),
+    "TransformObservation": lambda env: wrappers.TransformObservation(env, lambda page: page, AnyText()),
+    "StickyAction": lambda env: wrappers.StickyAction(env, 0.0),
+    "several": lambda env: wrappers.TimeLimit(wrappers.OrderEnforcing(wrappers.PassiveEnvChecker(env)), 50),
+}
+
+
+@pytest.mark.parametrize("kind", TRANSPARENT)
+def test_a_wrapper_that_changes_nothing_changes_nothing(kind: str) -> None:
+    worn = [TRANSPARENT[kind](Shop()) for _ in range(2)]
+    assert rollout(worn, RED, TASKS, max_turns=3) == rollout([Shop()], RED, TASKS, max_turns=3)
+    assert evaluate(worn, RED, TASKS, max_turns=3) == evaluate([Shop()], RED, TASKS, max_turns=3)
+
+
+def test_a_wrapper_that_changes_something_does() -> None:
+    (short,) = rollout([wrappers.TimeLimit(Shop(), 1)], RED, [Task(1, 0)], max_turns=3)
+    assert (short.stop, len(short.turns)) == (Stop.TRUNCATED, 1)
+    (rich,) = rollout([wrappers.TransformReward(Shop(), lambda reward: reward + 2.0)], RED, [Task(0, 0)], max_turns=3)
+    assert rich.reward == 3.0
+
+
+@pytest.mark.parametrize("kind", ["several", "Autoreset"])
+def test_a_run_trains_in_wrappers(tmp_path: Path, kind: str) -> None:
+    plan = Plan(
+        steps=1, turn_budget=None, episodes=4, group_size=2, eval_every=1, eval_tasks=3, temperature=1.0, max_turns=3,
+        seed=0,
+    )  # fmt: skip
+    rows = []
+    for number, wear in enumerate((TRANSPARENT[kind], lambda env: env)):
+        with Run.create(tmp_path / str(number), {}) as run:
+            Training(
+                run=run, plan=plan, learner=GuessLearner(), reflector=RulesReflector(), objective=Distillation(),
+                envs=[wear(GuessEnv())], eval_envs=[wear(GuessEnv("validation"))],
+            ).go()  # fmt: skip
+            rows.append((run.rows("steps"), run.rows("evals")))
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("WebShop", {"level": "easy"}), ("TauBench", {"data": "embedded"})])
+def test_what_gymnasium_makes_plays(name: str, arguments: dict[str, Any]) -> None:
+    hero.envs.register()
+    made = gymnasium.make(f"hero/{name}-v0", **arguments)
+    played = rollout([made], RED, TASKS[:2], max_turns=2)
+    assert played == rollout([hero.envs.make(name.lower(), **arguments)], RED, TASKS[:2], max_turns=2)
+    assert all(len(trajectory.turns) == 2 for trajectory in played)
+
+
+def test_an_environment_may_be_registered_in_wrappers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "load", lambda group, name: lambda: TRANSPARENT["several"](Shop()))
+    env = hero.envs.make("shop")
+    assert (env.env_id, env.num_tasks, env.instructions, env.doing_nothing(0)) == (
+        "guess",
+        12,
+        "Guess the colour.",
+        0.25,
+    )
+    assert text_env(env) is env
+
+
+class Cart(gymnasium.Env[Any, Any]):
+    """An environment of another kind."""
+
+    num_tasks = 3
+
+
+@pytest.mark.parametrize("foreign", [Cart(), wrappers.OrderEnforcing(Cart()), object()], ids=["bare", "worn", "object"])
+def test_other_environments_are_refused_by_name(foreign: Any) -> None:
+    for play in (rollout, evaluate):
+        with pytest.raises(ConfigError, match="is not a text environment: it has no env_id, instructions, tools, "):
+            play([foreign], RED, TASKS, max_turns=2)
+
+
+def test_a_text_environment_is_itself() -> None:
+    env: TextEnv = Shop()
+    assert text_env(env) is env
