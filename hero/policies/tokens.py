@@ -22,7 +22,7 @@ def without_additions(tokenizer: Any, own: int, model: Any) -> Any:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-    if largest_id(tokenizer) < max(own, model.get_input_embeddings().weight.shape[0]):
+    if largest_id(tokenizer) < model.get_input_embeddings().weight.shape[0]:
         return tokenizer
     backend = json.loads(tokenizer.backend_tokenizer.to_str())
     backend["added_tokens"] = [added for added in backend["added_tokens"] if added["id"] < own]
