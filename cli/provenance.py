@@ -63,32 +63,20 @@ def of_model(source: str) -> dict[str, Any]:
         ConfigError: there is no such model.
         DataError: a file cannot be read.
     """
+    from hero.policies.fingerprint import hub_snapshot, model_fingerprint
+
     path = Path(source).expanduser()
     if source not in registry.names("hero.policies"):
         if holds_run(path):
             weights = read_latest(path, lambda checkpoint: fingerprint(checkpoint.learner / "model.safetensors"))
             return {"path": str(path.absolute()), "sha256": weights, "base": of_model(source_of(path))}
         if not path.exists():
-            path = _snapshot(source) or path
-    from hero.policies.fingerprint import model_fingerprint
-
+            path = hub_snapshot(source) or path
     found: dict[str, Any] = model_fingerprint(source)
     del found["source"]  # which may be relative to a directory that is another one by then
     if "path" in found or "revision" in found:
         found["path"] = str(path.absolute())  # not where links lead: the name says how it is to be read
     return found | ({"revision": path.name} if path.parent.name == "snapshots" else {})
-
-
-def _snapshot(name: str) -> Path | None:
-    """The folder of the hub's cache that holds a model; None where it was not loaded."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        file = try_to_load_from_cache(name, "config.json")
-    except HFValidationError:
-        return None
-    return Path(file).parent if isinstance(file, str) else None
 
 
 def source_of(run: Path) -> str:

@@ -38,24 +38,26 @@ def model_fingerprint(source: str) -> dict[str, JSON]:
         return known | {"path": str(path.resolve()), "sha256": fingerprint(path)}
     if path.is_dir():
         return known | {"path": str(path.resolve()), "sha256": fingerprint(*_files(path))}
-    snapshot = _snapshot(source)
+    snapshot = hub_snapshot(source)
+    if snapshot is None:
+        raise ConfigError(
+            f"no model {source!r}: neither a file or directory, nor a name on the hub that was loaded here"
+        )
     return known | {"revision": snapshot.name, "sha256": fingerprint(*_files(snapshot))}
 
 
-def _files(directory: Path) -> list[Path]:
-    weights: list[Path] = next(filter(None, (list(directory.glob(kind)) for kind in WEIGHTS)), [])
-    return sorted([*weights, *(file for kind in READ for file in directory.glob(kind))])
-
-
-def _snapshot(name: str) -> Path:
-    """The folder of the hub's cache that holds what was loaded; its own name is that of the commit."""
+def hub_snapshot(name: str) -> Path | None:
+    """The folder of the hub's cache that holds a model, called by its revision; None where it was not loaded."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
         file = try_to_load_from_cache(name, "config.json")
     except HFValidationError:
-        file = None
-    if not isinstance(file, str):
-        raise ConfigError(f"no model {name!r}: neither a file or directory, nor a name on the hub that was loaded here")
-    return Path(file).parent
+        return None
+    return Path(file).parent if isinstance(file, str) else None
+
+
+def _files(directory: Path) -> list[Path]:
+    weights: list[Path] = next(filter(None, (list(directory.glob(kind)) for kind in WEIGHTS)), [])
+    return sorted([*weights, *(file for kind in READ for file in directory.glob(kind))])
