@@ -16,7 +16,9 @@ from torch.nn.utils import clip_grad_norm_
 
 from hero.chat import Chat
 from hero.distill.base import Example
-from hero.distill.losses import forward_kl, jensen_shannon, merged, reverse_kl
+from hero.distill.losses import entropy, forward_kl, jensen_shannon, merged, reverse_kl
+from hero.distill.pack import student_rows
+from hero.distill.scorer import score
 from hero.distill.state import MODEL, STATE, TEACHER, read_state, read_weights, unreadable, widen, write_state
 from hero.distill.terms import NOTHING, UpdateLoss, carrying
 from hero.errors import ConfigError, RunError
@@ -177,12 +179,7 @@ class TorchLearner:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
-        largest = [torch.linalg.vector_norm(weight.detach(), math.inf).item() for weight in self._trained]
-        if unusable := [size for size in largest if not size < LARGEST]:  # so written that NaN is among them
-            raise ConfigError(
-                f"update {self.updates + 1} made weights as large as {unusable[0]:.3g}, with which nothing can be "
-                f"computed; give a learning_rate below {self._learning_rate} or a lower weight_decay"
-            )
+        self._require_usable(learning_from)
         self.updates += 1
         if self._teacher_kind == "ema":
             self._average()
@@ -231,6 +228,20 @@ class TorchLearner:
                 raise ConfigError(f"all of total_steps = {self._total_steps} are taken; give more, or None")
             factor = min(factor, (self._total_steps - self.updates) / (self._total_steps - self._warmup_steps))
         return factor * self._learning_rate
+
+    @torch.no_grad()
+    def _require_usable(self, examples: Sequence[Example]) -> None:
+        """Refuses weights that a step has made too large, or with which an action has no log-probabilities."""
+        largest = [torch.linalg.vector_norm(weight, math.inf).item() for weight in self._trained]
+        unusable = [size for size in largest if not size < LARGEST]  # so written that NaN is among them
+        shortest = min(examples, key=lambda example: len(example.tokens.prompt_ids + example.tokens.action_ids))
+        if not unusable and entropy(score(self._model, student_rows([shortest]))).isnan().any():
+            unusable = [max(largest)]
+        if unusable:
+            raise ConfigError(
+                f"update {self.updates + 1} made weights as large as {unusable[0]:.3g}, with which nothing can be "
+                f"computed; give a learning_rate below {self._learning_rate} or a lower weight_decay"
+            )
 
     @torch.no_grad()
     def _average(self) -> None:

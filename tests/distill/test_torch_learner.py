@@ -382,7 +382,14 @@ def test_a_gradient_that_is_not_finite_leaves_every_weight_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"learning_rate": 9e15, "weight_decay": 1.0}, {"weight_decay": 1e300}, {"weight_decay": 1e40}], ids=str
+    "options",
+    [
+        {"learning_rate": 9e15, "weight_decay": 1.0},
+        {"learning_rate": 1e15},
+        {"weight_decay": 1e300},
+        {"weight_decay": 1e40},
+    ],
+    ids=str,
 )
 def test_a_step_that_makes_weights_unusable_is_an_error(options: dict[str, float]) -> None:
     taught = learner(TinyLM(tiny_model().float()), **options)
