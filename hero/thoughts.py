@@ -10,43 +10,61 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+_NAMES: Final = (
+    "think thinking thought thoughts reason reasoning analysis reflection scratchpad seed:think mm:think longcat_think"
+).split()
 _TAGS: Final = (
-    *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "reasoning", "seed:think")),
+    *((rf"(?i:<{name}[ \t]*>)", rf"(?i:</{name}[ \t]*>)") for name in _NAMES),
     ("◁think▷", "◁/think▷"),
-    ("[THINK]", "[/THINK]"),
-    ("<|START_THINKING|>", "<|END_THINKING|>"),
-    ("<|channel>thought", "<channel|>"),
-    ("<|channel|>analysis<|message|>", "<|end|>"),
+    (r"(?<!\w)\[THINK\]", r"\[/THINK\]"),  # an action may have [THINK] as its argument
+    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
+    (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
+    (r"<\|channel>thought", r"<channel\|>"),
+    ("<unused94>thought", "<unused95>"),
+    (r"<\|channel\|>analysis<\|message\|>", r"<\|end\|>"),
 )
 """What begins and what ends a thought."""
-_ENDS_OTHERS: Final = "<|end|>"
+_ENDS_OTHERS: Final = r"<\|end\|>"
 """An end that also ends replies without thoughts, so that it tells nothing where no beginning stands before it."""
 _BOUNDARY: Final = re.compile(
-    "|".join(
-        # An action may have [THINK] as its argument.
-        rf"(?<!\w)({re.escape(begin)})" if begin.startswith("[") else f"({re.escape(begin)})"
-        for begin, _ in _TAGS
-    )
-    + "|"
-    + "|".join(re.escape(end) for _, end in _TAGS if end != _ENDS_OTHERS)
+    "|".join([*(f"({begin})" for begin, _ in _TAGS), *(end for _, end in _TAGS if end != _ENDS_OTHERS)])
 )
-_ENDINGS: Final = tuple(re.compile(re.escape(end)) for _, end in _TAGS)
+_ENDINGS: Final = tuple(re.compile(end) for _, end in _TAGS)
 _SIGNS: Final = ("<", "◁", "THINK]")
 """Every mark of a thought holds one of them, and most texts hold none."""
-_FINAL: Final = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>")
+_FRAME: Final = re.compile(
+    r"(?:<\|start\|>assistant)?<\|channel\|>(?:final|commentary)<\|message\|>"
+    r"|<\|(?:START|END)_RESPONSE\|>|<\|(?:begin|end)_of_solution\|>|<\|(?:end|return|call)\|>\s*+\Z"
+)
+"""What such models set around their words."""
 
-_LABEL: Final = r"[ \t>#*_]*{}[ \t]*(?:\d+[ \t]*)?[*_]*[:：][*_]*"
-_THOUGHT: Final = re.compile(_LABEL.format("thoughts?"), re.IGNORECASE)
-_ACTION_LINE: Final = re.compile(f"^{_LABEL.format('action')}", re.IGNORECASE | re.MULTILINE)
-_ACTION_WORD: Final = re.compile(r"\baction[ \t]*(?:\d+[ \t]*)?[:：]", re.IGNORECASE)
-_NEXT_LINE: Final = re.compile(f"^{_LABEL.format('(?:observation|thoughts?)')}", re.IGNORECASE | re.MULTILINE)
-_INPUT: Final = re.compile(r"(\w+)[ \t]*\n\s*action input[ \t]*[:：](.*)", re.IGNORECASE | re.DOTALL)
+_LABEL: Final = (
+    r"[ \t>#*_-]*+(?:\d+[.)][ \t*_]*+)?{}[ \t]*+(?:\d+[ \t]*+)?[*_]*+[ \t]*+[:：][*_]*+"
+    r"|[ \t]*+(?:\#+|[*_]{{2}})[ \t*_]*+{}[ \t]*+(?:\d+[ \t]*+)?[*_]*+[ \t]*+\r?$"
+)
+"""A label with a colon, or one that is a heading."""
+
+
+def _label(name: str) -> str:
+    return f"(?:{_LABEL.format(name, name)})"
+
+
+_THOUGHT: Final = re.compile(f"^{_label('thoughts?')}", re.IGNORECASE | re.MULTILINE)
+_ACTION_LINE: Final = re.compile(f"^{_label('(?:next )?action')}", re.IGNORECASE | re.MULTILINE)
+_ANSWER_LINE: Final = re.compile(f"^{_label('(?:act|(?:final )?answer)')}", re.IGNORECASE | re.MULTILINE)
+_ACTION_WORD: Final = re.compile(r"\baction[ \t]*+(?:\d+[ \t]*+)?[:：]", re.IGNORECASE)
+_NEXT_LINE: Final = re.compile(f"^{_label('(?:observation|thoughts?)')}", re.IGNORECASE | re.MULTILINE)
+_INPUT: Final = re.compile(
+    rf"[`*\"'\[]*+(\w++)[`*\"'\]]*+[ \t]*+\r?\n\s*+{_label('action input')}(.*)",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
 
 _WRAPPED: Final = re.compile(
-    r"<(?P<tag>action|answer|tool_call)>(?P<tagged>.*?)(?:</(?P=tag)>|\Z)"
-    r"|```(?:[ \t\w+-]*\n)?(?P<fenced>.*?)(?:```|\Z)",
+    r"(?i:<(?P<tag>action|answer|response|tool_call)>)(?P<tagged>.*?)(?:(?i:</(?P=tag)>)|\Z)"
+    r"|```(?:[ \t\w+-]*\r?\n)?(?P<fenced>.*?)(?:```|\Z)",
     re.DOTALL,
 )
+_QUOTES: Final = ('"', "'", "`")
 
 
 class Reply(NamedTuple):
@@ -65,13 +83,16 @@ def split(text: str) -> Reply:
     """Separates what a model thought from what it says or does.
 
     Thoughts are what stands between a beginning and an end, after a beginning that never ends, and before an end that
-    never began. A text that begins with `Thought:` is a thought up to its first `Action:`; what follows that, up to the
-    next observation or thought, are the words. So it is with a text that begins with `Action:`.
+    never began. So is what follows a line label `Thought:`. The words are then what follows the first `Action:`, up
+    to the next observation or thought, or what stands before the thought where there is no action. So it is with a
+    text that begins with `Action:`.
     """
     thoughts, words = _untagged(text)
     begun = words.lstrip()
-    if label := _THOUGHT.match(begun) or _ACTION_LINE.match(begun):
-        thought, words = _labelled(begun[label.end() :] if label.re is _THOUGHT else begun)
+    acts = _ACTION_LINE.match(begun)
+    label = None if acts else _THOUGHT.search(begun)
+    if acts or label:
+        thought, words = _labelled(begun, label)
         thoughts.append(thought)
     if words is text:
         return Reply("", text)
@@ -86,22 +107,37 @@ def without_thoughts(text: str) -> str:
 def readings(text: str) -> Iterator[str]:
     """Yields what may be the action in a text, for an environment that takes the first that it can read.
 
-    First the words as they are, then without quotes and emphasis around them, then what stands in `<action>`,
-    `<answer>` and `<tool_call>` tags and in fences, last what follows the line label `Action:`.
+    Words with line labels `Action:` are taken in parts, each up to the next observation or thought. Of each part comes
+    the whole, the same without quotes and emphasis around it, what stands in `<action>`, `<answer>`, `<response>` and
+    `<tool_call>` tags and in fences, and last, if there are labels, the first line.
     """
-    words = without_thoughts(text).strip()
-    yield words
-    yield words.strip("`*\"' \t\r\n")
-    for match in _WRAPPED.finditer(words):
-        yield (match["tagged"] or match["fenced"] or "").strip()
-    if _ACTION_LINE.search(words):
-        yield _labelled(words)[1].strip()
+    labelled = _ACTION_LINE.search(text)
+    for part in _ACTION_LINE.split(without_thoughts(text)):
+        part = _NEXT_LINE.split(part, maxsplit=1)[0].strip()
+        yield part
+        yield _plain(part)
+        for match in _WRAPPED.finditer(part):
+            yield (match["tagged"] or match["fenced"] or "").strip()
+        if labelled:
+            yield _plain(part.partition("\n")[0])
 
 
-def action_input(words: str) -> tuple[str, str] | None:
+def action_input(text: str) -> tuple[str, str] | None:
     """The name and the argument of an action on two lines, `search` and `Action Input: shoes`; None for other forms."""
-    match = _INPUT.fullmatch(words.strip())
-    return (match[1], match[2].strip()) if match else None
+    match = next(filter(None, map(_INPUT.fullmatch, readings(text))), None)
+    return (match[1], _argument(match[2].strip())) if match else None
+
+
+def _argument(text: str) -> str:
+    """The argument without a fence, quotes or brackets around the whole of it."""
+    if (fenced := _WRAPPED.fullmatch(text)) and fenced["fenced"]:
+        return fenced["fenced"].strip()
+    quoted = len(text) > 1 and ((text[0] == text[-1] and text[0] in _QUOTES) or text[0] + text[-1] == "[]")
+    return text[1:-1].strip() if quoted else text
+
+
+def _plain(text: str) -> str:
+    return text.strip("`*\"' \t\r\n")
 
 
 def _untagged(text: str) -> tuple[list[str], str]:
@@ -123,16 +159,19 @@ def _untagged(text: str) -> tuple[list[str], str]:
         else:
             thoughts.append(text[place:])
             place = len(text)
-    if place == 0 and not _FINAL.search(text):
+    if place == 0 and not _FRAME.search(text):
         return [], text
-    return thoughts, _FINAL.sub("", "".join([*words, text[place:]]))
+    return thoughts, _FRAME.sub("", "".join([*words, text[place:]]))
 
 
-def _labelled(words: str) -> tuple[str, str]:
-    """The part before the first line `Action:`, or else before the last such word, and the part after it."""
-    label = _ACTION_LINE.search(words) or next(reversed(list(_ACTION_WORD.finditer(words))), None)
+def _labelled(words: str, thought: re.Match[str] | None) -> tuple[str, str]:
+    """Words with a label `Thought:`, or with `Action:` at their head, in their two parts."""
+    begin = thought.end() if thought else 0
+    line = _ACTION_LINE.search(words, begin) or _ANSWER_LINE.search(words, begin)
+    label = line or next(reversed(list(_ACTION_WORD.finditer(words, begin))), None)
+    before = words[: thought.start()] if thought else ""
     if label is None:
-        return words, ""
+        return words[begin:], before
     after = words[label.end() :]
     following = _NEXT_LINE.search(after)
-    return words[: label.start()], after[: following.start()] if following else after
+    return before + words[begin : label.start()], after[: following.start()] if following else after

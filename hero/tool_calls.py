@@ -27,10 +27,10 @@ def call_text(text: str) -> str | None:
     words = without_thoughts(text)
     if tagged := _TAGGED.search(words):
         return _unfenced(tagged[1])
-    whole = words.strip().removeprefix(_MARK).strip()
+    whole = next(readings(text)).removeprefix(_MARK).strip()
     if (inner := _unfenced(whole)).startswith("{"):
         return inner
-    if (named := action_input(whole)) and named[1].startswith("{"):
+    if (named := action_input(text)) and named[1].startswith("{"):
         return f'{{"name": {json.dumps(named[0])}, "arguments": {named[1]}}}'
     return next(filter(_is_call, readings(words)), None)
 

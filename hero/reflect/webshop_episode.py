@@ -11,7 +11,7 @@ from typing import Final
 from hero.reflect.webshop_text import Item, Kind, Page
 from hero.reflect.webshop_wish import Wish
 from hero.reflect.webshop_words import FILLERS, mentions, resemble, words
-from hero.thoughts import action_input, readings, without_thoughts
+from hero.thoughts import action_input, readings
 from hero.types import Trajectory, Turn
 
 _ACTION: Final = re.compile(r"(search|click)\[(.+)\]", re.DOTALL | re.IGNORECASE)
@@ -24,7 +24,7 @@ def argument(name: str, action: str) -> str:
     for text in readings(action):
         if match := _ACTION.fullmatch(text):
             return match[2].strip().lower() if match[1].lower() == name else ""
-    named = action_input(without_thoughts(action))
+    named = action_input(action)
     return named[1].lower() if named and named[0].lower() == name else ""
 
 

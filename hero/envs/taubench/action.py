@@ -8,7 +8,7 @@ from typing import Final
 
 from hero.envs.taubench.reading import loads
 from hero.envs.taubench.task import DEEPEST, Call, too_deep
-from hero.thoughts import split, without_thoughts
+from hero.thoughts import without_thoughts
 from hero.tool_calls import call_text
 
 RESPOND: Final = "respond"
@@ -38,8 +38,7 @@ def parse(action: str) -> Call | Reply | Malformed:
     """
     if (call := call_text(action)) is not None:
         return _call(call)
-    thought, words = split(action)
-    return Malformed("there is a thought and nothing else") if thought and not words else Reply(words)
+    return _reply(action)
 
 
 def _call(text: str) -> Call | Reply | Malformed:
@@ -65,4 +64,9 @@ def _call(text: str) -> Call | Reply | Malformed:
     content = arguments.get("content")
     if not isinstance(content, str):
         return Malformed(f'{RESPOND} needs a "content" that is a text')
-    return Reply(without_thoughts(content))
+    return _reply(content)
+
+
+def _reply(text: str) -> Reply | Malformed:
+    words = without_thoughts(text)
+    return Malformed("there is a thought or a label, and nothing else") if text.strip() and not words else Reply(words)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 from hero.envs.webshop.pages import BACK, BUY, NEXT, PREVIOUS, SUB_PAGES, Kind, Node, Page, State
-from hero.thoughts import action_input, readings, without_thoughts
+from hero.thoughts import action_input, readings
 
 ACTION: Final = re.compile(r"(search|click)\[(.+)\]", re.IGNORECASE | re.DOTALL)
 
@@ -31,7 +31,7 @@ def parse(action: str, *, upstream: bool = False) -> Command | None:
     for text in readings(action):
         if match := ACTION.fullmatch(text):
             return _command(match[1].lower(), match[2].lower().strip())
-    named = action_input(without_thoughts(action))
+    named = action_input(action)
     return _command(named[0].lower(), named[1].lower()) if named else None
 
 
