@@ -188,15 +188,19 @@ def _common(one: tuple[int, ...], other: tuple[int, ...]) -> int:
 
 
 def _episode_rows(examples: Sequence[Example], indices: Sequence[int]) -> Iterator[Row]:
-    """The rows of one episode: longest first, an example joins the first row that begins with its ids."""
+    """The rows of one episode: longest first, an example joins the first row that begins with its ids.
+
+    Examples share a span if their action is the same and was sampled at the same temperature.
+    """
     ledgers = {index: examples[index].tokens.prompt_ids + examples[index].tokens.action_ids for index in indices}
-    rows: list[tuple[tuple[int, ...], dict[tuple[int, int], list[int]]]] = []
+    rows: list[tuple[tuple[int, ...], dict[tuple[int, int, float], list[int]]]] = []
     for index in sorted(indices, key=lambda index: len(ledgers[index]), reverse=True):
         ledger = ledgers[index]
         spans = next((spans for ids, spans in rows if ids[: len(ledger)] == ledger), None)
         if spans is None:
             spans = {}
             rows.append((ledger, spans))
-        spans.setdefault((len(examples[index].tokens.prompt_ids), len(ledger)), []).append(index)
+        tokens = examples[index].tokens
+        spans.setdefault((len(tokens.prompt_ids), len(ledger), tokens.temperature), []).append(index)
     for ids, found in rows:
-        yield Row(ids, tuple(Span(start, stop, tuple(found[start, stop])) for start, stop in sorted(found)))
+        yield Row(ids, tuple(Span(key[0], key[1], tuple(found[key])) for key in sorted(found)))

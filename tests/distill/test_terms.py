@@ -113,6 +113,18 @@ def test_loss_and_gradient_are_those_of_the_definition(seed: int) -> None:
     close(tuple(found), torch.autograd.grad(expected, list(STUDENT.parameters())))
 
 
+def test_one_action_sampled_at_two_temperatures_is_learned_at_both() -> None:
+    lived = episode(STUDENT, 1)[0]
+    examples = [
+        Example(0, replace(lived, temperature=temperature), policy_gradient=advantage)
+        for temperature, advantage in ((0.4, 1.0), (1.0, -0.5), (1.8, 2.0))
+    ]
+    report, found = gradient(examples)
+    expected = by_definition(examples)
+    assert report["loss"] == pytest.approx(expected.item(), abs=CLOSE)
+    close(tuple(found), torch.autograd.grad(expected, list(STUDENT.parameters())))
+
+
 @pytest.mark.parametrize("tokens", [1, 40, 97, 400])
 def test_micro_batches_and_order_change_nothing(tokens: int) -> None:
     examples = mixture(5)
