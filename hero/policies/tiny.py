@@ -54,6 +54,7 @@ def load(source: str | Path = SHIPPED) -> LanguageModel:
 
 
 def _load_model(path: Path, vocabulary: int) -> Any:
+    import torch
     from safetensors.torch import load_file
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -73,7 +74,11 @@ def _load_model(path: Path, vocabulary: int) -> Any:
         )
         model = LlamaForCausalLM(config)
         if config.tie_word_embeddings:
-            weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+            tied = weights["model.embed_tokens.weight"]
+            if not torch.equal(weights.setdefault("lm_head.weight", tied), tied):
+                raise DataError(
+                    f"{file} does not fit config.json, which ties the head to the embeddings: it holds another head"
+                )
         missing, unexpected = model.load_state_dict(weights, strict=False)
         require_fit(
             f"{file} and config.json", {"missing_keys": missing, "unexpected_keys": unexpected, "mismatched_keys": []}

@@ -40,6 +40,14 @@ def test_what_is_saved_is_loaded(tmp_path: Path, tied: bool) -> None:
     assert loaded.model.config._attn_implementation == "sdpa"
 
 
+def test_a_tied_head_that_differs_from_the_embeddings_is_refused(tmp_path: Path) -> None:
+    random_model(tie_word_embeddings=False).save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"model\.safetensors does not fit config\.json, which ties .* another head"):
+        tiny.load(tmp_path)
+
+
 def test_half_precision_weights_are_loaded_in_single(tmp_path: Path) -> None:
     lm = random_model()
     lm.model.half()
