@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 UNREAD: Final = re.compile(r"(inv_freq|masked_bias|attention\.bias|attn\.bias|position_ids)$")
 """Buffers in checkpoints of old: whoever builds the model computes them anew."""
+REAL: Final = re.compile(r"^B?F\d|float")
+"""Types of floating-point numbers, by the names of safetensors and of torch."""
 PROBE: Final = Message("user", "What is the capital of France? Answer in one word, then say why.")
 TOLERANCE: Final = {torch.float32: 0.01}
 ROUNDED: Final = 0.25
@@ -75,6 +77,22 @@ def require_fit(name: str, info: Mapping[str, Iterable[Any]]) -> None:
             f"{name}: the weights are not those of the configuration: {'; '.join(found)}. "
             "Fetch the model again, or save it anew: with save_pretrained, and unwrapped from torch.compile and "
             "data parallelism, which put _orig_mod and module before each name"
+        )
+
+
+def require_real(name: str, kinds: Mapping[str, str]) -> None:
+    """Refuses whole and complex numbers in place of weights: those of a quantised model, without what they stand for.
+
+    Args:
+        kinds: the type of each tensor by name, as safetensors or torch writes it.
+
+    Raises:
+        ConfigError: names them.
+    """
+    if odd := [key for key, kind in kinds.items() if not REAL.search(kind) and not UNREAD.search(key)]:
+        raise ConfigError(
+            f"{name}: weights of the type {kinds[odd[0]]} in {_some(odd)}, and no quantization_config says what they "
+            "stand for; take the model in floating point"
         )
 
 

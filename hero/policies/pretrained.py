@@ -10,7 +10,7 @@ import torch
 
 from hero.errors import ConfigError
 from hero.foreign import first_line, foreign
-from hero.policies.check import require_fit, require_plausible
+from hero.policies.check import require_fit, require_plausible, require_real
 from hero.policies.tokens import largest_id, without_additions
 
 
@@ -21,6 +21,11 @@ def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
         ConfigError: there is no such model, it is damaged, its weights are not those of its configuration, or it needs
             code of its own.
     """
+    if path.is_dir() and (path / "adapter_config.json").is_file():
+        raise ConfigError(
+            f"{source!r} holds an adapter (adapter_config.json), which is not applied here; merge it into its base "
+            "with peft's merge_and_unload, and save that with save_pretrained"
+        )
     if path.is_dir() and not (path / "config.json").is_file():
         raise ConfigError(f"{source!r} holds no model: it has no config.json")
     with foreign(
@@ -56,14 +61,16 @@ def _load(source: str, where: str) -> tuple[Any, Any]:
     # run, or an attention that knows neither our masks nor our caches.
     config._attn_implementation = None
     tokenizer: Any = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
-    tensors, size = _weights(where)
+    kinds, size = _weights(where)
     require_plausible(
         repr(source),
         config,
         lambda: AutoModelForCausalLM.from_config(copy.deepcopy(config), trust_remote_code=False),  # type: ignore[no-untyped-call]
-        tensors=tensors,
-        room=8 * size if getattr(config, "quantization_config", None) else size,
+        tensors=len(kinds),
+        room=8 * size if (quantized := getattr(config, "quantization_config", None)) else size,
     )
+    if not quantized:
+        require_real(repr(source), kinds)
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         where,
         config=config,
@@ -89,8 +96,8 @@ def _file(where: str, name: str) -> str | None:
     return cached_file(where, name, _raise_exceptions_for_missing_entries=False)
 
 
-def _weights(where: str) -> tuple[int, int]:
-    """How many tensors the weights of a directory or hub name are, and their bytes, from headers alone."""
+def _weights(where: str) -> tuple[dict[str, str], int]:
+    """The type of each tensor of a directory or hub name, as `F32` or `torch.float32`, and all bytes, from headers."""
     from safetensors import safe_open
     from transformers.utils.hub import get_checkpoint_shard_files
 
@@ -104,11 +111,12 @@ def _weights(where: str) -> tuple[int, int]:
             break
     else:
         raise ConfigError(f"the model {where!r} has no weights: neither model.safetensors nor pytorch_model.bin")
-    tensors = 0
+    kinds: dict[str, str] = {}
     for file in files:
         if file.endswith(".safetensors"):
             with safe_open(file, "pt") as opened:
-                tensors += len(opened.keys())
+                kinds |= {name: opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118
         else:
-            tensors += len(torch.load(file, map_location="meta", mmap=True, weights_only=True))
-    return tensors, sum(Path(file).stat().st_size for file in files)
+            held = torch.load(file, map_location="meta", mmap=True, weights_only=True)
+            kinds |= {name: str(getattr(tensor, "dtype", "")) for name, tensor in held.items()}
+    return kinds, sum(Path(file).stat().st_size for file in files)

@@ -94,6 +94,36 @@ def test_what_the_files_cannot_hold_is_refused_before_it_is_allocated(saved: Pat
         load(str(saved))
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_adapter_is_refused_with_the_remedy(saved: Path, whole: bool) -> None:
+    (saved / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "some/base"}')
+    if not whole:
+        (saved / "config.json").unlink()
+        (saved / "model.safetensors").rename(saved / "adapter_model.safetensors")
+    with pytest.raises(ConfigError, match=r"holds an adapter.*merge_and_unload"):
+        load(str(saved))
+
+
+@pytest.mark.parametrize("format", ["safetensors", "bin"])
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int32, torch.complex64])
+def test_weights_that_are_not_real_numbers_are_refused(saved: Path, kind: torch.dtype, format: str) -> None:
+    weights = load_file(saved / "model.safetensors")
+    weights["model.layers.0.mlp.up_proj.weight"] = weights["model.layers.0.mlp.up_proj.weight"].to(kind)
+    if format == "safetensors":
+        save_file(weights, saved / "model.safetensors", metadata={"format": "pt"})
+    else:
+        (saved / "model.safetensors").unlink()
+        torch.save(weights, saved / "pytorch_model.bin")
+    with pytest.raises(ConfigError, match=r"weights of the type \S+ in model\.layers\.0\.mlp\.up_proj\.weight, and no"):
+        load(str(saved))
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_weights_of_any_precision_are_read(saved: Path, kind: torch.dtype) -> None:
+    change_weights(saved, lambda weights: {name: tensor.to(kind) for name, tensor in weights.items()})
+    acts(load(str(saved)))
+
+
 def test_buffers_that_nobody_reads_are_left_out(saved: Path) -> None:
     buffers = {
         "model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4),
