@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-_NAMES: Final = (
-    "think thinking thought thoughts reason reasoning analysis reflection scratchpad seed:think mm:think longcat_think"
-).split()
+_NAME: Final = "(?:seed:|mm:|longcat_)?think|thinking|thoughts?|reason(?:ing)?|analysis|reflection|scratchpad"
 _TAGS: Final = (
-    *((rf"(?i:<{name}[ \t]*>)", rf"(?i:</{name}[ \t]*>)") for name in _NAMES),
     ("◁think▷", "◁/think▷"),
     (r"(?<!\w)\[THINK\]", r"\[/THINK\]"),  # an action may have [THINK] as its argument
     (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
@@ -23,11 +21,12 @@ _TAGS: Final = (
     ("<unused94>thought", "<unused95>"),
     (r"<\|channel\|>analysis<\|message\|>", r"<\|end\|>"),
 )
-"""What begins and what ends a thought."""
+"""What begins and what ends a thought, besides tags of a name: `<think>` and `</think>`."""
 _ENDS_OTHERS: Final = r"<\|end\|>"
 """An end that also ends replies without thoughts, so that it tells nothing where no beginning stands before it."""
 _BOUNDARY: Final = re.compile(
-    "|".join([*(f"({begin})" for begin, _ in _TAGS), *(end for _, end in _TAGS if end != _ENDS_OTHERS)])
+    rf"(?i:<(?:(?P<name>{_NAME})|/(?:{_NAME}))[ \t]*>)|"
+    + "|".join([*(f"({begin})" for begin, _ in _TAGS), *(end for _, end in _TAGS if end != _ENDS_OTHERS)])
 )
 _ENDINGS: Final = tuple(re.compile(end) for _, end in _TAGS)
 _SIGNS: Final = ("<", "◁", "THINK]")
@@ -58,6 +57,7 @@ _INPUT: Final = re.compile(
     rf"[`*\"'\[]*+(\w++)[`*\"'\]]*+[ \t]*+\r?\n\s*+{_label('action input')}(.*)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
+_INPUT_WORDS: Final = re.compile("action input", re.IGNORECASE)
 
 _WRAPPED: Final = re.compile(
     r"(?i:<(?P<tag>action|answer|response|tool_call)>)(?P<tagged>.*?)(?:(?i:</(?P=tag)>)|\Z)"
@@ -79,6 +79,7 @@ class Reply(NamedTuple):
     words: str
 
 
+@lru_cache(maxsize=32)
 def split(text: str) -> Reply:
     """Separates what a model thought from what it says or does.
 
@@ -124,6 +125,8 @@ def readings(text: str) -> Iterator[str]:
 
 def action_input(text: str) -> tuple[str, str] | None:
     """The name and the argument of an action on two lines, `search` and `Action Input: shoes`; None for other forms."""
+    if not _INPUT_WORDS.search(text):
+        return None
     match = next(filter(None, map(_INPUT.fullmatch, readings(text))), None)
     return (match[1], _argument(match[2].strip())) if match else None
 
@@ -153,7 +156,7 @@ def _untagged(text: str) -> tuple[list[str], str]:
         if match.lastindex is None:  # an end that never began
             thoughts += words
             words.clear()
-        elif end := _ENDINGS[match.lastindex - 1].search(text, place):
+        elif end := _ending(match).search(text, place):
             thoughts.append(text[place : end.start()])
             place = end.end()
         else:
@@ -162,6 +165,13 @@ def _untagged(text: str) -> tuple[list[str], str]:
     if place == 0 and not _FRAME.search(text):
         return [], text
     return thoughts, _FRAME.sub("", "".join([*words, text[place:]]))
+
+
+def _ending(begin: re.Match[str]) -> re.Pattern[str]:
+    """What ends a thought that begins so."""
+    if name := begin["name"]:
+        return re.compile(rf"</{name}[ \t]*>", re.IGNORECASE)
+    return _ENDINGS[(begin.lastindex or 0) - 2]
 
 
 def _labelled(words: str, thought: re.Match[str] | None) -> tuple[str, str]:

@@ -207,6 +207,7 @@ def test_a_draft_alone_is_not_an_action(form: str) -> None:
     assert read_webshop(text) is None
     assert argument("search", text) == ""
     assert isinstance(read_taubench(text), Malformed)
+    assert isinstance(read_taubench(json.dumps({"name": "respond", "arguments": {"content": text}})), Malformed)
     assert read_call(text) is None
 
 
