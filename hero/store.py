@@ -88,6 +88,7 @@ class Run:
         with writing(path), ExitStack() as stack:
             path.mkdir(parents=True, exist_ok=True)
             held = stack.enter_context(lock(path))
+            remove_partial(path)
             write(path / "config.json", seal(config.record()))
             run = cls(path, config, held)
             stack.pop_all()

@@ -159,6 +159,14 @@ def test_a_creation_that_was_cut_short_can_be_repeated(tmp_path: Path) -> None:
         assert read_settings(tmp_path) == SETTINGS
 
 
+@pytest.mark.parametrize("what", ["a pipe", "a device", "a link to itself", "a directory"])
+def test_whatever_lies_in_place_of_what_is_not_complete_gives_way(tmp_path: Path, what: str) -> None:
+    IN_PLACE[what](tmp_path / ".partial")
+    with Run.create(tmp_path, SETTINGS):
+        assert read_settings(tmp_path) == SETTINGS
+    assert not os.path.lexists(tmp_path / ".partial")
+
+
 def test_a_directory_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"is not a run directory: it has no config\.json"):
         Run.resume(tmp_path, {})
