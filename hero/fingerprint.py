@@ -32,7 +32,7 @@ def fingerprint(*paths: Path) -> str:
 def _files(path: Path, name: str) -> Iterator[tuple[str, Path]]:
     """The files at or below a path, with the names that they count by."""
     try:
-        children = sorted(path.iterdir()) if path.is_dir() else None
+        children = sorted(path.iterdir(), key=lambda child: child.name) if path.is_dir() else None
     except OSError as error:
         raise _unreadable(path, error) from error
     if children is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 from hypothesis import given
@@ -83,3 +83,11 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
     for given_ in (path, *([tmp_path] if kind != "missing" else [])):
         with pytest.raises(DataError, match="odd"):
             fingerprint(given_)
+
+
+def test_names_that_differ_in_case_are_sorted_alike_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = written({"B": b"1", "a": b"2", "c/D": b"3", "c/b": b"4"}, tmp_path / "tree")
+    before = fingerprint(tree)
+    monkeypatch.setattr(PurePath, "__lt__", lambda one, other: str(one).lower() < str(other).lower())  # as on Windows
+    assert [file.name for file in sorted(tree.iterdir())] == ["a", "B", "c"]
+    assert fingerprint(tree) == before

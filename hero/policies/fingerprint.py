@@ -60,4 +60,4 @@ def hub_snapshot(name: str) -> Path | None:
 
 def _files(directory: Path) -> list[Path]:
     weights: list[Path] = next(filter(None, (list(directory.glob(kind)) for kind in WEIGHTS)), [])
-    return sorted([*weights, *(file for kind in READ for file in directory.glob(kind))])
+    return sorted([*weights, *(file for kind in READ for file in directory.glob(kind))], key=lambda file: file.name)
