@@ -21,7 +21,10 @@ def main() -> None:
 
 
 def _silence_others() -> None:
-    """Keeps warnings of other libraries, which a user can do nothing about, off the screen unless Python was asked."""
+    """Keeps warnings of other libraries, which a user can do nothing about, off the screen unless Python was asked.
+
+    Their progress bars are for terminals, not for logs.
+    """
     import logging
     import sys
     import warnings
@@ -31,6 +34,8 @@ def _silence_others() -> None:
     if logging.lastResort:  # prints what no handler took
         logging.lastResort.addFilter(logging.Filter("hero"))
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if sys.stderr is None or not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def _leave(number: int, frame: object) -> None:

@@ -52,6 +52,7 @@ def noisy():
     warnings.warn("deprecated", FutureWarning)
     logging.getLogger("library").warning("deprecated")
     transformers.utils.logging.get_logger("transformers.models").warning("deprecated")
+    list(transformers.utils.logging.tqdm([1], desc="Loading weights"))
     logging.getLogger("hero").warning("waiting")
 
 app.app = noisy
