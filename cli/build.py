@@ -41,8 +41,9 @@ def require_train_extra() -> None:
 
 
 def use_threads(threads: int) -> None:
-    """Sets the number of threads and lets idle ones sleep; torch reads both when it is imported."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    """Sets the number of threads and lets idle ones sleep; torch reads this when it is imported."""
+    for library in ("OMP", "MKL"):  # a number of MKL's would go before that of OpenMP
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 

@@ -49,8 +49,8 @@ def hero(plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hero
     monkeypatch.syspath_prepend(str(plugins))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY"):
-        monkeypatch.setenv(name, os.environ[name])  # so that what the command sets is undone
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, os.environ.get(name, "1"))  # so that what the command sets is undone
 
     def call(*arguments: object, typed: str = "") -> Result:
         return CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,10 @@ def test_thoughts_are_an_option_only_of_learners_with_a_teacher(monkeypatch: pyt
     monkeypatch.setattr("hero_cli.build.registry.load", lambda group, name: GRPO)
     with pytest.raises(ConfigError, match="--no-teacher-thoughts does nothing with --learner distill"):
         build.make_objective(settings_of({"teacher_thoughts": False}))
+
+
+def test_a_number_of_mkl_s_does_not_go_before_the_number_of_threads() -> None:
+    code = "from hero_cli.build import use_threads; use_threads(1); import torch; print(torch.get_num_threads())"
+    surroundings = os.environ | {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, env=surroundings, capture_output=True, text=True, check=True).stdout == "1\n"
