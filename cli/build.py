@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hero import registry
-from hero.errors import ConfigError, RunError
-from hero.records import Checkpoint, holds_run, read_config, read_latest
+from hero.errors import ConfigError, DataError, RunError
+from hero.records import Checkpoint, read_config, read_latest
 
-from .provenance import of_model, require_same, source_of, today
+from .provenance import as_it_was, of_model, require_same, run_of, source_of, today
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def load_model(wanted: str | Wanted) -> Any:
                 f"--chat-arg does nothing with --model {source}, which has no chat template; leave it out"
             )
         return registry.load("hero.policies", source)()
-    if holds_run(Path(source)):
-        return _trained(Path(source), wanted)
+    if run := run_of(source):
+        return _trained(run, wanted)
     if (close := get_close_matches(source, known, n=1, cutoff=0.8)) and not os.path.exists(source):
         raise ConfigError(f"there is no model {source!r}; did you mean {close[0]!r}?")
     load = registry.load("hero.policies", "hf")
@@ -109,8 +109,11 @@ def _trained(run: Path, wanted: Wanted) -> Any:
     """The model of a run as it is after its newest complete step."""
     config = read_config(run)
     source = source_of(run)
-    if (then := config.provenance.get("model")) is not None:
-        require_same(run, "model", then, of_model(source))
+    then = config.provenance.get("model")
+    if then is not None or run_of(source):
+        with as_it_was(run, "model", ConfigError, DataError):
+            now = of_model(source)
+        require_same(run, "model", then or now, now)
     chat_args = {**config.settings.get("chat_args", {}), **wanted.chat_args}
     lm = load_model(Wanted(source, chat_args, wanted.date or config.provenance.get("date")))
     from hero.distill.state import MODEL, read_weights, widen

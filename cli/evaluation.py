@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hero.errors import ConfigError, RunError
-from hero.records import holds_run, read_config
+from hero.errors import ConfigError, DataError, RunError
+from hero.records import read_config
 
 from . import build
 from .arguments import parse_chat_args, parse_env_args
 from .interrupt import unmissable
-from .provenance import of_env, other_versions, require_same, versions
+from .provenance import as_it_was, of_env, other_versions, require_same, run_of, versions
 from .settings import Settings, settings_of, stored_settings
 from .terminal import console, estimate, log_shown, polite, with_default
 
@@ -73,14 +74,13 @@ def evaluate_command(
     """Evaluate a policy, with 95 % intervals."""
     if greedy and temperature:
         raise ConfigError(f"--greedy and --temperature {temperature} contradict each other; give one of them")
-    path = Path(policy)
-    is_run = holds_run(path)
-    settings = stored_settings(path) if is_run else settings_of({"model": policy} | ({"env": env} if env else {}))
+    path = run_of(policy)
+    settings = stored_settings(path) if path else settings_of({"model": policy} | ({"env": env} if env else {}))
     given: dict[str, Any] = {"env": env, "temperature": 0.0 if greedy else temperature}
     if env_arg or env:
         given["env_args"] = parse_env_args(env_arg or [])
     settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
-    then = read_config(path).provenance if is_run else {}
+    then = read_config(path).provenance if path else {}
     home = {} if "env_args" in given else then.get("env", {})
     model = build.Wanted(policy, parse_chat_args(chat_arg or []))
     if other := other_versions(then.get("versions", {}), versions(settings)):
@@ -97,7 +97,7 @@ def evaluate_command(
 @unmissable()
 def _play(
     settings: Settings,
-    run: Path,
+    run: Path | None,
     home: Mapping[str, Any],
     model: build.Wanted,
     split: str,
@@ -108,6 +108,7 @@ def _play(
     """The evaluation, and whether it is of an environment with tools.
 
     Args:
+        run: whose policy it is; None for a model that is not of a run.
         home: what the environment of the run was; empty where it is evaluated elsewhere.
     """
     from rich.progress import Progress
@@ -120,8 +121,9 @@ def _play(
     build.require_train_extra()
     build.use_threads(settings.threads)
     arguments = settings.env_args | home.get("arguments", {})
-    (env,) = build.make_envs(settings.env, split, 1, arguments)
-    if home:
+    with as_it_was(run, "env", DataError) if run and home else nullcontext():
+        (env,) = build.make_envs(settings.env, split, 1, arguments)
+    if run and home:
         require_same(run, "env", home, of_env(env))
     count = env.num_tasks if tasks is None else tasks
     if count > env.num_tasks:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hero import __version__, registry
-from hero.errors import RunError
+from hero.errors import HeroError, RunError
 from hero.fingerprint import fingerprint
 from hero.records import holds_run, read_config, read_latest
 
@@ -56,22 +58,37 @@ def of_env(env: TextEnv) -> dict[str, Any]:
     return {"env_id": env.unwrapped.env_id, **says()}  # type: ignore[attr-defined]
 
 
-def of_model(source: str) -> dict[str, Any]:
+def run_of(source: str) -> Path | None:
+    """The run directory that a model is given by; None for any other model. Registered names go before."""
+    path = Path(os.path.expanduser(source))  # unlike Path.expanduser, no error where there is no such home
+    return path if source not in registry.names("hero.policies") and holds_run(path) else None
+
+
+def of_model(source: str, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Where a model lies and what it is: the hash of its files, the revision of one from the hub.
+
+    Args:
+        heirs: the runs that were started from it, each from the next.
 
     Raises:
         ConfigError: there is no such model.
         DataError: a file cannot be read.
+        RunError: a run that it comes from cannot be read, or comes from itself.
     """
+    if run := run_of(source):
+        if (place := run.resolve()) in heirs:
+            raise RunError(
+                f"{run} was started from a run that lay in a directory where now lies what came of it; move the runs "
+                "back to where they were"
+            )
+        weights = read_latest(run, lambda checkpoint: fingerprint(checkpoint.learner / "model.safetensors"))
+        base = of_model(source_of(run), (*heirs, place))
+        return {"path": str(run.absolute()), "sha256": weights, "base": base}
     from hero.policies.fingerprint import hub_snapshot, model_fingerprint
 
     path = Path(source).expanduser()
-    if source not in registry.names("hero.policies"):
-        if holds_run(path):
-            weights = read_latest(path, lambda checkpoint: fingerprint(checkpoint.learner / "model.safetensors"))
-            return {"path": str(path.absolute()), "sha256": weights, "base": of_model(source_of(path))}
-        if not path.exists():
-            path = hub_snapshot(source) or path
+    if source not in registry.names("hero.policies") and not path.exists():
+        path = hub_snapshot(source) or path
     found: dict[str, Any] = model_fingerprint(source)
     del found["source"]  # which may be relative to a directory that is another one by then
     if "path" in found or "revision" in found:
@@ -82,6 +99,8 @@ def of_model(source: str) -> dict[str, Any]:
 def source_of(run: Path) -> str:
     """Where the model of a run is to be loaded from: where it was found when the run started, if it is still there."""
     config = read_config(run)
+    if "model" not in config.settings:
+        raise RunError(f"{run / 'config.json'} does not say which model was trained; give a model instead")
     model: Mapping[str, str] = config.provenance.get("model", {})
     path, source = model.get("path"), str(config.settings["model"])
     # What has gone from the hub's cache can be fetched again.
@@ -119,10 +138,31 @@ def require_same(run: Path, part: str, then: Mapping[str, Any], now: Mapping[str
         RunError: something differs; the message names it.
     """
     if found := [*_differences(part, then, now)]:
-        raise RunError(
-            f"{run} cannot go on here as it was started: {'; '.join(found)}. To go on, {REMEDIES[part]}; or start "
-            "another run with another --out"
-        )
+        raise _not_as_it_was(run, part, "; ".join(found))
+
+
+@contextmanager
+def as_it_was(run: Path, part: str, *missing: type[HeroError]) -> Iterator[None]:
+    """Turns errors of the block, which takes up data or a model of before, into one that says how to go on.
+
+    Args:
+        part: of the provenance, `env` or `model`.
+        missing: errors that say that it is not there any more.
+
+    Raises:
+        RunError: the block raised one of them.
+    """
+    try:
+        yield
+    except missing as error:
+        raise _not_as_it_was(run, part, str(error)) from error
+
+
+def _not_as_it_was(run: Path, part: str, why: str) -> RunError:
+    return RunError(
+        f"{run} cannot go on here as it was started: {why}. To go on, {REMEDIES[part]}; or start another run with "
+        "another --out"
+    )
 
 
 def other_versions(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hero.errors import ConfigError, UnavailableError
+from hero.errors import ConfigError, DataError, UnavailableError
 from hero.records import read_config, read_summary
 
 from . import build, provenance
@@ -85,13 +85,16 @@ def _build(
     build.check_names(settings)
     build.use_threads(settings.threads)
     arguments = settings.env_args | then.get("env", {}).get("arguments", {})
-    envs = build.make_envs(settings.env, "train", settings.episodes, arguments)
-    eval_envs = build.make_envs(settings.env, "validation", settings.eval_tasks, arguments)
+    with provenance.as_it_was(path, "env", DataError) if then else nullcontext():
+        envs = build.make_envs(settings.env, "train", settings.episodes, arguments)
+        eval_envs = build.make_envs(settings.env, "validation", settings.eval_tasks, arguments)
     if settings.eval_tasks > (there_are := eval_envs[0].num_tasks):
         raise ConfigError(f"--eval-tasks {settings.eval_tasks}, but there are {there_are} validation tasks; give fewer")
     if then:
         provenance.require_same(path, "env", then["env"], provenance.of_env(envs[0]))
-        provenance.require_same(path, "model", then["model"], provenance.of_model(source))
+        with provenance.as_it_was(path, "model", ConfigError, DataError):
+            now = provenance.of_model(source)
+        provenance.require_same(path, "model", then["model"], now)
     lm = build.load_model(build.Wanted(source, settings.chat_args, date))
     parts = {
         "envs": envs,

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from hero.distill.base import Example
 from hero.envs.base import TextEnv
-from hero.errors import UnavailableError
+from hero.errors import DataError, UnavailableError
 from hero.fingerprint import fingerprint
 from hero.types import JSON, Action, Message, Tokens
 
@@ -61,6 +61,8 @@ class FoundEnv(GuessEnv):
 
     def __init__(self, split: str = "train", data: str | None = None) -> None:
         self.data = Path(data or os.environ["GUESS_DATA"]).absolute()
+        if not self.data.exists():
+            raise DataError(f"there is no data {self.data}")
         super().__init__(split, int(self.data.read_text("utf-8").split()[0]))
 
     def provenance(self) -> dict[str, JSON]:

@@ -194,6 +194,31 @@ def test_a_run_without_a_step_is_no_model(hero: Hero, model: str, tmp_path: Path
     refused(hero("run", "--model", "empty", "--out", "run", *FAST), "empty has no complete step yet")
 
 
+def test_a_run_that_lies_where_its_own_model_lay_is_refused(
+    finished: Path, hero: Hero, model: str, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "first")
+    for source, out in (("first", "second"), ("second", "third")):
+        arguments = ["--env", "guess", *FAST[2:]]
+        assert hero("run", "--model", source, "--steps", 0, "--out", out, *arguments).exit_code == 0
+    shutil.rmtree(tmp_path / "first")
+    (tmp_path / "third").rename(tmp_path / "first")
+    for command in (["eval", "first"], ["run", "--resume", "--out", "second"], ["run", "--model", "second", *FAST]):
+        refused(hero(*command), "was started from a run that lay in a directory where now lies what came of it")
+
+
+def test_a_run_that_names_no_model_is_no_model(hero: Hero, tmp_path: Path) -> None:
+    with Run.create(tmp_path / "other", {}) as run:
+        run.complete(0, lambda learner: learner.mkdir())
+    refused(hero("run", "--model", "other", *FAST), "config.json does not say which model was trained")
+
+
+def test_a_registered_name_goes_before_a_run_of_that_name(finished: Path, hero: Hero, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "tiny")
+    assert "in webshop, validation" in hero("eval", "tiny", "--tasks", 1, "--env-arg", "level=easy").stdout
+    assert "./tiny in guess, validation" in hero("eval", "./tiny", "--tasks", 1).stdout
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_run_whose_model_changed_is_refused(hero: Hero, model: str, tmp_path: Path, name: str) -> None:
     shutil.copytree(model, tmp_path / "model")
@@ -259,6 +284,17 @@ def test_a_run_goes_on_with_the_data_that_it_found_or_not_at_all(
     assert hero("run", "--model", model, "--steps", 2, "--out", "run2", *arguments).exit_code == 0
     (tmp_path / "data").write_text("5 ", "utf-8")
     refused(hero("run", "--resume", "--out", "run", "--steps", 3), "env.data was", "bring back the data")
+    (tmp_path / "data").unlink()
+    for command in (["run", "--resume", "--out", "run", "--steps", 3], ["eval", "run"]):
+        refused(hero(*command), "no data", "bring back the data")
+
+
+def test_a_run_whose_model_is_gone_says_so(hero: Hero, model: str, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    assert hero("run", "--model", "model", "--steps", 0, "--out", "run", *FAST).exit_code == 0
+    shutil.rmtree(tmp_path / "model")
+    for command in (["run", "--resume", "--out", "run", "--steps", 1], ["eval", "run"]):
+        refused(hero(*command), "run cannot go on here", f"no model '{tmp_path / 'model'}'", "bring back the model")
 
 
 def test_a_run_knows_what_it_ran_on(finished: Path, model: str) -> None:
