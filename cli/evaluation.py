@@ -58,7 +58,7 @@ def evaluate_command(
         int | None, typer.Option(help=with_default("The first so many tasks.", "all"), show_default=False, min=1)
     ] = None,
     trials: Annotated[
-        int, typer.Option(help="How often each task is played; with several, pass^k is told.", min=1)
+        int, typer.Option(help="How often each task is played; with several, pass^k is told.", min=1, max=1000)
     ] = 1,
     temperature: Annotated[
         float | None,

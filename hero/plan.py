@@ -10,12 +10,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 import numpy as np
 
 from hero.errors import ConfigError
 from hero.rollout import Task
 from hero.streams import derived_seed
+
+MOST_EPISODES: Final = 100_000
+"""Episodes per step, at most."""
 
 
 class Purpose(IntEnum):
@@ -33,7 +37,7 @@ class Plan:
     Attributes:
         steps: optimiser steps; None for as many as the turn budget allows.
         turn_budget: no step begins once the training episodes have used that many environment turns; None for no limit.
-        episodes: episodes per step.
+        episodes: episodes per step, at most `MOST_EPISODES`.
         group_size: how many of them share a task; divides `episodes`.
         eval_every: evaluate after every so many steps, besides the start and the end.
         eval_tasks: evaluate on that many tasks of the evaluation split, sampled and greedy.
@@ -59,6 +63,10 @@ class Plan:
         for name in ("episodes", "group_size", "eval_every", "eval_tasks", "max_turns"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)} is too few; give at least 1")
+        if self.episodes > MOST_EPISODES:
+            raise ConfigError(
+                f"episodes = {self.episodes} is too many, since a step keeps them all; give at most {MOST_EPISODES:,}"
+            )
         for name in ("steps", "turn_budget", "seed"):
             if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"{name} = {getattr(self, name)} is negative; give 0 or more")

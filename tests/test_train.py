@@ -498,6 +498,8 @@ def test_no_two_actions_of_a_run_share_their_random_numbers(tmp_path: Path) -> N
         ({"steps": -1}, "steps = -1 is negative"),
         ({"seed": -1}, "seed = -1 is negative"),
         ({"eval_every": 0}, "eval_every = 0 is too few"),
+        ({"episodes": 10**20}, "episodes = 100000000000000000000 is too many"),
+        ({"episodes": 10**8, "group_size": 10**8}, "episodes = 100000000 is too many"),
         ({"temperature": 0.0}, "temperature = 0.0 leaves nothing to learn from"),
         ({"temperature": math.nan}, "temperature = nan leaves nothing to learn from"),
         ({"temperature": math.inf}, "temperature = inf leaves nothing to learn from"),

@@ -124,6 +124,7 @@ def test_mistakes_are_told(hero: Hero, model: str, tmp_path: Path) -> None:
         (["tinny", *GUESS], "there is no model 'tinny'; did you mean 'tiny'?"),
         (["x" * 300, *GUESS], "no model 'xxx"),
         ([model, *GUESS, "--seed", 10**22], "'--seed'"),
+        ([model, *GUESS, "--trials", 10**20], "'--trials'"),
         ([model, *GUESS, "--temperature", 1e-320], "gives logits that are not finite after a prompt of"),
     ):
         result = hero("eval", *arguments)
