@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from pathlib import Path, PurePath
 
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from hero.errors import DataError
 from hero.fingerprint import fingerprint
+from tests.platforms import make_link, make_pipe
 
 names = st.lists(st.text("ab", min_size=1, max_size=2), min_size=1, max_size=3).map("/".join)
 trees = st.dictionaries(names, st.binary(max_size=3), max_size=4).filter(
@@ -69,7 +69,7 @@ def test_the_target_of_a_link_counts(tmp_path: Path) -> None:
     tree = written({"x": b"1", "folder/y": b"2"}, tmp_path / "tree")
     linked = written({}, tmp_path / "linked")
     for name in ("x", "folder"):
-        (linked / name).symlink_to(tree / name)
+        make_link(linked / name, tree / name)
     assert fingerprint(linked) == fingerprint(tree)
 
 
@@ -77,9 +77,9 @@ def test_the_target_of_a_link_counts(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "odd"
     if kind == "pipe":
-        os.mkfifo(path)
+        make_pipe(path)
     elif kind != "missing":
-        path.symlink_to({"itself": path, "above": tmp_path, "dangling": "nowhere", "device": "/dev/zero"}[kind])
+        make_link(path, {"itself": path, "above": tmp_path, "dangling": "nowhere", "device": "/dev/zero"}[kind])
     for given_ in (path, *([tmp_path] if kind != "missing" else [])):
         with pytest.raises(DataError, match="odd"):
             fingerprint(given_)

@@ -35,6 +35,7 @@ from hero.records import (
 from hero.sealed import file_checksum
 from hero.store import Run
 from hero.types import Diagnosis, Trajectory
+from tests.platforms import NEEDS_OPEN_FILES, make_endless, make_link, make_pipe
 from tests.strategies import diagnoses, json_values, trajectories
 
 SETTINGS = {"env": "webshop", "seed": 3, "env_args": {"level": "easy"}}
@@ -289,16 +290,8 @@ def nothing(file: Path) -> None:
     """Leaves no file."""
 
 
-def a_pipe(file: Path) -> None:
-    os.mkfifo(file)
-
-
-def without_end(file: Path) -> None:
-    file.symlink_to("/dev/zero")
-
-
 def itself(file: Path) -> None:
-    file.symlink_to(file.name)
+    make_link(file, file.name)
 
 
 def text(content: str) -> Callable[[Path], object]:
@@ -306,8 +299,8 @@ def text(content: str) -> Callable[[Path], object]:
 
 
 IN_PLACE: dict[str, Callable[[Path], object]] = {
-    "a pipe": a_pipe,
-    "a device": without_end,
+    "a pipe": make_pipe,
+    "a device": make_endless,
     "a link to itself": itself,
     "a directory": Path.mkdir,
     "nothing": nothing,
@@ -492,6 +485,7 @@ def test_a_record_survives_the_sudden_death_of_its_writer(tmp_path: Path) -> Non
     assert read_rows(tmp_path / "run", "steps") == [{"step": 0}]
 
 
+@NEEDS_OPEN_FILES
 def test_records_and_checkpoints_are_brought_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: set[Path] = set()
     fsync = os.fsync

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import signal
 import subprocess
 import sys
 import textwrap
@@ -187,7 +186,7 @@ def test_kill_9_at_random_moments_changes_nothing(finished: Path, tmp_path: Path
             assert process.stdout
             process.stdout.readline()
             time.sleep(moments.uniform(0.0, 0.03))
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             if process.wait() == 0:
                 break
             deaths += 1

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import FAST
+from tests.platforms import FULL, NEEDS_FULL
 
 Started = Callable[..., "subprocess.Popen[str]"]
-FULL = Path("/dev/full")
 
 
 def run_of(model: str) -> list[object]:
     return ["run", "--model", model, "--steps", 1, "--out", "run", *FAST]
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="a system without /dev/full")
+@NEEDS_FULL
 @pytest.mark.parametrize("before", ["", "import sys; sys.stdout.isatty = lambda: True"], ids=["log", "display"])
 def test_a_full_disk_loses_the_output_and_nothing_else(
     started: Started, model: str, tmp_path: Path, before: str
@@ -35,7 +35,7 @@ def test_a_full_disk_loses_the_output_and_nothing_else(
     assert {"summary.json", "curve.png"} <= {file.name for file in (tmp_path / "run").iterdir()}
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="a system without /dev/full")
+@NEEDS_FULL
 @pytest.mark.parametrize("command", [["--help"], ["--version"], ["eval", "tiny", "--tasks", 1, "--env", "guess"]])
 def test_every_command_says_that_its_output_is_lost(started: Started, command: list[object]) -> None:
     with FULL.open("w", encoding="utf-8") as full:
@@ -62,6 +62,7 @@ def test_without_standard_output_a_run_is_silent(started: Started, model: str, t
     assert (tmp_path / "run" / "summary.json").exists()
 
 
+@NEEDS_FULL
 def test_an_error_keeps_its_exit_code(started: Started) -> None:
     process = started("run", "--env", "gues", before="import os; os.close(1); os.open('/dev/full', os.O_WRONLY)")
     _, errors = process.communicate(timeout=100)
@@ -70,11 +71,11 @@ def test_an_error_keeps_its_exit_code(started: Started) -> None:
 
 
 FINDER = """
-import os, signal, sys
+import signal, sys
 class Pressing:
     def find_spec(self, name, path=None, target=None):
         if name == "{name}":
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Pressing())
 """
 

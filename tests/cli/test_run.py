@@ -25,6 +25,7 @@ from hero_cli.provenance import today
 from hero_cli.settings import settings_of
 from tests.cli.conftest import FAST, Hero, contents
 from tests.doubles import GivenUpEnv, GuessEnv
+from tests.platforms import NEEDS_POSIX
 from tests.tiny_models import random_model, save_pretrained
 
 
@@ -93,6 +94,7 @@ def test_wall_clock_times_are_in_one_file_alone(finished: Path) -> None:
     assert b"seconds" not in others
 
 
+@NEEDS_POSIX
 def test_ctrl_c_ends_the_step_and_the_run_goes_on_as_if_it_had_not_been(
     finished: Path, started: Callable[..., subprocess.Popen[str]], hero: Hero, model: str, tmp_path: Path
 ) -> None:
@@ -428,7 +430,7 @@ def test_self_reflection_runs(hero: Hero, model: str, tmp_path: Path) -> None:
         (["--learning-rate", "inf"], "--learning-rate inf is not possible"),
         (["--eval-tasks", "13"], "--eval-tasks 13, but there are 12 validation tasks; give fewer"),
         (["--model", "hf"], "--model hf says not which model"),
-        (["--out", "/dev/null/run"], "cannot write /dev/null/run"),
+        pytest.param(["--out", "/dev/null/run"], "cannot write /dev/null/run", marks=NEEDS_POSIX),
         (["--resume"], "--resume says not which run; give its directory with --out"),
         (["--resume", "--out", "."], "is not a run directory: it has no config.json"),
     ],

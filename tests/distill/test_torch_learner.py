@@ -312,6 +312,7 @@ def test_an_empty_state_is_refused(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path: Path) -> None:
     """Past a limit on the size of files, every writer fails as on a full disk."""
+    pytest.importorskip("resource", reason="Windows knows no limit on the size of files")
     code = f"""
         import resource, signal
         from pathlib import Path

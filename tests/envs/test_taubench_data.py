@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from hero.envs.taubench.env import TauBenchEnv
 from hero.errors import ConfigError, DataError
 from tests.envs.taubench_files import CANCEL, TABLES, write_checkout, write_tau2
 from tests.envs.taubench_recorded import DATA, needs_recordings
+from tests.platforms import make_link, make_pipe
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ def test_an_empty_directory_is_told_what_it_lacks(tmp_path: Path) -> None:
 
 
 def test_directories_that_cannot_be_looked_into(tmp_path: Path) -> None:
-    (tmp_path / "itself").symlink_to("itself")
+    make_link(tmp_path / "itself", "itself")
     with pytest.raises(DataError, match="holds no retail data"):
         TauBenchEnv(data=tmp_path / "itself")
     with pytest.raises(DataError, match="cannot be read: File name too long"):
@@ -211,11 +211,11 @@ def test_what_is_no_file_is_refused_without_being_read(
         content = path.read_bytes()
         path.unlink()
         if kind == "pipe":
-            os.mkfifo(path)
+            make_pipe(path)
         elif kind == "folder":
             path.mkdir()
         else:
-            path.symlink_to(path if kind == "itself" else "/dev/zero")
+            make_link(path, path if kind == "itself" else "/dev/zero")
         with pytest.raises(DataError, match=f"{path.name}|holds no"):
             TauBenchEnv(data=tmp_path, split="test" if layout is write_checkout else "train")
         path.rmdir() if kind == "folder" else path.unlink()
@@ -270,7 +270,7 @@ def test_the_files_of_the_original_are_whole() -> None:
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     orders = write_checkout(tmp_path) / "data" / "orders.json"
     orders.unlink()
-    orders.symlink_to("/dev/null")
+    make_link(orders, "/dev/null")
     with pytest.raises(DataError, match=r"orders\.json cannot be read: it is missing, or is no file"):
         TauBenchEnv(data=tmp_path, split="test")
 

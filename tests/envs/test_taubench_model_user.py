@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from hero.policy import FunctionPolicy
 from hero.rollout import Task as Wanted
 from hero.rollout import rollout
 from hero.types import Message, Stop
+from tests.platforms import make_endless, make_link, make_pipe
 
 pytest.importorskip("httpx", reason="needs the extra `users`")
 pytest.importorskip("tenacity", reason="needs the extra `users`")
@@ -605,9 +605,9 @@ def test_recordings_that_are_no_files_or_have_a_mark(tmp_path: Path) -> None:
     Recording(path).add("t", {}, "yes")
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert Recording(path).find({}) == "yes"
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "endless").symlink_to("/dev/zero")
-    (tmp_path / "itself").symlink_to("itself")
+    make_pipe(tmp_path / "pipe")
+    make_endless(tmp_path / "endless")
+    make_link(tmp_path / "itself", "itself")
     for name in ("pipe", "endless", "itself"):
         with pytest.raises(DataError, match=f"{name} cannot be read as a recording"):
             Recording(tmp_path / name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from hero.envs.webshop.prepared import prepare
 from hero.envs.webshop.stream import Packed
 from hero.errors import DataError
 from tests.envs.webshop_files import FILES, ITEM, write
+from tests.platforms import make_link, make_pipe
 
 
 def catalogue(**changes: Any) -> RawCatalogue:
@@ -147,7 +147,7 @@ def test_files_that_are_wrong_are_named(tmp_path: Path, name: str, content: Any,
 )
 def test_what_is_no_directory_is_not_said_to_lack_files(tmp_path: Path, name: str, problem: str) -> None:
     (tmp_path / "file").write_text("")
-    (tmp_path / "loop").symlink_to("loop")
+    make_link(tmp_path / "loop", "loop")
     with pytest.raises(DataError, match=f"{name} cannot be read: {problem}; give a directory that holds"):
         WebShopEnv(data=tmp_path / name)
 
@@ -155,14 +155,14 @@ def test_what_is_no_directory_is_not_said_to_lack_files(tmp_path: Path, name: st
 @pytest.mark.parametrize("name", FILES)
 def test_a_link_to_nowhere_is_not_said_to_be_missing(tmp_path: Path, name: str) -> None:
     (write(tmp_path, FILES) / name).unlink()
-    (tmp_path / name).symlink_to(tmp_path / "moved.json")
+    make_link(tmp_path / name, tmp_path / "moved.json")
     with pytest.raises(DataError, match=rf"{name} is a link to .*moved\.json, which does not exist; put"):
         WebShopEnv(data=tmp_path)
     (tmp_path / "moved.json").write_text(json.dumps(FILES[name]))
     assert WebShopEnv(data=tmp_path, goals="human", split="test").num_tasks == 1
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+@pytest.mark.parametrize("make", [Path.mkdir, make_pipe])
 def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
     (write(tmp_path, FILES) / "items_human_ins.json").unlink()
     make(tmp_path / "items_human_ins.json")

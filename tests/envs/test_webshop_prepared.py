@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from hero.envs.webshop.shop import Shop, _open_shop, _stock, open_shop
 from hero.errors import DataError
 from tests.envs.webshop_files import FILES, write
 from tests.envs.webshop_recorded import DATA, lines, needs_recordings
+from tests.platforms import make_endless, make_link, make_pipe
 
 NAMES = dict(zip(PATTERNS, FILES, strict=True))
 
@@ -149,7 +149,7 @@ def test_a_damaged_index_is_named(both: tuple[Path, Path], data: st.DataObject) 
         file.write_bytes(content)
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda file: file.symlink_to("/dev/zero")])
+@pytest.mark.parametrize("make", [make_pipe, Path.mkdir, make_endless])
 @pytest.mark.parametrize("name", ["manifest.json", "records.content"])
 def test_what_is_no_file_of_an_index_is_not_waited_for(tmp_path: Path, name: str, make: Callable[[Path], None]) -> None:
     prepare(write(tmp_path, FILES), quiet)
@@ -380,7 +380,7 @@ def test_what_is_in_the_way_is_named(tmp_path: Path, kind: str) -> None:
     if kind == "file":
         (tmp_path / INDEX).write_text("")
     else:
-        (tmp_path / INDEX).symlink_to(tmp_path / "elsewhere")
+        make_link(tmp_path / INDEX, tmp_path / "elsewhere")
     with pytest.raises(DataError, match=f"{INDEX} is in the way, and no directory; remove it"):
         prepare(tmp_path, quiet)
 
@@ -391,7 +391,7 @@ def test_a_source_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_an_index_that_is_a_link_to_nowhere_is_not_passed_over(tmp_path: Path) -> None:
-    (write(tmp_path, FILES) / INDEX).symlink_to(tmp_path / "elsewhere")
+    make_link(write(tmp_path, FILES) / INDEX, tmp_path / "elsewhere")
     with pytest.raises(DataError, match=f"{INDEX} is damaged .*No such file"):
         open_index(tmp_path)
 

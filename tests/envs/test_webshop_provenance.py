@@ -15,6 +15,7 @@ from hero.envs.webshop.prepared import prepare
 from hero.envs.webshop.shop import _open_shop, _stock
 from hero.errors import DataError
 from tests.envs.webshop_files import catalogue, write
+from tests.platforms import make_link
 
 FILES = catalogue([("B000000001", "Find me shoes", ["s", "m"])])
 
@@ -27,7 +28,7 @@ def test_a_path_is_pinned_wherever_it_was_given_from(tmp_path: Path, monkeypatch
     data = tmp_path / "data"
     data.mkdir()
     write(data, FILES)
-    (tmp_path / "latest").symlink_to(data)
+    make_link(tmp_path / "latest", data)
     monkeypatch.chdir(tmp_path)
     kind: dict[str, Any] = {"split": "test", "goals": "human"}
     found = [said(data=path, **kind) for path in (data, "data", Path("latest"), "latest/../data")]
