@@ -178,7 +178,7 @@ PIECES = (
     *(json.dumps(CALL), '{"name": "respond", "arguments": {"content": "Hi"}}', '{"name": "think"}', "```", "```json\n"),
     *("<think>", "</think>", "<THINK>", "[THINK]", "[/THINK]", "<tool_call>", "</tool_call>", "<action>", "</action>"),
     *("Thought:", "Action:", "Action Input:", "Observation:", "**Action:**", "# Action\n", "1. ", "Final Answer:"),
-    *("<|channel|>analysis<|message|>", "<|end|>", "<|channel|>final<|message|>", "search\nAction Input: x"),
+    *("<|channel|>analysis<|message|>", "<|end|>", "<|channel|>final<|message|>", "search\nAction Input: X"),
 )
 pieced = st.lists(st.sampled_from(PIECES), max_size=9).map("".join)
 
