@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from hero import __version__
 from hero.codec import Record, decode_diagnosis, decode_trajectory, encode_diagnosis, encode_trajectory
 from hero.errors import RunError
 from hero.sealed import COPY, file_checksum, parse, read_small, require_file, unseal
@@ -97,9 +98,11 @@ def read_config(path: Path) -> Config:
     text = read_small(file)
     record = parse(text, str(file))
     if record.get("schema") != SCHEMA:
+        version = f"{record.get('version', 'of that time')!s:.40}"
+        if version == __version__:  # between two releases
+            version = "of an earlier commit, or start another run with another --out"
         raise RunError(
-            f"{file} has schema {record.get('schema')!r:.40} and this version reads {SCHEMA}; "
-            f"use hero-agents {record.get('version', 'of that time')!s:.40}"
+            f"{file} has schema {record.get('schema')!r:.40} and this version reads {SCHEMA}; use hero-agents {version}"
         )
     record = unseal(text, file)
     return Config(record["settings"], record["provenance"], record["version"])

@@ -185,6 +185,9 @@ def test_another_schema_is_refused(path: Path) -> None:
     (path / "config.json").write_text(json.dumps(config | {"schema": 99, "version": "7.1"}))
     with pytest.raises(RunError, match=r"has schema 99 and this version reads 3; use hero-agents 7\.1"):
         Run.resume(path, {})
+    (path / "config.json").write_text(json.dumps(config | {"schema": 2}))
+    with pytest.raises(RunError, match="this version reads 3; use hero-agents of an earlier commit, or start another"):
+        Run.resume(path, {})
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema": 2'])
