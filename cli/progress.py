@@ -1,4 +1,4 @@
-"""How a run looks while it runs: live in a terminal, a line per step on a pipe."""
+"""How a run looks while it runs: live in a terminal, a line per step on a pipe and where nothing can be redrawn."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def _go(held: Run, settings: Settings, parts: dict[str, Any], warning: str = "")
     title = f"{settings.learner} of {settings.model} in {settings.env}"
     rows = held.rows("steps")
     started, used = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
-    view = Display(out, plan, started, used) if out.is_terminal else Log(out, plan)
+    view = Display(out, plan, started, used) if out.is_interactive else Log(out, plan)
     finished, code, why = False, INTERRUPTED, ""
     with log_shown(view.warned):
         try:

@@ -299,6 +299,15 @@ def test_a_run_whose_model_is_gone_says_so(hero: Hero, model: str, tmp_path: Pat
         refused(hero(*command), "run cannot go on here", f"no model '{tmp_path / 'model'}'", "bring back the model")
 
 
+def test_a_terminal_that_cannot_redraw_gets_a_line_per_step(
+    hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal
+    monkeypatch.setenv("TERM", "dumb")
+    result = hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST)
+    assert re.search(r"^step 1/1 ", result.stdout, re.MULTILINE)
+
+
 def test_a_run_knows_what_it_ran_on(finished: Path, model: str) -> None:
     found = read_config(finished).provenance
     assert found["date"] == today()
