@@ -301,3 +301,15 @@ def test_the_embedded_world_is_reported_by_its_seed() -> None:
     assert first["arguments"] == {"data": "embedded"}
     assert first == TauBenchEnv(data="embedded", split="test").provenance()
     assert first["data"] != other["data"]
+
+
+def test_a_user_without_a_home_has_the_embedded_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("TAU_BENCH_DIR", "TAU2_DATA_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert TauBenchEnv().num_tasks > 0
+    with pytest.raises(ConfigError, match="there is no home directory to keep data in; set XDG_CACHE_HOME"):
+        source.cache()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -44,14 +45,24 @@ def locate(data: str | Path | None, domain: Domain) -> Path | None:
 
 
 def cache() -> Path:
-    """The directory that `hero data taubench` fills."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    """The directory that `hero data taubench` fills.
+
+    Raises:
+        ConfigError: the user has no home directory, and no other was named.
+    """
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:
+        raise ConfigError("there is no home directory to keep data in; set XDG_CACHE_HOME to a directory") from None
     return Path(base) / "hero" / "taubench"
 
 
 def downloaded() -> Path | None:
     """The downloaded data; None where there are none."""
-    return cache() if cache().is_dir() else None
+    with suppress(ConfigError):
+        if os.path.isdir(cache()):  # unlike Path.is_dir, False for what cannot be looked into
+            return cache()
+    return None
 
 
 def _installed() -> Path | None:
