@@ -160,28 +160,44 @@ class Batch:
         return Sequenced(ids, [layer.row(row, columns) for layer in self.layers])
 
 
-def read(model: Any, past: Sequence[Sequenced], prompts: Sequence[tuple[int, ...]]) -> tuple[list[Sequenced], Tensor]:
+def prefill(
+    model: Any, past: Sequence[Sequenced], prompts: Sequence[tuple[int, ...]], room: int
+) -> tuple[Batch, Tensor]:
     """Reads prompts that extend the sequences of `past`.
 
+    Args:
+        room: for so many columns after the prompts.
+
     Returns:
-        The prompts as sequences, and the logits that follow them, BV.
+        The prompts side by side, and the logits that follow them, BV.
     """
+    chunks = list(_chunks(past, prompts))
+    if len(chunks) == 1:
+        return _read(model, past, prompts, room)
     sequences: list[Sequenced] = [Sequenced()] * len(prompts)
     logits: list[Tensor] = [torch.empty(0)] * len(prompts)
-    for rows in _chunks(past, prompts):
-        count = max(len(prompts[row]) - len(past[row].ids) for row in rows)
-        # All rows end in one column, so that there is one row of logits for each. Where one has less to read than
-        # others, it reads the end of its past again; only where it is shorter altogether, it begins with padding.
-        starts = [len(prompts[row]) - count for row in rows]
-        known = [past[row].first(max(0, start)) for row, start in zip(rows, starts, strict=True)]
-        batch = Batch(model, known, count, [max(0, -start) for start in starts])
-        padded = [[0] * -start + [*prompts[row][max(0, start) :]] for row, start in zip(rows, starts, strict=True)]
-        size = max(1, PREFILL_TOKENS // len(rows))
-        for ids in torch.split(torch.tensor(padded, device=model.device), size, dim=1):
-            found = batch.forward(ids)
+    for rows in chunks:
+        batch, found = _read(model, [past[row] for row in rows], [prompts[row] for row in rows], 0)
         for number, row in enumerate(rows):
             sequences[row], logits[row] = batch.take(number, prompts[row]), found[number]
-    return sequences, torch.stack(logits)
+    return Batch(model, sequences, room), torch.stack(logits)
+
+
+def _read(model: Any, past: Sequence[Sequenced], prompts: Sequence[tuple[int, ...]], room: int) -> tuple[Batch, Tensor]:
+    """Reads prompts in one batch.
+
+    All rows end in one column, so that there is one row of logits for each. Where one has less to read than others, it
+    reads the end of its past again; only where it is shorter altogether, it begins with padding.
+    """
+    count = max(len(prompt) - len(known.ids) for prompt, known in zip(prompts, past, strict=True))
+    starts = [len(prompt) - count for prompt in prompts]
+    known = [sequence.first(max(0, start)) for sequence, start in zip(past, starts, strict=True)]
+    batch = Batch(model, known, count + room, [max(0, -start) for start in starts])
+    padded = [[0] * -start + [*prompt[max(0, start) :]] for prompt, start in zip(prompts, starts, strict=True)]
+    size = max(1, PREFILL_TOKENS // len(prompts))
+    for ids in torch.split(torch.tensor(padded, device=model.device), size, dim=1):
+        logits = batch.forward(ids)
+    return batch, logits
 
 
 def _chunks(past: Sequence[Sequenced], prompts: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:

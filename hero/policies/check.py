@@ -124,14 +124,15 @@ def require_exact(lm: LanguageModel) -> None:
     Raises:
         ConfigError: names the kind of model.
     """
-    from hero.policies.cache import Sequenced, read
+    from hero.policies.cache import Sequenced, prefill
 
     ids = tuple(lm.chat.encode([PROBE]))[: context_length(lm.model)]
     kind = f"{lm.name}: a model of the kind {type(lm.model).__name__}"
     with foreign(ConfigError, f"{kind} cannot act here"):
         starts = [ids[: max(1, len(ids) // 2)], ids[: max(1, len(ids) // 4)]]
-        past, first = read(lm.model, [Sequenced(), Sequenced()], starts)
-        _, then = read(lm.model, past, [ids, ids]) if len(ids) > 1 else (None, first)
+        batch, first = prefill(lm.model, [Sequenced(), Sequenced()], starts, 0)
+        past = [batch.take(number, start) for number, start in enumerate(starts)]
+        _, then = prefill(lm.model, past, [ids, ids], 0) if len(ids) > 1 else (None, first)
         alone = lm.model(input_ids=torch.tensor([ids], device=lm.model.device)).logits[0]
         expected = _logprobs(alone[[len(start) - 1 for start in starts] + [-1, -1]])
         found = _logprobs(torch.cat([first, then]))

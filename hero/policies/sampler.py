@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hero.errors import ConfigError, PolicyError
-from hero.policies.cache import Batch, Kept, Sequenced, longest_prefix, read
+from hero.policies.cache import Kept, Sequenced, longest_prefix, prefill
 from hero.types import Action, Message, Tokens
 
 if TYPE_CHECKING:
@@ -114,9 +114,7 @@ class TransformersPolicy:
         model, stop_ids = self.lm.model, self.lm.chat.stop_ids
         replies = [_Reply(min(self.max_new_tokens, self.context - len(prompt))) for prompt in prompts]
         past = [longest_prefix(self._kept, prompt) for prompt in prompts]
-        sequences, logits = read(model, past, prompts)
-        batch = Batch(model, sequences, self.max_new_tokens - 1)
-        del past, sequences  # the memory of the batches that they were read in
+        batch, logits = prefill(model, past, prompts, self.max_new_tokens - 1)
         rows = list(range(len(prompts)))  # of the prompts, in the batch
         going = set(rows)
         for step in range(self.max_new_tokens):

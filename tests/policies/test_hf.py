@@ -200,11 +200,17 @@ def test_how_a_batch_is_split_changes_no_sample(order: list[int], batch_tokens: 
 def test_a_batch_stays_within_its_token_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
-    def watch(model: object, past: Sequence[cache.Sequenced], room: int) -> cache.Batch:
-        sizes.append(len(past) * (max(len(sequence.ids) for sequence in past) + room + 1))
-        return cache.Batch(model, past, room)
+    prefill = cache.prefill
 
-    monkeypatch.setattr(sampler, "Batch", watch)
+    def watch(
+        model: object, past: Sequence[cache.Sequenced], prompts: Sequence[tuple[int, ...]], room: int
+    ) -> tuple[cache.Batch, torch.Tensor]:
+        sizes.append(len(prompts) * (max(map(len, prompts)) + room + 1))
+        batch, logits = prefill(model, past, prompts, room)
+        assert len(prompts) * batch.capacity < 100
+        return batch, logits
+
+    monkeypatch.setattr(sampler, "prefill", watch)
     small = LanguageModel(LM.model, LM.chat, LM.name, batch_tokens=100)
     small.policy(max_new_tokens=8).act([ask("ab" * number) for number in range(12)])
     assert len(sizes) > 1
