@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.pages import Page
-from hero.envs.webshop.session import Command, parse
+from hero.envs.webshop.session import PLAIN, Command, parse
+from hero.thoughts import readings
 from tests.envs.test_webshop_env import moves, play
 from tests.envs.webshop_files import catalogue, write
 from tests.envs.webshop_recorded import lines, needs_recordings
@@ -222,3 +223,9 @@ def test_the_original_files_too_leave_the_global_random_state_alone(kind: dict[s
     with shop(["s", "m"], **kind) as env:
         assert env._shop.prices == prices
         assert play(env, list(range(10)), seed=0) == record
+
+
+@given(st.from_regex(PLAIN, fullmatch=True))
+def test_a_plain_action_is_read_as_any_other(action: str) -> None:
+    assert next(readings(action)) == action
+    assert parse(action) == parse(f"<think>hm</think>{action}")
