@@ -229,3 +229,7 @@ def test_the_original_files_too_leave_the_global_random_state_alone(kind: dict[s
 def test_a_plain_action_is_read_as_any_other(action: str) -> None:
     assert next(readings(action)) == action
     assert parse(action) == parse(f"<think>hm</think>{action}")
+
+
+def test_a_thought_within_brackets_is_no_part_of_a_plain_action() -> None:
+    assert parse("search[<think>hm</think>shoes]") == Command("search", "shoes")
