@@ -11,7 +11,7 @@ from hero.thoughts import action_input, readings
 
 ACTION: Final = re.compile(r"(search|click)\[(.+)\]", re.IGNORECASE | re.DOTALL)
 PLAIN: Final = re.compile(r"(search|click)\[([^][<◁\n]+)\]", re.IGNORECASE)
-"""An action without room for a thought or a wrapping, as most are; matched first, since parsing is on the path of every step."""
+"""An action without room for a thought or a wrapping, as most are; matched first, as every step parses one."""
 
 
 class Command(NamedTuple):
