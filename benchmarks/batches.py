@@ -25,13 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.episodes import medians
-from hero.chat import Chat
+from hero.chat.base import Chat
 from hero.distill import scorer
 from hero.distill.base import Example
-from hero.distill.objectives import Distillation
-from hero.distill.pack import Row, branches, micro_batches, student_rows, teacher_rows
+from hero.distill.learners import Distillation
+from hero.distill.pack import Row, micro_batches, share_prefixes, student_rows, teacher_rows
 from hero.errors import DataError
-from hero.records import Episode, read_episodes
+from hero.runs.reader import Episode, read_episodes
 from hero.types import Group
 from hero_cli.build import load_model
 from hero_cli.settings import stored_settings
@@ -75,14 +75,14 @@ def padding(parts: Sequence[Sequence[Row]]) -> float:
 def compared(model: torch.nn.Module, chat: Chat, examples: Sequence[Example], repeats: int) -> dict[str, float]:
     """Padding by arm, of the student's rows too, and how much longer it takes by whole length."""
     students, told = student_rows(examples), teacher_rows(examples, chat)
-    branching, _ = branches(told, students)
+    branching, _ = share_prefixes(told, students)
 
-    def score(batches: Batches) -> None:
+    def action_logits(batches: Batches) -> None:
         with patch.object(scorer, "micro_batches", batches):
-            for _ in scorer.states_once(model, told, students, tokens=TOKENS):  # type: ignore[arg-type]
+            for _ in scorer.teacher_hidden_states(model, told, students, tokens=TOKENS):  # type: ignore[arg-type]
                 pass
 
-    arms = [partial(score, batches) for batches in ARMS.values()]
+    arms = [partial(action_logits, batches) for batches in ARMS.values()]
     arms[0]()
     ours, theirs = medians(arms, repeats)
     found = {name: padding(list(batches(branching, TOKENS))) for name, batches in ARMS.items()}

@@ -1,4 +1,4 @@
-"""Episodes of random tokens, a stopwatch, and how it is done turn by turn: what benchmarks of the learner share."""
+"""Episodes of random tokens, a stopwatch, and how it is done turn by turn: what benchmarks of the trainer share."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from unittest.mock import patch
 
 import torch
 
-from hero.distill import scorer, terms
+from hero.distill import loss, scorer
 from hero.distill.base import Example
 from hero.distill.pack import Row, student_rows
-from hero.policies import sampler
-from hero.policies.cache import Sequenced
+from hero.models import sampler
+from hero.models.kv_cache import Sequenced
 from hero.types import Message, Tokens
 
 OBSERVATION, ACTION, HINDSIGHT = 110, 7, 117
@@ -76,6 +76,6 @@ def turn_by_turn() -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(sampler, "longest_prefix", lambda kept, prompt: Sequenced()))
-        stack.enter_context(patch.object(scorer, "can_branch", lambda model: False))
-        stack.enter_context(patch.object(terms, "student_rows", apart))
+        stack.enter_context(patch.object(scorer, "can_share_prefix", lambda model: False))
+        stack.enter_context(patch.object(loss, "student_rows", apart))
         yield

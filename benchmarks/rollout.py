@@ -29,8 +29,8 @@ from transformers.cache_utils import Cache
 from benchmarks import models
 from benchmarks.episodes import ACTION, OBSERVATION, medians
 from hero.envs.base import TextEnv
-from hero.model_config import cache_argument
-from hero.policies.cache import GrowingLayer
+from hero.models.architecture import cache_argument
+from hero.models.kv_cache import GrowingLayer
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory
 

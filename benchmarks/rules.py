@@ -18,11 +18,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hero.envs.webshop.actions import parse
 from hero.envs.webshop.env import WebShopEnv
-from hero.envs.webshop.goals import Goal
+from hero.envs.webshop.goals.goals import Goal
 from hero.envs.webshop.pages import Page, State
 from hero.envs.webshop.reward import score
-from hero.envs.webshop.session import parse
 from hero.policy import FunctionPolicy
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout

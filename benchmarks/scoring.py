@@ -25,8 +25,8 @@ from rich.table import Table
 
 from benchmarks import models
 from benchmarks.episodes import ACTION, Ledger, episode, medians
-from hero.distill.pack import Row, branches, micro_batches, student_rows, teacher_rows, tokens_read
-from hero.distill.scorer import logits, score, states_once
+from hero.distill.pack import Row, micro_batches, share_prefixes, student_rows, teacher_rows, tokens_read
+from hero.distill.scorer import action_logits, head_logits, teacher_hidden_states
 
 TOKENS: Final = 16_384
 
@@ -37,14 +37,14 @@ class Masked:
     Each branch sees the part of the trunk that is its past, and itself.
     """
 
-    def __init__(self, rows: Sequence[Row], trunks: Sequence[tuple[int, ...]]) -> None:
-        families = [[row for row in rows if row.trunk == number] for number in range(len(trunks))]
-        trunk, family = trunks[0], families[0]
+    def __init__(self, rows: Sequence[Row], prefixes: Sequence[tuple[int, ...]]) -> None:
+        families = [[row for row in rows if row.prefix == number] for number in range(len(prefixes))]
+        trunk, family = prefixes[0], families[0]
         self.order = [row.spans[0].examples[0] for family in families for row in family]
         self.ids = torch.tensor(
             [
                 [*trunk, *chain.from_iterable(row.ids[row.shared :] for row in family)]
-                for trunk, family in zip(trunks, families, strict=True)
+                for trunk, family in zip(prefixes, families, strict=True)
             ]
         )
         positions, predictors = list(range(len(trunk))), []
@@ -62,7 +62,7 @@ class Masked:
         decoded = model.get_decoder()(
             input_ids=place["ids"], attention_mask=place["seen"], position_ids=place["positions"], use_cache=False
         )
-        return logits(model, decoded.last_hidden_state[:, self.predictors].flatten(0, 1))
+        return head_logits(model, decoded.last_hidden_state[:, self.predictors].flatten(0, 1))
 
 
 @torch.no_grad()
@@ -73,10 +73,13 @@ def compared(model: Any, turns: int, episodes: int, repeats: int, masked: bool) 
     students, rows = student_rows(examples), teacher_rows(examples, Ledger())
 
     def apart() -> dict[tuple[Row, ...], Any]:
-        return {tuple(part): score(model, part) for part in micro_batches(rows, TOKENS)}
+        return {tuple(part): action_logits(model, part) for part in micro_batches(rows, TOKENS)}
 
     def once() -> dict[tuple[Row, ...], Any]:
-        return {tuple(part): logits(model, found) for part, found in states_once(model, rows, students, tokens=TOKENS)}
+        return {
+            tuple(part): head_logits(model, found)
+            for part, found in teacher_hidden_states(model, rows, students, tokens=TOKENS)
+        }
 
     def by_example(found: dict[tuple[Row, ...], Any]) -> dict[int, Any]:
         return {
@@ -86,10 +89,10 @@ def compared(model: Any, turns: int, episodes: int, repeats: int, masked: bool) 
         }
 
     slow, fast = by_example(apart()), by_example(once())
-    branching, trunks = branches(rows, students)
+    branching, prefixes = share_prefixes(rows, students)
     arms: list[Callable[[], Any]] = [apart, once]
     if masked:
-        together = Masked(branching, trunks)
+        together = Masked(branching, prefixes)
         given = dict(zip(together.order, together.logits(model).split(ACTION), strict=True))
         arms.append(lambda: together.logits(model))
     seconds_apart, seconds_once, *seconds_masked = medians(arms, repeats)

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.tiny.clerk import WISHES, Desk
+from hero.envs.taubench.rules.read import consents, is_error, read_call
 from hero.errors import DataError
-from hero.records import read_episodes
-from hero.reflect.taubench_text import consents, is_error, read_call
+from hero.runs.reader import read_episodes
 from hero.types import Trajectory
 from hero_cli.terminal import polite
 

@@ -1,7 +1,7 @@
 """Where the time of a training step goes, and what it would be turn by turn: `python -m benchmarks.step`.
 
 Steps as `hero run` takes them by default. The update is split into what the teacher's forward passes take (scoring)
-and the rest (the student's passes, the loss and the optimiser). Every step is also taken by a second learner for which
+and the rest (the student's passes, the loss and the optimiser). Every step is also taken by a second trainer for which
 policy, student and teacher read each turn's prompt anew. Figures are medians over the steps after the first. The last
 line is a JSON object of them.
 """
@@ -27,10 +27,10 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.episodes import turn_by_turn
-from hero.distill.objectives import Distillation
-from hero.distill.torch_learner import TorchLearner
+from hero.distill.learners import Distillation
+from hero.distill.trainer import TorchTrainer
 from hero.envs.webshop.env import WebShopEnv
-from hero.policies import tiny
+from hero.models import tiny
 from hero.reflect.base import Reflector
 from hero.reflect.model import ModelReflector
 from hero.reflect.rules import RulesReflector
@@ -81,10 +81,10 @@ class Stopwatch:
 
 
 def step(
-    learner: TorchLearner, reflector: Reflector, envs: Sequence[WebShopEnv], number: int, watch: Stopwatch
+    trainer: TorchTrainer, reflector: Reflector, envs: Sequence[WebShopEnv], number: int, watch: Stopwatch
 ) -> dict[str, float]:
     """One training step; the seconds of each phase."""
-    policy = learner.policy(temperature=0.5)
+    policy = trainer.policy(temperature=0.5)
     tasks = [Task((len(envs) * number + place) % envs[0].num_tasks, place) for place in range(len(envs))]
     played = watch.timed("rollout", lambda: rollout(envs, policy, tasks, max_turns=10, seed=number))
     diagnoses = watch.timed("reflection", lambda: reflector.reflect(played))
@@ -94,7 +94,7 @@ def step(
         for place, (trajectory, diagnosis) in enumerate(zip(played, diagnoses, strict=True)):
             found = Distillation().examples(Group((trajectory,)), [diagnosis])
             examples += [replace(example, episode=place) for example in found]
-        learner.update(examples)
+        trainer.update(examples)
 
     watch.timed("update", update)
     return watch.seconds()
@@ -105,17 +105,17 @@ def measured(reflected: str, steps: int, episodes: int) -> dict[str, dict[str, f
     arms = {}
     for name, reading in (("once", nullcontext), ("turn by turn", turn_by_turn)):
         lm = tiny.load()
-        learner = TorchLearner(lm, learning_rate=2e-4)
+        trainer = TorchTrainer(lm, learning_rate=2e-4)
         reflector: Reflector = RulesReflector()
         if reflected == "self":
             reflector = ModelReflector(lm.policy(temperature=0.0, max_new_tokens=256))
         envs = [WebShopEnv(split="train") for _ in range(episodes)]
-        arms[name] = (reading, learner, reflector, envs, Stopwatch(learner._teacher))
+        arms[name] = (reading, trainer, reflector, envs, Stopwatch(trainer._teacher))
     spent: dict[str, list[dict[str, float]]] = {name: [] for name in arms}
     for number in track(range(steps + 1), f"{reflected}..."):
-        for name, (reading, learner, reflector, envs, watch) in arms.items():
+        for name, (reading, trainer, reflector, envs, watch) in arms.items():
             with reading():
-                spent[name].append(step(learner, reflector, envs, number, watch))
+                spent[name].append(step(trainer, reflector, envs, number, watch))
     return {
         name: {phase: median(seconds[phase] for seconds in taken[1:]) for phase in PHASES}
         for name, taken in spent.items()

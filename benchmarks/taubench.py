@@ -17,11 +17,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hero.envs.taubench.data.locate import EMBEDDED
 from hero.envs.taubench.env import TauBenchEnv
-from hero.envs.taubench.shared_tools import TRANSFER
-from hero.envs.taubench.source import EMBEDDED
 from hero.envs.taubench.task import Task as Wish
-from hero.envs.taubench.users import STOP
+from hero.envs.taubench.tools.shared import TRANSFER
+from hero.envs.taubench.users.base import STOP
 from hero.envs.taubench.world import SPLITS, Domain
 from hero.errors import HeroError
 from hero.evaluate import Evaluation, Outcome

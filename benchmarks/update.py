@@ -34,9 +34,9 @@ from torch import Tensor
 from benchmarks import models
 from benchmarks.episodes import Ledger, episode, medians
 from hero.distill.base import Example
+from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
 from hero.distill.pack import micro_batches, teacher_rows
-from hero.distill.terms import UpdateLoss
 
 
 def ours(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) -> Callable[[], float]:

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.webshop_baselines import POLICIES, WAYS, play, result
 from hero.envs.webshop.env import WebShopEnv
-from hero.envs.webshop.goals import Goal, draw_prices, synthetic_goals
+from hero.envs.webshop.goals.goals import Goal, draw_prices, synthetic_goals
 from hero.envs.webshop.pages import SEPARATOR, Kind, Page, State, clickables, nodes
 from hero.envs.webshop.reward import score
 from hero.envs.webshop.shop import Shop, SplitBy, open_shop

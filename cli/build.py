@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hero import registry
 from hero.errors import ConfigError, DataError, RunError
-from hero.records import Checkpoint, read_config, read_latest
+from hero.runs.reader import Checkpoint, read_config, read_latest
 
 from .provenance import as_it_was, of_model, require_same, run_of, source_of, today
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from hero.distill.base import Learner, Objective
+    from hero.distill.base import Learner, Trainer
     from hero.envs.base import TextEnv
     from hero.policy import Policy
     from hero.reflect.base import Reflector
@@ -85,18 +85,18 @@ def load_model(wanted: str | Wanted) -> Any:
     source = wanted.source
     if source == "hf":
         raise ConfigError("--model hf says not which model: give its directory, hub name or GGUF file instead")
-    known = registry.names("hero.policies")
+    known = registry.names("hero.models")
     if source in known:
         if wanted.chat_args:
             raise ConfigError(
                 f"--chat-arg does nothing with --model {source}, which has no chat template; leave it out"
             )
-        return registry.load("hero.policies", source)()
+        return registry.load("hero.models", source)()
     if run := run_of(source):
         return _trained(run, wanted)
     if (close := get_close_matches(source, known, n=1, cutoff=0.8)) and not os.path.exists(source):
         raise ConfigError(f"there is no model {source!r}; did you mean {close[0]!r}?")
-    load = registry.load("hero.policies", "hf")
+    load = registry.load("hero.models", "hf")
     lm = load(source, template_args=wanted.chat_args or None, date=wanted.date or today())
     if (
         folder := Path(source).parent
@@ -121,7 +121,7 @@ def _trained(run: Path, wanted: Wanted) -> Any:
     widen(lm.model)
 
     def read(checkpoint: Checkpoint) -> bool:
-        read_weights(lm.model, checkpoint.learner / MODEL)
+        read_weights(lm.model, checkpoint.trainer / MODEL)
         return True
 
     if read_latest(run, read) is None:
@@ -196,26 +196,26 @@ def check_names(settings: Settings) -> None:
     Raises:
         ConfigError: nobody registered the name.
     """
-    for group, name in (("hero.objectives", settings.learner), ("hero.reflectors", settings.reflector)):
+    for group, name in (("hero.learners", settings.learner), ("hero.reflectors", settings.reflector)):
         if name is not None and name not in registry.names(group):
             registry.load(group, name)
 
 
-def make_objective(settings: Settings) -> Objective:
-    """The objective of a learner.
+def make_learner(settings: Settings) -> Learner:
+    """The learner.
 
     Raises:
         ConfigError: it has no teacher whose thoughts could be left out.
     """
-    component = registry.load("hero.objectives", settings.learner)
+    component = registry.load("hero.learners", settings.learner)
     if settings.teacher_thoughts is not False:
-        objective: Objective = component()
+        objective: Learner = component()
         return objective
     from hero.distill.teacher import HindsightTeacher
 
     if "teacher" not in signature(component).parameters:
         raise ConfigError(f"--no-teacher-thoughts does nothing with --learner {settings.learner}; leave it out")
-    blunt: Objective = component(teacher=HindsightTeacher(show_thoughts=False))
+    blunt: Learner = component(teacher=HindsightTeacher(show_thoughts=False))
     return blunt
 
 
@@ -228,12 +228,12 @@ def make_reflector(settings: Settings, lm: Any) -> Reflector | None:
     return reflector
 
 
-def make_learner(settings: Settings, lm: Any) -> Learner:
-    """The learner; one whose objective distils nothing keeps no teacher."""
-    from hero.distill.torch_learner import TorchLearner
+def make_trainer(settings: Settings, lm: Any) -> Trainer:
+    """The trainer; where the learner distils nothing, it keeps no teacher."""
+    from hero.distill.trainer import TorchTrainer
 
     options = {"divergence": settings.divergence, "teacher": settings.teacher or "live"}
-    return TorchLearner(
+    return TorchTrainer(
         ShortReplies(lm, settings.action_tokens),
         learning_rate=settings.learning_rate,
         **{name: value for name, value in options.items() if value is not None},  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ def webshop(
     princeton-nlp/WebShop downloads, one size of the catalogue in a directory. Makes title_nouns.json with spaCy where
     it is missing, and DIR/hero_index. Then use it with --env-arg data=DIR.
     """
-    from hero.envs.arguments import real_path
+    from hero.envs.validate import real_path
 
     out = console()
     directory = real_path(directory)
@@ -57,8 +57,8 @@ def webshop(
 
 def _check(out: Console, bars: Progress, directory: Path) -> None:
     """Says of every file which it is."""
-    from hero.envs.webshop.data import FILES, candidates
-    from hero.envs.webshop.originals import identify
+    from hero.envs.webshop.catalogue.checksums import identify
+    from hero.envs.webshop.catalogue.files import FILES, candidates
 
     found = candidates(directory)
     for name, pattern in FILES.items():
@@ -80,8 +80,8 @@ def _check(out: Console, bars: Progress, directory: Path) -> None:
 
 def _make_nouns(out: Console, bars: Progress, directory: Path) -> None:
     """Makes the one file that the original does not have."""
-    from hero.envs.webshop.data import candidates
-    from hero.envs.webshop.nouns import make_title_nouns
+    from hero.envs.webshop.catalogue.files import candidates
+    from hero.envs.webshop.catalogue.title_nouns import make_title_nouns
 
     found = candidates(directory)
     if not found["title_nouns"] and len(found["items"]) == 1:
@@ -91,8 +91,8 @@ def _make_nouns(out: Console, bars: Progress, directory: Path) -> None:
 
 
 def _prepare(out: Console, bars: Progress, directory: Path) -> None:
-    from hero.envs.webshop.data import locate
-    from hero.envs.webshop.prepared import INDEX, open_index, prepare
+    from hero.envs.webshop.catalogue.files import locate
+    from hero.envs.webshop.catalogue.prepared import INDEX, open_index, prepare
 
     locate(directory)
     try:

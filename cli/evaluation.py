@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hero.errors import ConfigError, DataError, RunError
-from hero.records import read_config
+from hero.runs.reader import read_config
 
 from . import build
 from .arguments import parse_chat_args, parse_env_args
@@ -158,8 +158,8 @@ def _tell(out: Console, title: str, result: Evaluation, invalid: str) -> None:
         invalid: what invalid actions are called.
     """
     rows = {"success": estimate(result.success.record(), percent=True), "score": estimate(result.score.record())}
-    if result.doing_nothing is not None:
-        rows["  of doing nothing"] = f"{result.doing_nothing:.1f}"
+    if result.noop_reward is not None:
+        rows["  no-op baseline"] = f"{result.noop_reward:.1f}"
     rows |= {
         "turns per episode": estimate(result.turns.record()),
         "valid actions": estimate(result.valid_actions.record(), percent=True),

@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from hero.observer import Observer, Phase
+from hero.callback import Callback, Phase
 from hero.plan import Plan
 from hero.types import Turn
 
@@ -59,7 +59,7 @@ class Endings:
         return last
 
 
-class Log(Observer):
+class Log(Callback):
     """One plain line per step and per evaluation."""
 
     def __init__(self, console: Console, plan: Plan) -> None:
@@ -74,14 +74,14 @@ class Log(Observer):
     ) -> None:
         """Nothing to put away."""
 
-    def stepped(self, row: Mapping[str, Any]) -> None:
+    def on_step_end(self, row: Mapping[str, Any]) -> None:
         self.console.print("  ".join(f"{name} {text}" for name, text in step_facts(row, self.plan).items()))
 
-    def evaluated(self, row: Mapping[str, Any]) -> None:
+    def on_evaluate(self, row: Mapping[str, Any]) -> None:
         name = f"step {row['step']}  turns used {row['turns']}  {row['mode']}"
         self.console.print(f"{name}  " + "  ".join(f"{key} {text}" for key, text in evaluation_facts(row).items()))
 
-    def warned(self, text: str) -> None:
+    def on_warning(self, text: str) -> None:
         self.console.print(f"warning: {text}", style="yellow", markup=False)
 
     def tell(self, text: str) -> None:
@@ -119,21 +119,21 @@ class Display(Log):
         self._end_phase()
         self.live.stop()
 
-    def began(self, step: int, phase: Phase, episodes: int) -> None:
+    def on_phase_begin(self, step: int, phase: Phase, episodes: int) -> None:
         self._end_phase()
         self.endings = Endings(self.plan.max_turns)
         total = episodes if phase in ("rollout", "evaluation") else None
         self.phase = self.bars.add_task(PHASES[phase], total=total, unit="episodes")
 
-    def turned(self, episode: int, turn: Turn) -> None:
+    def on_turn(self, episode: int, turn: Turn) -> None:
         if self.phase is not None and self.endings.ended(episode, turn):
             self.bars.advance(self.phase)
 
-    def stepped(self, row: Mapping[str, Any]) -> None:
+    def on_step_end(self, row: Mapping[str, Any]) -> None:
         self.step = row
         self.bars.update(self.whole, completed=row["turns"] if self.by_turns else row["step"])
 
-    def evaluated(self, row: Mapping[str, Any]) -> None:
+    def on_evaluate(self, row: Mapping[str, Any]) -> None:
         self.evaluations.setdefault(row["step"], {})[row["mode"]] = row
 
     def _end_phase(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hero import __version__, registry
 from hero.errors import HeroError, RunError
 from hero.fingerprint import fingerprint
-from hero.records import holds_run, read_config, read_latest
+from hero.runs.reader import is_run_dir, read_config, read_latest
 
 from .settings import Settings
 
@@ -61,7 +61,7 @@ def of_env(env: TextEnv) -> dict[str, Any]:
 def run_of(source: str) -> Path | None:
     """The run directory that a model is given by; None for any other model. Registered names go before."""
     path = Path(os.path.expanduser(source))  # unlike Path.expanduser, no error where there is no such home
-    return path if source not in registry.names("hero.policies") and holds_run(path) else None
+    return path if source not in registry.names("hero.models") and is_run_dir(path) else None
 
 
 def of_model(source: str, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -81,13 +81,13 @@ def of_model(source: str, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
                 f"{run} was started from a run that lay in a directory where now lies what came of it; move the runs "
                 "back to where they were"
             )
-        weights = read_latest(run, lambda checkpoint: fingerprint(checkpoint.learner / "model.safetensors"))
+        weights = read_latest(run, lambda checkpoint: fingerprint(checkpoint.trainer / "model.safetensors"))
         base = of_model(source_of(run), (*heirs, place))
         return {"path": str(run.absolute()), "sha256": weights, "base": base}
-    from hero.policies.fingerprint import hub_snapshot, model_fingerprint
+    from hero.models.fingerprint import hub_snapshot, model_fingerprint
 
     path = Path(source).expanduser()
-    if source not in registry.names("hero.policies") and not path.exists():
+    if source not in registry.names("hero.models") and not path.exists():
         path = hub_snapshot(source) or path
     found: dict[str, Any] = model_fingerprint(source)
     del found["source"]  # which may be relative to a directory that is another one by then
@@ -117,9 +117,9 @@ def versions(settings: Settings) -> dict[str, str]:
             continue
     components = {
         "hero.envs": settings.env,
-        "hero.objectives": settings.learner,
+        "hero.learners": settings.learner,
         "hero.reflectors": settings.reflector,
-        "hero.policies": settings.model,
+        "hero.models": settings.model,
     }
     for group, component in components.items():
         for entry in entry_points(group=group, name=component or ""):

@@ -33,8 +33,8 @@ def outcome_table(summary: Mapping[str, Any]) -> Table:
             ends = (estimate(found[when][measure], percent=percent) for when in ("start", "end"))
             gain = estimate(found["gain"][measure], percent=percent, signed=True)
             table.add_row(f"{measure.replace('_', ' ')}, {mode}", *ends, gain)
-        if measure == "score" and summary["doing_nothing"] is not None:
-            table.add_row("score of doing nothing", f"{summary['doing_nothing']:.1f}")
+        if measure == "score" and summary["noop_reward"] is not None:
+            table.add_row("score, no-op baseline", f"{summary['noop_reward']:.1f}")
     return table
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hero.errors import ConfigError, RunError
-from hero.records import read_settings
+from hero.runs.reader import read_settings
 
 if TYPE_CHECKING:
     from hero.plan import Plan

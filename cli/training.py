@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hero.errors import ConfigError, DataError, UnavailableError
-from hero.records import read_config, read_summary
+from hero.runs.reader import read_config, read_summary
 
 from . import build, provenance
 from .interrupt import asked_to_stop, unmissable
@@ -22,17 +22,17 @@ from .terminal import console, log_shown, optional
 
 if TYPE_CHECKING:
     from hero.plan import Plan
-    from hero.store import Run
+    from hero.runs.writer import Run
 
     from .progress import Log
 
 
 def start(out: Path | None, settings: Settings) -> None:
     """Builds everything and only then the run directory, so that a mistake leaves nothing behind."""
-    from hero.store import Run, refuse_held
+    from hero.runs.writer import Run, require_empty
 
     path = out or _free(Path("runs"), f"{settings.env}-{settings.learner}-seed{settings.seed}")
-    refuse_held(path)
+    require_empty(path)
     parts, here = _build(path, settings, settings.model, provenance.today(), {})
     with Run.create(path, settings.record(), here) as held:
         _go(held, settings, parts)
@@ -40,7 +40,7 @@ def start(out: Path | None, settings: Settings) -> None:
 
 def resume(path: Path, given: dict[str, Any]) -> None:
     """Goes on with a run on what it was started on, or not at all; longer where more steps or turns are given."""
-    from hero.store import Run
+    from hero.runs.writer import Run
 
     settings, then = stored_settings(path), read_config(path).provenance
     more = extension(settings, given)
@@ -62,7 +62,7 @@ def _free(parent: Path, name: str) -> Path:
 def _require_work(plan: Plan, more: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """Refuses a longer run that would end where it is, by its other limit."""
     step, turns = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
-    if plan.fulfilled(step, turns):
+    if plan.is_done(step, turns):
         given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in more.items())
         raise ConfigError(
             f"{given} adds nothing: after {step} steps and {turns} environment turns the run is at its limits of "
@@ -99,9 +99,9 @@ def _build(
     parts = {
         "envs": envs,
         "eval_envs": eval_envs,
-        "learner": build.make_learner(settings, lm),
+        "trainer": build.make_trainer(settings, lm),
         "reflector": build.make_reflector(settings, lm),
-        "objective": build.make_objective(settings),
+        "learner": build.make_learner(settings),
     }
     return parts, provenance.surroundings(settings, source, envs[0], date, lm.model.device.type)
 
@@ -120,15 +120,15 @@ def _go(held: Run, settings: Settings, parts: dict[str, Any], warning: str = "")
     started, used = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
     view = Display(out, plan, started, used) if out.is_interactive else Log(out, plan)
     finished, code, why = False, INTERRUPTED, ""
-    with log_shown(view.warned):
+    with log_shown(view.on_warning):
         try:
             with asked_to_stop(lambda: view.tell("stopping after this step; Ctrl-C again stops at once")) as asked:
                 with optional("the display failed"):
                     view.tell(f"{title}; writing {held.path}")
                     if warning:
-                        view.warned(warning)
+                        view.on_warning(warning)
                 with _shown(view):
-                    finished = Training(run=held, plan=plan, observer=view, **parts).go(asked)
+                    finished = Training(run_dir=held, plan=plan, callback=view, **parts).run(asked)
         except KeyboardInterrupt:
             pass
         except UnavailableError as error:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import NormalDist, correlation, fmean, variance
+from statistics import correlation, fmean, variance
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
+from hero.intervals import Estimate, clamp, difference_half_width, t_interval, wilson_interval
 from hero.types import Stop, Trajectory
 
 if TYPE_CHECKING:
@@ -16,25 +17,7 @@ if TYPE_CHECKING:
     from hero.policy import Policy
     from hero.rollout import Task
 
-LEVEL: Final = 0.95
 Measure = Literal["success", "score", "turns", "valid_actions", "invalid_actions", "tool_calls"]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number and its 95 % interval.
-
-    Attributes:
-        low: NaN, like `high`, where the data do not say: one task has no spread.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def record(self) -> dict[str, float | None]:
-        """As plain JSON, which has no NaN."""
-        return {name: None if math.isnan(number) else number for name, number in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +26,7 @@ class Outcome:
 
     Attributes:
         valid: share of its turns whose action was valid; 0 for an episode without turns.
-        nothing: the reward that doing nothing would have had; None where that is not known.
+        nothing: the reward of the no-op baseline (acting without effect); None where that is not known.
         calls: number of its turns that called a tool; None where there are no tools.
         error: what the environment raised; "" unless `stop` is `Stop.ERROR`.
     """
@@ -105,27 +88,27 @@ class Evaluation:
         single = value * (1 - value)
         spread = variance(means) / len(means) if len(means) > 1 else 0.0
         size = single / spread if spread else math.inf if single else 0.0
-        return wilson(value, min(max(size, len(means)), len(self.outcomes)))
+        return wilson_interval(value, min(max(size, len(means)), len(self.outcomes)))
 
     @property
     def score(self) -> Estimate:
         """100 times the mean reward: Student's t interval."""
-        return student(list(self.per_task("score").values()))
+        return t_interval(list(self.per_task("score").values()))
 
     @property
     def turns(self) -> Estimate:
         """Turns per episode: Student's t interval."""
-        return student(list(self.per_task("turns").values()))
+        return t_interval(list(self.per_task("turns").values()))
 
     @property
     def valid_actions(self) -> Estimate:
         """Share of an episode's turns whose action was valid: Student's t interval, cut to what a share can be."""
-        return _cut(student(list(self.per_task("valid_actions").values())), 1.0)
+        return clamp(t_interval(list(self.per_task("valid_actions").values())), 1.0)
 
     @property
     def invalid_actions(self) -> Estimate:
         """Turns per episode whose action was invalid: Student's t interval, not below 0."""
-        return _cut(student(list(self.per_task("invalid_actions").values())), math.inf)
+        return clamp(t_interval(list(self.per_task("invalid_actions").values())), math.inf)
 
     @property
     def tool_calls(self) -> Estimate | None:
@@ -135,11 +118,11 @@ class Evaluation:
         """
         if all(outcome.calls is None for outcome in self.outcomes):
             return None
-        return _cut(student(list(self.per_task("tool_calls").values())), math.inf)
+        return clamp(t_interval(list(self.per_task("tool_calls").values())), math.inf)
 
     @property
-    def doing_nothing(self) -> float | None:
-        """The score on these tasks of doing nothing; None where it is not known of each."""
+    def noop_reward(self) -> float | None:
+        """The score of the no-op baseline on these tasks; None where it is not known of each."""
         scores = [100 * trials[0].nothing for trials in self._by_task().values() if trials[0].nothing is not None]
         return fmean(scores) if len(scores) == len(self._by_task()) else None
 
@@ -177,7 +160,7 @@ class Evaluation:
             "valid_actions": self.valid_actions.record(),
             "invalid_actions_per_episode": self.invalid_actions.record(),
             "tool_calls_per_episode": self.tool_calls.record() if self.tool_calls else None,
-            "doing_nothing": self.doing_nothing,
+            "noop_reward": self.noop_reward,
             "errors": self.errors,
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
         }
@@ -222,12 +205,12 @@ def evaluate(
 
     The arguments are those of `rollout`.
     """
-    from hero.envs.answers import read_baseline
     from hero.envs.base import text_env
+    from hero.envs.validate import read_baseline
     from hero.rollout import rollout
 
     env = text_env(envs[0])
-    nothing = [read_baseline(env.doing_nothing(task.index)) for task in tasks]
+    nothing = [read_baseline(env.noop_reward(task.index)) for task in tasks]
     played = rollout(envs, policy, tasks, max_turns=max_turns, seed=seed, on_turn=on_turn)
     return Evaluation(tuple(map(Outcome.of, played, nothing)))
 
@@ -266,33 +249,9 @@ def difference(after: Evaluation, before: Evaluation, measure: Measure) -> Estim
     value = a.value - b.value
     return Estimate(
         value,
-        value - _side(a.value - a.low, b.high - b.value, r),
-        value + _side(a.high - a.value, b.value - b.low, r),
+        value - difference_half_width(a.value - a.low, b.high - b.value, r),
+        value + difference_half_width(a.high - a.value, b.value - b.low, r),
     )
-
-
-def wilson(share: float, size: float) -> Estimate:
-    """Wilson's score interval of a share of `size` independent trials."""
-    z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
-    centre = (share + z * z / (2 * size)) / (1 + z * z / size)
-    half = z * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size)) / (1 + z * z / size)
-    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
-
-
-def student(values: Sequence[float]) -> Estimate:
-    """The mean of independent values with Student's t interval; NaN bounds for a single value."""
-    mean = fmean(values)
-    if len(values) < 2:
-        return Estimate(mean, math.nan, math.nan)
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(len(values) - 1, 0.5 + LEVEL / 2)) * math.sqrt(variance(values) / len(values))
-    return Estimate(mean, mean - half, mean + half)
-
-
-def _cut(mean: Estimate, most: float) -> Estimate:
-    """An estimate of what is between 0 and `most`."""
-    return mean if math.isnan(mean.low) else Estimate(mean.value, max(0.0, mean.low), min(most, mean.high))
 
 
 def _correlation(a: Mapping[str, float], b: Mapping[str, float]) -> float:
@@ -300,7 +259,3 @@ def _correlation(a: Mapping[str, float], b: Mapping[str, float]) -> float:
     if a.keys() != b.keys() or len(set(a.values())) < 2 or len(set(b.values())) < 2:
         return 0.0
     return correlation(list(a.values()), [b[task] for task in a])
-
-
-def _side(a: float, b: float, r: float) -> float:
-    return math.sqrt(max(0.0, a * a - 2 * r * a * b + b * b))

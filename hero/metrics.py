@@ -51,7 +51,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     first, last = rows[: len(MODES)], rows[-len(MODES) :]
     summary: dict[str, Any] = {"steps": last[0]["step"], "turns": last[0]["turns"]}
-    summary["doing_nothing"] = last[0].get("doing_nothing")
+    summary["noop_reward"] = last[0].get("noop_reward")
     for before, after in zip(first, last, strict=True):
         ends = Evaluation.of_record(after), Evaluation.of_record(before)
         gain = {name: difference(*ends, measure).record() for name, measure in GAINS.items()}

@@ -80,12 +80,12 @@ class Plan:
                 f"give a multiple, such as {self.group_size * max(1, round(self.episodes / self.group_size))}"
             )
 
-    def fulfilled(self, step: int, turns: int) -> bool:
+    def is_done(self, step: int, turns: int) -> bool:
         """Whether to stop after that many steps and environment turns."""
         steps_done = self.steps is not None and step >= self.steps
         return steps_done or (self.turn_budget is not None and turns >= self.turn_budget)
 
-    def draw(self, step: int, num_tasks: int) -> list[Task]:
+    def sample_tasks(self, step: int, num_tasks: int) -> list[Task]:
         """The tasks of a step, numbered, siblings side by side; no task twice unless there are too few."""
         random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(step, Purpose.TASKS)))
         groups = self.episodes // self.group_size
@@ -94,6 +94,6 @@ class Plan:
         drawn = [pair for pair in zip(indices.tolist(), seeds.tolist(), strict=True) for _ in range(self.group_size)]
         return [Task(index, seed, episode) for episode, (index, seed) in enumerate(drawn)]
 
-    def stream(self, step: int, purpose: Purpose) -> int:
+    def seed_for(self, step: int, purpose: Purpose) -> int:
         """The seed of the random numbers for one purpose in one step."""
         return derived_seed(self.seed, step, purpose)

@@ -28,7 +28,7 @@ class Policy(Protocol):
 
 
 @runtime_checkable
-class Bounded(Protocol):
+class ContextLimited(Protocol):
     """A policy whose prompt and reply have to fit a context, and which can say whether they do."""
 
     @property

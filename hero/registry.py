@@ -1,6 +1,7 @@
 """Names to components, through entry points, so that a package of anybody's can add one.
 
-Groups: `hero.envs`, `hero.policies`, `hero.reflectors`, `hero.objectives`. Nothing is imported before it is asked for.
+Groups: `hero.envs`, `hero.models`, `hero.reflectors`, `hero.rules`, `hero.learners`. Nothing is imported before it is
+asked for.
 """
 
 from __future__ import annotations

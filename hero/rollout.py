@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from hero.chat import drift_tokens
-from hero.envs.answers import brief, read_start, read_step
+from hero.chat.base import drift_tokens
+from hero.envs.validate import brief, read_start, read_step
 from hero.errors import ConfigError, PolicyError, UnavailableError
-from hero.policy import Bounded, Policy
+from hero.policy import ContextLimited, Policy
 from hero.streams import derived_seed
 from hero.types import JSON, Action, Message, Stop, Tokens, Trajectory, Turn
 
@@ -92,7 +92,7 @@ def rollout(
         envs: separate instances of one `TextEnv`, in wrappers of gymnasium or not.
         max_turns: an episode that has had that many turns ends with `Stop.MAX_TURNS`.
         max_tokens: an episode whose next prompt and longest reply would exceed this ends with `Stop.MAX_TOKENS`. A
-            `Bounded` policy's own context is a limit in any case.
+            `ContextLimited` policy's own context is a limit in any case.
         seed: of the random numbers of the policy, 0 or more.
         on_turn: is called after every turn with the place of its task in `tasks`.
 
@@ -147,7 +147,7 @@ def _actions(policy: Policy, going: Sequence[_Episode], seed: int) -> Sequence[A
 
 def _token_limit(policy: Policy, max_tokens: int | None) -> Callable[[Sequence[Message]], bool]:
     """Whether a prompt leaves room for its longest reply."""
-    if not isinstance(policy, Bounded):
+    if not isinstance(policy, ContextLimited):
         if max_tokens is not None:
             raise ConfigError(
                 f"max_tokens = {max_tokens}, but {type(policy).__name__} cannot count tokens; leave it out"

@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hero.distill.base import Example, Learner, Objective
+from hero.callback import Callback, Phase, expendable
+from hero.distill.base import Example, Learner, Trainer
+from hero.distill.learners import group_examples
 from hero.errors import ConfigError, RunError
 from hero.evaluate import Outcome, evaluate, hopeless
 from hero.metrics import MODES, reflection_metrics, rollout_metrics, summarise
-from hero.observer import Observer, Phase, expendable
 from hero.plan import Plan, Purpose
-from hero.records import Episode
 from hero.reflect.base import Reflector
 from hero.rollout import Task, rollout
-from hero.store import Run
-from hero.types import Diagnosis, Group, Stop, Trajectory
+from hero.runs.reader import Episode
+from hero.runs.writer import Run
+from hero.types import Diagnosis, Trajectory
 
 if TYPE_CHECKING:
     import gymnasium
@@ -29,31 +30,31 @@ class Training:
     """All that takes part in one run.
 
     Attributes:
-        reflector: None for an objective that reads no diagnoses.
+        reflector: None for a learner that reads no diagnoses.
         envs: of the training split; that many episodes are played at a time.
         eval_envs: of the evaluation split.
-        observer: what it raises ends nothing.
+        callback: what it raises ends nothing.
 
     Raises:
         ConfigError: the evaluation split has fewer tasks than the plan wants.
     """
 
-    run: Run
+    run_dir: Run
     plan: Plan
-    learner: Learner
+    trainer: Trainer
     reflector: Reflector | None
-    objective: Objective
+    learner: Learner
     envs: Sequence[gymnasium.Env[str, str]]
     eval_envs: Sequence[gymnasium.Env[str, str]]
-    observer: Observer = field(default_factory=Observer)
+    callback: Callback = field(default_factory=Callback)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "observer", expendable(self.observer))
+        object.__setattr__(self, "callback", expendable(self.callback))
         there_are = _num_tasks(self.eval_envs)
         if self.plan.eval_tasks > there_are:
             raise ConfigError(f"eval_tasks = {self.plan.eval_tasks}, but the split has {there_are}; give at most that")
 
-    def go(self, interrupted: Callable[[], bool] = lambda: False) -> bool:
+    def run(self, interrupted: Callable[[], bool] = lambda: False) -> bool:
         """Trains on from the run's newest complete step.
 
         Args:
@@ -66,17 +67,17 @@ class Training:
             RunError: every episode of a step ended in an error, or before its first turn.
             UnavailableError: a service that the environment needs has been given up; the run can be resumed.
         """
-        plan, run = self.plan, self.run
+        plan, run = self.plan, self.run_dir
         if run.checkpoint:
-            self.learner.load(run.checkpoint.learner)
+            self.trainer.load(run.checkpoint.trainer)
         else:
             timings: dict[str, Any] = {"step": 0}
             self._evaluate(0, 0, timings)
             run.record("timings", timings)
-            run.complete(0, self.learner.save)
+            run.save_checkpoint(0, self.trainer.save)
         rows = run.rows("steps")
         step, turns = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
-        while not plan.fulfilled(step, turns):
+        while not plan.is_done(step, turns):
             if interrupted():
                 return False
             step += 1
@@ -92,11 +93,11 @@ class Training:
         with self._timed(step, "reflection", len(played), timings):
             diagnoses = self.reflector.reflect(played) if self.reflector else [Diagnosis("none")] * len(played)
         pairs = list(zip(played, diagnoses, strict=True))
-        self.run.record("episodes", *(Episode(step, *pair).record() for pair in pairs))
+        self.run_dir.record("episodes", *(Episode(step, *pair).record() for pair in pairs))
         _refuse_hopeless(step, map(Outcome.of, played))
         with self._timed(step, "update", len(played), timings):
-            examples = _examples(self.objective, pairs)
-            update = self.learner.update(examples)
+            examples = group_examples(self.learner, pairs)
+            update = self.trainer.update(examples)
         self._warn(step, diagnoses, examples, update)
         turns += sum(len(trajectory.turns) for trajectory in played)
         row = {
@@ -107,23 +108,23 @@ class Training:
             "examples": len(examples),
             "update": dict(update),
         }
-        self.run.record("steps", row)
-        self.observer.stepped(row)
-        if step % self.plan.eval_every == 0 or self.plan.fulfilled(step, turns):
+        self.run_dir.record("steps", row)
+        self.callback.on_step_end(row)
+        if step % self.plan.eval_every == 0 or self.plan.is_done(step, turns):
             self._evaluate(step, turns, timings)
-        self.run.record("timings", timings)
-        self.run.complete(step, self.learner.save)
+        self.run_dir.record("timings", timings)
+        self.run_dir.save_checkpoint(step, self.trainer.save)
         return turns
 
     def _play(self, step: int) -> list[Trajectory]:
         plan = self.plan
         return rollout(
             self.envs,
-            self.learner.policy(temperature=plan.temperature),
-            plan.draw(step, _num_tasks(self.envs)),
+            self.trainer.policy(temperature=plan.temperature),
+            plan.sample_tasks(step, _num_tasks(self.envs)),
             max_turns=plan.max_turns,
-            seed=plan.stream(step, Purpose.SAMPLING),
-            on_turn=self.observer.turned,
+            seed=plan.seed_for(step, Purpose.SAMPLING),
+            on_turn=self.callback.on_turn,
         )
 
     def _evaluate(self, step: int, turns: int, timings: dict[str, Any]) -> None:
@@ -133,40 +134,44 @@ class Training:
             for mode in MODES:
                 result = evaluate(
                     self.eval_envs,
-                    self.learner.policy(temperature=plan.temperature if mode == "sampled" else 0.0),
+                    self.trainer.policy(temperature=plan.temperature if mode == "sampled" else 0.0),
                     tasks,
                     max_turns=plan.max_turns,
-                    seed=plan.stream(step, Purpose.EVALUATION),
-                    on_turn=self.observer.turned,
+                    seed=plan.seed_for(step, Purpose.EVALUATION),
+                    on_turn=self.callback.on_turn,
                 )
                 _refuse_hopeless(step, result.outcomes)
                 row = {"step": step, "turns": turns, "mode": mode} | result.record()
-                self.run.record("evals", row)
-                self.observer.evaluated(row)
+                self.run_dir.record("evals", row)
+                self.callback.on_evaluate(row)
 
     def _warn(
         self, step: int, diagnoses: Sequence[Diagnosis], examples: Sequence[Example], update: Mapping[str, float]
     ) -> None:
         said = any(finding.text() for diagnosis in diagnoses for finding in diagnosis.findings)
         if self.reflector and not said:
-            self.observer.warned(f"step {step}: the reflector had nothing to say of any of {len(diagnoses)} episodes")
+            self.callback.on_warning(
+                f"step {step}: the reflector had nothing to say of any of {len(diagnoses)} episodes"
+            )
         if not examples:
-            self.observer.warned(f"step {step}: no episode gave anything to learn from; the weights stay as they are")
+            self.callback.on_warning(
+                f"step {step}: no episode gave anything to learn from; the weights stay as they are"
+            )
         if too_long := update.get("turns_too_long"):
-            self.observer.warned(
+            self.callback.on_warning(
                 f"step {step}: {too_long:.0f} turns are not distilled: with hindsight they exceed the model's context"
             )
         apart = update.get("teacher_tokens_apart", 0.0)
         # Where there are more turns than episodes, two of one episode could have shared their past.
         if step == 1 and update.get("turns_with_finding", 0.0) > len(diagnoses) and apart == update["teacher_tokens"]:
-            self.observer.warned(
+            self.callback.on_warning(
                 "the teacher's prompts do not begin like the episodes (a window of turns, or a chat template that "
                 "rewrites the past), so it reads each turn by itself, which takes longer"
             )
 
     @contextmanager
     def _timed(self, step: int, phase: Phase, episodes: int, timings: dict[str, Any]) -> Iterator[None]:
-        self.observer.began(step, phase, episodes)
+        self.callback.on_phase_begin(step, phase, episodes)
         start = time.perf_counter()
         yield
         timings[phase] = time.perf_counter() - start
@@ -176,24 +181,6 @@ def _num_tasks(envs: Sequence[gymnasium.Env[str, str]]) -> int:
     from hero.envs.base import text_env
 
     return text_env(envs[0]).num_tasks
-
-
-def _examples(objective: Objective, pairs: Sequence[tuple[Trajectory, Diagnosis]]) -> list[Example]:
-    """The examples of all groups, episodes numbered through; episodes that ended in an error give none."""
-    groups: dict[tuple[str, str, int], list[tuple[Trajectory, Diagnosis]]] = {}
-    for trajectory, diagnosis in pairs:
-        if trajectory.stop is not Stop.ERROR:
-            key = trajectory.env_id, trajectory.task_id, trajectory.seed
-            groups.setdefault(key, []).append((trajectory, diagnosis))
-    examples: list[Example] = []
-    numbered = 0
-    for members in groups.values():
-        found = objective.examples(
-            Group(tuple(trajectory for trajectory, _ in members)), [diagnosis for _, diagnosis in members]
-        )
-        examples += [replace(example, episode=numbered + example.episode) for example in found]
-        numbered += len(members)
-    return examples
 
 
 def _refuse_hopeless(step: int, played: Iterable[Outcome]) -> None:

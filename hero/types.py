@@ -161,6 +161,17 @@ class Trajectory:
         return float(sum(turn.reward for turn in self.turns))
 
     @property
+    def observations(self) -> tuple[str, ...]:
+        """The text that each turn saw, and last the answer to the last turn; empty for an empty episode.
+
+        The first is the last message of the first prompt.
+        """
+        if not self.turns:
+            return ()
+        prompt = self.turns[0].prompt
+        return (prompt[-1].content if prompt else "", *(turn.observation for turn in self.turns))
+
+    @property
     def success(self) -> bool:
         """Whether the environment called the episode a success; False if it ended any other way."""
         return bool(self.turns) and self.turns[-1].info.get("success") is True
@@ -168,7 +179,7 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Episodes of one task, for objectives that compare siblings.
+    """Episodes of one task, for learners that compare siblings.
 
     Raises:
         ValueError: no members, or members of different tasks.

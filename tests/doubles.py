@@ -1,4 +1,4 @@
-"""A small world for tests of the loop: an environment to guess in, and a learner that gets better without a network."""
+"""A small world for tests of the loop: an environment to guess in, and a trainer that gets better without a network."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class GuessPolicy:
         return Action(text, Tokens(tuple(range(len(prompt))), ids, (-1.0,) * len(ids)))
 
 
-class GuessLearner:
+class GuessTrainer:
     """Gets better with every example that it is shown, and remembers which it was shown."""
 
     def __init__(self) -> None:

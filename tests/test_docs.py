@@ -15,7 +15,7 @@ from tests.source import ROOT
 
 DOCUMENTS = sorted([*ROOT.joinpath("docs").rglob("*.md"), *ROOT.glob("*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-GUIDES = ["add-an-env.md", "add-a-reflector.md", "add-an-objective.md"]
+GUIDES = ["add-an-env.md", "add-a-reflector.md", "add-a-learner.md"]
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -52,7 +52,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_modules_that_are_named_exist(path: Path) -> None:
     for name in set(re.findall(r"\bhero(?:\.[a-z_]+)+\b", path.read_text("utf-8"))):
         parts = name.split(".")
-        if parts[1] in ("reflectors", "objectives"):  # entry-point groups
+        if parts[1] in ("reflectors", "learners", "rules"):  # entry-point groups
             continue
         for depth in range(len(parts), 1, -1):
             try:

@@ -14,7 +14,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hero.evaluate import Evaluation, Outcome, difference, evaluate, hopeless, student, wilson
+from hero.evaluate import Evaluation, Outcome, difference, evaluate, hopeless
+from hero.intervals import t_interval, wilson_interval
 from hero.policy import FunctionPolicy
 from hero.rollout import Task
 from hero.types import Action, Message, Stop, Trajectory, Turn
@@ -41,7 +42,7 @@ def test_success_of_single_trials_has_the_wilson_interval(counts: tuple[int, int
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=30))
 def test_a_mean_has_the_t_interval(values: list[float]) -> None:
-    got = student(values)
+    got = t_interval(values)
     want = stats.ttest_1samp(values, 0.0).confidence_interval(0.95) if len(set(values)) > 1 else None
     if want is None:
         assert got.low == pytest.approx(got.high)
@@ -50,7 +51,7 @@ def test_a_mean_has_the_t_interval(values: list[float]) -> None:
 
 
 def test_one_task_has_no_spread() -> None:
-    got = student([0.5])
+    got = t_interval([0.5])
     assert got.value == 0.5
     assert math.isnan(got.low)
     assert math.isnan(got.high)
@@ -60,7 +61,7 @@ def test_one_task_has_no_spread() -> None:
 @given(st.lists(st.integers(1, 5).flatmap(lambda n: st.lists(st.booleans(), min_size=n, max_size=n)), min_size=2))
 def test_the_interval_is_between_that_of_tasks_and_that_of_episodes(trials: list[list[bool]]) -> None:
     got = evaluation(*trials).success
-    widest, narrowest = (wilson(got.value, size) for size in (len(trials), sum(map(len, trials))))
+    widest, narrowest = (wilson_interval(got.value, size) for size in (len(trials), sum(map(len, trials))))
     assert widest.low - 1e-12 <= got.low <= narrowest.low + 1e-12 <= got.value + 2e-12
     assert got.value - 1e-12 <= narrowest.high - 1e-12 <= got.high <= widest.high + 1e-12
 
@@ -73,7 +74,7 @@ def test_repeating_a_task_that_always_ends_alike_adds_no_certainty() -> None:
 
 def test_trials_that_do_not_depend_on_the_task_count_in_full() -> None:
     got = evaluation(*([True, False] for _ in range(50))).success
-    assert (got.low, got.high) == pytest.approx((wilson(0.5, 100).low, wilson(0.5, 100).high))
+    assert (got.low, got.high) == pytest.approx((wilson_interval(0.5, 100).low, wilson_interval(0.5, 100).high))
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5), st.integers(1, 4))
@@ -153,7 +154,7 @@ def test_the_interval_of_a_share_is_of_shares() -> None:
         tuple(Outcome(f"task-{task}", True, 1.0, 2, share, Stop.TERMINATED) for task, share in enumerate(shares))
     ).valid_actions
     assert (got.value, got.high) == (0.95, 1.0)
-    assert got.low == pytest.approx(student(shares).low)
+    assert got.low == pytest.approx(t_interval(shares).low)
 
 
 def test_invalid_actions_are_counted_by_episode() -> None:
@@ -161,23 +162,23 @@ def test_invalid_actions_are_counted_by_episode() -> None:
     outcomes = (Outcome(f"{turns}", True, 1.0, turns, share, Stop.TERMINATED) for turns, share in shares)
     got = Evaluation(tuple(outcomes)).invalid_actions
     assert got.value == pytest.approx((1 + 0 + 3 + 0) / 4)
-    assert (got.low, got.high) == (0, pytest.approx(student([1, 0, 3, 0]).high))
+    assert (got.low, got.high) == (0, pytest.approx(t_interval([1, 0, 3, 0]).high))
 
 
 def test_doing_nothing_is_scored_by_task_and_only_where_it_is_known_of_all() -> None:
-    def doing_nothing(*known: tuple[str, float | None]) -> float | None:
+    def noop_reward(*known: tuple[str, float | None]) -> float | None:
         outcomes = (Outcome(task, True, 1.0, 1, 1.0, Stop.TERMINATED, nothing=value) for task, value in known)
-        return Evaluation(tuple(outcomes)).doing_nothing
+        return Evaluation(tuple(outcomes)).noop_reward
 
-    assert doing_nothing(("a", 1.0), ("b", 0.0), ("b", 0.0)) == 50
-    assert doing_nothing(("a", 1.0), ("b", None)) is None
+    assert noop_reward(("a", 1.0), ("b", 0.0), ("b", 0.0)) == 50
+    assert noop_reward(("a", 1.0), ("b", None)) is None
 
 
 def test_what_an_environment_says_of_doing_nothing_is_read_before_anything_is_played() -> None:
     class Odd(GuessEnv):
         worth: object = np.float32(0.5)
 
-        def doing_nothing(self, task: int) -> float | None:
+        def noop_reward(self, task: int) -> float | None:
             return self.worth  # type: ignore[return-value]
 
     played: list[str] = []
@@ -188,10 +189,10 @@ def test_what_an_environment_says_of_doing_nothing_is_read_before_anything_is_pl
 
     env, tasks = Odd(), [Task(0, 0), Task(1, 0)]
     record = evaluate([env], FunctionPolicy(act), tasks, max_turns=3).record()
-    assert json.loads(json.dumps(record, allow_nan=False))["doing_nothing"] == 50
+    assert json.loads(json.dumps(record, allow_nan=False))["noop_reward"] == 50
     played.clear()
     env.worth = math.nan
-    with pytest.raises(ValueError, match="doing_nothing must give a finite number or None, not nan"):
+    with pytest.raises(ValueError, match="noop_reward must give a finite number or None, not nan"):
         evaluate([env], FunctionPolicy(act), tasks, max_turns=3)
     assert played == []
 

@@ -10,27 +10,7 @@ import pytest
 
 from tests.source import PACKAGES, imports, modules
 
-LIGHT = {
-    "types",
-    "errors",
-    "fingerprint",
-    "foreign",
-    "registry",
-    "chat",
-    "codec",
-    "policy",
-    "streams",
-    "sealed",
-    "durable",
-    "records",
-    "store",
-    "chat_template",
-    "template_chat",
-    "tool_template",
-    "model_config",
-    "thoughts",
-    "tool_calls",
-}
+LIGHT = {"types", "errors", "fingerprint", "registry", "chat", "policy", "streams", "runs"}
 """The core that everything may import."""
 
 ALLOWED: dict[str, set[str]] = {
@@ -38,44 +18,32 @@ ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
     "fingerprint": {"errors"},
-    "foreign": {"errors"},
     "registry": {"errors"},
-    "chat": {"types", "errors", "foreign"},
-    "policy": {"types", "errors"},
     "streams": set(),
-    "codec": {"types", "errors"},
-    "sealed": {"errors"},
-    "durable": {"errors", "sealed"},
-    "records": {"types", "errors", "codec", "sealed"},
-    "store": {"types", "errors", "codec", "sealed", "durable", "records"},
-    "tool_template": set(),
-    "thoughts": set(),
-    "tool_calls": {"thoughts"},
-    "chat_template": {"types", "errors"},
-    "template_chat": {"types", "errors", "foreign", "chat", "chat_template", "tool_template"},
-    "model_config": {"errors"},
+    "chat": {"types", "errors"},
+    "policy": {"types", "errors"},
+    "runs": {"types", "errors"},
     "envs": LIGHT,
     "rollout": LIGHT | {"envs"},
     "reflect": LIGHT,
-    "distill": LIGHT,
-    "policies": LIGHT,
-    "observer": {"types"},
+    "models": LIGHT,
+    "distill": LIGHT | {"models"},
+    "callback": {"types"},
     "plan": LIGHT | {"rollout"},
-    "evaluate": LIGHT | {"envs", "rollout"},
+    "intervals": set(),
+    "evaluate": LIGHT | {"envs", "rollout", "intervals"},
     "metrics": LIGHT | {"evaluate"},
-    "train": LIGHT | {"envs", "rollout", "reflect", "distill", "policies", "evaluate", "metrics", "observer", "plan"},
+    "train": LIGHT | {"envs", "rollout", "reflect", "distill", "models", "evaluate", "metrics", "callback", "plan"},
 }
 """What each block of `hero` may import, deferred imports included; `hero_cli` may import everything."""
 
 HEAVY = {
-    "torch": tuple(
-        f"hero.distill.{name}" for name in ("losses", "pack", "scorer", "state", "terms", "torch_learner", "trunks")
-    ),
-    "transformers": ("hero.distill.scorer", "hero.distill.trunks"),
+    "torch": tuple(f"hero.distill.{name}" for name in ("losses", "pack", "scorer", "state", "loss", "trainer")),
+    "transformers": ("hero.distill.scorer", "hero.models.prefix_cache"),
     "gymnasium": ("hero.envs", "hero.rollout"),
 }
-"""Which modules may import a heavy library together with themselves, besides the models of `hero.policies`."""
-MODELS = "hero.policies"
+"""Which modules may import a heavy library together with themselves, besides the models of `hero.models`."""
+MODELS = "hero.models"
 
 MODULES = modules()
 
@@ -137,21 +105,20 @@ FREE_OF_ALL = [
     "hero.types",
     "hero.errors",
     "hero.fingerprint",
-    "hero.foreign",
     "hero.registry",
-    "hero.chat",
+    "hero.chat.base",
     "hero.policy",
-    "hero.store",
-    "hero.observer",
+    "hero.runs.writer",
+    "hero.callback",
     "hero.reflect.base",
     "hero.reflect.feedback",
     "hero.reflect.rules",
     "hero.reflect.model",
     "hero.distill.base",
     "hero.distill.teacher",
-    "hero.distill.objectives",
+    "hero.distill.learners",
     "hero.envs",
-    "hero.policies",
+    "hero.models",
     "hero_cli.main",
 ]
 FREE_OF_TORCH = ["hero.envs.base", "hero.envs.contract", "hero.envs.webshop.env", "hero.rollout", "hero.evaluate"]

@@ -6,22 +6,22 @@ from dataclasses import replace
 import torch
 
 from benchmarks.tiny.rows import reply_ids
-from hero.distill.objectives import Distillation
+from hero.distill.learners import Distillation
 from hero.distill.pack import Row, Span
-from hero.distill.scorer import score
-from hero.distill.torch_learner import TorchLearner
+from hero.distill.scorer import action_logits
+from hero.distill.trainer import TorchTrainer
 from hero.envs.webshop.env import WebShopEnv
-from hero.policies import tiny
-from hero.policies.hf import LanguageModel
+from hero.models import tiny
+from hero.models.language_model import LanguageModel
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import Group, Message, Trajectory
 
 
-def play(learner: TorchLearner, split: str, step: int) -> list[Trajectory]:
+def play(trainer: TorchTrainer, split: str, step: int) -> list[Trajectory]:
     envs = [WebShopEnv(split=split) for _ in range(32)]
     tasks = [Task(32 * step + number, number) for number in range(32)]
-    return rollout(envs, learner.policy(temperature=0.5), tasks, max_turns=8, seed=step)
+    return rollout(envs, trainer.policy(temperature=0.5), tasks, max_turns=8, seed=step)
 
 
 def advice_rows(lm: LanguageModel, played: Sequence[Trajectory]) -> list[Row]:
@@ -41,22 +41,22 @@ def advice_rows(lm: LanguageModel, played: Sequence[Trajectory]) -> list[Row]:
 
 def mean_logprob(lm: LanguageModel, rows: Sequence[Row]) -> float:
     with torch.no_grad():
-        logprobs = score(lm.model, rows).log_softmax(-1)
+        logprobs = action_logits(lm.model, rows).log_softmax(-1)
     ids = torch.tensor([token for row in rows for token in row.action_ids])
     return logprobs.gather(-1, ids[:, None]).mean().item()
 
 
 def test_failures_alone_make_the_advised_actions_likelier_on_tasks_that_were_not_trained_on() -> None:
     lm = tiny.load()
-    learner = TorchLearner(lm, learning_rate=1e-3)
-    held_out = advice_rows(lm, play(learner, "validation", 0))
+    trainer = TorchTrainer(lm, learning_rate=1e-3)
+    held_out = advice_rows(lm, play(trainer, "validation", 0))
     assert len(held_out) > 20
     before = mean_logprob(lm, held_out)
     for step in range(3):
-        failed = [trajectory for trajectory in play(learner, "train", step) if not trajectory.success]
+        failed = [trajectory for trajectory in play(trainer, "train", step) if not trajectory.success]
         examples = []
         for number, trajectory in enumerate(failed):
             found = Distillation().examples(Group((trajectory,)), RulesReflector().reflect([trajectory]))
             examples += [replace(example, episode=number) for example in found]
-        learner.update(examples)
+        trainer.update(examples)
     assert mean_logprob(lm, held_out) > before + 0.1

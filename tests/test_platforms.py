@@ -32,11 +32,11 @@ from pathlib import Path
 for name in {modules}:
     importlib.import_module(name)
 from hero_cli.settings import settings_of
-from hero.store import Run
+from hero.runs.writer import Run
 assert settings_of({{}}).threads >= 1
 with Run.create(Path({path!r}), settings_of({{}}).record()) as run:
     run.record("steps", {{"step": 1}})
-    run.complete(1, lambda learner: learner.mkdir())
+    run.save_checkpoint(1, lambda trainer: trainer.mkdir())
 with Run.resume(Path({path!r}), {{}}) as run:
     assert run.rows("steps") == [{{"step": 1}}]
 import hero.envs

@@ -12,7 +12,7 @@ from hero.errors import ConfigError
 from hero.reflect.base import Reflector
 from hero.reflect.rules import RulesReflector
 
-GROUPS = ("hero.envs", "hero.policies", "hero.reflectors", "hero.objectives")
+GROUPS = ("hero.envs", "hero.models", "hero.reflectors", "hero.learners")
 
 
 @pytest.fixture

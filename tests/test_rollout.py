@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hero.chat import drift_tokens
+from hero.chat.base import drift_tokens
 from hero.envs.base import TextEnv
 from hero.errors import ConfigError, PolicyError, UnavailableError
 from hero.policy import FunctionPolicy

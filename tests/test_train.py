@@ -19,15 +19,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.distill.base import Example
-from hero.distill.objectives import GRPO, Distillation
+from hero.distill.learners import GRPO, Distillation
 from hero.errors import ConfigError, RunError, UnavailableError
 from hero.plan import Plan, Purpose
-from hero.records import read_episodes, read_rows
 from hero.reflect.rules import RulesReflector
-from hero.store import Run
-from hero.train import Observer, Phase, Training
+from hero.runs.reader import read_episodes, read_rows
+from hero.runs.writer import Run
+from hero.train import Callback, Phase, Training
 from hero.types import Action, Diagnosis, Group, Message, Stop, Trajectory, Turn
-from tests.doubles import GuessEnv, GuessLearner, GuessPolicy
+from tests.doubles import GuessEnv, GuessPolicy, GuessTrainer
 
 PLAN = Plan(
     steps=6,
@@ -44,11 +44,11 @@ PLAN = Plan(
 
 def training(run: Run, plan: Plan = PLAN, **changes: Any) -> Training:
     parts: dict[str, Any] = {
-        "run": run,
+        "run_dir": run,
         "plan": plan,
-        "learner": GuessLearner(),
+        "trainer": GuessTrainer(),
         "reflector": RulesReflector(),
-        "objective": Distillation(),
+        "learner": Distillation(),
         "envs": [GuessEnv() for _ in range(3)],
         "eval_envs": [GuessEnv("validation") for _ in range(2)],
     }
@@ -66,7 +66,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was never interrupted."""
     path = tmp_path_factory.mktemp("finished") / "run"
     with Run.create(path, {"seed": 7}) as run:
-        assert training(run).go()
+        assert training(run).run()
     return path
 
 
@@ -105,13 +105,13 @@ def test_siblings_play_the_same_task_from_the_same_start(finished: Path) -> None
 
 def test_equal_seeds_give_equal_runs(finished: Path, tmp_path: Path) -> None:
     with Run.create(tmp_path / "run", {"seed": 7}) as run:
-        training(run).go()
+        training(run).run()
     assert contents(tmp_path / "run") == contents(finished)
 
 
 def test_other_seeds_give_other_runs(finished: Path, tmp_path: Path) -> None:
     with Run.create(tmp_path / "run", {"seed": 8}) as run:
-        training(run, replace(PLAN, seed=8)).go()
+        training(run, replace(PLAN, seed=8)).run()
     assert contents(tmp_path / "run")["steps.jsonl"] != contents(finished)["steps.jsonl"]
 
 
@@ -119,9 +119,9 @@ def test_other_seeds_give_other_runs(finished: Path, tmp_path: Path) -> None:
 def test_a_run_that_was_told_to_stop_goes_on_as_if_it_had_not(finished: Path, tmp_path: Path, after: int) -> None:
     path, asked = tmp_path / "run", iter(range(100))
     with Run.create(path, {"seed": 7}) as run:
-        assert training(run).go(interrupted=lambda: next(asked) == after) == (after == 6)
+        assert training(run).run(interrupted=lambda: next(asked) == after) == (after == 6)
     with Run.resume(path, {}) as run:
-        assert training(run).go()
+        assert training(run).run()
     assert contents(path) == contents(finished)
 
 
@@ -134,19 +134,19 @@ class Death(BaseException):
 def test_a_run_that_dies_anywhere_goes_on_as_if_it_had_not(
     finished: Path, tmp_path_factory: pytest.TempPathFactory, calls: int
 ) -> None:
-    class Mortal(Observer):
+    class Mortal(Callback):
         left = calls
 
-        def began(self, step: int, phase: Phase, episodes: int) -> None:
+        def on_phase_begin(self, step: int, phase: Phase, episodes: int) -> None:
             self.age()
 
-        def turned(self, episode: int, turn: Turn) -> None:
+        def on_turn(self, episode: int, turn: Turn) -> None:
             self.age()
 
-        def stepped(self, row: Mapping[str, Any]) -> None:
+        def on_step_end(self, row: Mapping[str, Any]) -> None:
             self.age()
 
-        def evaluated(self, row: Mapping[str, Any]) -> None:
+        def on_evaluate(self, row: Mapping[str, Any]) -> None:
             self.age()
 
         def age(self) -> None:
@@ -157,23 +157,23 @@ def test_a_run_that_dies_anywhere_goes_on_as_if_it_had_not(
     path = tmp_path_factory.mktemp("mortal") / "run"
     with Run.create(path, {"seed": 7}) as run:
         try:
-            training(run, observer=Mortal()).go()
+            training(run, callback=Mortal()).run()
         except Death:
             assert not (path / "summary.json").exists()
     with Run.resume(path, {}) as run:
-        assert training(run).go()
+        assert training(run).run()
     assert contents(path) == contents(finished)
 
 
 SCRIPT = """
     from pathlib import Path
-    from hero.store import Run
+    from hero.runs.writer import Run
     from tests.test_train import training
     path = Path({path!r})
     make = Run.resume if (path / "config.json").exists() else Run.create
     with make(path, {{"seed": 7}}) as run:
         print("started", flush=True)
-        training(run).go()
+        training(run).run()
 """
 
 
@@ -200,17 +200,17 @@ def test_kill_9_at_random_moments_changes_nothing(finished: Path, tmp_path: Path
 
 def test_a_finished_run_is_resumed_without_a_change(finished: Path) -> None:
     before = contents(finished)
-    learner = GuessLearner()
+    trainer = GuessTrainer()
     with Run.resume(finished, {}) as run:
-        assert training(run, learner=learner).go()
+        assert training(run, trainer=trainer).run()
     assert contents(finished) == before
-    assert learner.updates == 6
+    assert trainer.updates == 6
 
 
 @pytest.mark.parametrize("budget", [1, 40, 100])
 def test_no_step_begins_beyond_the_turn_budget(tmp_path: Path, budget: int) -> None:
     with Run.create(tmp_path, {}) as run:
-        training(run, replace(PLAN, steps=None, turn_budget=budget)).go()
+        training(run, replace(PLAN, steps=None, turn_budget=budget)).run()
         turns = [row["turns"] for row in run.rows("steps")]
         evaluated = run.rows("evals")[-1]["turns"]
     assert turns[-1] >= budget
@@ -220,11 +220,11 @@ def test_no_step_begins_beyond_the_turn_budget(tmp_path: Path, budget: int) -> N
 
 def test_no_steps_evaluate_and_do_nothing_else(tmp_path: Path) -> None:
     with Run.create(tmp_path, {}) as run:
-        training(run, replace(PLAN, steps=0)).go()
+        training(run, replace(PLAN, steps=0)).run()
         assert (len(run.rows("evals")), run.rows("steps")) == (2, [])
 
 
-class Recording(GuessLearner):
+class Recording(GuessTrainer):
     """Keeps the examples of every update."""
 
     def __init__(self) -> None:
@@ -237,7 +237,7 @@ class Recording(GuessLearner):
 
 
 class Everything:
-    """An objective that learns from every turn, whatever became of the episode."""
+    """A learner that learns from every turn, whatever became of the episode."""
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
         return [
@@ -249,17 +249,17 @@ class Everything:
 
 
 def test_episodes_that_ended_in_an_error_are_counted_and_give_no_examples(tmp_path: Path) -> None:
-    learner = Recording()
+    trainer = Recording()
     envs = [GuessEnv(broken=range(0, 12, 2))]
     with Run.create(tmp_path, {}) as run:
-        training(run, replace(PLAN, steps=3), learner=learner, envs=envs, objective=Everything()).go()
+        training(run, replace(PLAN, steps=3), trainer=trainer, envs=envs, learner=Everything()).run()
         rows = run.rows("steps")
     played = [episode.trajectory for episode in read_episodes(tmp_path)]
     broken = [trajectory for trajectory in played if trajectory.stop is Stop.ERROR]
     assert all(trajectory.turns for trajectory in broken)
     assert sum(row["rollout"]["errors"] for row in rows) == len(broken) > 0
     whole = [trajectory for trajectory in played if trajectory not in broken]
-    assert sum(map(len, learner.given)) == sum(len(trajectory.turns) for trajectory in whole)
+    assert sum(map(len, trainer.given)) == sum(len(trajectory.turns) for trajectory in whole)
 
 
 def test_an_environment_that_always_fails_ends_the_run(tmp_path: Path) -> None:
@@ -267,17 +267,17 @@ def test_an_environment_that_always_fails_ends_the_run(tmp_path: Path) -> None:
         Run.create(tmp_path, {}) as run,
         pytest.raises(RunError, match=r"step 1: each of 8 episodes ended in an error.*dice fell off the table"),
     ):
-        training(run, envs=[GuessEnv(broken=range(12))]).go()
+        training(run, envs=[GuessEnv(broken=range(12))]).run()
     assert len(list(read_episodes(tmp_path))) == 8
 
 
 def test_an_evaluation_environment_that_always_fails_ends_the_run(tmp_path: Path) -> None:
     with Run.create(tmp_path, {}) as run, pytest.raises(RunError, match="step 0: each of 5 episodes"):
-        training(run, eval_envs=[GuessEnv(broken=range(12))]).go()
+        training(run, eval_envs=[GuessEnv(broken=range(12))]).run()
 
 
-class Crammed(GuessLearner):
-    """A learner whose policies have no room for any prompt."""
+class Crammed(GuessTrainer):
+    """A trainer whose policies have no room for any prompt."""
 
     def policy(self, *, temperature: float) -> GuessPolicy:
         policy = super().policy(temperature=temperature)
@@ -287,13 +287,13 @@ class Crammed(GuessLearner):
 
 def test_a_run_without_a_single_turn_ends(tmp_path: Path) -> None:
     with Run.create(tmp_path, {}) as run, pytest.raises(RunError, match="step 0: none of 5 episodes had a turn"):
-        training(run, replace(PLAN, steps=None, turn_budget=5), learner=Crammed()).go()
+        training(run, replace(PLAN, steps=None, turn_budget=5), trainer=Crammed()).run()
 
 
 def test_examples_of_different_groups_have_different_episodes(tmp_path: Path) -> None:
-    learner = Recording()
+    trainer = Recording()
     with Run.create(tmp_path, {}) as run:
-        training(run, learner=learner).go()
+        training(run, trainer=trainer).run()
     episodes = [episode for episode in read_episodes(tmp_path) if episode.step == 1]
     spoken_of = [
         (place, episode.trajectory.turns[finding.turn].action.tokens)
@@ -301,14 +301,14 @@ def test_examples_of_different_groups_have_different_episodes(tmp_path: Path) ->
         for finding in episode.diagnosis.findings
         if finding.text()
     ]
-    assert [(example.episode, example.tokens) for example in learner.given[0]] == spoken_of
+    assert [(example.episode, example.tokens) for example in trainer.given[0]] == spoken_of
 
 
 def test_grpo_learns_without_a_reflector(tmp_path: Path) -> None:
-    learner = Recording()
+    trainer = Recording()
     with Run.create(tmp_path, {}) as run:
-        training(run, learner=learner, reflector=None, objective=GRPO()).go()
-    assert any(example.policy_gradient for examples in learner.given for example in examples)
+        training(run, trainer=trainer, reflector=None, learner=GRPO()).run()
+    assert any(example.policy_gradient for examples in trainer.given for example in examples)
 
 
 class Mute:
@@ -318,7 +318,7 @@ class Mute:
         return [Diagnosis("mute")] * len(trajectories)
 
 
-class Listening(Observer):
+class Listening(Callback):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
@@ -326,46 +326,46 @@ class Listening(Observer):
         self.phases: list[tuple[int, Phase]] = []
         self.turns = 0
 
-    def began(self, step: int, phase: Phase, episodes: int) -> None:
+    def on_phase_begin(self, step: int, phase: Phase, episodes: int) -> None:
         self.phases.append((step, phase))
 
-    def turned(self, episode: int, turn: Turn) -> None:
+    def on_turn(self, episode: int, turn: Turn) -> None:
         self.turns += 1
 
-    def warned(self, text: str) -> None:
+    def on_warning(self, text: str) -> None:
         self.warnings.append(text)
 
 
 def test_a_reflector_with_nothing_to_say_is_reported(tmp_path: Path) -> None:
-    observer = Listening()
+    callback = Listening()
     with Run.create(tmp_path, {}) as run:
-        training(run, replace(PLAN, steps=1), reflector=Mute(), observer=observer).go()
+        training(run, replace(PLAN, steps=1), reflector=Mute(), callback=callback).run()
         (row,) = run.rows("steps")
     assert row["reflection"] == {"turns_with_finding": 0.0, "episodes_with_finding": 0.0, "tokens": 0}
     assert row["update"]["tokens_with_loss"] == 0
-    assert observer.warnings == [
+    assert callback.warnings == [
         "step 1: the reflector had nothing to say of any of 8 episodes",
         "step 1: no episode gave anything to learn from; the weights stay as they are",
     ]
 
 
-@pytest.mark.parametrize("method", ["began", "turned", "stepped", "evaluated", "warned"])
-def test_an_observer_that_raises_ends_nothing(
+@pytest.mark.parametrize("method", ["on_phase_begin", "on_turn", "on_step_end", "on_evaluate", "on_warning"])
+def test_a_callback_that_raises_ends_nothing(
     finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
-    class Broken(Observer):
+    class Broken(Callback):
         """Raises whenever it is told of one thing."""
 
     def fail(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
     setattr(Broken, method, fail)
-    reflector = Mute() if method == "warned" else RulesReflector()
+    reflector = Mute() if method == "on_warning" else RulesReflector()
     with Run.create(tmp_path / "run", {"seed": 7}) as run:
-        assert training(run, reflector=reflector, observer=Broken()).go()
+        assert training(run, reflector=reflector, callback=Broken()).run()
     (warned,) = caplog.messages
     assert warned == "Broken failed (OSError: [Errno 28] No space left on device); training goes on without it"
-    if method != "warned":
+    if method != "on_warning":
         assert contents(tmp_path / "run") == contents(finished)
 
 
@@ -384,10 +384,10 @@ class Cut(GuessEnv):
 def test_a_run_whose_service_is_given_up_stops_and_goes_on_later(finished: Path, tmp_path: Path) -> None:
     Cut.started, path = 0, tmp_path / "run"
     with Run.create(path, {"seed": 7}) as run, pytest.raises(UnavailableError, match="does not answer"):
-        training(run, envs=[Cut() for _ in range(3)]).go()
+        training(run, envs=[Cut() for _ in range(3)]).run()
     assert Cut.started == 9
     with Run.resume(path, {}) as run:
-        assert training(run).go()
+        assert training(run).run()
     assert contents(path) == contents(finished)
 
 
@@ -397,49 +397,49 @@ def test_a_run_that_is_extended_equals_one_that_was_longer_from_the_start(
 ) -> None:
     path = tmp_path / "run"
     with Run.create(path, {"seed": 7}) as run:
-        assert training(run, replace(PLAN, steps=steps)).go()
+        assert training(run, replace(PLAN, steps=steps)).run()
     with Run.resume(path, {}) as run:
-        assert training(run).go()
+        assert training(run).run()
     assert contents(path) == contents(finished)
 
 
 def test_turns_that_are_too_long_are_reported(tmp_path: Path) -> None:
-    class Short(GuessLearner):
+    class Short(GuessTrainer):
         def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
             return {**super().update(examples), "turns_too_long": 3.0 if self.updates == 2 else 0.0}
 
-    observer = Listening()
+    callback = Listening()
     with Run.create(tmp_path, {}) as run:
-        training(run, replace(PLAN, steps=3), learner=Short(), observer=observer).go()
+        training(run, replace(PLAN, steps=3), trainer=Short(), callback=callback).run()
     expected = "step 2: 3 turns are not distilled: with hindsight they exceed the model's context"
-    assert observer.warnings == [expected]
+    assert callback.warnings == [expected]
 
 
 @pytest.mark.parametrize(("read", "warned"), [(100.0, True), (99.0, False)])
 def test_a_teacher_that_reads_every_turn_by_itself_is_reported_once(tmp_path: Path, read: float, warned: bool) -> None:
-    class Counting(GuessLearner):
+    class Counting(GuessTrainer):
         def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
             counts = {"turns_with_finding": 9.0, "teacher_tokens": read, "teacher_tokens_apart": 100.0}
             return {**super().update(examples), **counts}
 
-    observer = Listening()
+    callback = Listening()
     with Run.create(tmp_path, {}) as run:
-        training(run, replace(PLAN, steps=2), learner=Counting(), observer=observer).go()
-    assert [("reads each turn by itself" in text) for text in observer.warnings] == [True] * warned
+        training(run, replace(PLAN, steps=2), trainer=Counting(), callback=callback).run()
+    assert [("reads each turn by itself" in text) for text in callback.warnings] == [True] * warned
 
 
 def test_an_observer_sees_every_phase_and_every_turn(tmp_path: Path) -> None:
-    observer = Listening()
+    callback = Listening()
     with Run.create(tmp_path, {}) as run:
-        training(run, replace(PLAN, steps=1), observer=observer).go()
+        training(run, replace(PLAN, steps=1), callback=callback).run()
         turns = run.rows("steps")[0]["turns"] + sum(
             outcome["turns"] for row in run.rows("evals") for outcome in row["outcomes"]
         )
-    assert observer.phases == [
+    assert callback.phases == [
         (0, "evaluation"), (1, "rollout"), (1, "reflection"), (1, "update"), (1, "evaluation"),
     ]  # fmt: skip
-    assert observer.turns == turns
-    assert observer.warnings == []
+    assert callback.turns == turns
+    assert callback.warnings == []
 
 
 @given(st.integers(0, 2**40), st.integers(0, 10**6), st.integers(1, 20), st.integers(1, 4), st.integers(1, 50))
@@ -447,8 +447,8 @@ def test_tasks_are_drawn_without_repeats_where_there_are_enough(
     seed: int, step: int, groups: int, size: int, num_tasks: int
 ) -> None:
     plan = replace(PLAN, seed=seed, episodes=groups * size, group_size=size)
-    tasks = plan.draw(step, num_tasks)
-    assert tasks == plan.draw(step, num_tasks)
+    tasks = plan.sample_tasks(step, num_tasks)
+    assert tasks == plan.sample_tasks(step, num_tasks)
     assert len(tasks) == groups * size
     assert all(0 <= task.index < num_tasks for task in tasks)
     assert all(len(set(tasks[first : first + size])) == 1 for first in range(0, len(tasks), size))
@@ -458,12 +458,15 @@ def test_tasks_are_drawn_without_repeats_where_there_are_enough(
 
 def test_streams_differ_by_seed_step_and_purpose() -> None:
     streams = {
-        replace(PLAN, seed=seed).stream(step, purpose) for seed in range(5) for step in range(20) for purpose in Purpose
+        replace(PLAN, seed=seed).seed_for(step, purpose)
+        for seed in range(5)
+        for step in range(20)
+        for purpose in Purpose
     }
     assert len(streams) == 5 * 20 * len(Purpose)
 
 
-class Seeded(GuessLearner):
+class Seeded(GuessTrainer):
     """Remembers which seeds its policies were given, by temperature."""
 
     def __init__(self) -> None:
@@ -483,10 +486,10 @@ class Seeded(GuessLearner):
 
 
 def test_no_two_actions_of_a_run_share_their_random_numbers(tmp_path: Path) -> None:
-    learner = Seeded()
+    trainer = Seeded()
     with Run.create(tmp_path, {}) as run:
-        training(run, learner=learner).go()
-    drawn = [seed for temperature, seeds in learner.seeds if temperature for seed in seeds]
+        training(run, trainer=trainer).run()
+    drawn = [seed for temperature, seeds in trainer.seeds if temperature for seed in seeds]
     assert len(set(drawn)) == len(drawn) > 100
 
 

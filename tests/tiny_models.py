@@ -21,9 +21,9 @@ from transformers import (
 )
 
 from benchmarks.tiny.webshop import PATTERN
-from hero.chat import TiktokenChat
-from hero.policies.hf import LanguageModel
-from tests.chat_templates import CHATML, tokenizer
+from hero.chat.tiktoken import TiktokenChat
+from hero.models.language_model import LanguageModel
+from tests.chat.templates import CHATML, tokenizer
 
 ENCODING = tiktoken.Encoding(
     "bytes",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from hero.reflect.taubench_text import Call, read_call
+from hero.envs.taubench.rules.read import Call, read_call
 from hero.types import Diagnosis, Finding, Message, Trajectory, Verdict
 
 WHO: Final = "What is your email, or else your name and zip code?"

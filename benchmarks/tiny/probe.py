@@ -22,8 +22,8 @@ from rich.table import Table
 from benchmarks.tiny.shopper import View, review
 from hero.distill.teacher import HindsightTeacher
 from hero.envs.webshop.env import WebShopEnv
-from hero.policies import tiny
-from hero.policies.hf import LanguageModel
+from hero.models import tiny
+from hero.models.language_model import LanguageModel
 from hero.reflect.feedback import FeedbackReflector
 from hero.reflect.model import ModelReflector
 from hero.rollout import Task, rollout

@@ -15,9 +15,10 @@ from rich.console import Console
 from benchmarks.tiny.pretrain import batches, fit, new_model
 from benchmarks.tiny.rows import Row
 from benchmarks.tiny.tokenizer import train_ranks
-from hero.chat import Chat, TiktokenChat
-from hero.policies import tiny
-from hero.policies.hf import LanguageModel
+from hero.chat.base import Chat
+from hero.chat.tiktoken import TiktokenChat
+from hero.models import tiny
+from hero.models.language_model import LanguageModel
 
 LAYERS, HEADS, WIDTH = 4, 4, 128
 console = Console()

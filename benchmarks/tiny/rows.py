@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from hero.chat import Chat
+from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
 from hero.reflect.feedback import FeedbackReflector
 from hero.reflect.model import conversation

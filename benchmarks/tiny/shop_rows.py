@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from benchmarks.tiny.rows import Row, answered
 from benchmarks.tiny.shopper import FITS, View
-from hero.chat import Chat
-from hero.envs.webshop.catalogue import codes
+from hero.chat.base import Chat
+from hero.envs.webshop.catalogue.embedded import codes
 from hero.types import Message, Trajectory
 
 CODE = re.compile(r"\b(?:[B-DF-HJ-NP-TV-Z][AEIOU]){2}\b")

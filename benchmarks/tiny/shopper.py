@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from hero.envs.webshop.catalogue import ATTRIBUTES, KINDS, OPTIONS
+from hero.envs.webshop.catalogue.embedded import ATTRIBUTES, KINDS, OPTIONS
 from hero.types import Diagnosis, Finding, Message, Trajectory, Verdict
 
 ALL_ATTRIBUTES = {pair.split("/")[0] for pairs in ATTRIBUTES.values() for pair in pairs.split()}

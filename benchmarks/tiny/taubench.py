@@ -19,7 +19,7 @@ from benchmarks.tiny.clerk import Desk, Erratic, Hasty, review
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.recipe import Phase, Recipe
 from benchmarks.tiny.rows import Row, answered, as_lines, episode_row, review_row, teacher_rows
-from hero.chat import Chat
+from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
 from hero.reflect.model import conversation
 from hero.types import Message, Trajectory

@@ -24,9 +24,9 @@ from benchmarks.tiny.recipe import Phase, Recipe
 from benchmarks.tiny.rows import Row, as_lines, episode_row, excerpt, review_row, teacher_rows
 from benchmarks.tiny.shop_rows import copy_rows, drill_rows, recoded, word_rows
 from benchmarks.tiny.shopper import Erratic, Sloppy, View, review
-from hero.chat import Chat
+from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
-from hero.envs.webshop import catalogue
+from hero.envs.webshop.catalogue import embedded
 from hero.envs.webshop.env import WebShopEnv
 from hero.reflect.model import conversation
 from hero.types import Trajectory
@@ -44,7 +44,7 @@ HABIT = 0.95
 
 def texts(rng: random.Random) -> Iterator[str]:
     """What the tokenizer is trained on: every kind of text that the model will see or write."""
-    for level in catalogue.LEVELS:
+    for level in embedded.LEVELS:
         for number in range(6):
             for trajectory in play(shop(number, level), Erratic(rng, ERRORS), 60, rng):
                 diagnosis = review(trajectory)
@@ -58,7 +58,7 @@ def texts(rng: random.Random) -> Iterator[str]:
                     if context := HindsightTeacher().context(trajectory, place, diagnosis):
                         yield context[-1].content[-400:]
     for _ in range(8):
-        yield from catalogue.codes(rng)
+        yield from embedded.codes(rng)
 
 
 def drills(

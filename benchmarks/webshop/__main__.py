@@ -22,8 +22,8 @@ from rich.table import Table
 
 from benchmarks.webshop.catalogue import write
 from benchmarks.webshop.measure import FURTHER, PHASES
-from hero.envs.webshop.data import locate
-from hero.envs.webshop.prepared import open_index, prepare
+from hero.envs.webshop.catalogue.files import locate
+from hero.envs.webshop.catalogue.prepared import open_index, prepare
 from hero.envs.webshop.shop import LARGE
 from hero.errors import DataError
 from hero_cli.terminal import polite

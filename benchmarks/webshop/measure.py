@@ -19,8 +19,8 @@ import typer
 
 from hero.envs.webshop import pages
 from hero.envs.webshop.env import WebShopEnv
-from hero.envs.webshop.search import Index
-from hero.envs.webshop.store import Products
+from hero.envs.webshop.products.packed import Products
+from hero.envs.webshop.search.index import Index
 from hero_cli.terminal import polite
 
 FURTHER: Final = 100

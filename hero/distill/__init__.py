@@ -1,1 +1,1 @@
-"""Teachers, objectives, losses and learners."""
+"""Teachers, learners, losses and trainers."""

@@ -13,10 +13,10 @@ from hero.types import Diagnosis, Group, Message, Tokens, Trajectory
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One action to learn from, with a weight for each term of the loss; objectives add up as lists of these.
+    """One action to learn from, with a weight for each term of the loss; learners add up as lists of these.
 
     Attributes:
-        episode: examples of one episode carry the same number, so that a learner may score them together.
+        episode: examples of one episode carry the same number, so that a trainer may score them together.
         tokens: the action and the prompt that it was sampled in.
         teacher: the privileged prompt whose distribution the action's tokens are pulled towards; None unless
             `distillation` is non-zero.
@@ -49,7 +49,7 @@ class Teacher(Protocol):
         ...
 
 
-class Objective(Protocol):
+class Learner(Protocol):
     """Turns a group of episodes and their diagnoses into weighted examples: pure, no torch."""
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
@@ -60,7 +60,7 @@ class Objective(Protocol):
         ...
 
 
-class Learner(Protocol):
+class Trainer(Protocol):
     """Owns the weights."""
 
     def policy(self, *, temperature: float) -> Policy:

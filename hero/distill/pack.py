@@ -10,12 +10,16 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Final, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
-from hero.chat import Chat
+from hero.chat.base import Chat
 from hero.distill.base import Example
+
+Term: TypeAlias = Literal["policy_gradient", "cross_entropy", "distillation"]
+TERMS: Final[tuple[Term, ...]] = get_args(Term)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,13 @@ class Row:
     """A sequence that goes through the model once, and the actions to score in it; they may overlap.
 
     Attributes:
-        trunk: number of the sequence that it begins like, among those of a micro-batch.
+        prefix: number of the sequence that it begins like, among those of a micro-batch.
         shared: how many of its first ids are also those of the trunk; fewer than stand before its first action.
     """
 
     ids: tuple[int, ...]
     spans: tuple[Span, ...]
-    trunk: int = 0
+    prefix: int = 0
     shared: int = 0
 
     @property
@@ -66,7 +70,7 @@ def student_rows(examples: Sequence[Example]) -> list[Row]:
 
     A causal model reads the beginning of a sequence as if the rest were not there. So an example whose prompt and
     action are the beginning of another's, of the same episode, needs no row of its own. With an append-only chat that
-    makes one row per episode, whatever the number of turns and objectives; where history was rewritten, rows part.
+    makes one row per episode, whatever the number of turns and learners; where history was rewritten, rows part.
 
     Args:
         examples: in any order; every action has at least one id.
@@ -95,7 +99,7 @@ def teacher_rows(examples: Sequence[Example], chat: Chat) -> list[Row]:
     return rows
 
 
-def branches(rows: Sequence[Row], students: Sequence[Row]) -> tuple[list[Row], list[tuple[int, ...]]]:
+def share_prefixes(rows: Sequence[Row], students: Sequence[Row]) -> tuple[list[Row], list[tuple[int, ...]]]:
     """The rows, knowing how much they share with a trunk: what they begin with in common with the student's row.
 
     Where only one row begins like a student's, there is nothing to save, and no trunk.
@@ -105,7 +109,7 @@ def branches(rows: Sequence[Row], students: Sequence[Row]) -> tuple[list[Row], l
         students: of `student_rows`; among them they hold all examples of `rows`.
 
     Returns:
-        The rows in some order, and the trunks that they number; a row that shares nothing has `shared` = 0.
+        The rows in some order, and the prefixes that they number; a row that shares nothing has `shared` = 0.
     """
     homes = {index: number for number, row in enumerate(students) for span in row.spans for index in span.examples}
     kin: dict[int, list[Row]] = {}
@@ -115,22 +119,22 @@ def branches(rows: Sequence[Row], students: Sequence[Row]) -> tuple[list[Row], l
         shared = min(_common(row.ids, students[number].ids), span.start - 1)
         kin.setdefault(number, []).append(replace(row, shared=shared))
     found: list[Row] = []
-    trunks: list[tuple[int, ...]] = []
+    prefixes: list[tuple[int, ...]] = []
     for number, siblings in kin.items():
         if sum(row.shared > 0 for row in siblings) > 1:
-            found += [replace(row, trunk=len(trunks)) for row in siblings]
-            trunks.append(students[number].ids[: max(row.shared for row in siblings)])
+            found += [replace(row, prefix=len(prefixes)) for row in siblings]
+            prefixes.append(students[number].ids[: max(row.shared for row in siblings)])
         else:
             found += [replace(row, shared=0) for row in siblings]
-    return found, trunks
+    return found, prefixes
 
 
 def tokens_read(rows: Sequence[Row]) -> int:
-    """How many tokens a model reads to score rows after their trunks, the trunks included."""
-    trunks: dict[int, int] = {}
+    """How many tokens a model reads to score rows after their prefixes, the prefixes included."""
+    prefixes: dict[int, int] = {}
     for row in rows:
-        trunks[row.trunk] = max(trunks.get(row.trunk, 0), row.shared)
-    return sum(len(row.ids) - row.shared for row in rows) + sum(trunks.values())
+        prefixes[row.prefix] = max(prefixes.get(row.prefix, 0), row.shared)
+    return sum(len(row.ids) - row.shared for row in rows) + sum(prefixes.values())
 
 
 def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
@@ -204,3 +208,18 @@ def _episode_rows(examples: Sequence[Example], indices: Sequence[int]) -> Iterat
         spans.setdefault((len(tokens.prompt_ids), len(ledger), tokens.temperature), []).append(index)
     for ids, found in rows:
         yield Row(ids, tuple(Span(key[0], key[1], tuple(found[key])) for key in sorted(found)))
+
+
+def fitting(examples: Sequence[Example], rows: Sequence[Row], context: int) -> list[Example]:
+    """The examples without the distillation of those whose privileged prompt and action exceed a context.
+
+    Args:
+        rows: of `teacher_rows`, of these examples.
+    """
+    long = {row.spans[0].examples[0] for row in rows if len(row.ids) > context}
+    return [replace(e, teacher=None, distillation=0.0) if i in long else e for i, e in enumerate(examples)]
+
+
+def carrying(examples: Sequence[Example]) -> list[Example]:
+    """The examples that change anything: with at least one action token and one term."""
+    return [e for e in examples if e.tokens.action_ids and any(getattr(e, term) for term in TERMS)]

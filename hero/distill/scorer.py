@@ -17,30 +17,30 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from hero.distill.pack import Row, branches, collate, micro_batches
-from hero.distill.trunks import Trunks, can_branch
+from hero.distill.pack import Row, collate, micro_batches, share_prefixes
 from hero.errors import ConfigError, PolicyError
-from hero.model_config import context_length
+from hero.models.architecture import context_length
+from hero.models.prefix_cache import PrefixCache, can_share_prefix
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def score(model: PreTrainedModel, rows: Sequence[Row], trunks: Trunks | None = None) -> Tensor:
+def action_logits(model: PreTrainedModel, rows: Sequence[Row], prefixes: PrefixCache | None = None) -> Tensor:
     """The logits of all action tokens [N, V], by row, by span, by token, each from the position before its token.
 
-    `states` and `logits` in one, with their arguments and exceptions.
+    `hidden_states` and `head_logits` in one, with their arguments and exceptions.
     """
-    return logits(model, states(model, rows, trunks))
+    return head_logits(model, hidden_states(model, rows, prefixes))
 
 
-def states(model: PreTrainedModel, rows: Sequence[Row], trunks: Trunks | None = None) -> Tensor:
+def hidden_states(model: PreTrainedModel, rows: Sequence[Row], prefixes: PrefixCache | None = None) -> Tensor:
     """What the head is shown of all action tokens [N, D], by row, by span, by token, in one forward pass.
 
     Args:
         model: any causal language model of transformers.
         rows: at least one, with at least one span each.
-        trunks: what the rows share with them is not read again; None to read it, with the same result.
+        prefixes: what the rows share with them is not read again; None to read it, with the same result.
 
     Raises:
         PolicyError: a row is longer than the model's context.
@@ -48,20 +48,22 @@ def states(model: PreTrainedModel, rows: Sequence[Row], trunks: Trunks | None = 
     """
     longest, context = max(len(row.ids) for row in rows), context_length(model)
     if longest > context:
-        raise PolicyError(f"{longest} ids to score, but the model reads {context}; give rollouts a lower token limit")
-    if trunks is None or not any(row.shared for row in rows):
-        trunks, rows = None, [replace(row, shared=0) for row in rows]
+        raise PolicyError(
+            f"{longest} ids to action_logits, but the model reads {context}; give rollouts a lower token limit"
+        )
+    if prefixes is None or not any(row.shared for row in rows):
+        prefixes, rows = None, [replace(row, shared=0) for row in rows]
     ids_BL, predictors_N = (tensor.to(model.device) for tensor in collate(rows))
-    past = trunks.continued(rows, ids_BL.shape[1]) if trunks else {"use_cache": False}
+    past = prefixes.continued(rows, ids_BL.shape[1]) if prefixes else {"use_cache": False}
     hidden_BLD: Tensor = _decoder(model)(input_ids=ids_BL, **past).last_hidden_state
     return hidden_BLD.flatten(0, 1).index_select(0, predictors_N)
 
 
 @torch.no_grad()
-def states_once(
+def teacher_hidden_states(
     model: PreTrainedModel, rows: Sequence[Row], students: Sequence[Row], *, tokens: int
 ) -> Iterator[tuple[list[Row], Tensor]]:
-    """`states` of any number of rows, without a gradient; what they begin with in common is read once.
+    """`hidden_states` of any number of rows, without a gradient; what they begin with in common is read once.
 
     Args:
         rows: the teacher's, of the same examples as the `students`' rows.
@@ -70,16 +72,16 @@ def states_once(
     Yields:
         Rows and their states [N, D], until all rows had their turn.
     """
-    trunks: list[tuple[int, ...]] = []
-    if can_branch(model):
-        rows, trunks = branches(rows, students)
-    past = Trunks(model, trunks) if trunks else None
+    prefixes: list[tuple[int, ...]] = []
+    if can_share_prefix(model):
+        rows, prefixes = share_prefixes(rows, students)
+    past = PrefixCache(model, prefixes) if prefixes else None
     for part in micro_batches(rows, tokens):
-        yield part, states(model, part, past)
+        yield part, hidden_states(model, part, past)
 
 
-def logits(model: PreTrainedModel, states_MD: Tensor) -> Tensor:
-    """The logits [M, V] that a model makes of `states`, with whatever it does to them (scaling, soft capping).
+def head_logits(model: PreTrainedModel, states_MD: Tensor) -> Tensor:
+    """The logits [M, V] that a model makes of `hidden_states`, with whatever it does to them (scaling, soft capping).
 
     The model makes them itself, of states that are put in the place of what its decoder would answer.
     """

@@ -1,4 +1,4 @@
-"""The files of a learner's state: safetensors for weights, and what torch pickles for the rest."""
+"""The files of a trainer's state: safetensors for weights, and what torch pickles for the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hero.errors import RunError
 
 MODEL: Final = "model.safetensors"
 TEACHER: Final = "teacher.safetensors"
-STATE: Final = "learner.pt"
+STATE: Final = "trainer.pt"
 _UNREADABLE = (
     *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError, LookupError),
     *(UnpicklingError, SafetensorError),
@@ -24,7 +24,7 @@ _UNREADABLE = (
 
 
 def write_state(path: Path, model: nn.Module, teacher: nn.Module | None, state: dict[str, Any]) -> None:
-    """Writes a learner's state into a new directory.
+    """Writes a trainer's state into a new directory.
 
     Args:
         teacher: None for a teacher without weights of its own.
@@ -44,7 +44,7 @@ def write_state(path: Path, model: nn.Module, teacher: nn.Module | None, state: 
 
 
 def read_state(file: Path, device: torch.device) -> dict[str, Any]:
-    """Returns all of a learner's state but the weights.
+    """Returns all of a trainer's state but the weights.
 
     Raises:
         RunError: the file cannot be read.

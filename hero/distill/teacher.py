@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hero.thoughts import split
+from hero.chat.thoughts import split
 from hero.types import Diagnosis, Message, Trajectory
 
 

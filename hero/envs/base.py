@@ -72,7 +72,7 @@ class TextEnv(gymnasium.Env[str, str]):
         self.observation_space = AnyText()
         self.action_space = AnyText()
 
-    def doing_nothing(self, task: int) -> float | None:
+    def noop_reward(self, task: int) -> float | None:
         """The reward of an episode of that task in which nothing is done: the baseline of every score on it.
 
         None where it is not known without playing.
@@ -126,7 +126,7 @@ def text_env(env: gymnasium.Env[str, str]) -> TextEnv:
     """
     if isinstance(env, TextEnv | _Worn):
         return cast("TextEnv", env)
-    needed = ("env_id", "instructions", "tools", "num_tasks", "doing_nothing")
+    needed = ("env_id", "instructions", "tools", "num_tasks", "noop_reward")
     missing = [name for name in needed if not (isinstance(env, gymnasium.Env) and env.has_wrapper_attr(name))]
     if missing:
         raise ConfigError(

@@ -20,8 +20,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector.utils import CloudpickleWrapper
 
-from hero.envs.answers import read_baseline
 from hero.envs.base import AnyText, TextEnv
+from hero.envs.validate import read_baseline
 from hero.errors import HeroError
 from hero.types import Tools
 
@@ -91,7 +91,7 @@ def _check_declaration(make: Callable[[], TextEnv]) -> None:
         f"tools must be None or hero.types.Tools, and the instructions must tell of them, not {env.tools!r}",
     )
     try:
-        read_baseline(env.doing_nothing(0))
+        read_baseline(env.noop_reward(0))
     except ValueError as error:
         raise AssertionError(str(error)) from error
     provenance = env.provenance()

@@ -1,11 +1,18 @@
-"""The protocol of all reflectors."""
+"""The protocol of all reflectors, and of the rules that an environment brings along."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
 
-from hero.types import Diagnosis, Trajectory
+from hero.types import Diagnosis, Finding, Trajectory
+
+Rules: TypeAlias = Callable[[Trajectory], Mapping[int, Finding | None]]
+"""Rules of one environment, an entry point of `hero.rules`: a pure function from an episode to findings by turn.
+
+A turn that is missing is left to the rules for all environments. None says that no rule may judge a turn, since its
+text leaves open whether the action was right.
+"""
 
 
 @runtime_checkable

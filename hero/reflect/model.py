@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hero.policy import Bounded, Policy
-from hero.thoughts import without_thoughts
+from hero.chat.thoughts import without_thoughts
+from hero.policy import ContextLimited, Policy
 from hero.types import Action, Diagnosis, Finding, Message, Trajectory, Verdict
 
 REQUEST: Final = (
@@ -38,7 +38,7 @@ class ModelReflector:
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         """One diagnosis per trajectory; empty for an episode without turns, for one whose review does not fit the
-        context of a `Bounded` policy, and for an answer that cannot be read.
+        context of a `ContextLimited` policy, and for an answer that cannot be read.
         """
         reviews = [conversation(trajectory) if trajectory.turns else () for trajectory in trajectories]
         asked = [bool(review) and self._fits(review) for review in reviews]
@@ -49,7 +49,7 @@ class ModelReflector:
         ]
 
     def _fits(self, review: Sequence[Message]) -> bool:
-        return not isinstance(self.policy, Bounded) or self.policy.count(review) <= self.policy.context
+        return not isinstance(self.policy, ContextLimited) or self.policy.count(review) <= self.policy.context
 
     def _diagnosis(self, answer: Action, turns: int) -> Diagnosis:
         tokens = answer.tokens

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from hero.reflect import taubench, webshop
-from hero.thoughts import without_thoughts
+from hero import registry
+from hero.chat.thoughts import without_thoughts
+from hero.reflect.base import Rules
 from hero.types import Diagnosis, Finding, Stop, Trajectory, Verdict
-
-Judge = Callable[[Trajectory, Sequence[str]], Mapping[int, Finding | None]]
-"""Finds what the text tells of turns; None of a turn of which no rule is to speak, since the text leaves it open."""
-
-JUDGES: Final[Mapping[str, Judge]] = {"webshop": webshop.judge, "taubench": taubench.judge}
-"""Environments whose text the rules can read, by `env_id` up to a slash; what they find goes before the other rules."""
 
 LIMITS: Final = (Stop.TRUNCATED, Stop.MAX_TURNS, Stop.MAX_TOKENS)
 
@@ -21,37 +16,42 @@ LIMITS: Final = (Stop.TRUNCATED, Stop.MAX_TURNS, Stop.MAX_TOKENS)
 class RulesReflector:
     """Judges turns by rules.
 
-    On any environment: invalid actions, actions that change nothing, that repeat themselves or lead in circles, the
-    end of the episode. On those of `JUDGES` also what their text tells. Turns that no rule speaks of have no finding.
+    In any environment the rules find invalid actions, actions that change nothing, repeat an earlier one or lead in
+    circles, and judge the end of the episode. Where a package registers rules of an environment (the entry point of
+    `hero.rules` that is named like its `env_id` up to a slash), their findings come first. A turn without a matching
+    rule has no finding.
     """
 
     name = "rules"
 
+    def __init__(self) -> None:
+        self._rules: dict[str, Rules | None] = {}
+
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
-        """One diagnosis per trajectory; empty where no rule has anything to say."""
-        return [Diagnosis(self.name, _findings(trajectory)) for trajectory in trajectories]
+        """Returns one diagnosis per trajectory; its findings are empty where no rule applies."""
+        return [Diagnosis(self.name, _findings(each, self._rules_of(each.env_id))) for each in trajectories]
+
+    def _rules_of(self, env_id: str) -> Rules | None:
+        family = env_id.partition("/")[0]
+        if family not in self._rules:
+            known = family in registry.names("hero.rules")
+            self._rules[family] = registry.load("hero.rules", family) if known else None
+        return self._rules[family]
 
 
-def _findings(trajectory: Trajectory) -> tuple[Finding, ...]:
+def _findings(trajectory: Trajectory, rules: Rules | None) -> tuple[Finding, ...]:
     if not trajectory.turns:
         return ()
-    seen = observations(trajectory)
+    seen = trajectory.observations
     words = [without_thoughts(turn.action.text) for turn in trajectory.turns]
-    judge = JUDGES.get(trajectory.env_id.partition("/")[0])
-    judged = judge(trajectory, seen) if judge else {}
+    judged = rules(trajectory) if rules else {}
     # Where the text of the pages is understood, going back to one is judged by what is on it.
-    circles = judge is None
+    circles = rules is None
     findings = (
         judged[number] if number in judged else _finding(trajectory, seen, words, number, circles)
         for number in range(len(seen) - 1)
     )
     return tuple(finding for finding in findings if finding)
-
-
-def observations(trajectory: Trajectory) -> list[str]:
-    """What each turn saw, and last what the last turn led to; the first is the last message of the first prompt."""
-    prompt = trajectory.turns[0].prompt
-    return [prompt[-1].content if prompt else "", *(turn.observation for turn in trajectory.turns)]
 
 
 def _finding(

@@ -8,10 +8,10 @@ from benchmarks import batches
 from benchmarks.batches import compared, examples_of, padding
 from benchmarks.tiny.episodes import shop
 from hero.distill.pack import Row, Span
-from hero.policies import tiny
-from hero.records import Episode
+from hero.models import tiny
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
+from hero.runs.reader import Episode
 
 
 def test_padding_is_what_is_read_and_belongs_to_no_row() -> None:

@@ -9,7 +9,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from benchmarks.taubench import gold, main, nothing, results
-from tests.envs.taubench_recorded import DATA, needs_recordings
+from tests.envs.taubench.recorded import DATA, needs_recordings
 
 
 def test_it_prints_costs_and_both_agents_on_every_split() -> None:

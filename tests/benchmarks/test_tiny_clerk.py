@@ -10,9 +10,9 @@ from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.rows import Row, as_lines, episode_row
 from benchmarks.tiny.taubench import PATTERN, number_rows, record_rows
 from benchmarks.tiny.tokenizer import train_ranks
-from hero.chat import Chat
+from hero.chat.base import Chat
 from hero.envs.taubench.env import TauBenchEnv
-from hero.policies import tiny
+from hero.models import tiny
 from hero.policy import FunctionPolicy
 from hero.reflect.model import conversation, parse
 from hero.reflect.rules import RulesReflector

@@ -14,7 +14,7 @@ from benchmarks.tiny.shopper import Erratic, Sloppy, View, Wish, expert, review
 from benchmarks.tiny.tokenizer import train_ranks
 from benchmarks.tiny.webshop import PATTERN
 from hero.envs.webshop.env import WebShopEnv
-from hero.policies import tiny
+from hero.models import tiny
 from hero.reflect.model import conversation, parse
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory, Verdict

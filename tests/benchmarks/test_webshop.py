@@ -14,8 +14,8 @@ from benchmarks import webshop_baselines, webshop_faults
 from benchmarks.webshop import __main__ as webshop
 from benchmarks.webshop.catalogue import NAMES, write
 from benchmarks.webshop.measure import PHASES, Stopwatch, main
-from hero.envs.webshop.prepared import open_index, prepare
-from tests.envs import webshop_files
+from hero.envs.webshop.catalogue.prepared import open_index, prepare
+from tests.envs.webshop import files
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_wrong_data_are_told_in_a_line(
     data = tmp_path / "data"
     if items is not None:
         data.mkdir()
-        webshop_files.write(data, webshop_files.FILES | {"items_shuffle_1000.json": items})
+        files.write(data, files.FILES | {"items_shuffle_1000.json": items})
     app = Typer()
     app.command()(benchmark)
     done = CliRunner().invoke(app, ["--data", str(data)])
@@ -100,7 +100,7 @@ def test_wrong_data_are_told_in_a_line(
 def test_links_are_to_the_files_of_one_directory(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-        webshop_files.write(tmp_path / name, webshop_files.FILES)
+        files.write(tmp_path / name, files.FILES)
     (tmp_path / "other" / "items_shuffle_1000.json").rename(tmp_path / "other" / "items_shuffle.json")
     for name in ("one", "other"):
         links = webshop.linked(tmp_path / "links", tmp_path / name)

@@ -12,8 +12,8 @@ from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.pages import SEPARATOR, Page, State, nodes, text
 from hero.envs.webshop.shop import open_shop
 from hero.types import Message
-from tests.envs.webshop_files import catalogue, write
-from tests.envs.webshop_recorded import DATA, needs_recordings
+from tests.envs.webshop.files import catalogue, write
+from tests.envs.webshop.recorded import DATA, needs_recordings
 
 ITEM_END = "Price: $5.0;Rating: N.A.;Description;Features;Reviews;Buy Now"
 

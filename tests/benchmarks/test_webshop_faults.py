@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.webshop_faults import bounds, episodes, item_pages, leaks, options
-from tests.envs.webshop_files import catalogue, write
-from tests.envs.webshop_recorded import DATA, needs_recordings
+from tests.envs.webshop.files import catalogue, write
+from tests.envs.webshop.recorded import DATA, needs_recordings
 
 
 def test_options_and_pages_are_counted(tmp_path: Path) -> None:

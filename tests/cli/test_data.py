@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Hero
-from tests.envs.webshop_files import FILES, write
+from tests.envs.webshop.files import FILES, write
 
 NOUNS = "title_nouns.json"
 

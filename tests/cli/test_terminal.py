@@ -16,7 +16,7 @@ from rich.text import Text
 from hero_cli.safe_console import SafeConsole
 from hero_cli.terminal import console
 from tests.cli.conftest import Hero
-from tests.envs.webshop_files import FILES, write
+from tests.envs.webshop.files import FILES, write
 
 NASTY = "red\x1b[31m\x1b]0;title\x07\x9b2J\rshoe\x08\u202e \x7f"
 SHOWN = r"red\x1b[31m\x1b]0;title\x9b2Jshoe" + "\\u202e \\x7f"

@@ -58,7 +58,7 @@ class CharacterChat:
 
 @dataclass
 class TinyLM:
-    """What a learner owns: a model, a chat and a name. Remembers the versions that it was asked for."""
+    """What a trainer owns: a model, a chat and a name. Remembers the versions that it was asked for."""
 
     model: PreTrainedModel = field(default_factory=tiny_model)
     chat: CharacterChat = field(default_factory=CharacterChat)

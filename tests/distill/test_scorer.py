@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from hero.distill.pack import Row, Span
-from hero.distill.scorer import score
+from hero.distill.scorer import action_logits
 from hero.errors import ConfigError, PolicyError
 from tests.distill.doubles import VOCABULARY, logprobs, rounding, tiny_model
 
@@ -112,7 +112,7 @@ def naive(model: PreTrainedModel, rows: list[Row]) -> Tensor:
 def test_scores_equal_those_of_each_row_alone(build: Callable[[], PreTrainedModel]) -> None:
     model = built(build)
     for rows in (ROWS, ROWS[::-1]):
-        found, expected = score(model, rows), naive(model, rows)
+        found, expected = action_logits(model, rows), naive(model, rows)
         assert (found - expected).abs().max() <= rounding(model) * expected.abs().max()
 
 
@@ -121,7 +121,7 @@ def test_gradients_equal_those_of_each_row_alone(build: Callable[[], PreTrainedM
     model = built(build)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     towards = torch.randn(sum(len(row.action_ids) for row in ROWS), VOCABULARY, dtype=torch.float64)
-    ours = torch.autograd.grad((score(model, ROWS) * towards).sum(), weights)
+    ours = torch.autograd.grad((action_logits(model, ROWS) * towards).sum(), weights)
     theirs = torch.autograd.grad((naive(model, ROWS) * towards).sum(), weights)
     error = max((one - other).abs().max() for one, other in zip(ours, theirs, strict=True))
     assert error <= rounding(model) * max(other.abs().max() for other in theirs)
@@ -130,7 +130,7 @@ def test_gradients_equal_those_of_each_row_alone(build: Callable[[], PreTrainedM
 def test_logits_predict_the_id_that_follows() -> None:
     model = tiny_model()
     row = Row((9, 4, 4, 2, 7, 1), (Span(3, 6, (0,)),))
-    scored = score(model, [row]).log_softmax(-1)
+    scored = action_logits(model, [row]).log_softmax(-1)
     expected = logprobs(model, (9, 4, 4), (2, 7, 1))
     assert scored.gather(-1, torch.tensor([[2], [7], [1]])).flatten().tolist() == pytest.approx(
         expected, rel=rounding(model)
@@ -144,29 +144,29 @@ def test_only_action_tokens_reach_the_head(build: Callable[[], PreTrainedModel])
     seen: list[torch.Size] = []
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     with head.register_forward_hook(lambda module, inputs, output: seen.append(output.shape)):
-        score(model, ROWS)
+        action_logits(model, ROWS)
     assert seen == [(1, sum(len(row.action_ids) for row in ROWS), VOCABULARY)]
 
 
 def test_the_model_is_left_as_it_was_even_when_it_fails() -> None:
     model = tiny_model()
     before = model(input_ids=torch.tensor([[1, 2, 3]])).logits
-    score(model, ROWS)
+    action_logits(model, ROWS)
     with pytest.raises(IndexError):
-        score(model, [Row((1, VOCABULARY), (Span(1, 2, (0,)),))])
+        action_logits(model, [Row((1, VOCABULARY), (Span(1, 2, (0,)),))])
     torch.testing.assert_close(model(input_ids=torch.tensor([[1, 2, 3]])).logits, before, rtol=0, atol=0)
 
 
 def test_rows_beyond_the_context_are_refused() -> None:
     full, long = (Row((1,) * size, (Span(size - 1, size, (0,)),)) for size in (128, 129))
-    assert score(tiny_model(), [full]).shape == (1, VOCABULARY)
-    with pytest.raises(PolicyError, match="129 ids to score, but the model reads 128"):
-        score(tiny_model(), [long])
+    assert action_logits(tiny_model(), [full]).shape == (1, VOCABULARY)
+    with pytest.raises(PolicyError, match="129 ids to action_logits, but the model reads 128"):
+        action_logits(tiny_model(), [long])
 
 
 def test_a_model_without_a_head_is_refused() -> None:
     with pytest.raises(ConfigError, match="LlamaModel is no decoder with a head"):
-        score(LlamaModel(tiny_model().config), ROWS)
+        action_logits(LlamaModel(tiny_model().config), ROWS)
 
 
 def test_a_model_that_makes_logits_of_something_else_is_refused() -> None:
@@ -177,14 +177,14 @@ def test_a_model_that_makes_logits_of_something_else_is_refused() -> None:
             return answer
 
     with pytest.raises(ConfigError, match="Averaging makes its logits of more than states"):
-        score(Averaging(tiny_model().config), ROWS)
+        action_logits(Averaging(tiny_model().config), ROWS)
 
 
 def test_a_wrapped_decoder_is_left_as_it_was() -> None:
     model = tiny_model()
     own = model.model.forward
     model.model.forward = wrapped = lambda *args, **kwargs: own(*args, **kwargs)  # type: ignore[method-assign]
-    expected = score(tiny_model(), ROWS)
-    torch.testing.assert_close(score(model, ROWS), expected)
+    expected = action_logits(tiny_model(), ROWS)
+    torch.testing.assert_close(action_logits(model, ROWS), expected)
     assert model.model.forward is wrapped
     assert "forward" not in model.__dict__

@@ -127,15 +127,15 @@ class Untold(GuessEnv):
     tools = Tools((), "")
 
 
-@broken("doing_nothing must give a finite number or None, not 'nothing'")
+@broken("noop_reward must give a finite number or None, not 'nothing'")
 class Worthless(GuessEnv):
-    def doing_nothing(self, task: int) -> str:  # type: ignore[override]
+    def noop_reward(self, task: int) -> str:  # type: ignore[override]
         return "nothing"
 
 
-@broken("doing_nothing must give a finite number or None, not nan")
+@broken("noop_reward must give a finite number or None, not nan")
 class Unknown(GuessEnv):
-    def doing_nothing(self, task: int) -> float:
+    def noop_reward(self, task: int) -> float:
         return float("nan")
 
 

@@ -12,7 +12,7 @@ from gymnasium import wrappers
 
 import hero.envs
 from hero import registry
-from hero.distill.objectives import Distillation
+from hero.distill.learners import Distillation
 from hero.envs.base import AnyText, TextEnv, text_env
 from hero.errors import ConfigError
 from hero.evaluate import evaluate
@@ -20,10 +20,10 @@ from hero.plan import Plan
 from hero.policy import FunctionPolicy
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
-from hero.store import Run
+from hero.runs.writer import Run
 from hero.train import Training
 from hero.types import Stop, Tools
-from tests.doubles import GuessEnv, GuessLearner
+from tests.doubles import GuessEnv, GuessTrainer
 
 Env = gymnasium.Env[str, str]
 TASKS = [Task(index, index) for index in range(5)]
@@ -35,7 +35,7 @@ class Shop(GuessEnv):
 
     tools = Tools((), "Play.")
 
-    def doing_nothing(self, task: int) -> float | None:
+    def noop_reward(self, task: int) -> float | None:
         return 0.25
 
 
@@ -78,9 +78,9 @@ def test_a_run_trains_in_wrappers(tmp_path: Path, kind: str) -> None:
     for number, wear in enumerate((TRANSPARENT[kind], lambda env: env)):
         with Run.create(tmp_path / str(number), {}) as run:
             Training(
-                run=run, plan=plan, learner=GuessLearner(), reflector=RulesReflector(), objective=Distillation(),
+                run_dir=run, plan=plan, trainer=GuessTrainer(), reflector=RulesReflector(), learner=Distillation(),
                 envs=[wear(GuessEnv())], eval_envs=[wear(GuessEnv("validation"))],
-            ).go()  # fmt: skip
+            ).run()  # fmt: skip
             rows.append((run.rows("steps"), run.rows("evals")))
     assert rows[0] == rows[1]
 
@@ -97,7 +97,7 @@ def test_what_gymnasium_makes_plays(name: str, arguments: dict[str, Any]) -> Non
 def test_an_environment_may_be_registered_in_wrappers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "load", lambda group, name: lambda: TRANSPARENT["several"](Shop()))
     env = hero.envs.make("shop")
-    assert (env.env_id, env.num_tasks, env.instructions, env.doing_nothing(0)) == (
+    assert (env.env_id, env.num_tasks, env.instructions, env.noop_reward(0)) == (
         "guess",
         12,
         "Guess the colour.",

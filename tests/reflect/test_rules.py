@@ -16,7 +16,7 @@ from hero.reflect.base import Reflector
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import JSON, Action, Diagnosis, Finding, Message, Stop, Trajectory, Turn, Verdict
-from tests.envs.webshop_recorded import DATA, needs_recordings
+from tests.envs.webshop.recorded import DATA, needs_recordings
 from tests.hostile import SECONDS, slowest, texts
 from tests.strategies import trajectories, turns
 

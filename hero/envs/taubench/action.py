@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from hero.envs.taubench.reading import loads
+from hero.chat.thoughts import without_thoughts
+from hero.chat.tool_calls import call_text
+from hero.envs.taubench.data.reading import loads
 from hero.envs.taubench.task import DEEPEST, Call, too_deep
-from hero.thoughts import without_thoughts
-from hero.tool_calls import call_text
 
 RESPOND: Final = "respond"
 """The name under which agents that write everything as a call address the user, with the argument `content`."""
@@ -33,8 +33,8 @@ def parse(action: str) -> Call | Reply | Malformed:
     """Reads an action.
 
     A call is a JSON object with `name` and `arguments` (or `parameters`, as Llama calls them), in any form that
-    `hero.tool_calls` finds. Everything else but thoughts is said to the user, as is what a call of `respond` has as its
-    `content`.
+    `hero.chat.tool_calls` finds. Everything else but thoughts is said to the user, as is what a call of `respond` has
+    as its `content`.
     """
     if (call := call_text(action)) is not None:
         return _call(call)

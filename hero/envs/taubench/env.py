@@ -9,18 +9,17 @@ from typing import Any, Final, Literal
 
 import gymnasium
 
-from hero.envs.answers import shortened
-from hero.envs.arguments import require_integer, require_one_of, require_path
+from hero.chat.thoughts import without_thoughts
 from hero.envs.base import TextEnv
 from hero.envs.taubench.action import Malformed, Reply, parse
+from hero.envs.taubench.data.locate import EMBEDDED, locate, open_world
 from hero.envs.taubench.prompt import instructions, tools_of
-from hero.envs.taubench.shared_tools import TRANSFER
-from hero.envs.taubench.source import EMBEDDED, locate, open_world
 from hero.envs.taubench.task import Call, Task
-from hero.envs.taubench.users import STOP, HumanUser, User
+from hero.envs.taubench.tools.shared import TRANSFER
+from hero.envs.taubench.users.base import STOP, HumanUser, User
 from hero.envs.taubench.world import Domain, Split, World
+from hero.envs.validate import require_integer, require_one_of, require_path, shortened
 from hero.errors import ConfigError, DataError
-from hero.thoughts import without_thoughts
 from hero.types import JSON
 
 SPLIT_NAMES: Final[dict[str, Split]] = {"train": "train", "dev": "dev", "validation": "dev", "test": "test"}
@@ -153,7 +152,7 @@ class TauBenchEnv(TextEnv):
         facts = {"success": False, "db_hash": self._db.hash()} if truncated else {}
         return self._observation, 0.0, False, truncated, info | facts
 
-    def doing_nothing(self, task: int) -> float:
+    def noop_reward(self, task: int) -> float:
         """1 for a task that wants nothing changed and nothing told, else 0."""
         wish = self._tasks[task]
         unchanged = not wish.compares or self._world.gold(wish).changes == self._world.start(wish).changes()
@@ -246,11 +245,11 @@ def make_user(user: str | User, arguments: Mapping[str, Any] | None = None) -> U
         return HumanUser()
     if user == "model":
         try:
-            from hero.envs.taubench.model_user import ModelUser
+            from hero.envs.taubench.users.model import ModelUser
         except ModuleNotFoundError as error:
             raise ConfigError(f"{error.name} is not installed; run: pip install 'hero-agents[users]'") from error
         return ModelUser.of_environment(arguments)
-    from hero.envs.taubench.scripted import ScriptedUser
+    from hero.envs.taubench.users.scripted import ScriptedUser
 
     return ScriptedUser()
 

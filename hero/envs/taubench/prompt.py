@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from hero.envs.taubench.schemas import signature
+from hero.envs.taubench.tools.schemas import signature
 from hero.envs.taubench.world import World
 from hero.types import Tools
 

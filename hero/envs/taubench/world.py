@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from hero.envs.taubench import airline, retail
 from hero.envs.taubench.database import Changes, Database, Snapshot, Tables, merge
-from hero.envs.taubench.shared_tools import TRANSFER, Tool
 from hero.envs.taubench.task import Call, Task
+from hero.envs.taubench.tools import airline, retail
+from hero.envs.taubench.tools.shared import TRANSFER, Tool
 from hero.errors import DataError
 
 Domain = Literal["retail", "airline"]

@@ -9,18 +9,17 @@ from typing import Any, Final, Literal
 
 import gymnasium
 
-from hero.envs.answers import shortened
-from hero.envs.arguments import real_path, require_integer, require_one_of, require_path
 from hero.envs.base import TextEnv
+from hero.envs.validate import real_path, require_integer, require_one_of, require_path, shortened
 from hero.envs.webshop import pages
-from hero.envs.webshop.catalogue import LEVELS
-from hero.envs.webshop.goals import Goal
+from hero.envs.webshop.actions import click, parse, search
+from hero.envs.webshop.catalogue.embedded import LEVELS
+from hero.envs.webshop.goals.goals import Goal
+from hero.envs.webshop.goals.splits import SPLITS, SplitBy
 from hero.envs.webshop.pages import Node, Page, State
 from hero.envs.webshop.provenance import provenance_of
 from hero.envs.webshop.reward import Reward, score
-from hero.envs.webshop.session import click, parse, search
 from hero.envs.webshop.shop import Wording, open_shop
-from hero.envs.webshop.splits import SPLITS, SplitBy
 from hero.errors import ConfigError
 from hero.types import JSON
 
@@ -160,7 +159,7 @@ class WebShopEnv(TextEnv):
         total = parts.pop("total")
         return self._observation, total, True, False, info | {"success": total == 1.0, "reward_parts": parts}
 
-    def doing_nothing(self, task: int) -> float:
+    def noop_reward(self, task: int) -> float:
         """0: whoever buys nothing gets nothing."""
         return 0.0
 

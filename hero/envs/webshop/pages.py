@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from hero.envs.webshop.data import Product
+from hero.envs.webshop.products.product import Product
 from hero.envs.webshop.shop import Stock
 
 SEPARATOR: Final = " [SEP] "

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
-from hero.envs.webshop.arrays import source
-from hero.envs.webshop.data import locate
+from hero.envs.webshop.catalogue.files import locate
+from hero.envs.webshop.products.packed import packed
 from hero.envs.webshop.shop import Shop, Stock
-from hero.envs.webshop.store import packed
+from hero.envs.webshop.storage.array_dir import source
 from hero.types import JSON
 
 

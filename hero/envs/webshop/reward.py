@@ -10,8 +10,8 @@ from typing import Final
 
 from rapidfuzz import fuzz
 
-from hero.envs.webshop.data import Product
-from hero.envs.webshop.goals import Goal
+from hero.envs.webshop.goals.goals import Goal
+from hero.envs.webshop.products.product import Product
 
 COLORS: Final = (
     "alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown burgundy camel camo "

@@ -10,15 +10,16 @@ from math import prod
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from hero.envs.webshop.arrays import MANIFEST
-from hero.envs.webshop.catalogue import generate
-from hero.envs.webshop.data import PAGE_SIZE, Product, document, locate, products, read_directory
-from hero.envs.webshop.goal_table import GoalTable
-from hero.envs.webshop.goals import Goal, draw_prices, human_goals, synthetic_goals
-from hero.envs.webshop.prepared import INDEX, open_index
-from hero.envs.webshop.search import Index
-from hero.envs.webshop.splits import SplitBy, split_goals
-from hero.envs.webshop.store import Prices, Products
+from hero.envs.webshop.catalogue.embedded import generate
+from hero.envs.webshop.catalogue.files import PAGE_SIZE, document, locate, products, read_directory
+from hero.envs.webshop.catalogue.prepared import INDEX, open_index
+from hero.envs.webshop.goals.goals import Goal, draw_prices, human_goals, synthetic_goals
+from hero.envs.webshop.goals.packed import GoalTable
+from hero.envs.webshop.goals.splits import SplitBy, split_goals
+from hero.envs.webshop.products.packed import Prices, Products
+from hero.envs.webshop.products.product import Product
+from hero.envs.webshop.search.index import Index
+from hero.envs.webshop.storage.array_dir import MANIFEST
 from hero.errors import DataError
 from hero.types import JSON
 

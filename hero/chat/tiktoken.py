@@ -1,0 +1,66 @@
+"""Conversations in a tiktoken encoding, with a template of our own."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hero.errors import ConfigError
+from hero.types import Message
+
+if TYPE_CHECKING:
+    import tiktoken
+
+
+class TiktokenChat:
+    """The chat of a model whose vocabulary is a tiktoken encoding with our four special tokens.
+
+    The template is `<|system|>text<|end|><|user|>text<|end|><|assistant|>text<|end|>`. Contents are ordinary text:
+    one that spells `<|end|>` ends nothing.
+
+    Raises:
+        ConfigError: the encoding lacks one of the special tokens.
+    """
+
+    SPECIAL: Final = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
+    FILE: Final = "tokenizer.tiktoken"
+    CONFIG: Final = "tokenizer_config.json"
+
+    def __init__(self, encoding: tiktoken.Encoding) -> None:
+        if missing := sorted(set(self.SPECIAL) - encoding.special_tokens_set):
+            raise ConfigError(f"encoding {encoding.name!r} lacks {', '.join(missing)}; add them as special tokens")
+        self.encoding = encoding
+        system, user, assistant, self._end = (encoding.encode_single_token(token) for token in self.SPECIAL)
+        self._header = {"system": system, "user": user, "assistant": assistant}
+        # Every prompt of an episode repeats the texts of the one before it.
+        self._ordinary = lru_cache(maxsize=4096)(lambda text: tuple(encoding.encode_ordinary(text)))
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        return frozenset({self._end})
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        encoded: list[int] = []
+        for message in messages:
+            encoded.append(self._header[message.role])
+            encoded += message.ids or self._ordinary(message.content)
+            if not message.ids or message.ids[-1] != self._end:
+                encoded.append(self._end)
+        encoded.append(self._header["assistant"])
+        return encoded
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.encoding.decode([token for token in ids if token != self._end])
+
+    def save(self, path: Path) -> None:
+        """Writes the ranks in tiktoken's own format, which the special tokens follow in the order of `SPECIAL`, and the
+        pattern that splits a text before the merges.
+        """
+        ranks = (self.encoding.decode_single_token_bytes(rank) for rank in range(self._header["system"]))
+        lines = [f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in enumerate(ranks)]
+        (path / self.FILE).write_text("".join(lines), encoding="ascii")
+        (path / self.CONFIG).write_text(json.dumps({"pattern": self.encoding._pat_str}), encoding="utf-8")

@@ -1,0 +1,106 @@
+"""Learners: episodes and diagnoses in, weighted examples out. An algorithm is a few lines here, never a trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from statistics import fmean, stdev
+from typing import Final
+
+from hero.distill.base import Example, Learner, Teacher
+from hero.distill.teacher import HindsightTeacher
+from hero.errors import ConfigError
+from hero.types import Diagnosis, Group, Stop, Tokens, Trajectory
+
+EPSILON: Final = 1e-6
+"""Added to the standard deviation of a group's rewards, as usual."""
+
+
+class Distillation:
+    """Pulls each action that a diagnosis speaks of towards what the self-teacher would have said (2606.11559).
+
+    Args:
+        teacher: writes the privileged prompt of a turn.
+    """
+
+    def __init__(self, teacher: Teacher | None = None) -> None:
+        self.teacher = teacher or HindsightTeacher()
+
+    def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
+        """One example of distillation weight 1 per sampled turn with a non-empty diagnosis and a teacher prompt."""
+        return [
+            Example(episode, tokens, teacher=context, distillation=1.0)
+            for episode, (member, diagnosis) in enumerate(zip(group.members, diagnoses, strict=True))
+            for turn, tokens in _sampled(member)
+            if diagnosis.about(turn) and (context := self.teacher.context(member, turn, diagnosis))
+        ]
+
+
+class GRPO:
+    """Group-relative advantages on every action of an episode (2402.03300, section 4.1.1, outcome supervision).
+
+    Args:
+        scale_rewards: divide the centred rewards by the (sample) standard deviation of the group. Without it the
+            advantage is only centred, as in Dr. GRPO (2503.20783), which favours no task for how evenly it is mastered.
+    """
+
+    def __init__(self, *, scale_rewards: bool = True) -> None:
+        self.scale_rewards = scale_rewards
+
+    def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
+        """One example per sampled turn; none where all rewards are equal, since the advantages are then 0."""
+        rewards = [member.reward for member in group.members if member.stop is not Stop.ERROR]
+        if len(set(rewards)) < 2:
+            return []
+        mean, scale = fmean(rewards), stdev(rewards) + EPSILON if self.scale_rewards else 1.0
+        return [
+            Example(episode, tokens, policy_gradient=(member.reward - mean) / scale)
+            for episode, member in enumerate(group.members)
+            for _, tokens in _sampled(member)
+        ]
+
+
+class Sum:
+    """Several learners at once: their examples side by side, so that their losses add up.
+
+    Args:
+        learners: at least one.
+
+    Raises:
+        ConfigError: no learner was given.
+    """
+
+    def __init__(self, *learners: Learner) -> None:
+        if not learners:
+            raise ConfigError("a sum of no learners teaches nothing; give at least one")
+        self.learners = learners
+
+    def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
+        """The examples of each learner, in the order of the learners."""
+        return [example for learner in self.learners for example in learner.examples(group, diagnoses)]
+
+
+def _sampled(trajectory: Trajectory) -> Iterator[tuple[int, Tokens]]:
+    """The turns to learn from, with their tokens: none of an episode that ended in an error."""
+    if trajectory.stop is not Stop.ERROR:
+        for number, turn in enumerate(trajectory.turns):
+            if turn.action.tokens and turn.action.tokens.action_ids:
+                yield number, turn.action.tokens
+
+
+def group_examples(learner: Learner, pairs: Sequence[tuple[Trajectory, Diagnosis]]) -> list[Example]:
+    """The examples of all groups, episodes numbered through; episodes that ended in an error give none."""
+    groups: dict[tuple[str, str, int], list[tuple[Trajectory, Diagnosis]]] = {}
+    for trajectory, diagnosis in pairs:
+        if trajectory.stop is not Stop.ERROR:
+            key = trajectory.env_id, trajectory.task_id, trajectory.seed
+            groups.setdefault(key, []).append((trajectory, diagnosis))
+    examples: list[Example] = []
+    numbered = 0
+    for members in groups.values():
+        found = learner.examples(
+            Group(tuple(trajectory for trajectory, _ in members)), [diagnosis for _, diagnosis in members]
+        )
+        examples += [replace(example, episode=numbered + example.episode) for example in found]
+        numbered += len(members)
+    return examples

@@ -1,0 +1,255 @@
+"""The trainer on PyTorch: weighted examples in, one AdamW step, numbers out. Knows no algorithm by name."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from hero.chat.base import Chat
+from hero.distill.base import Example
+from hero.distill.loss import NOTHING, UpdateLoss
+from hero.distill.losses import entropy, forward_kl, jensen_shannon, merged, reverse_kl
+from hero.distill.pack import carrying, student_rows
+from hero.distill.scorer import action_logits
+from hero.distill.state import MODEL, STATE, TEACHER, read_state, read_weights, unreadable, widen, write_state
+from hero.errors import ConfigError, RunError
+from hero.policy import Policy
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+LARGEST: Final = 1e16
+"""Of larger weights a sum of squares, such as models take for their norms, may not be finite in float32."""
+Divergence: TypeAlias = Literal["forward_kl", "reverse_kl", "jensen_shannon"]
+TeacherWeights: TypeAlias = Literal["ema", "live", "frozen"]
+
+
+class LanguageModel(Protocol):
+    """A model with its chat, shared by the trainer and the policies that sample from it."""
+
+    @property
+    def model(self) -> PreTrainedModel: ...
+    @property
+    def chat(self) -> Chat: ...
+    @property
+    def name(self) -> str: ...
+    def policy(self, *, temperature: float, version: int) -> Policy: ...
+
+
+class TorchTrainer:
+    """Trains a causal language model of transformers, in place.
+
+    A model whose trained weights are in half precision becomes float32, since a step of AdamW is mostly less than such
+    a weight can change by. Dropout stays off: it would score actions under another distribution than sampled them.
+
+    Args:
+        divergence: what distillation minimises between student and teacher, over the whole vocabulary.
+        beta: weight of the teacher in the Jensen-Shannon divergence.
+        top_k: take the divergence over so many of the likeliest ids and all others as one; None for every id by itself.
+        top_k_of: whose likeliest ids.
+        teacher: the weights that read the privileged prompt. `ema`: an exponential moving average of the student's;
+            `frozen`: the student's at the start; `live`: the student's own as they are before the step, without a copy.
+        ema_decay: how much of the moving average a step keeps.
+        learning_rate: after the warm-up.
+        warmup_steps: the first steps, over which the rate rises linearly.
+        total_steps: the rate falls linearly from the end of the warm-up to 0 after that many steps; None for no fall.
+        weight_decay: decoupled, of AdamW (1711.05101).
+        max_grad_norm: a gradient of a larger norm is scaled down to it.
+        micro_batch_tokens: how many tokens go through the model at once, padding included: for memory and speed only.
+        clip: of the policy gradient's ratio (1707.06347).
+
+    Raises:
+        ConfigError: an argument out of its range, or a model without weights to train.
+    """
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        *,
+        divergence: Divergence = "reverse_kl",
+        beta: float = 0.5,
+        top_k: int | None = None,
+        top_k_of: Literal["student", "teacher", "union"] = "teacher",
+        teacher: TeacherWeights = "ema",
+        ema_decay: float = 0.95,
+        learning_rate: float = 3e-4,
+        warmup_steps: int = 0,
+        total_steps: int | None = None,
+        weight_decay: float = 0.0,
+        max_grad_norm: float = 1.0,
+        micro_batch_tokens: int = 16384,
+        clip: float = 0.2,
+    ) -> None:
+        divergences: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "forward_kl": forward_kl,
+            "reverse_kl": reverse_kl,
+            "jensen_shannon": partial(jensen_shannon, beta=beta),
+        }
+        _require(divergence in divergences, "divergence", divergence, f"one of {', '.join(divergences)}")
+        _require(teacher in get_args(TeacherWeights), "teacher", teacher, "one of ema, live, frozen")
+        _require(top_k_of in ("student", "teacher", "union"), "top_k_of", top_k_of, "one of student, teacher, union")
+        vocabulary = lm.model.config.get_text_config().vocab_size
+        _require(top_k is None or 1 <= top_k <= vocabulary, "top_k", top_k, f"1 to {vocabulary}, or None")
+        _require(0 < beta < 1, "beta", beta, "more than 0 and less than 1")
+        _require(0 < ema_decay < 1, "ema_decay", ema_decay, "more than 0 and less than 1")
+        # The first step of AdamW moves a weight by about the rate.
+        _require(0 < learning_rate < LARGEST, "learning_rate", learning_rate, f"more than 0 and below {LARGEST:g}")
+        _require(warmup_steps >= 0, "warmup_steps", warmup_steps, "0 or more")
+        _require(
+            total_steps is None or total_steps > warmup_steps, "total_steps", total_steps, "more than warmup_steps"
+        )
+        _require(0 <= weight_decay < math.inf, "weight_decay", weight_decay, "0 or more")
+        _require(max_grad_norm > 0, "max_grad_norm", max_grad_norm, "more than 0")
+        _require(micro_batch_tokens > 0, "micro_batch_tokens", micro_batch_tokens, "at least 1")
+        _require(clip > 0, "clip", clip, "more than 0")
+        chosen = divergences[divergence]
+        self.lm = lm
+        self.updates = 0
+        """Optimiser steps taken so far."""
+        self._teacher_kind: TeacherWeights = teacher
+        self._ema_decay = ema_decay
+        self._learning_rate = learning_rate
+        self._warmup_steps = warmup_steps
+        self._total_steps = total_steps
+        self._max_grad_norm = max_grad_norm
+        self._model = lm.model
+        self._model.eval()  # type: ignore[no-untyped-call]
+        widen(self._model)
+        self._trained = [weight for weight in self._model.parameters() if weight.requires_grad]
+        _require(bool(self._trained), "trained weights", "none", "a model with weights that require a gradient")
+        self._teacher = self._model if teacher == "live" else deepcopy(self._model).requires_grad_(False)
+        self._optimizer = torch.optim.AdamW(self._trained, lr=learning_rate, weight_decay=weight_decay)
+        self._loss = UpdateLoss(
+            student=self._model,
+            teacher=self._teacher,
+            chat=lm.chat,
+            divergence=chosen if top_k is None else partial(merged, chosen, k=top_k, of=top_k_of),
+            clip=clip,
+            micro_batch_tokens=micro_batch_tokens,
+        )
+
+    def policy(self, *, temperature: float) -> Policy:
+        """A policy on the current weights (no copy), its version the number of updates so far."""
+        return self.lm.policy(temperature=temperature, version=self.updates)
+
+    def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
+        """One step down the sum of the terms, each a mean over the action tokens that carry it in the whole update.
+
+        Returns:
+            `tokens_with_loss`: action tokens that carry any term; 0 means that no step was taken. `turns_with_finding`:
+            distilled examples. `turns_too_long`: those that are not, since with their privileged text they exceed the
+            model's context. `loss`: the sum of the terms `policy_gradient`, `cross_entropy` and `distillation`.
+            Where a step was taken also: `grad_norm` before clipping; `learning_rate`; `action_length`, the mean in
+            tokens; and, from before the step, in nats per token, at the temperature of sampling: `entropy` of the
+            student; `mismatch`, the mean of |log p sampled - log p recomputed|. Where anything was distilled, at
+            temperature 1: `divergence`, unweighted; `teacher_gap`, the mean of log p teacher - log p student of the
+            sampled tokens; `teacher_gap_abs`, that of its size; `teacher_tokens`, which the teacher read, and
+            `teacher_tokens_apart`, which it would have read had it read the past of every turn again. Where there is a
+            policy gradient: `clip_fraction` of its tokens.
+
+        Raises:
+            ConfigError: the loss or its gradient is not finite; no step is taken. Or the step made weights that are not
+                finite, or too large to compute with: they are not to be saved. Or `total_steps` are already done.
+            PolicyError: a prompt with its action is longer than the model's context.
+        """
+        learning_from = carrying(examples)
+        if not learning_from:
+            return {**NOTHING, "turns_with_finding": 0.0, "turns_too_long": 0.0}
+        learning_rate = self._rate()
+        self._optimizer.zero_grad(set_to_none=True)
+        report = self._loss.backward(learning_from)
+        if not report["tokens_with_loss"]:
+            return report
+        grad_norm = clip_grad_norm_(self._trained, self._max_grad_norm).item()
+        if not (math.isfinite(report["loss"]) and math.isfinite(grad_norm)):
+            raise ConfigError(
+                f"the gradient of update {self.updates + 1} has norm {grad_norm} (loss {report['loss']}); "
+                f"give a learning_rate below {self._learning_rate}, or look for logits or log-probabilities that are "
+                "not finite"
+            )
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._optimizer.step()
+        self._require_usable(learning_from)
+        self.updates += 1
+        if self._teacher_kind == "ema":
+            self._average()
+        return report | {"grad_norm": grad_norm, "learning_rate": learning_rate}
+
+    def save(self, path: Path) -> None:
+        """Writes the weights, the teacher's unless it is live, the optimiser's state and the counter.
+
+        Raises:
+            OSError: there is something at `path`, or it cannot be written.
+        """
+        state = {
+            "model": self.lm.name,
+            "teacher": self._teacher_kind,
+            "updates": self.updates,
+            "optimizer": self._optimizer.state_dict(),
+        }
+        write_state(path, self._model, None if self._teacher is self._model else self._teacher, state)
+
+    def load(self, path: Path) -> None:
+        """Takes up the state that `save` wrote: what follows equals an uninterrupted run, bit for bit.
+
+        Raises:
+            RunError: the state cannot be read, or is of another model or another kind of teacher.
+        """
+        state = read_state(path / STATE, self._model.device)
+        try:
+            for key, own in (("model", self.lm.name), ("teacher", self._teacher_kind)):
+                if state[key] != own:
+                    raise RunError(f"{path} was written with {key} = {state[key]!r}; go on with that, not with {own!r}")
+            read_weights(self._model, path / MODEL)
+            if self._teacher is not self._model:
+                read_weights(self._teacher, path / TEACHER)
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.updates = operator.index(state["updates"])
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise unreadable(path / STATE, error) from error
+
+    def _rate(self) -> float:
+        """The learning rate of the next step."""
+        factor = 1.0
+        if self._warmup_steps:
+            factor = min(factor, (self.updates + 1) / self._warmup_steps)
+        if self._total_steps is not None:
+            if self.updates >= self._total_steps:
+                raise ConfigError(f"all of total_steps = {self._total_steps} are taken; give more, or None")
+            factor = min(factor, (self._total_steps - self.updates) / (self._total_steps - self._warmup_steps))
+        return factor * self._learning_rate
+
+    @torch.no_grad()
+    def _require_usable(self, examples: Sequence[Example]) -> None:
+        """Refuses weights that a step has made too large, or with which an action has no log-probabilities."""
+        largest = [torch.linalg.vector_norm(weight, math.inf).item() for weight in self._trained]
+        unusable = [size for size in largest if not size < LARGEST]  # so written that NaN is among them
+        shortest = min(examples, key=lambda example: len(example.tokens.prompt_ids + example.tokens.action_ids))
+        if not unusable and entropy(action_logits(self._model, student_rows([shortest]))).isnan().any():
+            unusable = [max(largest)]
+        if unusable:
+            raise ConfigError(
+                f"update {self.updates + 1} made weights as large as {unusable[0]:.3g}, with which nothing can be "
+                f"computed; give a learning_rate below {self._learning_rate} or a lower weight_decay"
+            )
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """teacher <- decay teacher + (1 - decay) student."""
+        for average, weight in zip(self._teacher.parameters(), self._model.parameters(), strict=True):
+            average.lerp_(weight, 1 - self._ema_decay)
+
+
+def _require(holds: bool, name: str, value: object, remedy: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name} = {value} is not possible; give {remedy}")

@@ -1,0 +1,143 @@
+"""Data of tau-bench v1: a checkout of it, or a directory with the same as JSON throughout.
+
+The task modules and tool classes of a checkout are Python: they are read, never run.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hero.envs.taubench.data.reading import loads, read_json, read_text
+from hero.envs.taubench.task import Task, entries, field, mapping, read_call, texts
+from hero.envs.taubench.tools.schemas import schemas
+from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, Split, World, checked
+from hero.errors import DataError
+from hero.fingerprint import fingerprint
+
+RECORDS: Final = ("Task", "Action")
+"""The constructors in the task modules, which take keywords alone."""
+
+
+def find(directory: Path, domain: Domain) -> Path | None:
+    """The directory of a domain below a root of the data; None where it is not there."""
+    places = (directory / "tau_bench" / "envs" / domain, directory / "envs" / domain, directory / domain)
+    return next((place for place in places if (place / "wiki.md").is_file()), None)
+
+
+def read(directory: Path, domain: Domain) -> World:
+    """The world of a domain whose directory `find` found.
+
+    Raises:
+        DataError: a file is missing or malformed; the message names the file and the record.
+    """
+    folder = directory / "data" if (directory / "data").is_dir() else directory
+    files = {name: folder / f"{name}.json" for name in COLUMNS[domain]}
+    tables = {name: read_json(path) for name, path in files.items()}
+    snapshot = checked(domain, tables, {name: str(path) for name, path in files.items()})
+    tasks = {split: _tasks(directory, domain, split) for split in SPLITS}
+    task_files = [path for split in SPLITS if (path := _tasks_file(directory, domain, split))]
+    if not any(tasks.values()):
+        raise DataError(f"{directory} holds no tasks: neither tasks_*.py nor ../tasks_{domain}_*.json")
+    return World(
+        domain=domain,
+        version="v1",
+        snapshot=snapshot,
+        schemas=_schemas(directory, domain),
+        policy=read_text(directory / "wiki.md"),
+        tasks=tasks,  # type: ignore[arg-type]  # the keys of a comprehension are str to mypy
+        fingerprint=fingerprint(*files.values(), directory / "wiki.md", *task_files, *_tools_files(directory, domain)),
+    )
+
+
+def _tasks_file(directory: Path, domain: Domain, split: Split) -> Path | None:
+    places = (directory.parent / f"tasks_{domain}_{split}.json", directory / f"tasks_{split}.py")
+    return next((path for path in places if path.is_file()), None)
+
+
+def _tools_files(directory: Path, domain: Domain) -> list[Path]:
+    records = directory.parent / f"tools_{domain}.json"
+    return [records] if records.is_file() else sorted((directory / "tools").glob("*.py"))
+
+
+def _tasks(directory: Path, domain: Domain, split: Split) -> tuple[Task, ...]:
+    """The tasks of a split; empty where it has no file."""
+    path = _tasks_file(directory, domain, split)
+    if path is None:
+        return ()
+    found = read_json(path) if path.suffix == ".json" else _list_of(path)
+    if not isinstance(found, list):
+        raise DataError(f"{path}: a list of tasks is needed, not a {type(found).__name__}")
+    return tuple(_task(record, f"{split}-{number}", f"{path}: task {number}") for number, record in enumerate(found))
+
+
+def _task(record: Any, name: str, where: str) -> Task:
+    record = mapping(record, where)
+    return Task(
+        id=name,
+        instruction=field(record, "instruction", str, where),
+        actions=tuple(read_call(action, "kwargs", where) for action in field(record, "actions", list, where)),
+        outputs=texts(entries(record, "outputs", where), f"{where}: outputs"),
+        user_id=field(record, "user_id", str, where),
+    )
+
+
+def _list_of(path: Path) -> Any:
+    """The list that a task module assigns, with its records as dicts."""
+    tree = _parsed(path)
+    values = [node.value for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    lists = [value for value in values if isinstance(value, ast.List)]
+    if len(lists) != 1:
+        raise DataError(f"{path}: one list of tasks is needed, not {len(lists)}")
+    return [_literal(item, f"{path}: task {number}") for number, item in enumerate(lists[0].elts)]
+
+
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(read_text(path))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise DataError(f"{path} is not Python: {error}; fetch it again") from error
+
+
+def _literal(node: ast.expr, where: str) -> Any:
+    try:
+        value = ast.literal_eval(ast.fix_missing_locations(_Records().visit(node)))
+        return loads(json.dumps(value))  # a set, say, has no order, and so no text to be hashed
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DataError(f"{where}: {error}; fetch it again") from error
+
+
+class _Records(ast.NodeTransformer):
+    """Turns the construction of a record into a dict of its keywords."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.func, ast.Name) or node.func.id not in RECORDS or node.args:
+            return node
+        keys: list[ast.expr | None] = [ast.Constant(keyword.arg) for keyword in node.keywords]
+        return ast.Dict(keys, [keyword.value for keyword in node.keywords])
+
+
+def _schemas(directory: Path, domain: Domain) -> list[Mapping[str, Any]]:
+    """The original's schemas, sorted by name; our own where it brings none."""
+    found: list[Any] = []
+    for path in _tools_files(directory, domain):
+        found += read_json(path) if path.suffix == ".json" else _infos(path)
+    if not found:
+        return schemas(domain)
+    try:
+        return sorted(found, key=lambda schema: str(schema["function"]["name"]))
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{directory}: a tool schema has no function name: {error!r}") from error
+
+
+def _infos(path: Path) -> Iterator[Any]:
+    """What the `get_info` of every tool class of a module returns."""
+    for node in ast.walk(_parsed(path)):
+        if isinstance(node, ast.FunctionDef) and node.name == "get_info":
+            last = node.body[-1]
+            if isinstance(last, ast.Return) and last.value is not None:
+                yield _literal(last.value, f"{path}: get_info")

@@ -1,0 +1,148 @@
+"""A user by rules, for training and tests without a model: deterministic, and with no knowledge but the task's text.
+
+The original's user is a language model, and an easier or harder partner than this one: results do not compare.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from hero.envs.taubench.task import Task
+from hero.envs.taubench.users.base import STOP
+
+PATIENCE: Final = 3
+"""So many messages in a row that ask nothing which the user can tell, and the user gives up."""
+
+_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z'\"(])|\n+")
+_EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.\w+)+")
+_ZIP: Final = re.compile(r"(?<![\w#])\d{5}(?!\w)")
+_USER_ID: Final = re.compile(r"\b[a-z]+_[a-z]+_\d+\b")
+_ADDRESS: Final = re.compile(r"\baddress (?:is|to)\b")
+"""Somewhere to send something to; what is in it says nothing of who the user is."""
+_NAME: Final = re.compile(r"\b(?:name is|You are|You're|I am)\s+([A-Z][a-z]+ [A-Z][a-z]+)")
+_ORDER: Final = re.compile(r"#W\d+|\b(?=\d*[A-Z])[A-Z0-9]{6}\b")
+_PAYMENT: Final = re.compile(r"\b(?:pay|paypal|card|visa|mastercard|refund|payment|certificates?)", re.IGNORECASE)
+_WANT: Final = re.compile(
+    r"\b(?:want|wish|would like|'d like|need|cancel|return|exchange|change|modify|book|for #W)", re.IGNORECASE
+)
+
+_ASKS_IDENTITY: Final = re.compile(r"\b(?:identity|verify|authenticat|e-?mail|zip|your (?:full |last )?name|user id)")
+_ASKS_ORDER: Final = re.compile(r"\b(?:which order|order (?:id|number)s?|reservation (?:id|number|code)s?)")
+_ASKS_PAYMENT: Final = re.compile(r"\b(?:payment|pay |refund|which (?:card|method)|method)")
+_ASKS_YES: Final = re.compile(
+    r"\(yes|yes/no|yes or no|\bconfirm|\bproceed|go ahead|is (?:that|this) (?:correct|right|ok)"
+    r"|(?:shall|should|may) i\b"
+)
+_ASKS_MORE: Final = re.compile(r"anything else|something else|further (?:help|assist)|else i can|other request")
+_REPORTS: Final = re.compile(
+    r"\b(?:has been|have been|was|were|is now|are now|successful|done|completed?|cannot|can't|unable|not able|sorry)\b"
+)
+
+_FIRST_PERSON: Final = (
+    (r"\b[Yy]ou are\b", "I am"),
+    (r"\b[Yy]ou're\b", "I'm"),
+    (r"\b[Yy]ou've\b", "I've"),
+    (r"\b[Yy]ou'd\b", "I'd"),
+    (r"\bYour\b", "My"),
+    (r"\byour\b", "my"),
+    (r"\byours\b", "mine"),
+    (r"\b[Yy]ourself\b", "myself"),
+    (r"\b(for|to|with|of|by|from|gave|give|tell|told|send|sent|refund|help|let) you\b", r"\1 me"),
+    (r"\b[Yy]ou\b", "I"),
+)
+
+
+class ScriptedUser:
+    """Opens with the reason, says who he or she is when asked, tells what the task's text says about the question,
+    agrees to what is proposed, and stops when the agent reports that it is done or refuses.
+
+    Whatever is asked that the text does not answer, the user says so. Nothing that is proposed is checked: the reward
+    tells whether it was right.
+    """
+
+    name = "scripted"
+
+    def open(self, task: Task) -> str:
+        """The first sentence that wants something; the whole text where none does."""
+        sentences = [sentence.strip() for sentence in _SENTENCE.split(task.instruction) if sentence.strip()]
+        self._text = task.instruction
+        wants = [sentence for sentence in sentences if _WANT.search(sentence)]
+        wanted = set(wants)
+        self._unsaid = wants or sentences
+        about_me = (_EMAIL, _ZIP, _USER_ID, _NAME)
+        self._more = [
+            sentence
+            for sentence in sentences
+            if sentence not in wanted
+            and (_ADDRESS.search(sentence) or not any(pattern.search(sentence) for pattern in about_me))
+        ]
+        self._identified = False
+        self._patience = PATIENCE
+        return self._say(self._unsaid[:1]) or "Hello."
+
+    def reply(self, message: str) -> str:
+        """The answer to what the message asks for first: identity, a yes, more wishes, an order, the payment."""
+        asked = message.lower()
+        if _ASKS_IDENTITY.search(asked) and not (self._identified and _ASKS_YES.search(asked)):
+            self._identified = True
+            return self._identity(asked)
+        if _ASKS_MORE.search(asked):
+            return self._say(self._unsaid[:1]) or STOP
+        if _ASKS_YES.search(asked):
+            self._patience = PATIENCE
+            return self._conditions() or "Yes, please go ahead."
+        if "?" in message and _ASKS_ORDER.search(asked):
+            orders = list(dict.fromkeys(_ORDER.findall(self._text)))
+            return f"It is {' and '.join(orders)}." if orders else "I do not remember the number."
+        if "?" in message and _ASKS_PAYMENT.search(asked):
+            told = [sentence for sentence in [*self._unsaid, *self._more] if _PAYMENT.search(sentence)]
+            return self._say(told) or self._know_nothing("I have nothing in mind about the payment.")
+        if rest := self._say([*self._unsaid, *self._more]):
+            return rest
+        if "?" not in message and _REPORTS.search(asked):
+            return STOP
+        return self._know_nothing("I have told you all that I know about it.")
+
+    def _identity(self, asked: str) -> str:
+        """What is asked for and known; all that is known where nothing of it is."""
+        mine = " ".join(sentence for sentence in _SENTENCE.split(self._text) if not _ADDRESS.search(sentence))
+        name, zips = _NAME.search(self._text), _ZIP.findall(mine)
+        known = {
+            "email": " ".join(_EMAIL.findall(self._text)[:1]),
+            "name": name[1] if name else "",
+            "zip": zips[0] if zips else "",
+            "user id": " ".join(_USER_ID.findall(self._text)[:1]),
+        }
+        words = {
+            "email": "my email is {}",
+            "name": "my name is {}",
+            "zip": "my zip code is {}",
+            "user id": "my user id is {}",
+        }
+        named = [key for key in known if key in asked.replace("e-mail", "email")]
+        told = [key for key in named or known if known[key]] or [key for key in known if known[key]]
+        lacking = [key for key in named if not known[key]]
+        parts = [words[key].format(known[key]) for key in told]
+        parts += [f"I do not remember my {key}" for key in lacking]
+        text = ", ".join(parts) or "I do not remember any of that"
+        return f"{text[0].upper()}{text[1:]}."
+
+    def _conditions(self) -> str:
+        """What the text says of being asked to confirm; "" if nothing that was not said."""
+        told = [sentence for sentence in [*self._unsaid, *self._more] if "confirm" in sentence.lower()]
+        return self._say(told)
+
+    def _say(self, sentences: list[str]) -> str:
+        """Sentences in the first person, which then count as said; "" for none."""
+        said = set(sentences)
+        self._unsaid = [sentence for sentence in self._unsaid if sentence not in said]
+        self._more = [sentence for sentence in self._more if sentence not in said]
+        text = " ".join(sentences)
+        for pattern, mine in _FIRST_PERSON:
+            text = re.sub(pattern, mine, text)
+        return text
+
+    def _know_nothing(self, words: str) -> str:
+        self._patience -= 1
+        return words if self._patience else STOP

@@ -1,0 +1,178 @@
+"""Which documents hold which terms: the arrays of a search index, and how they are made.
+
+Shapes: D documents that have a term, T terms, P pairs of a term and a document that holds it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hero.envs.webshop.search.analyzer import analyze
+from hero.envs.webshop.storage.string_array import Strings, encode
+from hero.errors import DataError
+
+K1: Final = np.float32(0.9)
+B: Final = np.float32(0.4)
+BATCH: Final = 1 << 21
+"""Terms that are read before they are counted."""
+PIECES: Final = 1 << 20
+"""Pieces of text whose terms are remembered."""
+NUMBER_BITS: Final = 23
+COUNT_BITS: Final = 16
+"""A pair is kept in 62 bits: the numbers of its term and its document, and how often the one is in the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """The pairs in the order of the terms and, below a term, of the documents (compressed sparse rows).
+
+    Attributes:
+        names: of the D documents, sorted.
+        terms: T, sorted.
+        starts: int64 (T + 1), where the documents of each term begin, and where the last end.
+        documents: int32 (P), numbers of documents.
+        counts: uint16 (P), how often the document holds the term.
+        norms: float32 (D), the inverse norms of Lucene's BM25Similarity.
+        peaks: float32 (T), the largest count times norm among the documents of a term, which bounds its scores.
+    """
+
+    names: Strings
+    terms: Strings
+    starts: NDArray[np.int64]
+    documents: NDArray[np.int32]
+    counts: NDArray[np.uint16]
+    norms: NDArray[np.float32]
+    peaks: NDArray[np.float32]
+
+
+class _Numbers(dict[str, tuple[int, ...]]):
+    """The numbers of the terms of each piece of text between two spaces, which no term spans; fills itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.terms: dict[str, int] = {}
+
+    def __missing__(self, piece: str) -> tuple[int, ...]:
+        if len(self) >= PIECES:
+            self.clear()
+        self[piece] = tuple([self.terms.setdefault(term, len(self.terms)) for term in analyze(piece)])
+        return self[piece]
+
+
+class Builder:
+    """Takes documents one by one, in any order; needs some 20 bytes for each pair of a term and a document."""
+
+    def __init__(self) -> None:
+        self._numbers = _Numbers()
+        self._names: list[str] = []
+        self._lengths = array("i")
+        self._pending = array("i")
+        self._counted = 0
+        self._batches: list[NDArray[np.int64]] = []
+
+    def add(self, name: str, text: str) -> None:
+        """Adds a document; one without an index term is left out, and is never found.
+
+        Raises:
+            DataError: there are more documents, terms or repetitions of a term than the numbers have room for; the
+                message begins with the name.
+        """
+        before = len(self._pending)
+        self._pending.extend(chain.from_iterable(map(self._numbers.__getitem__, text.split(" "))))
+        length = len(self._pending) - before
+        if not length:
+            return
+        self._names.append(name)
+        self._lengths.append(length)
+        if max(len(self._names), len(self._numbers.terms)) > 1 << NUMBER_BITS:
+            raise DataError(
+                f"{name}: the index holds {1 << NUMBER_BITS:,} documents and terms at most; leave products out"
+            )
+        # Hardly a document is so long that its words must be counted.
+        if length >= 1 << COUNT_BITS and (most := max(Counter(self._pending[before:]).values())) >= 1 << COUNT_BITS:
+            raise DataError(f"{name}: a word is there {most:,} times; shorten the text of the record")
+        if len(self._pending) >= BATCH:
+            self._count()
+
+    def finish(self) -> Postings:
+        """The postings of all documents; the builder is empty afterwards."""
+        self._count()
+        self._numbers.clear()  # the pieces; the terms stay
+        names = sorted(range(len(self._names)), key=self._names.__getitem__)
+        terms = sorted(self._numbers.terms, key=encode)
+        lengths = np.array(self._lengths, np.int64)[names]
+        pairs = self._sorted(_ranks(names), _ranks([self._numbers.terms[term] for term in terms]))
+        starts = np.searchsorted(pairs, np.arange(len(terms) + 1) << (NUMBER_BITS + COUNT_BITS)).astype(np.int64)
+        documents = np.empty(len(pairs), np.int32)
+        counts = np.empty(len(pairs), np.uint16)
+        for first in range(0, len(pairs), BATCH):  # so that what is in between is small
+            part = slice(first, first + BATCH)
+            documents[part] = (pairs[part] >> COUNT_BITS) & ((1 << NUMBER_BITS) - 1)
+            counts[part] = pairs[part] & ((1 << COUNT_BITS) - 1)
+        del pairs
+        norms = _inverse_norms(lengths)
+        peaks = np.maximum.reduceat(counts * norms[documents], starts[:-1]) if terms else np.zeros(0, np.float32)
+        ordered = Strings.of(self._names[place] for place in names)
+        return Postings(ordered, Strings.of(terms), starts, documents, counts, norms, peaks)
+
+    def _count(self) -> None:
+        """Turns the terms that are pending into pairs."""
+        lengths = np.array(self._lengths[self._counted :], np.int64)
+        documents = np.repeat(np.arange(self._counted, len(self._names)), lengths)
+        terms = np.array(self._pending, np.int64)
+        pairs, counts = np.unique(documents << NUMBER_BITS | terms, return_counts=True)
+        self._batches.append(pairs << COUNT_BITS | counts)
+        self._counted = len(self._names)
+        self._pending = array("i")
+
+    def _sorted(self, document_ranks: NDArray[np.int64], term_ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """All pairs, term first, in the numbers that documents and terms have when they are sorted."""
+        pairs = np.empty(sum(map(len, self._batches)), np.int64)
+        end = len(pairs)
+        while self._batches:  # given up one by one, since all of them together are as large as the result
+            batch = self._batches.pop()
+            terms = term_ranks[(batch >> COUNT_BITS) & ((1 << NUMBER_BITS) - 1)]
+            documents = document_ranks[batch >> (COUNT_BITS + NUMBER_BITS)]
+            counts = batch & ((1 << COUNT_BITS) - 1)
+            pairs[end - len(batch) : end] = (terms << NUMBER_BITS | documents) << COUNT_BITS | counts
+            end -= len(batch)
+        pairs.sort()
+        return pairs
+
+
+def build(documents: Iterable[tuple[str, str]]) -> Postings:
+    """The postings of pairs of a unique name and a text."""
+    builder = Builder()
+    for name, text in documents:
+        builder.add(name, text)
+    return builder.finish()
+
+
+def coded_length(length: int) -> int:
+    """A document length after Lucene's one-byte code (byte4ToInt of intToByte4 in SmallFloat): exact up to 39."""
+    if length < 24:
+        return length
+    shift = max((length - 24).bit_length() - 4, 0)
+    return 24 + (length - 24 >> shift << shift)
+
+
+def _inverse_norms(lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+    average = np.float32(int(lengths.sum()) / max(len(lengths), 1))
+    distinct, which = np.unique(lengths, return_inverse=True)
+    coded = np.array([coded_length(length) for length in distinct.tolist()], np.float32)[which]
+    return np.float32(1) / (K1 * ((np.float32(1) - B) + B * coded / average))
+
+
+def _ranks(order: list[int]) -> NDArray[np.int64]:
+    """The place of each number in an order of all numbers below its length."""
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks

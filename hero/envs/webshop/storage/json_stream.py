@@ -1,0 +1,175 @@
+"""JSON files that may be too large to be held in memory, record by record."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import marshal
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hero.envs.validate import brief
+from hero.errors import DataError
+
+CHUNK: Final = 1 << 22
+"""Bytes that are read at a time."""
+LONGEST: Final = 1 << 26
+"""Characters of a record, at most."""
+Advance = Callable[[int], None]
+"""Told the number of bytes that were read since the last call."""
+
+
+def ignore(advanced: int) -> None:
+    """An `Advance` that nobody watches."""
+
+
+def records(
+    path: Path, outer: type, inner: type, advance: Advance = ignore
+) -> Generator[tuple[int | str, Any], None, None]:
+    """The records of a file that holds one JSON list, with their numbers, or one object, with their keys.
+
+    The file is open until all are read: who may stop before closes the generator.
+
+    Args:
+        outer: list or dict, as the file must hold.
+        inner: the type that every record must have.
+
+    Raises:
+        DataError: the file cannot be read, is no JSON, is cut off, or not of these types; the message names the record.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from _records(_Text(iter(lambda: file.read(CHUNK), b""), advance), outer, inner)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    except _NotJsonError as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}; fetch it again, or make it anew") from error
+    except _WrongTypeError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+class Packed(Mapping[str, Any]):
+    """Records by key, held as bytes, of which each is decoded when it is looked at."""
+
+    def __init__(self, records: Iterable[tuple[int | str, Any]]) -> None:
+        """Reads all records.
+
+        Raises:
+            DataError: one of them is nested too deep; the message names the record.
+        """
+        self._packed = {str(key): _marshalled(key, record) for key, record in records}
+
+    def __getitem__(self, key: str) -> Any:
+        return marshal.loads(self._packed[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+
+def _marshalled(key: int | str, record: Any) -> bytes:
+    try:
+        return marshal.dumps(record)
+    except ValueError as error:
+        raise DataError(f"record {brief(key)} cannot be kept: {error}") from error
+
+
+class _NotJsonError(Exception):
+    pass
+
+
+class _WrongTypeError(Exception):
+    pass
+
+
+def _records(text: _Text, outer: type, inner: type) -> Iterator[tuple[int | str, Any]]:
+    end, opening = ("]", "[") if outer is list else ("}", "{")
+    if not text.peek():
+        raise _NotJsonError("it is empty")
+    if text.peek() != opening:
+        raise _WrongTypeError(f"a {outer.__name__} is needed, not a {type(text.value('the file')).__name__}")
+    text.take()
+    number = 0
+    last: int | str | None = None
+    while text.peek() != end:
+        after = "the first record" if last is None else f"the record after {brief(last)}"
+        if last is not None:
+            text.expect(",", after)
+        key: int | str = number
+        if outer is dict:
+            key = text.value(after)
+            if not isinstance(key, str):
+                raise _NotJsonError(f"a key of {after} is no text")
+            text.expect(":", after)
+        record = text.value(f"record {brief(key)}")
+        if not isinstance(record, inner):
+            raise _WrongTypeError(f"record {brief(key)} must be a {inner.__name__}, not a {type(record).__name__}")
+        yield key, record
+        number, last = number + 1, key
+    text.take()
+    if text.peek():
+        raise _NotJsonError("there is more after its end")
+
+
+class _Text:
+    """Text that arrives in parts, and is forgotten as it is read."""
+
+    def __init__(self, parts: Iterator[bytes], advance: Advance) -> None:
+        self._parts = parts
+        self._advance = advance
+        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()  # some editors put a mark before the text
+        self._decoder = json.JSONDecoder()
+        self._text = ""
+        self._place = 0
+
+    def peek(self) -> str:
+        """The next character that is not blank; "" at the end."""
+        while True:
+            while self._place < len(self._text):
+                if self._text[self._place] not in " \t\r\n":
+                    return self._text[self._place]
+                self._place += 1
+            if not self._more():
+                return ""
+
+    def take(self) -> None:
+        """Passes over the character that was peeked at."""
+        self._place += 1
+
+    def expect(self, character: str, where: str) -> None:
+        """Passes over one certain character."""
+        if (found := self.peek()) != character:
+            problem = f"{character!r} is needed, not {found!r}" if found else "the file is cut off"
+            raise _NotJsonError(f"{where}: {problem}")
+        self.take()
+
+    def value(self, where: str) -> Any:
+        """The next JSON value."""
+        self.peek()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._place)
+            except (ValueError, RecursionError) as error:
+                if len(self._text) - self._place > LONGEST or not self._more():
+                    raise _NotJsonError(f"{where}: {getattr(error, 'msg', error)}") from error
+                continue
+            # A number that ends where the text does may go on in the next part.
+            if end == len(self._text) and isinstance(value, int | float) and self._more():
+                continue
+            self._place = end
+            return value
+
+    def _more(self) -> bool:
+        """Reads on; False at the end of the file."""
+        part = next(self._parts, b"")
+        try:
+            text = self._utf8.decode(part, final=not part)
+        except UnicodeDecodeError as error:
+            raise _NotJsonError(str(error)) from error
+        self._text = self._text[self._place :] + text
+        self._place = 0
+        self._advance(len(part))
+        return bool(part)

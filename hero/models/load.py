@@ -1,0 +1,82 @@
+"""Language models that run in this process, through transformers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hero.chat.template import TemplateChat
+from hero.chat.tiktoken import TiktokenChat
+from hero.errors import ConfigError
+from hero.models.architecture import attends_only
+from hero.models.check import require_exact, require_usable
+from hero.models.language_model import LanguageModel
+from hero.models.tokens import largest_id
+from hero.types import JSON
+
+
+def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: str | None = None) -> LanguageModel:
+    """A model from a directory, a hub name or a GGUF file; on a GPU in bfloat16 where there is one, else in float32.
+
+    It is checked: its weights are finite and those that its configuration asks for, its tokenizer makes no other ids
+    than it embeds, and it gives the same log-probabilities in a batch as alone. Nothing that it brings is run.
+
+    Args:
+        template_args: variables of its chat template, such as `enable_thinking`.
+        date: today, as `2026-11-26`, for templates that write it; the models of this package do not.
+
+    Raises:
+        ConfigError: nothing can be found under `source`, it cannot be loaded or used, it remembers more than keys and
+            values, it has no chat template, or none that reads the `template_args`.
+        DataError: a model in the format of this package is damaged.
+    """
+    try:
+        path = Path(source).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long; of a user who is not there; with a null character
+        raise ConfigError(f"no model {source!r:.80}: {error}") from error
+    if path.suffix == ".gguf":
+        from hero.models.gguf import load_gguf
+
+        model, tokenizer = load_gguf(path)
+    elif (path / TiktokenChat.FILE).is_file():
+        from hero.models import tiny
+
+        if template_args:
+            raise ConfigError(f"{', '.join(template_args)}: the model {source!r} has no chat template to read them")
+        return tiny.load(path)
+    else:
+        from hero.models.pretrained import load_pretrained
+
+        model, tokenizer = load_pretrained(source, path)
+    if not attends_only(model):
+        raise ConfigError(
+            f"the model {source!r} ({type(model).__name__}) keeps a state that cannot go back to an earlier turn; "
+            "take one all of whose layers attend"
+        )
+    device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+    model = model.to(device=device, dtype=dtype).eval()
+    require_usable(repr(source), model, 1 + largest_id(tokenizer))
+    lm = LanguageModel(model, TemplateChat(tokenizer, _stop_ids(model), template_args, date), path.name)
+    require_exact(lm)
+    attended = getattr(model.config.get_text_config(), "max_position_embeddings", None) or lm.context
+    if lm.context < attended:
+        logging.getLogger(__name__).warning(
+            "%s attends to %d tokens, of which %d are used: in a longer sequence it turns the keys of all tokens "
+            "otherwise, so that none of what it remembers could be used again",
+            *(lm.name, attended, lm.context),
+        )
+    return lm
+
+
+def _stop_ids(model: Any) -> list[int]:
+    """What ends a reply, as far as the generation settings of a model say so."""
+    ids = getattr(model.generation_config, "eos_token_id", None)
+    found = [] if ids is None else ids if isinstance(ids, list) else [ids]
+    if odd := [token for token in found if not isinstance(token, int)]:
+        raise ConfigError(f"generation_config.json: eos_token_id {odd[0]!r} is not a token id")
+    return found

@@ -1,0 +1,215 @@
+"""Reading a run directory, whoever wrote it and whether or not it still does."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from hero import __version__
+from hero.runs.codec import Record, decode_diagnosis, decode_trajectory, encode_diagnosis, encode_trajectory
+from hero.errors import RunError
+from hero.runs.sealed import COPY, file_checksum, parse, read_small, require_file, unseal
+from hero.types import Diagnosis, Trajectory
+
+SCHEMA: Final = 4
+KINDS: Final = ("episodes", "steps", "evals", "timings")
+"""Kinds of records, each in a .jsonl file of its own."""
+CHECKED: Final = ("episodes", "steps", "evals")
+"""Those whose contents a checkpoint vouches for: all but the wall-clock times, in which equal runs differ."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a run was started with.
+
+    Attributes:
+        settings: what was asked for, plain JSON.
+        provenance: what that came to where the run was started, plain JSON; {} where nobody recorded it.
+        version: of the package that started it.
+    """
+
+    settings: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    version: str
+
+    def record(self) -> Record:
+        """The contents of config.json."""
+        return {
+            "schema": SCHEMA,
+            "version": self.version,
+            "settings": dict(self.settings),
+            "provenance": dict(self.provenance),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One training episode as it is stored.
+
+    Attributes:
+        step: the training step that it was played for, from 1.
+    """
+
+    step: int
+    trajectory: Trajectory
+    diagnosis: Diagnosis
+
+    def record(self) -> Record:
+        """The episode as plain JSON values, for one line of a file."""
+        return {
+            "step": self.step,
+            "trajectory": encode_trajectory(self.trajectory),
+            "diagnosis": encode_diagnosis(self.diagnosis),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A complete step.
+
+    Attributes:
+        trainer: the directory that the trainer's `save` wrote.
+        rows: how many records of each of `KINDS` belong to the steps up to this one.
+        checksums: CRC-32 of those lines, for each of `CHECKED`.
+    """
+
+    step: int
+    trainer: Path
+    rows: Mapping[str, int]
+    checksums: Mapping[str, int]
+
+
+def read_config(path: Path) -> Config:
+    """Returns what a run was started with.
+
+    Raises:
+        RunError: the directory holds no run, one of another schema, or its config.json is damaged.
+    """
+    file = path / "config.json"
+    if not os.path.lexists(file):
+        if is_run_dir(path):
+            raise RunError(f"{path} has records of a run but no config.json; {COPY}")
+        raise RunError(f"{path} is not a run directory: it has no config.json; look for the --out of `hero run`")
+    text = read_small(file)
+    record = parse(text, str(file))
+    if record.get("schema") != SCHEMA:
+        version = f"{record.get('version', 'of that time')!s:.40}"
+        if version == __version__:  # between two releases
+            version = "of an earlier commit, or start another run with another --out"
+        raise RunError(
+            f"{file} has schema {record.get('schema')!r:.40} and this version reads {SCHEMA}; use hero-agents {version}"
+        )
+    record = unseal(text, file)
+    return Config(record["settings"], record["provenance"], record["version"])
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Returns the settings of a run.
+
+    Raises:
+        RunError: as of `read_config`.
+    """
+    return dict(read_config(path).settings)
+
+
+def read_summary(path: Path) -> Record:
+    """Returns the summary of a finished run.
+
+    Raises:
+        RunError: the run is not finished, or its summary.json is damaged.
+    """
+    return unseal(read_small(path / "summary.json"), path / "summary.json")
+
+
+def is_run_dir(path: Path) -> bool:
+    """Whether a directory holds a run, be it damaged, and not a model, which has a config.json too."""
+    try:
+        if any(os.path.lexists(path / f"{kind}.jsonl") for kind in KINDS):
+            return True
+        return "schema" in parse(read_small(path / "config.json"), "")
+    except (OSError, ValueError, RunError):  # ValueError: a name with a zero byte
+        return False
+
+
+def latest_checkpoint(path: Path) -> Checkpoint | None:
+    """Returns the newest complete step of a run, every file of it checked; None if there is none yet.
+
+    Raises:
+        RunError: it is damaged, or there is none although steps were completed.
+    """
+    return read_latest(path, lambda checkpoint: checkpoint)
+
+
+def read_latest(path: Path, read: Callable[[Checkpoint], T]) -> T | None:
+    """Returns what `read` makes of the newest complete step of a run; None if there is none yet.
+
+    While another process writes the run, a newer step may replace the one that is read; then the newer one is read.
+
+    Raises:
+        RunError: the step is damaged, or there is none although steps were completed.
+    """
+    while folder := max(step_folders(path), key=_number, default=None):
+        try:
+            return read(_checkpoint(folder))
+        except (OSError, RunError):
+            if folder.exists():
+                raise
+    for kind in ("episodes", "steps"):
+        file = path / f"{kind}.jsonl"
+        if os.path.lexists(file) and require_file(file):
+            raise RunError(f"{path} has {file.name} but no checkpoint; restore checkpoints/ from a copy")
+    return None
+
+
+def step_folders(path: Path) -> list[Path]:
+    """The directories of complete steps of a run, in no order; files and directories of others do not count."""
+    entries = (path / "checkpoints").glob("step-*")
+    return [entry for entry in entries if re.fullmatch(r"step-[0-9]{6,12}", entry.name) and entry.is_dir()]
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
+
+
+def _checkpoint(folder: Path) -> Checkpoint:
+    progress = folder / "progress.json"
+    if not os.path.lexists(progress):
+        raise RunError(f"{folder} is damaged (it has no progress.json); {COPY}")
+    record = unseal(read_small(progress), progress)
+    trainer = folder / "trainer"
+    for name, expected in record["files"].items():
+        if file_checksum(trainer / name) != expected:
+            raise RunError(f"{trainer / name} is damaged (its checksum differs); {COPY}")
+    return Checkpoint(record["step"], trainer, record["rows"], record["checksums"])
+
+
+def read_rows(path: Path, kind: str) -> list[Record]:
+    """All records of one kind of a run, oldest first; empty if there are none.
+
+    Raises:
+        RunError: a record cannot be read; the message names the file and the line.
+    """
+    file = path / f"{kind}.jsonl"
+    if not os.path.lexists(file):
+        return []
+    require_file(file)
+    lines = file.read_bytes().split(b"\n")[:-1]
+    return [parse(line, f"{file}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def read_episodes(path: Path) -> Iterator[Episode]:
+    """Every training episode of a run, oldest first.
+
+    Raises:
+        RunError: a record cannot be read; the message names the file and the line.
+    """
+    for number, row in enumerate(read_rows(path, "episodes"), 1):
+        try:
+            yield Episode(row["step"], decode_trajectory(row["trajectory"]), decode_diagnosis(row["diagnosis"]))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(f"{path / 'episodes.jsonl'}, line {number} is not an episode: {error!r}") from error

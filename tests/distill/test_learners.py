@@ -1,0 +1,143 @@
+"""Learners are pure functions: checked against the formulas written out a second time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from hero.distill.base import Example
+from hero.distill.learners import EPSILON, GRPO, Distillation, Sum
+from hero.distill.teacher import HindsightTeacher
+from hero.errors import ConfigError
+from hero.types import Action, Diagnosis, Finding, Group, Message, Stop, Tokens, Trajectory, Turn, Verdict
+from tests.strategies import diagnosed_groups
+
+PROMPT = (Message("user", "shop"),)
+REWARDS = st.sampled_from([0.0, 1.0, 0.5, -0.25, 2 / 3])
+
+
+def episode(reward: float, *texts: str, stop: Stop = Stop.TERMINATED, tokens: bool = True) -> Trajectory:
+    """One turn per text; the reward comes with the last."""
+    turns = tuple(
+        Turn(
+            PROMPT,
+            Action(text, Tokens((1,), (number + 2, 0), (-0.5, -0.1)) if tokens else None),
+            "page",
+            reward if number == len(texts) - 1 else 0.0,
+        )
+        for number, text in enumerate(texts)
+    )
+    return Trajectory("env", "task", 0, turns, stop, "boom" if stop is Stop.ERROR else "")
+
+
+def learnable(group: Group) -> list[tuple[int, int, Tokens]]:
+    """Episode, turn and tokens of everything that may be learned from, written as loops."""
+    found = []
+    for place, member in enumerate(group.members):
+        if member.stop == Stop.ERROR:
+            continue
+        for number, turn in enumerate(member.turns):
+            if turn.action.tokens is not None and len(turn.action.tokens.action_ids) > 0:
+                found.append((place, number, turn.action.tokens))
+    return found
+
+
+@settings(max_examples=40)
+@given(diagnosed_groups())
+def test_distillation_takes_the_sampled_turns_that_the_diagnosis_speaks_of(
+    diagnosed: tuple[Group, list[Diagnosis]],
+) -> None:
+    group, diagnoses = diagnosed
+    teacher = HindsightTeacher()
+    expected = [
+        Example(place, tokens, teacher.context(group.members[place], number, diagnoses[place]), distillation=1.0)
+        for place, number, tokens in learnable(group)
+        if diagnoses[place].about(number) != ""
+    ]
+    assert Distillation().examples(group, diagnoses) == expected
+
+
+def test_distillation_leaves_a_turn_out_where_the_teacher_has_nothing_to_add() -> None:
+    class OddTurns:
+        def context(self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis) -> tuple[Message, ...] | None:
+            return (Message("user", f"hint {turn}"),) if turn % 2 else None
+
+    findings = tuple(Finding(number, Verdict.USEFUL) for number in range(3))
+    examples = Distillation(OddTurns()).examples(Group((episode(0.0, "a", "b", "c"),)), [Diagnosis("me", findings)])
+    assert [example.teacher for example in examples] == [(Message("user", "hint 1"),)]
+
+
+def test_distillation_leaves_a_turn_out_where_the_diagnosis_has_nothing_to_say_whatever_the_teacher_would_add() -> None:
+    class Talkative:
+        def context(self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis) -> tuple[Message, ...] | None:
+            return (Message("user", f"hint {turn}"),)
+
+    diagnosis = Diagnosis("me", (Finding(0, None), Finding(2, None, "look")))
+    examples = Distillation(Talkative()).examples(Group((episode(0.0, "a", "b", "c"),)), [diagnosis])
+    assert [example.teacher for example in examples] == [(Message("user", "hint 2"),)]
+
+
+def test_distillation_learns_from_a_single_failed_episode_where_grpo_cannot() -> None:
+    group = Group((episode(0.0, "a", "b"),))
+    diagnoses = [Diagnosis("me", (Finding(1, Verdict.FAILED, advice="c"),))]
+    assert [example.tokens.action_ids for example in Distillation().examples(group, diagnoses)] == [(3, 0)]
+    assert GRPO().examples(group, diagnoses) == []
+
+
+def test_a_diagnosis_is_needed_for_each_member() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        Distillation().examples(Group((episode(0.0, "a"), episode(0.0, "a"))), [Diagnosis("me")])
+
+
+@given(st.lists(st.tuples(REWARDS, st.integers(1, 3)), min_size=2, max_size=6), st.booleans())
+def test_grpo_advantages_are_those_of_the_paper(members: list[tuple[float, int]], scale_rewards: bool) -> None:
+    group = Group(tuple(episode(reward, *"abc"[:turns]) for reward, turns in members))
+    rewards = np.array([reward for reward, _ in members])
+    assume(len(set(rewards)) > 1)
+    scale = rewards.std(ddof=1) + EPSILON if scale_rewards else 1.0
+    examples = GRPO(scale_rewards=scale_rewards).examples(group, [])
+    assert [(example.episode, example.tokens) for example in examples] == [
+        (place, tokens) for place, _, tokens in learnable(group)
+    ]
+    for example in examples:
+        assert example.policy_gradient == pytest.approx((rewards[example.episode] - rewards.mean()) / scale)
+        assert (example.teacher, example.distillation, example.cross_entropy) == (None, 0.0, 0.0)
+
+
+@given(REWARDS, st.integers(1, 5), st.booleans())
+def test_equal_rewards_teach_grpo_nothing(reward: float, size: int, scale_rewards: bool) -> None:
+    group = Group(tuple(episode(reward, "a", "b") for _ in range(size)))
+    assert GRPO(scale_rewards=scale_rewards).examples(group, []) == []
+
+
+def test_episodes_that_ended_in_an_error_neither_teach_nor_set_the_baseline() -> None:
+    group = Group((episode(1.0, "a"), episode(0.0, "b", stop=Stop.ERROR), episode(0.0, "c"), episode(0.5, "d")))
+    examples = GRPO(scale_rewards=False).examples(group, [])
+    assert [(example.episode, example.policy_gradient) for example in examples] == [(0, 0.5), (2, -0.5), (3, 0.0)]
+    findings = [Diagnosis("me", (Finding(0, Verdict.USEFUL),))] * 4
+    assert [example.episode for example in Distillation().examples(group, findings)] == [0, 2, 3]
+
+
+def test_actions_without_tokens_teach_nothing() -> None:
+    group = Group((episode(1.0, "a", tokens=False), episode(0.0, "b", tokens=False)))
+    diagnoses = [Diagnosis("me", (Finding(0, Verdict.USEFUL),))] * 2
+    assert Distillation().examples(group, diagnoses) == GRPO().examples(group, diagnoses) == []
+    silent = Trajectory(
+        "env", "task", 0, (Turn(PROMPT, Action("", Tokens((1,), (), ())), "page", 1.0),), Stop.TERMINATED
+    )
+    group = Group((silent, episode(0.0, "b", tokens=False)))
+    assert Distillation().examples(group, diagnoses) == GRPO().examples(group, diagnoses) == []
+
+
+@settings(max_examples=40)
+@given(diagnosed_groups())
+def test_a_sum_holds_the_examples_of_each(diagnosed: tuple[Group, list[Diagnosis]]) -> None:
+    both = Sum(Distillation(), GRPO()).examples(*diagnosed)
+    assert both == Distillation().examples(*diagnosed) + GRPO().examples(*diagnosed)
+
+
+def test_a_sum_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least one"):
+        Sum()

@@ -1,0 +1,267 @@
+"""The gradient of a whole update against the definition, written out example by example without any packing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+from random import Random
+
+import pytest
+import torch
+from torch import Tensor
+
+from hero.distill import loss
+from hero.distill.base import Example
+from hero.distill.loss import UpdateLoss
+from hero.distill.losses import jensen_shannon
+from hero.distill.pack import carrying
+from hero.types import Message, Tokens
+from tests.distill.doubles import VOCABULARY, CharacterChat, episode, logprobs, rounding, tiny_model
+
+STUDENT, TEACHER = tiny_model(0), tiny_model(1)
+CHAT = CharacterChat()
+CLIP = 0.2
+CLOSE = rounding(STUDENT)
+close = partial(torch.testing.assert_close, rtol=CLOSE, atol=CLOSE)
+
+
+def privileged(tokens: Tokens, words: str) -> tuple[Message, ...]:
+    """The prompt of the turn, and something more to read."""
+    return (Message("user", "", ids=tokens.prompt_ids), Message("user", words))
+
+
+def stale(tokens: Tokens, random: Random) -> Tokens:
+    """The action with log-probabilities that make the ratio leave the clip's range at times."""
+    return replace(tokens, logprobs=tuple(logprob + random.uniform(-0.4, 0.4) for logprob in tokens.logprobs))
+
+
+def mixture(seed: int) -> list[Example]:
+    """Every term, alone and together, on three episodes of different temperatures, whose weights have moved since."""
+    random = Random(seed)
+    examples = []
+    for number in range(3):
+        lived = episode(STUDENT, 10 * seed + number, temperature=(0.5, 1.0, 1.7)[number])
+        for tokens in map(partial(stale, random=random), lived):
+            if random.random() < 0.6:
+                examples.append(Example(number, tokens, policy_gradient=random.uniform(-2, 2)))
+            if random.random() < 0.6:
+                review = privileged(tokens, "x" * random.randint(1, 20))
+                weight = random.uniform(0.5, 2)
+                examples.append(Example(number, tokens, teacher=review, distillation=weight, cross_entropy=0.3))
+            examples.append(Example(number, tokens, cross_entropy=random.choice([0.0, 1.0])))
+    random.shuffle(examples)
+    return carrying(examples)
+
+
+def gradient(examples: Sequence[Example], *, micro_batch_tokens: int = 10_000) -> tuple[dict[str, float], list[Tensor]]:
+    """What is reported, and the gradient of every weight."""
+    STUDENT.zero_grad(set_to_none=True)
+    loss = UpdateLoss(
+        student=STUDENT,
+        teacher=TEACHER,
+        chat=CHAT,
+        divergence=partial(jensen_shannon, beta=0.3),
+        clip=CLIP,
+        micro_batch_tokens=micro_batch_tokens,
+    )
+    report = loss.backward(examples)
+    return report, [weight.grad.clone() for weight in STUDENT.parameters() if weight.grad is not None]
+
+
+def by_definition(examples: Sequence[Example]) -> Tensor:
+    """The loss of an update: one forward pass per example, every token by name."""
+
+    def tokens_with(term: str) -> int:
+        return sum(len(example.tokens.action_ids) for example in examples if getattr(example, term))
+
+    def rows_before_action(
+        model: torch.nn.Module, prompt_ids: Sequence[int], action_ids: Sequence[int], temperature: float = 1.0
+    ) -> list[Tensor]:
+        logits_LV = model(input_ids=torch.tensor([[*prompt_ids, *action_ids]])).logits[0] / temperature
+        return [logits_LV[len(prompt_ids) + number - 1].log_softmax(-1) for number in range(len(action_ids))]
+
+    total = torch.zeros((), dtype=torch.float64)
+    for example in examples:
+        tokens = example.tokens
+        student = rows_before_action(STUDENT, tokens.prompt_ids, tokens.action_ids)
+        tempered = rows_before_action(STUDENT, tokens.prompt_ids, tokens.action_ids, tokens.temperature)
+        for log_p, log_q, id_, old in zip(student, tempered, tokens.action_ids, tokens.logprobs, strict=True):
+            ratio, advantage = (log_q[id_] - old).exp(), example.policy_gradient
+            if advantage:
+                surrogate = torch.min(ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)
+                total = total - surrogate / tokens_with("policy_gradient")
+            if example.cross_entropy:
+                total = total - example.cross_entropy * log_p[id_] / tokens_with("cross_entropy")
+        if example.teacher:
+            with torch.no_grad():
+                teacher = rows_before_action(TEACHER, CHAT.encode(example.teacher), tokens.action_ids)
+            for log_s, log_t in zip(student, teacher, strict=True):
+                log_m = (0.3 * log_t.exp() + 0.7 * log_s.exp()).log()
+                divergence = 0.3 * (log_t.exp() * (log_t - log_m)).sum() + 0.7 * (log_s.exp() * (log_s - log_m)).sum()
+                total = total + example.distillation * divergence / tokens_with("distillation")
+    return total
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_loss_and_gradient_are_those_of_the_definition(seed: int) -> None:
+    examples = mixture(seed)
+    report, found = gradient(examples, micro_batch_tokens=60)
+    expected = by_definition(examples)
+    assert report["loss"] == pytest.approx(expected.item(), abs=CLOSE)
+    assert 0 < report["clip_fraction"] < 0.5
+    close(tuple(found), torch.autograd.grad(expected, list(STUDENT.parameters())))
+
+
+def test_one_action_sampled_at_two_temperatures_is_learned_at_both() -> None:
+    lived = episode(STUDENT, 1)[0]
+    examples = [
+        Example(0, replace(lived, temperature=temperature), policy_gradient=advantage)
+        for temperature, advantage in ((0.4, 1.0), (1.0, -0.5), (1.8, 2.0))
+    ]
+    report, found = gradient(examples)
+    expected = by_definition(examples)
+    assert report["loss"] == pytest.approx(expected.item(), abs=CLOSE)
+    close(tuple(found), torch.autograd.grad(expected, list(STUDENT.parameters())))
+
+
+@pytest.mark.parametrize("tokens", [1, 40, 97, 400])
+def test_micro_batches_and_order_change_nothing(tokens: int) -> None:
+    examples = mixture(5)
+    whole_report, whole = gradient(examples)
+    report, parts = gradient(Random(tokens).sample(examples, len(examples)), micro_batch_tokens=tokens)
+    assert report == pytest.approx(whole_report, abs=CLOSE)
+    close(parts, whole)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 7])
+def test_how_many_logits_exist_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
+    examples = mixture(7)
+    whole_report, whole = gradient(examples)
+    sizes: list[int] = []
+    monkeypatch.setattr(loss, "CHUNK_LOGITS", tokens * VOCABULARY)
+    head = STUDENT.get_output_embeddings()  # type: ignore[no-untyped-call]
+    with head.register_forward_hook(lambda module, inputs, output: sizes.append(output.shape[-2])):
+        report, parts = gradient(examples)
+    assert max(sizes) == tokens
+    assert report == pytest.approx(whole_report, abs=CLOSE)
+    close(parts, whole)
+
+
+def test_terms_are_means_over_their_own_tokens_and_add_up() -> None:
+    examples = mixture(6)
+    report, whole = gradient(examples)
+    alone = {
+        "policy_gradient": [
+            Example(e.episode, e.tokens, policy_gradient=e.policy_gradient) for e in examples if e.policy_gradient
+        ],
+        "cross_entropy": [
+            Example(e.episode, e.tokens, cross_entropy=e.cross_entropy) for e in examples if e.cross_entropy
+        ],
+        "distillation": [
+            Example(e.episode, e.tokens, teacher=e.teacher, distillation=e.distillation) for e in examples if e.teacher
+        ],
+    }
+    reports, gradients = zip(*(gradient(carriers) for carriers in alone.values()), strict=True)
+    for term, only in zip(alone, reports, strict=True):
+        assert only["loss"] == only[term] == pytest.approx(report[term], abs=CLOSE)
+    close([sum(parts) for parts in zip(*gradients, strict=True)], whole)
+
+
+def test_a_policy_gradient_at_the_sampling_weights_is_that_of_the_advantage_weighted_log_likelihood() -> None:
+    lived = episode(STUDENT, 1)
+    reinforced = [Example(0, tokens, policy_gradient=1.5) for tokens in lived]
+    imitated = [Example(0, tokens, cross_entropy=1.5) for tokens in lived]
+    report, found = gradient(reinforced)
+    close(found, gradient(imitated)[1])
+    assert report["loss"] == pytest.approx(-1.5)  # the ratio is 1 everywhere
+    assert report["clip_fraction"] == 0
+
+
+def test_examples_that_carry_nothing_are_left_out() -> None:
+    tokens, empty = Tokens((1,), (2,), (-1.0,)), Tokens((1,), (), ())
+    kept = [Example(0, tokens, policy_gradient=-0.5), Example(0, tokens, cross_entropy=1.0)]
+    assert carrying([Example(0, tokens), *kept, Example(1, empty, cross_entropy=1.0)]) == kept
+
+
+@pytest.mark.parametrize("temperature", [0.3, 0.5, 2.0])
+def test_a_policy_gradient_is_that_of_the_distribution_that_was_sampled_from(temperature: float) -> None:
+    """Of the log-likelihood under softmax(logits / temperature), by finite differences along its own direction."""
+    lived = episode(STUDENT, 1, temperature=temperature)
+    _, found = gradient([Example(0, tokens, policy_gradient=1.5) for tokens in lived])
+    size = float(sum(part.square().sum() for part in found))
+
+    @torch.no_grad()
+    def likelihood(step: float) -> float:
+        moved = deepcopy(STUDENT)
+        for weight, part in zip(moved.parameters(), found, strict=True):
+            weight += step * part
+        total = sum(sum(logprobs(moved, t.prompt_ids, t.action_ids, temperature)) for t in lived)
+        return 1.5 * total / sum(len(t.action_ids) for t in lived)
+
+    step = 1e-3 / size**0.5
+    assert (likelihood(-step) - likelihood(step)) / (2 * step) == pytest.approx(size, rel=1e-3)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_mismatch_is_0_on_true_logprobs_and_sees_an_off_by_one(temperature: float) -> None:
+    episodes = [episode(STUDENT, seed, temperature=temperature) for seed in range(3)]
+    lived = [tokens for turns in episodes for tokens in turns if len(tokens.action_ids) > 1]
+    report, _ = gradient([Example(0, tokens, cross_entropy=1.0) for tokens in lived])
+    assert report["mismatch"] < CLOSE
+    shifted = [replace(tokens, logprobs=tokens.logprobs[1:] + tokens.logprobs[:1]) for tokens in lived]
+    report, _ = gradient([Example(0, tokens, cross_entropy=1.0) for tokens in shifted])
+    assert report["mismatch"] > 0.3
+
+
+def test_reported_means_are_over_the_tokens_that_they_are_about() -> None:
+    first, second, third = episode(STUDENT, 3, temperature=0.5)
+    review = privileged(second, "look")
+    examples = [
+        Example(0, first, policy_gradient=1.0),
+        Example(0, second, teacher=review, distillation=2.0),
+        Example(0, second, policy_gradient=1.0),
+        Example(0, third, cross_entropy=1.0),
+    ]
+    report, _ = gradient(examples)
+    lengths = [len(tokens.action_ids) for tokens in (first, second, third)]
+    assert report["tokens_with_loss"] == sum(lengths)  # the second action counts once
+    assert report["action_length"] == pytest.approx(sum(lengths) / 3)
+    assert report["turns_with_finding"] == 1
+    assert report["distillation"] == pytest.approx(2 * report["divergence"])
+    teacher_ids = CHAT.encode(review)
+    with torch.no_grad():
+        logits = TEACHER(input_ids=torch.tensor([[*teacher_ids, *second.action_ids]])).logits[0].log_softmax(-1)
+    untempered = logprobs(STUDENT, second.prompt_ids, second.action_ids)
+    gaps = [
+        logits[len(teacher_ids) + number - 1, id_].item() - logprob
+        for number, (id_, logprob) in enumerate(zip(second.action_ids, untempered, strict=True))
+    ]
+    assert report["teacher_gap"] == pytest.approx(sum(gaps) / len(gaps))
+    assert report["teacher_gap_abs"] == pytest.approx(sum(map(abs, gaps)) / len(gaps))
+    everything = torch.tensor([[*third.prompt_ids, *third.action_ids]])
+    with torch.no_grad():
+        p = (STUDENT(input_ids=everything).logits[0] / 0.5).softmax(-1)
+    before = [len(t.prompt_ids) + n - 1 for t in (first, second, third) for n in range(len(t.action_ids))]
+    assert report["entropy"] == pytest.approx(-(p * p.log()).sum(-1)[before].mean().item())
+
+
+def test_reports_name_only_what_there_is() -> None:
+    report, _ = gradient([Example(0, episode(STUDENT, 4)[0], cross_entropy=1.0)])
+    assert not {"divergence", "teacher_gap", "teacher_gap_abs", "clip_fraction"} & set(report)
+    assert report["policy_gradient"] == report["distillation"] == report["turns_with_finding"] == 0
+
+
+def test_the_teacher_reads_the_past_of_an_episode_once() -> None:
+    lived = episode(STUDENT, 5, turns=4)
+    told = [Example(0, tokens, teacher=privileged(tokens, "xyz"), distillation=1.0) for tokens in lived]
+    report, _ = gradient(told, micro_batch_tokens=30)
+    apart = sum(len(tokens.prompt_ids) + 3 + len(tokens.action_ids) for tokens in lived)
+    once = len(lived[-1].prompt_ids) + sum(3 + len(tokens.action_ids) for tokens in lived)
+    assert (report["teacher_tokens_apart"], report["teacher_tokens"]) == (apart, once)
+    forgetful = [
+        replace(e, teacher=(Message("user", "ab"), Message("user", "", ids=e.tokens.prompt_ids))) for e in told
+    ]
+    report, _ = gradient(forgetful)
+    assert report["teacher_tokens"] == report["teacher_tokens_apart"]

@@ -1,0 +1,148 @@
+"""The rules on TauBench: what its texts tell of single turns, and that nothing hidden is needed to tell it."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.envs.taubench.env import TauBenchEnv
+from hero.envs.taubench.rules.read import WRITES, read_call
+from hero.envs.taubench.world import TOOLS
+from hero.policy import FunctionPolicy
+from hero.reflect.rules import RulesReflector
+from hero.rollout import Task, rollout
+from hero.types import Action, Finding, Message, Stop, Trajectory, Turn, Verdict
+
+LOOK = '{"name": "get_order_details", "arguments": {"order_id": "#W1"}}'
+CANCEL = '{"name": "cancel_pending_order", "arguments": {"order_id": "#W1", "reason": "no longer needed"}}'
+ORDER = '{"order_id": "#W1", "status": "pending"}'
+
+
+def episode(*steps: tuple[str, str], reward: float = 0.0, stop: Stop = Stop.MAX_TURNS) -> Trajectory:
+    """Actions with what followed them."""
+    turns, seen = [], "Hi."
+    for number, (action, observation) in enumerate(steps):
+        last = number == len(steps) - 1
+        invalid = observation.startswith(("Error:", "Unknown action"))
+        turns.append(
+            Turn(
+                prompt=(Message("user", seen),),
+                action=Action(action),
+                observation=observation,
+                reward=reward if last else 0.0,
+                feedback="wrong" if invalid else "",
+                info={"action_valid": not invalid},
+            )
+        )
+        seen = observation
+    return Trajectory("taubench/retail/v1/model:m", "t", 0, tuple(turns), stop)
+
+
+def found(*steps: tuple[str, str], reward: float = 0.0, stop: Stop = Stop.MAX_TURNS) -> dict[int, Finding]:
+    (diagnosis,) = RulesReflector().reflect([episode(*steps, reward=reward, stop=stop)])
+    return {finding.turn: finding for finding in diagnosis.findings}
+
+
+def test_errors_are_told_and_mended_where_they_show_how() -> None:
+    wrong = '{"name": "get_order_details", "arguments": {"order_id": "W1"}}'
+    findings = found((wrong, "Error: order not found"), ('{"name": "x"}', "Unknown action x"), ("{", "Error: no"), LAST)
+    assert findings[0] == Finding(0, Verdict.FAILED, "order not found", f"<tool_call>{LOOK}</tool_call>")
+    assert findings[1] == Finding(1, Verdict.FAILED, "Unknown action x")
+    assert findings[2] == Finding(2, Verdict.INVALID, "wrong")
+
+
+LAST = ("Bye.", "Hm.")
+
+
+def test_a_call_that_was_answered_need_not_be_repeated_until_something_is_written() -> None:
+    steps = [(LOOK, ORDER), ("Cancel it (yes/no)?", "Yes."), (f"<tool_call>{LOOK}</tool_call>", ORDER), (CANCEL, "{}")]
+    findings = found(*steps, (LOOK, ORDER + " "), LAST)
+    assert findings[2] == Finding(2, Verdict.UNNECESSARY, "the same call was answered in turn 1")
+    assert 4 not in findings
+    assert 1 not in found((LOOK, "Error: oh"), (LOOK, ORDER), LAST)
+
+
+def test_a_change_that_fails_renews_no_call() -> None:
+    agreed = ("Cancel it (yes/no)?", "Yes.")
+    failed = (CANCEL, "Error: non-pending order cannot be cancelled")
+    assert 3 not in found((LOOK, ORDER), agreed, (CANCEL, "{}"), (LOOK, ORDER + " "), LAST)
+    findings = found((LOOK, ORDER), agreed, failed, (LOOK, ORDER), LAST)
+    assert findings[3] == Finding(3, Verdict.UNNECESSARY, "the same call was answered in turn 1")
+
+
+def test_a_change_needs_a_yes_first() -> None:
+    early = found((CANCEL, "{}"), LAST)[0]
+    assert (early.verdict, early.cause) == (Verdict.FAILED, "the user has not said yes to it")
+    assert early.advice == (
+        "I will cancel pending order with order_id #W1, reason no longer needed. Do you confirm (yes/no)?"
+    )
+    for answer, blamed in (
+        ("Yes, please go ahead.", False),
+        ("ok", False),
+        ("No, that is not correct.", True),
+        ("Which one?", True),
+    ):
+        findings = found(("I will cancel it. Right?", answer), (LOOK, ORDER), (CANCEL, "{}"), LAST)
+        assert (2 in findings) == blamed, answer
+    after = found(("Cancel?", "Yes."), ("And why?", "I moved."), (CANCEL, "{}"), LAST)
+    assert after[2].verdict is Verdict.FAILED
+    talk = ("And why?", "I moved.")
+    assert 2 not in found((early.advice, "Yes."), talk, (CANCEL, "{}"), LAST)  # a yes to this very change holds
+    other = early.advice.replace("#W1", "#W2")
+    assert found((other, "Yes."), talk, (CANCEL, "{}"), LAST)[2].verdict is Verdict.FAILED
+    assert found((early.advice, "Which one?"), talk, (CANCEL, "{}"), LAST)[2].verdict is Verdict.FAILED
+
+
+def test_a_change_that_was_agreed_to_is_useful_in_an_episode_that_succeeds() -> None:
+    findings = found(("Cancel?", "Yes."), (CANCEL, "{}"), LAST, reward=1.0, stop=Stop.TERMINATED)
+    assert findings[1] == Finding(1, Verdict.USEFUL)
+    assert findings[2].verdict is Verdict.USEFUL
+
+
+def test_what_was_told_need_not_be_asked_for_again() -> None:
+    first = ("What is your email, please?", "My email is a@b.c.")
+    findings = found(first, (LOOK, ORDER), ("Please provide your email.", "It is still a@b.c."), LAST)
+    assert findings[2] == Finding(2, Verdict.UNNECESSARY, "email asked for before, in turn 1")
+    unknown = ("What is your email, please?", "I do not remember my email.")
+    assert 1 not in found(unknown, ("Is there an email after all?", "No."), LAST)
+    assert 1 not in found(first, ("Your email and your zip code, please?", "12345"), LAST)
+
+
+def test_words_that_bring_nothing_new_are_no_progress() -> None:
+    findings = found(("Let me see.", "Hm."), ("One moment.", "Hi."), ("Now?", "Yes."), ("Really?", "Yes."), LAST)
+    assert findings[1] == Finding(1, Verdict.UNNECESSARY, "the user said that before")
+    assert 2 not in findings
+
+
+def test_the_tools_that_write_are_known() -> None:
+    from hero.envs.taubench.tools import airline, retail
+
+    assert {tool.__name__ for tool in (*retail.WRITERS, *airline.WRITERS)} == WRITES
+    reading = {name for tools in TOOLS.values() for name in tools} - WRITES
+    unread = {name for name in reading if not read_call(json.dumps({"name": name, "arguments": {}})).reads}  # type: ignore[union-attr]
+    assert unread == {"think", "transfer_to_human_agents"}
+
+
+texts = st.one_of(st.text(max_size=40), st.sampled_from([LOOK, CANCEL, "Yes.", "Error: x", "What is your email?"]))
+
+
+@given(st.lists(st.tuples(texts, texts), max_size=6), st.sampled_from([0.0, 1.0]))
+def test_any_episode_can_be_judged(steps: list[tuple[str, str]], reward: float) -> None:
+    (diagnosis,) = RulesReflector().reflect([episode(*steps, reward=reward)])
+    assert all(finding.turn < len(steps) for finding in diagnosis.findings)
+
+
+def test_careless_agents_are_found_out_on_the_embedded_world() -> None:
+    env = TauBenchEnv(data="embedded")
+    number = next(n for n, task in enumerate(env._tasks) if task.actions[-1].name == "cancel_pending_order")
+    plan = [json.dumps({"name": call.name, "arguments": call.arguments}) for call in env._tasks[number].actions]
+    script = [plan[1], plan[1], plan[-1], *["It has been done. Anything else?"] * 7]
+    policy = FunctionPolicy(lambda messages: script[sum(message.role == "assistant" for message in messages)])
+    (played,) = rollout([env], policy, [Task(number, 0)], max_turns=10)
+    assert played.env_id == "taubench/retail/embedded/scripted"
+    (diagnosis,) = RulesReflector().reflect([played])
+    verdicts = {finding.turn: finding.verdict for finding in diagnosis.findings}
+    assert verdicts[1] is Verdict.UNNECESSARY
+    assert verdicts[2] is Verdict.FAILED

@@ -1,0 +1,88 @@
+"""What an environment says of its surroundings: enough to be built again anywhere, and to notice another shop."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from hero.envs.webshop.catalogue.embedded import FILLERS
+from hero.envs.webshop.catalogue.prepared import prepare
+from hero.envs.webshop.env import WebShopEnv
+from hero.envs.webshop.shop import _open_shop, _stock
+from hero.errors import DataError
+from tests.envs.webshop.files import catalogue, write
+from tests.platforms import make_link
+
+FILES = catalogue([("B000000001", "Find me shoes", ["s", "m"])])
+
+
+def said(**arguments: Any) -> dict[str, Any]:
+    return WebShopEnv(**arguments).provenance()
+
+
+def test_a_path_is_pinned_wherever_it_was_given_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    write(data, FILES)
+    make_link(tmp_path / "latest", data)
+    monkeypatch.chdir(tmp_path)
+    kind: dict[str, Any] = {"split": "test", "goals": "human"}
+    found = [said(data=path, **kind) for path in (data, "data", Path("latest"), "latest/../data")]
+    assert found == [found[0]] * 4
+    assert found[0]["arguments"] == {"data": str(data)}
+    monkeypatch.chdir("/")
+    (tmp_path / "latest").unlink()
+    assert said(**kind, **found[0]["arguments"]) == found[0]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_any_other_content_of_any_file_is_another_shop(tmp_path: Path, name: str) -> None:
+    env = WebShopEnv(data=write(tmp_path, FILES), split="test")
+    before = env.provenance()
+    assert json.loads(json.dumps(before)) == before
+    (tmp_path / name).write_text((tmp_path / name).read_text() + " ")
+    assert env.provenance() != before
+
+
+def test_names_of_files_and_an_index_are_no_matter(tmp_path: Path) -> None:
+    before = said(data=write(tmp_path, FILES), split="test")
+    (tmp_path / "items_shuffle_1000.json").rename(tmp_path / "items_shuffle.json")
+    assert said(data=tmp_path, split="test") == before
+    prepare(tmp_path, lambda *_: None)
+    assert said(data=tmp_path, split="test") == before
+
+
+def test_files_that_are_gone_are_named(tmp_path: Path) -> None:
+    env = WebShopEnv(data=write(tmp_path, FILES), split="test")
+    (tmp_path / "items_human_ins.json").unlink()
+    with pytest.raises(DataError, match="holds no items_human_ins"):
+        env.provenance()
+
+
+def test_the_embedded_catalogue_is_hashed_as_it_is() -> None:
+    before = said()
+    assert before["arguments"] == {}
+    assert said(split="test", max_turns=3, observation="text_rich") == before
+    for other in ({"level": "easy"}, {"catalogue_seed": 1}):
+        assert said(**other)["catalogue"] != before["catalogue"]
+    assert said(goal_seed=1) == before | {"tasks": before["tasks"] | {"goal_seed": 1}}
+    for change in ({"FILLERS": FILLERS[:4]}, {"SHARES": {"train": 0.5, "validation": 0.3, "test": 0.2}}):
+        _open_shop.cache_clear()
+        _stock.cache_clear()
+        with patch.multiple("hero.envs.webshop.catalogue.embedded", **change):
+            assert said()["catalogue"] != before["catalogue"]
+    _open_shop.cache_clear()
+    _stock.cache_clear()
+    assert said() == before
+
+
+def test_the_defaults_are_said_in_full(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    found = said(data=tmp_path, split="test")
+    assert found == said(data=tmp_path, split="test", goals="synthetic", split_by="goal")
+    for other in ({"goals": "human"}, {"goal_seed": 7}):
+        assert said(data=tmp_path, split="test", **other)["tasks"] != found["tasks"]

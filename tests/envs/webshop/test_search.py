@@ -1,0 +1,190 @@
+"""The index: against scores computed one document at a time, and against rankings of Lucene itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import log
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hero.envs.webshop.catalogue.files import products, read_directory
+from hero.envs.webshop.search.analyzer import analyze
+from hero.envs.webshop.search.index import HITS, Index
+from hero.envs.webshop.search.postings import K1, B, build, coded_length
+from hero.envs.webshop.shop import open_shop
+from hero.errors import DataError
+from tests.envs.webshop.files import FILES, write
+from tests.envs.webshop.recorded import DATA, lines, needs_recordings
+
+vocabulary = st.sampled_from("red green blue shoe sock hat running runs the 2-pack".split())
+texts = st.lists(vocabulary, max_size=60).map(" ".join)
+
+
+def scored(documents: dict[str, str], query: str) -> dict[str, np.float32]:
+    """BM25 in scalar float32 steps, document by document, in the order in which Lucene's formula is written."""
+    terms = {name: Counter(analyze(text)) for name, text in documents.items()}
+    terms = {name: counts for name, counts in terms.items() if counts}
+    one = np.float32(1)
+    scores: dict[str, np.float32] = {}
+    average = np.float32(sum(counts.total() for counts in terms.values()) / max(len(terms), 1))
+    for name, counts in terms.items():
+        total = 0.0
+        for term, times in Counter(analyze(query)).items():
+            holding = sum(term in others for others in terms.values())
+            if term in counts:
+                idf = np.float32(log(1 + (len(terms) - holding + 0.5) / (holding + 0.5)))
+                weight = np.float32(times) * idf
+                length = np.float32(coded_length(counts.total()))
+                inverse_norm = one / (K1 * ((one - B) + B * length / average))
+                total += float(weight - weight / (one + np.float32(counts[term]) * inverse_norm))
+        scores[name] = np.float32(total)
+    return scores
+
+
+def ranking(documents: dict[str, str], query: str) -> list[str]:
+    scores = {name: score for name, score in scored(documents, query).items() if score}
+    return sorted(scores, key=lambda name: (-scores[name], name))[:HITS]
+
+
+@given(st.dictionaries(st.text("ABC", min_size=1, max_size=3), texts, max_size=12), texts)
+def test_scores_are_those_of_the_formula_to_the_last_bit(documents: dict[str, str], query: str) -> None:
+    index, expected = Index(documents.items()), scored(documents, query)
+    assert list(index.scores(query)) == [expected[name] for name in sorted(expected)]
+    assert list(index.search(query)) == ranking(documents, query)
+
+
+def test_a_query_is_read_up_to_as_many_different_terms_as_lucene_takes() -> None:
+    index = Index([("A", "first"), ("B", "last"), ("C", "x1")])
+    many = " ".join(f"x{number} x{number}" for number in range(2, 1025))
+    assert len(set(many.split())) == 1023
+    assert index.search(f"{many} first last") == ("A",)
+    assert index.search(f"last {many} first") == ("B",)
+    assert index.scores(f"first {many} last").tolist() == index.scores("first").tolist()
+
+
+def test_a_long_query_reads_no_further_than_its_terms_count() -> None:
+    index = Index([("A", "x1")])
+    read: list[str] = []
+    with patch("hero.envs.webshop.search.index.analyze", lambda piece: read.append(piece) or [piece]):
+        index.search(" ".join(f"x{number}" for number in range(100_000)))
+    assert len(read) == 1024
+
+
+common = st.lists(st.sampled_from("a1 a1 a1 a1 b2 b2 b2 c3 c3 d4 e5".split()), max_size=12).map(" ".join)
+
+
+@given(st.lists(common, max_size=60), common, st.integers(1, 9), st.sampled_from([0, 1, 1000]))
+@example(["a1"] * 10 + ["b2"] * 20 + ["c3"] * 20 + ["d4"] * 20 + ["b2 c3 d4"], "a1 b2 c3 d4", 1, 0)
+def test_the_best_are_those_of_all_where_common_terms_are_not_read_in_full(
+    documents: list[str], query: str, hits: int, look_ups: int
+) -> None:
+    index = Index((f"N{number:03}", text) for number, text in enumerate(documents))
+    with patch("hero.envs.webshop.search.index.HITS", hits):
+        expected = index._rank(query)
+        with patch.multiple("hero.envs.webshop.search.index", FEW=-1, PROMISING=2 * hits, LOOK_UPS=look_ups):
+            assert index._rank(query) == expected
+
+
+def test_postings_of_common_terms_are_not_read_in_full() -> None:
+    read = 0
+
+    class Watched(Index):
+        def _gains(self, term: Any, documents: Any, counts: Any) -> Any:
+            nonlocal read
+            read += len(documents)
+            return super()._gains(term, documents, counts)
+
+    texts = ["rare " * (number < 60) + "the common word" for number in range(40_000)]
+    index = Watched((f"N{number:05}", text) for number, text in enumerate(texts))
+    assert index.search("common rare word") == tuple(f"N{number:05}" for number in range(50))
+    assert read < 1000
+
+
+@given(st.lists(texts, max_size=12))
+def test_batches_make_no_difference(documents: list[str]) -> None:
+    whole = build(enumerate_names(documents))
+    with patch("hero.envs.webshop.search.postings.BATCH", 5):
+        parts = build(enumerate_names(documents))
+    for name in ("starts", "documents", "counts", "norms", "peaks"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name))
+    assert list(whole.terms) == list(parts.terms)
+    assert list(whole.names) == list(parts.names)
+
+
+def test_what_the_numbers_have_no_room_for_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"^N7: a word is there 65,536 times"):
+        build([("N0", "red"), ("N7", "red sock " * 65_536)])
+    assert build([("N7", "red " * 65_535)]).counts.tolist() == [65_535]
+    with patch("hero.envs.webshop.search.postings.NUMBER_BITS", 2):
+        assert len(build([(f"N{number}", "red") for number in range(4)]).names) == 4
+        with pytest.raises(DataError, match=r"^N4: the index holds 4 documents and terms at most"):
+            build([(f"N{number}", "red") for number in range(5)])
+        with pytest.raises(DataError, match=r"^N0: the index holds 4 documents and terms at most"):
+            build([("N0", "red green blue shoe sock")])
+
+
+def enumerate_names(documents: list[str]) -> list[tuple[str, str]]:
+    """Names whose order is not that of the documents."""
+    return [(f"N{number * 7 % 12}", text) for number, text in enumerate(documents)]
+
+
+@given(st.integers(0, 70), st.integers(1, 3))
+def test_at_most_fifty_hits_and_ties_by_name(count: int, kinds: int) -> None:
+    documents = {f"N{number:03}": "red " * (number % kinds + 1) + "sock" for number in range(count)}
+    assert list(Index(documents.items()).search("red")) == ranking(documents, "red")
+
+
+def byte_code(length: int) -> int:
+    """SmallFloat.intToByte4 and back, through the byte."""
+
+    def encode(value: int) -> int:
+        bits = value.bit_length()
+        return value if bits < 4 else (value >> (bits - 4)) & 0x07 | (bits - 4 + 1) << 3
+
+    def decode(code: int) -> int:
+        shift = (code >> 3) - 1
+        return code & 0x07 if shift == -1 else ((code & 0x07) | 0x08) << shift
+
+    free = 255 - encode(2**31 - 1)
+    byte = length if length < free else free + encode(length - free)
+    assert 0 <= byte <= 255
+    return byte if byte < free else free + decode(byte - free)
+
+
+@given(st.integers(0, 2**31 - 1))
+def test_lengths_are_coded_as_by_lucene(length: int) -> None:
+    assert coded_length(length) == byte_code(length)
+
+
+def test_known_coded_lengths() -> None:
+    known = {0: 0, 23: 23, 39: 39, 41: 40, 55: 54, 100: 96, 1000: 984}
+    assert {length: coded_length(length) for length in known} == known
+
+
+def test_nothing_matches_nothing() -> None:
+    assert Index([]).search("shoe") == ()
+    assert Index([("A", "shoe"), ("B", "!!!")]).search("the ???") == ()
+
+
+def test_what_the_search_sees_of_a_product(tmp_path: Path) -> None:
+    index = open_shop(level="", seed=0, data=write(tmp_path, FILES), wording="human", goal_seed=42).stock.index
+    for seen in ("red", "shoe", "soft", "size", "10", "xl"):  # title, description, first bullet, options
+        assert index.search(seen) == ("B000000001",)
+    for unseen in ("light", "fashion", "B000000001"):  # second bullet, category, asin
+        assert index.search(unseen) == ()
+
+
+@needs_recordings
+def test_rankings_are_those_of_lucene() -> None:
+    shop = open_shop(level="", seed=0, data=DATA, wording="synthetic", goal_seed=42)
+    records = lines("search_rankings")
+    assert len(records) == 600
+    wrong = [record["query"] for record in records if list(shop.stock.index.search(record["query"])) != record["asins"]]
+    assert wrong == []
+    assert len(products(read_directory(DATA))) == 1000

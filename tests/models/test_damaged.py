@@ -1,0 +1,138 @@
+"""Damaged files of a model, in every format: an error of this package when it is loaded, or a model that acts."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from hero.errors import HeroError
+from hero.models.load import load
+from hero.types import Message
+from tests.tiny_models import random_model, save_gguf, save_pretrained
+
+PROMPT = [[Message("user", "ab"), Message("assistant", "b"), Message("user", "Is it? (1, 2)")]]
+ODD: Final = (0, -1, 10**6, 2**70, 1.5, math.nan, True, False, None, "x", "", [], [3], {}, {"a": {}}, [[]] * 3)
+
+
+def write(format: str, path: Path) -> Path:
+    """Writes a sound model; returns what to load."""
+    path.mkdir()
+    if format == "gguf":
+        save_gguf(path / "model.gguf")
+        return path / "model.gguf"
+    if format == "tiny":
+        random_model(tie_word_embeddings=True).save(path)
+    else:
+        save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module", params=["tiny", "hf", "gguf"])
+def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(request.param, tmp_path_factory.mktemp("sound") / "model")
+
+
+def holds(source: Path) -> str:
+    """Loads and plays; returns the error that there was, which must be ours."""
+    try:
+        (action,) = load(str(source)).policy(max_new_tokens=4).act(PROMPT)
+    except HeroError as error:
+        return str(error)
+    assert action.tokens is not None
+    assert all(math.isfinite(logprob) for logprob in action.tokens.logprobs)
+    return ""
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where something stands in a JSON value, but for what is the same in a long list or table."""
+    yield place
+    items = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else [])
+    for key, inner in items[:40]:
+        yield from places(inner, (*place, key))
+
+
+def put(value: Any, place: tuple[Any, ...], new: Any) -> Any:
+    if not place:
+        return new
+    copy = value.copy()
+    copy[place[0]] = put(value[place[0]], place[1:], new)
+    return copy
+
+
+def drop(text: str, rng: random.Random) -> str:
+    value = json.loads(text)
+    value.pop(rng.choice([*value]))
+    return json.dumps(value)
+
+
+def odd(text: str, rng: random.Random) -> str:
+    value = json.loads(text)
+    return json.dumps(put(value, rng.choice([*places(value)]), rng.choice(ODD)))
+
+
+def nest(text: str, rng: random.Random) -> str:
+    value = json.loads(text)
+    deep = "[" * 10**5 + "]" * 10**5
+    return json.dumps(put(value, rng.choice([*places(value)]), "DEEP")).replace('"DEEP"', deep)
+
+
+def flip(content: bytes, rng: random.Random) -> bytes:
+    """Flips bits, half of them near the beginning, where headers are."""
+    changed = bytearray(content)
+    for _ in range(rng.randint(1, 3)):
+        changed[rng.randrange(min(len(changed), rng.choice([1000, len(changed)])))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+IN_BYTES: Final[tuple[Callable[[bytes, random.Random], bytes], ...]] = (
+    lambda content, rng: content[: rng.randrange(len(content))],
+    flip,
+    lambda content, rng: b"",
+    lambda content, rng: rng.randbytes(100),
+    lambda content, rng: content + content[:100],
+)
+IN_JSON: Final[tuple[Callable[[str, random.Random], str], ...]] = (drop, odd, odd, odd, odd, nest)
+
+
+def damage(source: Path, rng: random.Random) -> str:
+    """Damages one file; returns what was done."""
+    file = source if source.is_file() else rng.choice(sorted(source.iterdir()))
+    content = file.read_bytes()
+    if file.suffix == ".json" and rng.random() < 0.7:
+        how = rng.choice(IN_JSON)
+        file.write_text(how(content.decode(), rng))
+        return f"{how.__name__} {file.name}"
+    place = rng.randrange(len(IN_BYTES))
+    file.write_bytes(IN_BYTES[place](content, rng))
+    return f"{place} {file.name}"
+
+
+ROUNDS: Final = int(os.environ.get("HERO_FUZZ_ROUNDS", "40"))
+
+
+def test_damaged_files_are_refused_or_do_no_harm(sound: Path, tmp_path: Path) -> None:
+    rng, refused = random.Random(5), 0
+    for number in range(ROUNDS):
+        source = tmp_path / str(number)
+        (shutil.copytree if sound.is_dir() else shutil.copyfile)(
+            sound, source if sound.is_dir() else tmp_path / "m.gguf"
+        )
+        source = source if sound.is_dir() else tmp_path / "m.gguf"
+        done = damage(source, rng)
+        try:
+            refused += bool(holds(source))
+        except BaseException as error:
+            raise AssertionError(f"round {number}: {done}") from error
+    assert refused > ROUNDS / 3
+
+
+def test_the_sound_model_is_loaded(sound: Path) -> None:
+    assert not holds(sound)

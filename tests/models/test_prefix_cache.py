@@ -1,0 +1,185 @@
+"""Reading a beginning once changes no result: not for a model, not for a place of the branches, not in a gradient."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import cache, partial
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import MambaConfig, MambaForCausalLM, PreTrainedModel
+
+from hero.distill.base import Example
+from hero.distill.pack import Row, Span, share_prefixes, student_rows, teacher_rows
+from hero.distill.scorer import action_logits
+from hero.models.prefix_cache import PrefixCache, can_share_prefix
+from hero.types import Message, Tokens
+from tests.distill.doubles import VOCABULARY, CharacterChat, tiny_model
+from tests.distill.test_scorer import built, every_model, gemma
+from tests.tiny_models import sharing_model
+
+build_once = cache(built)
+close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)  # norms work in float32
+ids = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=9).map(tuple)
+
+
+@st.composite
+def forests(draw: st.DrawFn) -> tuple[list[tuple[int, ...]], list[Row]]:
+    """PrefixCache, and rows that branch off them anywhere, the very beginning and the end included."""
+    prefixes = draw(st.lists(ids, min_size=1, max_size=3))
+    rows = []
+    for _ in range(draw(st.integers(1, 6))):
+        trunk = draw(st.integers(0, len(prefixes) - 1))
+        shared = draw(st.integers(0, len(prefixes[trunk])))
+        own, action = draw(ids), draw(ids)
+        start = shared + len(own)
+        rows.append(
+            Row(prefixes[trunk][:shared] + own + action, (Span(start, start + len(action), (0,)),), trunk, shared)
+        )
+    return prefixes, rows
+
+
+@every_model
+@settings(max_examples=25)
+@given(forest=forests())
+@torch.no_grad()
+def test_scores_equal_those_of_rows_that_share_nothing(
+    build: Callable[[], PreTrainedModel], forest: tuple[list[tuple[int, ...]], list[Row]]
+) -> None:
+    prefixes, rows = forest
+    model = build_once(build)
+    close(action_logits(model, rows, PrefixCache(model, prefixes)), action_logits(model, rows))
+
+
+@every_model
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_gradients_flow_through_the_trunk(build: Callable[[], PreTrainedModel], attention: str) -> None:
+    model = built(build)
+    if attention == "sdpa" and build is gemma:
+        pytest.skip("Gemma 2 caps its attention scores, which only eager attention can")
+    model.set_attn_implementation(attention)
+    trunk = (5, 3, 8, 8, 1, 2, 9)
+    rows = [
+        Row((*trunk[:3], 4, 4, 6), (Span(4, 6, (0,)),), 0, 3),
+        Row((*trunk, 7, 1, 1), (Span(8, 10, (1,)),), 0, 7),
+    ]
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    towards = torch.randn(4, VOCABULARY, dtype=torch.float64)
+    once = torch.autograd.grad((action_logits(model, rows, PrefixCache(model, [trunk])) * towards).sum(), weights)
+    again = torch.autograd.grad((action_logits(model, rows) * towards).sum(), weights)
+    close(once, again)
+
+
+@torch.no_grad()
+def test_a_trunk_is_read_once_and_branches_without_it() -> None:
+    model, trunk = tiny_model(), tuple(range(20))
+    rows = [Row((*trunk[:cut], 9, 9, 4), (Span(cut + 2, cut + 3, (0,)),), 0, cut) for cut in (4, 12, 20)]
+    read: list[torch.Size] = []
+    transformed: list[torch.Size] = []
+    with (
+        model.model.embed_tokens.register_forward_hook(lambda module, inputs, output: read.append(inputs[0].shape)),
+        model.model.layers[-1].mlp.register_forward_hook(lambda module, inputs, out: transformed.append(out.shape[:2])),
+    ):
+        action_logits(model, rows, PrefixCache(model, [trunk]))
+    assert read == [(1, 20), (3, 3)]
+    assert transformed == [(3, 3)]  # of the trunk nothing is wanted beyond the last layer's keys and values
+
+
+@every_model
+@torch.no_grad()
+def test_padding_stands_within_the_context(build: Callable[[], PreTrainedModel]) -> None:
+    """A long past beside a long branch: together they would reach beyond what learned positions there are."""
+    model, trunk = built(build), tuple(range(56))
+    rows = [
+        Row((*trunk, 9, 4, 7), (Span(57, 59, (0,)),), 0, 56),
+        Row((*trunk[:1], *[9] * 40, 4, 7), (Span(41, 43, (1,)),), 0, 1),
+    ]
+    close(action_logits(model, rows, PrefixCache(model, [trunk])), action_logits(model, rows))
+
+
+@torch.no_grad()
+def test_layers_may_share_keys_and_values() -> None:
+    model = sharing_model(VOCABULARY).double()
+    trunk = tuple(range(30))
+    rows = [Row((*trunk[:cut], 9, 9, 4, 7), (Span(cut + 2, cut + 4, (0,)),), 0, cut) for cut in (4, 12, 30)]
+    close(action_logits(model, rows, PrefixCache(model, [trunk])), action_logits(model, rows))
+
+
+def test_a_model_that_keeps_a_state_cannot_branch() -> None:
+    assert can_share_prefix(tiny_model())
+    assert can_share_prefix(gemma())
+    longrope = tiny_model()
+    longrope.config.rope_parameters = {"rope_type": "longrope"}
+    assert not can_share_prefix(longrope)
+    mixed = gemma()
+    mixed.config.layer_types = ["conv", *mixed.config.layer_types[1:]]
+    assert not can_share_prefix(mixed)
+    assert not can_share_prefix(
+        MambaForCausalLM(MambaConfig(vocab_size=8, hidden_size=8, state_size=2, num_hidden_layers=1))
+    )
+
+
+@st.composite
+def distilled(draw: st.DrawFn) -> list[Example]:
+    """Episodes some of whose turns are told something: after their prompts, or with the past left out."""
+    examples = []
+    for episode in range(draw(st.integers(1, 3))):
+        ledger: tuple[int, ...] = ()
+        for _ in range(draw(st.integers(1, 4))):
+            prompt, action = ledger + draw(ids), draw(ids)
+            told = None
+            if draw(st.booleans()):
+                past = Message("assistant", "", prompt[draw(st.sampled_from([0, 0, 1, len(prompt) - 1])) :])
+                told = (past, Message("user", draw(st.text("abc", min_size=1, max_size=4))))
+            tokens = Tokens(prompt, action, (0.0,) * len(action))
+            examples.append(
+                Example(episode, tokens, teacher=told, distillation=1.0 if told else 0.0, cross_entropy=1.0)
+            )
+            ledger = prompt + action
+    return examples
+
+
+@given(distilled())
+def test_what_is_shared_is_the_same_and_leaves_something_to_predict_from(examples: list[Example]) -> None:
+    students, rows = student_rows(examples), teacher_rows(examples, CharacterChat())
+    found, prefixes = share_prefixes(rows, students)
+    assert Counter((row.ids, row.spans) for row in found) == Counter((row.ids, row.spans) for row in rows)
+    for row in found:
+        assert row.shared < row.spans[0].start
+        if row.shared:
+            assert row.ids[: row.shared] == prefixes[row.prefix][: row.shared]
+    for number, trunk in enumerate(prefixes):
+        assert any(trunk == student.ids[: len(trunk)] for student in students)
+        shared = [row.shared for row in found if row.prefix == number and row.shared]
+        assert len(shared) > 1  # a trunk for one row alone saves nothing
+        assert max(shared) == len(trunk)
+
+
+def test_two_rows_are_enough_for_a_trunk_and_one_is_not() -> None:
+    examples = []
+    for prompt in ((5, 6), (5, 6, 7, 8)):
+        told = (Message("assistant", "", prompt), Message("user", "no"))
+        examples.append(Example(0, Tokens(prompt, (7,), (0.0,)), teacher=told, distillation=1.0))
+    students = student_rows(examples)
+    for count, shared in ((1, [0]), (2, [2, 4])):
+        rows, prefixes = share_prefixes(teacher_rows(examples[:count], CharacterChat()), students)
+        assert [row.shared for row in rows] == shared
+        assert len(prefixes) == count - 1
+
+
+def test_an_appended_text_shares_all_that_stands_before_it() -> None:
+    chat, prompt, ledger = CharacterChat(), (), ()
+    examples = []
+    for number in range(3):
+        prompt = (*ledger, *(20 + number,) * 4)
+        tokens = Tokens(prompt, (7, 7), (0.0, 0.0))
+        told = (Message("assistant", "", prompt), Message("user", "no"))
+        examples.append(Example(0, tokens, teacher=told, distillation=1.0))
+        ledger = (*prompt, 7, 7)
+    (student,) = student_rows(examples)
+    rows, prefixes = share_prefixes(teacher_rows(examples, chat), [student])
+    assert [row.shared for row in rows] == [4, 10, 16]
+    assert prefixes == [student.ids[:16]]

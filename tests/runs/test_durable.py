@@ -1,0 +1,113 @@
+"""Sudden death at every single operation on the file system, one after another."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hero.runs.reader import KINDS
+from hero.runs.writer import Run
+
+OPERATIONS = {
+    "open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.listdir", "os.scandir",
+    "shutil.rmtree",
+}  # fmt: skip
+
+
+class Death(BaseException):
+    """Stands for a kill -9."""
+
+
+class Mortal:
+    """Counts the operations below a path, and dies at the one that it is told to, and at all that come after it.
+
+    An audit hook stays for good, so there is but one.
+    """
+
+    def __init__(self) -> None:
+        self.path: str | None = None
+        self.left = 0
+        sys.addaudithook(self.hook)
+
+    def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.path is not None and event in OPERATIONS and self.below(arguments):
+            self.age()
+
+    def below(self, arguments: tuple[Any, ...]) -> bool:
+        return any(isinstance(place, str | Path) and str(place).startswith(self.path or "") for place in arguments)
+
+    def age(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Death
+
+    @contextmanager
+    def dies_at(self, operation: int, path: Path) -> Iterator[None]:
+        self.path, self.left = str(path), operation
+        try:
+            yield
+        finally:
+            self.path = None
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Mortal:
+    return Mortal()
+
+
+def train(path: Path, steps: int) -> None:
+    """Goes on with the run in a directory, or starts one, and finishes it; a longer one starts by being extended."""
+    started = (path / "config.json").exists()
+    with Run.resume(path, {}) if started else Run.create(path, {"steps": 2}) as run:
+        if run.settings["steps"] < steps:
+            run.extend({"steps": steps})
+        for step in range(run.checkpoint.step + 1 if run.checkpoint else 0, steps + 1):
+            for kind in KINDS if step else ("evals", "timings"):
+                run.record(kind, {"step": step})
+
+            def save(trainer: Path, step: int = step) -> None:
+                (trainer / "more").mkdir(parents=True)
+                (trainer / "weights").write_text(f"after {step}", "utf-8")
+                (trainer / "more" / "state").write_text("s", "utf-8")
+
+            run.save_checkpoint(step, save)
+        run.write_summary({"steps": steps})
+
+
+def everything(path: Path) -> dict[str, bytes | None]:
+    """All files and directories; None for what has no contents."""
+    return {str(place.relative_to(path)): place.read_bytes() if place.is_file() else None for place in path.rglob("*")}
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_a_run_that_dies_at_any_operation_ends_as_if_it_had_not(
+    mortal: Mortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extended: bool
+) -> None:
+    def noted(descriptor: int) -> None:
+        if mortal.path is not None:
+            mortal.age()
+
+    monkeypatch.setattr(os, "fsync", noted)
+    first, steps = (2, 3) if extended else (0, 2)
+    train(tmp_path / "whole", 2)
+    train(tmp_path / "whole", steps)
+    deaths = 0
+    while True:
+        path = tmp_path / f"run{deaths}"
+        if first:
+            train(path, first)
+        try:
+            with mortal.dies_at(deaths, path):
+                train(path, steps)
+            break
+        except Death:
+            deaths += 1
+        train(path, steps)
+        assert everything(path) == everything(tmp_path / "whole"), f"after a death at operation {deaths}"
+    assert deaths > 60
