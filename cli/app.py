@@ -9,7 +9,6 @@ import typer
 from hero import __version__
 
 from .data import data
-from .data_taubench import taubench
 from .evaluation import evaluate_command
 from .play import play
 from .run import run
@@ -23,7 +22,6 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("eval")(evaluate_command)
 app.command("play")(play)
-data.command("taubench")(taubench)
 app.add_typer(data, name="data")
 
 

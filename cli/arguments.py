@@ -1,4 +1,4 @@
-"""`key=value` on the command line, for components whose arguments only they know."""
+"""Options of components on the command line, as key=value: only the component knows them."""
 
 from __future__ import annotations
 
@@ -9,48 +9,36 @@ from typing import Any, Final
 
 from hero.errors import ConfigError
 
+from .settings import FIELDS, option
+
 DEPTH: Final = 64
 """Lists and objects in one another, at most: what stores and prints them has to follow."""
 
 
-def parse_env_args(items: Sequence[str]) -> dict[str, Any]:
-    """The arguments of an environment.
+def read_arguments(name: str, items: Sequence[str]) -> dict[str, Any]:
+    """Returns the options of a component; a value is JSON, or else a string.
+
+    Args:
+        name: the setting that holds them, such as `env_args`.
 
     Raises:
-        ConfigError: as of `parse_arguments`, or an argument that other options set.
-    """
-    arguments = parse_arguments("--env-arg", items, "level=easy")
-    if "split" in arguments:
-        raise ConfigError(
-            "--env-arg split cannot be given: hero eval and hero play take --split, a run trains on train and "
-            "evaluates on validation"
-        )
-    return arguments
-
-
-def parse_chat_args(items: Sequence[str]) -> dict[str, Any]:
-    """The variables of a chat template.
-
-    Raises:
-        ConfigError: as of `parse_arguments`.
-    """
-    return parse_arguments("--chat-arg", items, "enable_thinking=false")
-
-
-def parse_arguments(option: str, items: Sequence[str], example: str) -> dict[str, Any]:
-    """`key=value` items as arguments; a value is JSON, or else a string.
-
-    Raises:
-        ConfigError: an item is not of that form, repeats a key, is nested too deeply or is not a text.
+        ConfigError: an item is not of the form key=value, repeats a key, is nested too deeply, is not text or is set by
+            another option.
     """
     arguments: dict[str, Any] = {}
     for item in items:
-        name, equals, text = item.partition("=")
-        if not (equals and name.isidentifier()):
-            raise ConfigError(f"{option} {item[:80]!r} is not key=value; an example is {option} {example}")
-        if name in arguments:
-            raise ConfigError(f"{option} {name} is given twice; give it once")
-        arguments[name] = _value(f"{option} {name}", text)
+        key, equals, text = item.partition("=")
+        if not (equals and key.isidentifier()):
+            example = FIELDS[name].metadata["example"]
+            raise ConfigError(f"{option(name)} {item[:80]!r} is not key=value; an example is {option(name)} {example}")
+        if key in arguments:
+            raise ConfigError(f"{option(name)} {key} is given twice; give it once")
+        if (name, key) == ("env_args", "split"):
+            raise ConfigError(
+                "--env-arg split cannot be given: hero eval and hero play take --split, a run trains on train and "
+                "evaluates on validation"
+            )
+        arguments[key] = _value(f"{option(name)} {key}", text)
     return arguments
 
 

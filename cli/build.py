@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.util import find_spec
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,14 +15,13 @@ from hero.errors import ConfigError, DataError, RunError
 from hero.runs.reader import Checkpoint, read_config, read_latest
 
 from .provenance import as_it_was, of_model, require_same, run_of, source_of, today
-from .settings import Settings
+from .settings import FIELDS, Settings
 
 if TYPE_CHECKING:
     from hero.distill.base import Learner, Trainer
     from hero.envs.base import TextEnv
     from hero.policy import Policy
     from hero.reflect.base import Reflector
-    from hero.types import Diagnosis, Trajectory
 
 PARALLEL: Final = 64
 """Episodes that are under way at a time, at most: their prompts are answered in one batch."""
@@ -91,13 +89,14 @@ def load_model(wanted: str | Wanted) -> Any:
             raise ConfigError(
                 f"--chat-arg does nothing with --model {source}, which has no chat template; leave it out"
             )
-        return registry.load("hero.models", source)()
+        return registry.build("hero.models", source)
     if run := run_of(source):
         return _trained(run, wanted)
     if (close := get_close_matches(source, known, n=1, cutoff=0.8)) and not os.path.exists(source):
         raise ConfigError(f"there is no model {source!r}; did you mean {close[0]!r}?")
-    load = registry.load("hero.models", "hf")
-    lm = load(source, template_args=wanted.chat_args or None, date=wanted.date or today())
+    lm = registry.build(
+        "hero.models", "hf", source=source, template_args=wanted.chat_args or None, date=wanted.date or today()
+    )
     if (
         folder := Path(source).parent
     ).name == "snapshots":  # of the hub's cache: models--OWNER--NAME/snapshots/REVISION
@@ -168,73 +167,57 @@ def _require_room(lm: Any, option: str, tokens: int) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SelfReflector:
-    """The student on its own episodes, greedy, with the weights that it has by then.
+def check_components(settings: Settings) -> None:
+    """Looks up every component by name and checks its options, without building anything.
 
     Raises:
-        ConfigError: so many tokens leave no room for a prompt.
+        ConfigError: nobody registered a name, or the component refuses an option.
     """
-
-    lm: Any
-    max_new_tokens: int
-
-    def __post_init__(self) -> None:
-        _require_room(self.lm, "--reflection-tokens", self.max_new_tokens)
-
-    def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
-        """One diagnosis per trajectory."""
-        # A new policy each time: what one remembers of earlier episodes would be lost when a run is resumed.
-        policy = self.lm.policy(temperature=0.0, max_new_tokens=self.max_new_tokens)
-        diagnoses: list[Diagnosis] = registry.load("hero.reflectors", "self")(policy).reflect(trajectories)
-        return diagnoses
-
-
-def check_names(settings: Settings) -> None:
-    """Looks every registered name up without building anything.
-
-    Raises:
-        ConfigError: nobody registered the name.
-    """
-    for group, name in (("hero.learners", settings.learner), ("hero.reflectors", settings.reflector)):
-        if name is not None and name not in registry.names(group):
-            registry.load(group, name)
+    registry.check("hero.learners", settings.learner, settings.learner_args, later=["teacher"])
+    for group, name, options, later in (
+        ("hero.reflectors", settings.reflector, settings.reflector_args, "student"),
+        ("hero.teachers", settings.teacher, settings.teacher_args, ""),
+    ):
+        if name is not None:
+            registry.check(group, name, options, later=[later])
+        elif options:
+            kind = group.removeprefix("hero.").removesuffix("s")
+            raise ConfigError(f"--{kind}-arg does nothing with --learner {settings.learner}; leave it out")
 
 
 def make_learner(settings: Settings) -> Learner:
-    """The learner.
+    """Builds the learner, with its teacher if it takes one.
 
     Raises:
-        ConfigError: it has no teacher whose thoughts could be left out.
+        ConfigError: it takes no teacher, and options of one were given.
     """
-    component = registry.load("hero.learners", settings.learner)
-    if settings.teacher_thoughts is not False:
-        objective: Learner = component()
-        return objective
-    from hero.distill.teacher import HindsightTeacher
-
-    if "teacher" not in signature(component).parameters:
-        raise ConfigError(f"--no-teacher-thoughts does nothing with --learner {settings.learner}; leave it out")
-    blunt: Learner = component(teacher=HindsightTeacher(show_thoughts=False))
-    return blunt
+    takes_teacher = "teacher" in registry.parameters(registry.load("hero.learners", settings.learner))
+    if settings.teacher_args and not takes_teacher:
+        raise ConfigError(f"--teacher-arg does nothing with --learner {settings.learner}; leave it out")
+    teacher: dict[str, Any] = {}
+    if settings.teacher is not None and takes_teacher:
+        teacher["teacher"] = registry.build("hero.teachers", settings.teacher, **settings.teacher_args)
+    learner: Learner = registry.build("hero.learners", settings.learner, **settings.learner_args, **teacher)
+    return learner
 
 
 def make_reflector(settings: Settings, lm: Any) -> Reflector | None:
+    """Builds the reflector, on the model in training if it has a parameter `student`; None if there is no reflector."""
     if settings.reflector is None:
         return None
-    if settings.reflector == "self":
-        return SelfReflector(lm, settings.reflection_tokens)
-    reflector: Reflector = registry.load("hero.reflectors", settings.reflector)()
+    asks = "student" in registry.parameters(registry.load("hero.reflectors", settings.reflector))
+    student = {"student": lm} if asks else {}
+    reflector: Reflector = registry.build("hero.reflectors", settings.reflector, **settings.reflector_args, **student)
     return reflector
 
 
 def make_trainer(settings: Settings, lm: Any) -> Trainer:
-    """The trainer; where the learner distils nothing, it keeps no teacher."""
+    """Builds the trainer; where the learner distils nothing, it keeps no weights of a teacher."""
     from hero.distill.trainer import TorchTrainer
 
-    options = {"divergence": settings.divergence, "teacher": settings.teacher or "live"}
+    own = registry.parameters(TorchTrainer).keys() & FIELDS.keys()
+    options = {name: getattr(settings, name) for name in own} | {"teacher_weights": settings.teacher_weights or "live"}
     return TorchTrainer(
         ShortReplies(lm, settings.action_tokens),
-        learning_rate=settings.learning_rate,
-        **{name: value for name, value in options.items() if value is not None},  # type: ignore[arg-type]
+        **{name: value for name, value in options.items() if value is not None},
     )

@@ -14,7 +14,7 @@ from hero.errors import ConfigError, DataError, RunError
 from hero.runs.reader import read_config
 
 from . import build
-from .arguments import parse_chat_args, parse_env_args
+from .arguments import read_arguments
 from .interrupt import unmissable
 from .provenance import as_it_was, of_env, other_versions, require_same, run_of, versions
 from .settings import Settings, settings_of, stored_settings
@@ -78,11 +78,11 @@ def evaluate_command(
     settings = stored_settings(path) if path else settings_of({"model": policy} | ({"env": env} if env else {}))
     given: dict[str, Any] = {"env": env, "temperature": 0.0 if greedy else temperature}
     if env_arg or env:
-        given["env_args"] = parse_env_args(env_arg or [])
+        given["env_args"] = read_arguments("env_args", env_arg or [])
     settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
     then = read_config(path).provenance if path else {}
     home = {} if "env_args" in given else then.get("env", {})
-    model = build.Wanted(policy, parse_chat_args(chat_arg or []))
+    model = build.Wanted(policy, read_arguments("chat_args", chat_arg or []))
     if other := other_versions(then.get("versions", {}), versions(settings)):
         console(errors=True).print(f"warning: {other}", style="yellow", markup=False)
     result, calls_tools = _play(settings, path, home, model, split, tasks, trials, seed)

@@ -8,7 +8,7 @@ import typer
 
 from hero.errors import ConfigError
 
-from .arguments import parse_env_args
+from .arguments import read_arguments
 from .settings import Settings
 from .terminal import console, polite, with_default
 
@@ -42,7 +42,7 @@ def play(
     """Play an environment yourself: type an action, or the number of one. Ctrl-D leaves."""
     from .build import make_envs
 
-    (game,) = make_envs(env, split, 1, parse_env_args(env_arg or []))
+    (game,) = make_envs(env, split, 1, read_arguments("env_args", env_arg or []))
     if task is not None and task >= game.num_tasks:
         raise ConfigError(f"--task {task}, but {split} has {game.num_tasks}; give 0 to {game.num_tasks - 1}")
     out = console()
@@ -59,7 +59,7 @@ def _episode(out: Console, game: TextEnv, options: dict[str, Any], seed: int | N
     total, ended, truncated = 0.0, False, False
     while not (ended or truncated):
         available = info["available_actions"]
-        _show(out, observation, available)
+        _show(out, game.readable(observation), available)
         action = _chosen(out.input("action> "), available)
         if action.endswith(BLANK):  # such as search[...]
             action = action.removesuffix(BLANK) + f"[{out.input('words> ')}]"
@@ -67,7 +67,7 @@ def _episode(out: Console, game: TextEnv, options: dict[str, Any], seed: int | N
         total += float(reward)
         if not info["action_valid"]:
             out.print(f"not valid: {info['feedback'] or 'nothing happened'}", style="yellow", markup=False)
-    out.print(f"\n{observation}", markup=False)
+    out.print(f"\n{game.readable(observation)}", markup=False)
     if truncated and not ended:
         out.print("the environment's turn limit ended the episode", style="yellow")
     out.print(f"reward {total:.3f}, {'a success' if info.get('success') else 'not a success'}")
@@ -77,7 +77,7 @@ def _episode(out: Console, game: TextEnv, options: dict[str, Any], seed: int | N
 
 def _show(out: Console, observation: str, available: Sequence[str]) -> None:
     out.print("─" * 40, style="dim")
-    out.print(observation.replace(" [SEP] ", "\n"), markup=False)
+    out.print(observation, markup=False)
     for number, action in enumerate(available[:SHOWN], 1):
         out.print(f"{number:>4}  {action}", style="cyan", markup=False)
     if len(available) > SHOWN:

@@ -119,6 +119,7 @@ def versions(settings: Settings) -> dict[str, str]:
         "hero.envs": settings.env,
         "hero.learners": settings.learner,
         "hero.reflectors": settings.reflector,
+        "hero.teachers": settings.teacher,
         "hero.models": settings.model,
     }
     for group, component in components.items():

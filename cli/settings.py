@@ -1,4 +1,4 @@
-"""What a run is made of, and its defaults: this is the only place that has any."""
+"""The settings of a run. Help, limits and default of each stand here alone: `hero run` makes its options of them."""
 
 from __future__ import annotations
 
@@ -6,122 +6,253 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, get_type_hints
 
+from hero import registry
 from hero.errors import ConfigError, RunError
 from hero.runs.reader import read_settings
 
 if TYPE_CHECKING:
     from hero.plan import Plan
 
+WHAT, HOW_LONG, LEARNING, PLAYING, MACHINE = "What", "How long", "Learning", "Playing and evaluating", "Machine"
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    panel: str,
+    min: float | None = None,
+    above: float | None = None,
+    below: float = math.inf,
+    shown: str = "",
+    needs: tuple[str, str | None] | None = None,
+) -> Any:
+    """Declares a setting.
+
+    Args:
+        help: its help, without the default.
+        min: smallest possible number.
+        above: every possible number is larger.
+        below: every possible number is smaller.
+        shown: the default in words, for the help; "" for the default itself.
+        needs: another setting, and the value (None for any) without which this one does nothing.
+    """
+    limits = {"min": min, "above": above, "below": below}
+    return field(default=default, metadata={"help": help, "panel": panel, "shown": shown, "needs": needs, **limits})
+
+
+def arguments(help: str, example: str) -> Any:
+    """Declares the options of a component, each of which is given as key=value."""
+    text = f"{help} as key=value, such as {example}; the value is JSON or else text. Repeat it for several."
+    return field(default_factory=dict, metadata={"help": text, "panel": WHAT, "shown": "none", "example": example})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of one run, as config.json keeps them; the options of `hero run` explain each.
+    """All settings of one run, as config.json keeps them.
 
-    None stands for no limit in `steps` and `turn_budget`, and elsewhere for a setting that the learner has no use for.
+    None stands for no limit in `steps`, `turn_budget`, `decay_steps` and `top_k`, and elsewhere for a setting that the
+    learner has no use for.
     """
 
-    env: str = "webshop"
-    env_args: dict[str, Any] = field(default_factory=dict)
-    learner: str = "distill"
-    model: str = "tiny"
-    chat_args: dict[str, Any] = field(default_factory=dict)
-    reflector: str | None = "rules"
-    teacher: str | None = "ema"
-    teacher_thoughts: bool | None = True
-    divergence: str | None = "reverse_kl"
-    steps: int | None = 12
-    turn_budget: int | None = None
-    episodes: int = 64
-    group_size: int = 1
-    temperature: float = 0.5
-    learning_rate: float = 2e-4
-    max_turns: int = 10
-    action_tokens: int = 48
-    reflection_tokens: int = 256
-    eval_tasks: int = 200
-    eval_every: int = 4
-    seed: int = 0
-    threads: int = 1
+    env: str = setting("webshop", "Environment to learn in.", panel=WHAT)
+    env_args: dict[str, Any] = arguments("Option of the environment", "level=hard")
+    model: str = setting(
+        "tiny",
+        "Starting policy: tiny or tiny-taubench, which ship with the package, a directory, hub name or GGUF file, or a "
+        "run directory, whose newest checkpoint it is.",
+        panel=WHAT,
+        shown="tiny, or what the environment brings",
+    )
+    chat_args: dict[str, Any] = arguments("Variable of the model's chat template", "enable_thinking=false")
+    learner: str = setting(
+        "distill",
+        "distill: towards what the policy would have done with hindsight. grpo: rewards alone.",
+        panel=WHAT,
+    )
+    learner_args: dict[str, Any] = arguments("Option of the learner", "scale_rewards=false")
+    reflector: str | None = setting(
+        "rules",
+        "Writes the diagnoses. self: the policy itself. rules: no model. feedback: the next observation as it is.",
+        panel=WHAT,
+    )
+    reflector_args: dict[str, Any] = arguments("Option of the reflector", "max_new_tokens=128")
+    teacher: str | None = setting("hindsight", "Writes the privileged prompts from the diagnoses.", panel=WHAT)
+    teacher_args: dict[str, Any] = arguments("Option of the teacher", "show_thoughts=false")
+
+    steps: int | None = setting(12, "Optimiser steps.", panel=HOW_LONG, min=0)
+    turn_budget: int | None = setting(
+        None,
+        "Environment turns after which training begins no further step; methods are compared at equal turns. Without "
+        "--steps the only limit.",
+        panel=HOW_LONG,
+        min=0,
+        shown="no limit",
+    )
+
+    episodes: int = setting(64, "Episodes per step.", panel=LEARNING, min=1)
+    group_size: int = setting(
+        1, "Episodes per task; grpo compares them.", panel=LEARNING, min=1, shown="1, or what the learner brings"
+    )
+    learning_rate: float = setting(2e-4, "Learning rate of AdamW.", panel=LEARNING, above=0)
+    warmup_steps: int = setting(0, "Steps over which the learning rate rises linearly.", panel=LEARNING, min=0)
+    decay_steps: int | None = setting(
+        None,
+        "Step at which the learning rate, falling linearly after the warm-up, reaches 0.",
+        panel=LEARNING,
+        min=1,
+        shown="it does not fall",
+    )
+    weight_decay: float = setting(0.0, "Decoupled weight decay of AdamW.", panel=LEARNING, min=0)
+    max_grad_norm: float = setting(1.0, "Norm to which a larger gradient is scaled down.", panel=LEARNING, above=0)
+    clip: float = setting(0.2, "Clip range of the policy gradient's ratio.", panel=LEARNING, above=0)
+    teacher_weights: Literal["ema", "live", "frozen"] | None = setting(
+        "ema",
+        "Weights that read the hindsight. ema: a moving average. live: the current ones. frozen: those of the start.",
+        panel=LEARNING,
+    )
+    ema_decay: float = setting(
+        0.95,
+        "Part of the moving average that a step keeps.",
+        panel=LEARNING,
+        above=0,
+        below=1,
+        needs=("teacher_weights", "ema"),
+    )
+    divergence: Literal["reverse_kl", "forward_kl", "jensen_shannon"] | None = setting(
+        "reverse_kl", "Divergence between student and teacher, per token.", panel=LEARNING
+    )
+    beta: float = setting(
+        0.5,
+        "Weight of the teacher in the Jensen-Shannon divergence.",
+        panel=LEARNING,
+        above=0,
+        below=1,
+        needs=("divergence", "jensen_shannon"),
+    )
+    top_k: int | None = setting(
+        None,
+        "Likeliest tokens over which the divergence is taken, all others counting as one.",
+        panel=LEARNING,
+        min=1,
+        shown="every token by itself",
+    )
+    top_k_of: Literal["student", "teacher", "union"] = setting(
+        "teacher", "Whose likeliest tokens these are.", panel=LEARNING, needs=("top_k", None)
+    )
+
+    temperature: float = setting(0.5, "Sampling temperature, in training and in the sampled evaluation.", panel=PLAYING)
+    max_turns: int = setting(
+        10, "Turns after which an episode is cut.", panel=PLAYING, min=1, shown="10, or what the environment brings"
+    )
+    action_tokens: int = setting(
+        48, "Tokens after which an action is cut.", panel=PLAYING, min=1, shown="48, or what the environment brings"
+    )
+    eval_tasks: int = setting(
+        200, "Validation tasks per evaluation, played once sampled and once greedily.", panel=PLAYING, min=1
+    )
+    eval_every: int = setting(4, "Steps between evaluations; start and end are always evaluated.", panel=PLAYING, min=1)
+
+    seed: int = setting(0, "Seed of everything random; equal seeds give equal runs.", panel=MACHINE, min=0)
+    threads: int = setting(
+        1, "Processor threads; another number rounds differently.", panel=MACHINE, min=1, shown="all cores"
+    )
+    micro_batch_tokens: int = setting(
+        16_384, "Tokens that go through the model at once in an update; for memory and speed.", panel=MACHINE, min=1
+    )
 
     def plan(self) -> Plan:
-        """The part that the loop needs.
+        """Returns the part that the training loop needs.
 
         Raises:
-            ConfigError: a number that is not possible.
+            ConfigError: a number is not possible.
         """
         from hero.plan import Plan
 
         return Plan(**{name.name: getattr(self, name.name) for name in fields(Plan)})
 
     def record(self) -> dict[str, Any]:
-        """As plain JSON; `Settings(**record)` gives back an equal one."""
+        """Returns the settings as plain JSON; `Settings(**record)` gives back equal ones."""
         return asdict(self)
 
 
-FOR_LEARNER: Final[dict[str, Mapping[str, Any]]] = {
-    "grpo": {"group_size": 8, "reflector": None, "teacher": None, "teacher_thoughts": None, "divergence": None},
-}
-"""Where a learner's defaults differ. What is None there cannot be given: it would do nothing."""
-
-FOR_ENV: Final[dict[str, Mapping[str, Any]]] = {
-    "taubench": {"model": "tiny-taubench", "max_turns": 30, "action_tokens": 128},
-}
-"""Where an environment's defaults differ."""
+FIELDS: Final[Mapping[str, Field[Any]]] = {each.name: each for each in fields(Settings)}
 
 
-def default(name: str) -> str:
-    """The default of a setting, as the help shows it."""
-    if name == "threads":
-        return "all cores"
-    base = Settings().record()[name]
-    if isinstance(base, bool):
-        return "on" if base else "off"
-    others = [
-        f"{values[name]} with {other}"
-        for other, values in (FOR_LEARNER | FOR_ENV).items()
-        if values.get(name) is not None and values[name] != base
-    ]
-    return ", ".join(["no limit" if base is None else str(base), *others])
+@cache
+def types() -> dict[str, Any]:
+    """Returns the type of each setting."""
+    return get_type_hints(Settings)
+
+
+def option(name: str) -> str:
+    """Returns the option of `hero run` that gives a setting, such as `--env-arg` for `env_args`."""
+    return "--" + (name.removesuffix("s") if name.endswith("_args") else name).replace("_", "-")
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:
-    """The settings of a new run.
+    """Returns the settings of a new run.
 
     Args:
-        given: what the user asked for; everything else has its default.
+        given: what the user asked for; everything else has the default of the learner, the environment or `Settings`,
+            the first that has one.
 
     Raises:
-        ConfigError: a setting that would do nothing, or is not possible.
+        ConfigError: a setting would do nothing, or is not possible.
     """
-    special = FOR_LEARNER.get(given.get("learner", Settings().learner), {})
-    for name, value in special.items():
+    defaults = {"env": Settings().env, "learner": Settings().learner} | dict(given)
+    for_learner, for_env = _brought("hero.learners", defaults["learner"]), _brought("hero.envs", defaults["env"])
+    for name, value in for_learner.items():
         if value is None and name in given:
-            option = _option(name) if isinstance(given[name], bool) else f"{_option(name)} {given[name]}"
-            raise ConfigError(f"{option} does nothing with --learner {given['learner']}; leave it out")
-    for_env = FOR_ENV.get(given.get("env", Settings().env), {})
-    wanted = {"threads": _cores(), **for_env, **special, **given}
+            raise ConfigError(
+                f"{option(name)} {given[name]} does nothing with --learner {defaults['learner']}; leave it out"
+            )
+    wanted = {"threads": _cores(), **for_env, **for_learner, **given}
     if "turn_budget" in given and "steps" not in given:
         wanted["steps"] = None
     settings = Settings(**wanted)
+    for name in given:
+        if needed := FIELDS[name].metadata.get("needs"):
+            other, value = needed
+            actual = getattr(settings, other)
+            if actual is None or (value is not None and actual != value):
+                needs = f"{option(other)} {value or 'N'}"
+                raise ConfigError(
+                    f"{option(name)} {given[name]} does nothing without {needs}; add that, or leave it out"
+                )
     _check(settings)
     return settings
 
 
+def _brought(group: str, name: str) -> Mapping[str, Any]:
+    """Returns the defaults that a component brings along.
+
+    Raises:
+        ConfigError: the component is not installed, or brings a default of what is not a setting.
+    """
+    defaults: Mapping[str, Any] = getattr(registry.load(group, name), "defaults", {})
+    if unknown := sorted(defaults.keys() - FIELDS.keys()):
+        raise ConfigError(f"{name} ({group}) brings a default of {', '.join(unknown)}, which is not a setting of a run")
+    return defaults
+
+
 def stored_settings(path: Path) -> Settings:
-    """The settings of the run in a directory.
+    """Returns the settings of the run in a directory.
 
     Raises:
         RunError: there is no run, its settings are not those of this version, or they are not possible.
     """
     record, config = read_settings(path), path / "config.json"
-    if other := sorted(record.keys() ^ {setting.name for setting in fields(Settings)}):
+    if other := sorted(record.keys() ^ FIELDS.keys()):
         raise RunError(f"{config} holds settings of another version ({', '.join(other)}); use that version")
-    settings = Settings(**record)
     try:
+        _check_types(record)
+        settings = Settings(**record)
         _check(settings)
     except ConfigError as error:
         raise RunError(f"{config} holds settings that are not possible ({error}); use the version of it") from error
@@ -129,7 +260,7 @@ def stored_settings(path: Path) -> Settings:
 
 
 def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a resumed run does more than it was started with.
+    """Returns what a resumed run does more than it was started with.
 
     Args:
         given: what the user asked for.
@@ -146,13 +277,23 @@ def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
         if now is None or now == before:
             continue
         if before is None or now < before:
-            was = "without that limit" if before is None else f"with {_option(name)} {before}"
+            was = "without that limit" if before is None else f"with {option(name)} {before}"
             raise ConfigError(
-                f"{_option(name)} {now}, but the run was started {was}; a run that is resumed can become longer, not "
+                f"{option(name)} {now}, but the run was started {was}; a run that is resumed can become longer, not "
                 "shorter: leave the option out, or start another run with another --out"
             )
         more[name] = now
     return more
+
+
+def _check_types(record: Mapping[str, Any]) -> None:
+    from typeguard import TypeCheckError, check_type
+
+    for name, value in record.items():
+        try:
+            check_type(value, types()[name])
+        except TypeCheckError as error:
+            raise ConfigError(f"{option(name)} {value!r:.80}: {error}") from None
 
 
 def _check(settings: Settings) -> None:
@@ -160,20 +301,26 @@ def _check(settings: Settings) -> None:
     try:
         settings.plan()
     except ConfigError as error:
-        raise ConfigError(re.sub(r"\b(\w+) = ", lambda found: f"{_option(found[1])} ", str(error))) from error
-    for name in ("action_tokens", "reflection_tokens", "threads", "learning_rate"):
-        if not 0 < getattr(settings, name) < math.inf:
-            raise ConfigError(f"{_option(name)} {getattr(settings, name)} is not possible; give more than 0")
-    if settings.learner == "grpo" and settings.group_size < 2:
-        raise ConfigError("--group-size 1 leaves grpo nothing to compare: every advantage is 0; give at least 2")
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
+        raise ConfigError(re.sub(r"\b(\w+) = ", lambda match: f"{option(match[1])} ", str(error))) from error
+    for name, declared in FIELDS.items():
+        value, limits = getattr(settings, name), declared.metadata
+        low, above, below = (limits.get(name) for name in ("min", "above", "below"))
+        if value is None or (low is None and above is None):
+            continue
+        if not ((low is None or value >= low) and (above is None or value > above) and value < below):
+            least = f"at least {low}" if above is None else f"more than {above}"
+            most = "" if below == math.inf else f" and less than {below}"
+            raise ConfigError(f"{option(name)} {value} is not possible; give {least}{most}")
+    least_group = getattr(registry.load("hero.learners", settings.learner), "min_group_size", 1)
+    if settings.group_size < least_group:
+        raise ConfigError(
+            f"--group-size {settings.group_size} leaves {settings.learner} nothing to compare; give at least "
+            f"{least_group}"
+        )
 
 
 def _cores() -> int:
-    """The processors that this process may use; an OMP_NUM_THREADS of the user's goes before."""
+    """Returns the number of processors that this process may use; OMP_NUM_THREADS of the user takes precedence."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdecimal() and len(wanted) < 10 and int(wanted):
         return int(wanted)

@@ -82,7 +82,7 @@ def _build(
         then: what they came to where a run that is resumed was started; empty for a new one.
     """
     build.require_train_extra()
-    build.check_names(settings)
+    build.check_components(settings)
     build.use_threads(settings.threads)
     arguments = settings.env_args | then.get("env", {}).get("arguments", {})
     with provenance.as_it_was(path, "env", DataError) if then else nullcontext():

@@ -1,35 +1,122 @@
-"""Names to components, through entry points, so that a package of anybody's can add one.
+"""Names to components, through entry points, so that any installed package can add one.
 
-Groups: `hero.envs`, `hero.models`, `hero.reflectors`, `hero.rules`, `hero.learners`. Nothing is imported before it is
-asked for.
+The groups `hero.envs`, `hero.models`, `hero.reflectors`, `hero.teachers` and `hero.learners` hold classes or functions;
+their keyword parameters are the component's options. `hero.rules` holds rules of environments and `hero.data` commands
+that get data ready. Nothing is imported before it is asked for.
 """
 
 from __future__ import annotations
 
+import inspect
+import typing
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
+from types import SimpleNamespace
 from typing import Any
 
 from hero.errors import ConfigError
 
 
 def names(group: str) -> list[str]:
-    """The names that are registered in a group, sorted; empty for an unknown group."""
+    """Returns the names that are registered in a group, sorted; empty for an unknown group."""
     return sorted({entry.name for entry in entry_points(group=group)})
 
 
-def load(group: str, name: str) -> Any:
-    """The component that `name` stands for in `group`.
+def target(group: str, name: str) -> EntryPoint:
+    """Returns the entry point that a name stands for, without importing anything.
 
     Raises:
         ConfigError: nobody registered the name, or two packages did.
     """
-    found: set[EntryPoint] = set(entry_points(group=group, name=name))
-    if not found:
+    entries: set[EntryPoint] = set(entry_points(group=group, name=name))
+    if not entries:
         close = get_close_matches(name, names(group), n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names(group)) or 'none'}"
         raise ConfigError(f"{group} has no {name!r}; {hint}")
-    if len({entry.value for entry in found}) > 1:
-        owners = ", ".join(sorted(entry.value for entry in found))
+    if len({entry.value for entry in entries}) > 1:
+        owners = ", ".join(sorted(entry.value for entry in entries))
         raise ConfigError(f"{group} has {name!r} more than once ({owners}); uninstall one of the packages")
-    return found.pop().load()
+    return entries.pop()
+
+
+def load(group: str, name: str) -> Any:
+    """Imports the component that a name stands for.
+
+    Raises:
+        ConfigError: as of `target`, or the component cannot be imported.
+    """
+    entry = target(group, name)
+    try:
+        return entry.load()
+    except (ImportError, AttributeError) as error:
+        owner = f" of the package {entry.dist.name}" if entry.dist else ""
+        raise ConfigError(f"{group} {name!r}{owner} cannot be imported from {entry.value}: {error}") from error
+
+
+def build(group: str, name: str, /, **options: Any) -> Any:
+    """Builds a component with options that are checked against its signature.
+
+    Raises:
+        ConfigError: as of `load` and `check`, or the component refuses a value.
+    """
+    check(group, name, options)
+    return load(group, name)(**options)
+
+
+def check(group: str, name: str, options: Mapping[str, Any], later: Collection[str] = ()) -> None:
+    """Checks options against the signature of a component, without building it.
+
+    An annotation that cannot be evaluated at run time (one that is imported for type checkers only) is not compared.
+
+    Args:
+        later: parameters that `build` will be given besides.
+
+    Raises:
+        ConfigError: an option is unknown, missing or of another type; the message names it and what there is.
+    """
+    component = load(group, name)
+    known = parameters(component)
+    takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
+    for option, value in options.items():
+        if option in known:
+            _require_type(f"{name} ({group})", component, known[option], value)
+        elif not takes_any:
+            close = get_close_matches(option, known, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ConfigError(f"{name} ({group}) has no option {option!r}; {hint}{_listed(known, later)}")
+    for option, parameter in known.items():
+        required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        if required and option not in options and option not in later:
+            raise ConfigError(f"{name} ({group}) needs the option {option!r}; {_listed(known, later)}")
+
+
+def parameters(component: Any) -> dict[str, inspect.Parameter]:
+    """Returns the parameters of a component that can be given by name, in the order of its signature."""
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    return {name: each for name, each in inspect.signature(component).parameters.items() if each.kind in by_name}
+
+
+def _listed(known: Mapping[str, inspect.Parameter], later: Collection[str]) -> str:
+    options = [str(each.replace(annotation=each.empty)) for name, each in known.items() if name not in later]
+    return f"it takes: {', '.join(options)}" if options else "it takes no options"
+
+
+def _require_type(owner: str, component: Any, parameter: inspect.Parameter, value: Any) -> None:
+    if parameter.annotation is parameter.empty:
+        return
+    function = component.__init__ if inspect.isclass(component) else component
+    try:
+        scope = getattr(inspect.unwrap(function), "__globals__", {})
+        (wanted,) = typing.get_type_hints(SimpleNamespace(__annotations__={"_": parameter.annotation}), scope).values()
+    except NameError:
+        return
+    from typeguard import TypeCheckError, check_type
+
+    try:
+        check_type(value, wanted)
+    except TypeCheckError:
+        described = inspect.formatannotation(wanted).replace("typing.", "")
+        raise ConfigError(
+            f"{owner}: {parameter.name} = {value!r:.80} is not possible; give a value of type {described}"
+        ) from None

@@ -50,6 +50,12 @@ class Training:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "callback", expendable(self.callback))
+        least = getattr(self.learner, "min_group_size", 1)
+        if self.plan.group_size < least:
+            raise ConfigError(
+                f"group_size = {self.plan.group_size} leaves {type(self.learner).__name__} nothing to compare; give at "
+                f"least {least}"
+            )
         there_are = _num_tasks(self.eval_envs)
         if self.plan.eval_tasks > there_are:
             raise ConfigError(f"eval_tasks = {self.plan.eval_tasks}, but the split has {there_are}; give at most that")

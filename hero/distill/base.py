@@ -50,7 +50,12 @@ class Teacher(Protocol):
 
 
 class Learner(Protocol):
-    """Turns a group of episodes and their diagnoses into weighted examples: pure, no torch."""
+    """Turns a group of episodes and their diagnoses into weighted examples: pure, no torch.
+
+    A class may bring two attributes along. `defaults` maps settings of `hero run` whose defaults are others with this
+    learner to these, and to None a setting that it has no use for. `min_group_size` is the least number of episodes
+    per task that it can learn from.
+    """
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
         """The examples of one group, `episode` numbered by member; empty where nothing carries signal.

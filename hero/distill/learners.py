@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
-from typing import Final
+from typing import ClassVar, Final
 
 from hero.distill.base import Example, Learner, Teacher
 from hero.distill.teacher import HindsightTeacher
 from hero.errors import ConfigError
-from hero.types import Diagnosis, Group, Stop, Tokens, Trajectory
+from hero.types import JSON, Diagnosis, Group, Stop, Tokens, Trajectory
 
 EPSILON: Final = 1e-6
 """Added to the standard deviation of a group's rewards, as usual."""
@@ -43,6 +43,11 @@ class GRPO:
         scale_rewards: divide the centred rewards by the (sample) standard deviation of the group. Without it the
             advantage is only centred, as in Dr. GRPO (2503.20783), which favours no task for how evenly it is mastered.
     """
+
+    defaults: ClassVar[Mapping[str, JSON]] = {
+        "group_size": 8, "reflector": None, "teacher": None, "teacher_weights": None, "divergence": None,
+    }  # fmt: skip
+    min_group_size: ClassVar[int] = 2
 
     def __init__(self, *, scale_rewards: bool = True) -> None:
         self.scale_rewards = scale_rewards

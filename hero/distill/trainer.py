@@ -56,12 +56,13 @@ class TorchTrainer:
         beta: weight of the teacher in the Jensen-Shannon divergence.
         top_k: take the divergence over so many of the likeliest ids and all others as one; None for every id by itself.
         top_k_of: whose likeliest ids.
-        teacher: the weights that read the privileged prompt. `ema`: an exponential moving average of the student's;
-            `frozen`: the student's at the start; `live`: the student's own as they are before the step, without a copy.
+        teacher_weights: the weights that read the privileged prompt. `ema`: an exponential moving average of the
+            student's; `frozen`: the student's at the start; `live`: the student's own as they are before the step,
+            without a copy.
         ema_decay: how much of the moving average a step keeps.
         learning_rate: after the warm-up.
         warmup_steps: the first steps, over which the rate rises linearly.
-        total_steps: the rate falls linearly from the end of the warm-up to 0 after that many steps; None for no fall.
+        decay_steps: the rate falls linearly from the end of the warm-up to 0 after that many steps; None for no fall.
         weight_decay: decoupled, of AdamW (1711.05101).
         max_grad_norm: a gradient of a larger norm is scaled down to it.
         micro_batch_tokens: how many tokens go through the model at once, padding included: for memory and speed only.
@@ -79,14 +80,14 @@ class TorchTrainer:
         beta: float = 0.5,
         top_k: int | None = None,
         top_k_of: Literal["student", "teacher", "union"] = "teacher",
-        teacher: TeacherWeights = "ema",
+        teacher_weights: TeacherWeights = "ema",
         ema_decay: float = 0.95,
-        learning_rate: float = 3e-4,
+        learning_rate: float = 2e-4,
         warmup_steps: int = 0,
-        total_steps: int | None = None,
+        decay_steps: int | None = None,
         weight_decay: float = 0.0,
         max_grad_norm: float = 1.0,
-        micro_batch_tokens: int = 16384,
+        micro_batch_tokens: int = 16_384,
         clip: float = 0.2,
     ) -> None:
         divergences: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -95,7 +96,9 @@ class TorchTrainer:
             "jensen_shannon": partial(jensen_shannon, beta=beta),
         }
         _require(divergence in divergences, "divergence", divergence, f"one of {', '.join(divergences)}")
-        _require(teacher in get_args(TeacherWeights), "teacher", teacher, "one of ema, live, frozen")
+        _require(
+            teacher_weights in get_args(TeacherWeights), "teacher_weights", teacher_weights, "one of ema, live, frozen"
+        )
         _require(top_k_of in ("student", "teacher", "union"), "top_k_of", top_k_of, "one of student, teacher, union")
         vocabulary = lm.model.config.get_text_config().vocab_size
         _require(top_k is None or 1 <= top_k <= vocabulary, "top_k", top_k, f"1 to {vocabulary}, or None")
@@ -105,7 +108,7 @@ class TorchTrainer:
         _require(0 < learning_rate < LARGEST, "learning_rate", learning_rate, f"more than 0 and below {LARGEST:g}")
         _require(warmup_steps >= 0, "warmup_steps", warmup_steps, "0 or more")
         _require(
-            total_steps is None or total_steps > warmup_steps, "total_steps", total_steps, "more than warmup_steps"
+            decay_steps is None or decay_steps > warmup_steps, "decay_steps", decay_steps, "more than warmup_steps"
         )
         _require(0 <= weight_decay < math.inf, "weight_decay", weight_decay, "0 or more")
         _require(max_grad_norm > 0, "max_grad_norm", max_grad_norm, "more than 0")
@@ -115,18 +118,18 @@ class TorchTrainer:
         self.lm = lm
         self.updates = 0
         """Optimiser steps taken so far."""
-        self._teacher_kind: TeacherWeights = teacher
+        self._teacher_kind: TeacherWeights = teacher_weights
         self._ema_decay = ema_decay
         self._learning_rate = learning_rate
         self._warmup_steps = warmup_steps
-        self._total_steps = total_steps
+        self._decay_steps = decay_steps
         self._max_grad_norm = max_grad_norm
         self._model = lm.model
         self._model.eval()  # type: ignore[no-untyped-call]
         widen(self._model)
         self._trained = [weight for weight in self._model.parameters() if weight.requires_grad]
         _require(bool(self._trained), "trained weights", "none", "a model with weights that require a gradient")
-        self._teacher = self._model if teacher == "live" else deepcopy(self._model).requires_grad_(False)
+        self._teacher = self._model if teacher_weights == "live" else deepcopy(self._model).requires_grad_(False)
         self._optimizer = torch.optim.AdamW(self._trained, lr=learning_rate, weight_decay=weight_decay)
         self._loss = UpdateLoss(
             student=self._model,
@@ -158,7 +161,7 @@ class TorchTrainer:
 
         Raises:
             ConfigError: the loss or its gradient is not finite; no step is taken. Or the step made weights that are not
-                finite, or too large to compute with: they are not to be saved. Or `total_steps` are already done.
+                finite, or too large to compute with: they are not to be saved. Or `decay_steps` are already done.
             PolicyError: a prompt with its action is longer than the model's context.
         """
         learning_from = carrying(examples)
@@ -223,10 +226,10 @@ class TorchTrainer:
         factor = 1.0
         if self._warmup_steps:
             factor = min(factor, (self.updates + 1) / self._warmup_steps)
-        if self._total_steps is not None:
-            if self.updates >= self._total_steps:
-                raise ConfigError(f"all of total_steps = {self._total_steps} are taken; give more, or None")
-            factor = min(factor, (self._total_steps - self.updates) / (self._total_steps - self._warmup_steps))
+        if self._decay_steps is not None:
+            if self.updates >= self._decay_steps:
+                raise ConfigError(f"all of decay_steps = {self._decay_steps} are taken; give more, or None")
+            factor = min(factor, (self._decay_steps - self.updates) / (self._decay_steps - self._warmup_steps))
         return factor * self._learning_rate
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspect import signature
+import logging
 from typing import TYPE_CHECKING, Any
 
 from hero import registry
@@ -12,32 +12,34 @@ if TYPE_CHECKING:
     from hero.envs.base import TextEnv
 
 
-def make(name: str, **kwargs: Any) -> TextEnv:
+def make(name: str, **options: Any) -> TextEnv:
     """Builds a registered environment.
 
     Args:
         name: an entry point of the group `hero.envs`, such as `webshop`.
-        **kwargs: go to the environment's constructor.
+        **options: keyword arguments of the environment's constructor.
 
     Raises:
-        ConfigError: nobody registered the name, the environment does not take an argument, or is not one of text.
+        ConfigError: nobody registered the name, the environment refuses an option, or it is not a text environment.
     """
-    build = registry.load("hero.envs", name)
-    try:
-        signature(build).bind(**kwargs)
-    except TypeError as error:
-        takes = ", ".join(signature(build).parameters)
-        raise ConfigError(f"environment {name!r}: {error}; it takes: {takes}") from error
     from hero.envs.base import text_env
 
-    return text_env(build(**kwargs))
+    return text_env(registry.build("hero.envs", name, **options))
 
 
 def register() -> None:
-    """Registers our environments with gymnasium, which loads no plugins: call it before `gymnasium.make`."""
+    """Registers all installed environments that bring a `gymnasium_id`, so that `gymnasium.make` knows them.
+
+    gymnasium loads no plugins by itself: call this first. A package that cannot be imported is a warning in the log
+    `hero`.
+    """
     import gymnasium
 
-    if "hero/WebShop-v0" not in gymnasium.registry:
-        gymnasium.register(id="hero/WebShop-v0", entry_point="hero.envs.webshop.env:WebShopEnv")
-    if "hero/TauBench-v0" not in gymnasium.registry:
-        gymnasium.register(id="hero/TauBench-v0", entry_point="hero.envs.taubench.env:TauBenchEnv")
+    for name in registry.names("hero.envs"):
+        try:
+            gymnasium_id = getattr(registry.load("hero.envs", name), "gymnasium_id", "")
+        except ConfigError as error:
+            logging.getLogger("hero").warning("%s", error)
+            continue
+        if gymnasium_id and gymnasium_id not in gymnasium.registry:
+            gymnasium.register(id=gymnasium_id, entry_point=registry.target("hero.envs", name).value)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
 
 import gymnasium
 import numpy as np
@@ -67,6 +68,10 @@ class TextEnv(gymnasium.Env[str, str]):
     """Which tasks they are; "" where there is but one set."""
     num_tasks: int
     """Number of tasks in the split that the environment was built with."""
+    defaults: ClassVar[Mapping[str, JSON]] = {}
+    """Settings of `hero run` whose defaults are others in this environment, such as `{"max_turns": 30}`."""
+    gymnasium_id: ClassVar[str] = ""
+    """The id under which `hero.envs.register` makes it known to gymnasium, such as `hero/WebShop-v0`; "" for none."""
 
     def __init__(self) -> None:
         self.observation_space = AnyText()
@@ -78,6 +83,10 @@ class TextEnv(gymnasium.Env[str, str]):
         None where it is not known without playing.
         """
         return None
+
+    def readable(self, observation: str) -> str:
+        """Returns an observation as a person reads it best; the policy is given the observation itself."""
+        return observation
 
     def provenance(self) -> dict[str, JSON]:
         """Everything from the surroundings that decides what this environment is, as plain JSON; {} for nothing.

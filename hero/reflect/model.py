@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from hero.chat.thoughts import without_thoughts
+from hero.errors import ConfigError
 from hero.policy import ContextLimited, Policy
 from hero.types import Action, Diagnosis, Finding, Message, Trajectory, Verdict
 
@@ -55,6 +56,43 @@ class ModelReflector:
         tokens = answer.tokens
         cost = len(tokens.prompt_ids) + len(tokens.action_ids) if tokens else 0
         return Diagnosis(self.name, parse(answer.text, turns), cost)
+
+
+class Student(Protocol):
+    """A language model whose policies have the weights that it has by then."""
+
+    name: str
+
+    @property
+    def context(self) -> int: ...
+    def policy(self, *, temperature: float, max_new_tokens: int) -> Policy: ...
+
+
+class SelfReflector:
+    """The student as the reflector of its own episodes, greedy (2606.11559, "reflection").
+
+    Args:
+        student: its policies have the weights that it has at each call.
+        max_new_tokens: number of tokens after which a review is cut off.
+
+    Raises:
+        ConfigError: the student has no room for a prompt beside that many tokens.
+    """
+
+    def __init__(self, student: Student, *, max_new_tokens: int = 256) -> None:
+        if not 0 < max_new_tokens < student.context:
+            raise ConfigError(
+                f"max_new_tokens = {max_new_tokens} of the reflector self leaves no room for a prompt: {student.name} "
+                f"has {student.context} tokens; give at least 1 and fewer than that"
+            )
+        self.student = student
+        self.max_new_tokens = max_new_tokens
+
+    def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
+        """Returns one diagnosis per trajectory, as `ModelReflector.reflect`."""
+        # A new policy each time: what one remembers of earlier episodes would be lost when a run is resumed.
+        policy = self.student.policy(temperature=0.0, max_new_tokens=self.max_new_tokens)
+        return ModelReflector(policy).reflect(trajectories)
 
 
 def conversation(trajectory: Trajectory) -> tuple[Message, ...]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from hero import __version__
-from hero.runs.codec import Record, decode_diagnosis, decode_trajectory, encode_diagnosis, encode_trajectory
 from hero.errors import RunError
+from hero.runs.codec import Record, decode_diagnosis, decode_trajectory, encode_diagnosis, encode_trajectory
 from hero.runs.sealed import COPY, file_checksum, parse, read_small, require_file, unseal
 from hero.types import Diagnosis, Trajectory
 

@@ -30,10 +30,10 @@ from typing import Any, BinaryIO, Self
 from zlib import crc32
 
 from hero import __version__
+from hero.errors import RunError
 from hero.runs.codec import Record
 from hero.runs.durable import LOCK, PARTIAL, append, cut, discard, lock, remove_partial, sync, write, writing
-from hero.errors import RunError
-from hero.runs.reader import (CHECKED, KINDS, Checkpoint, Config, latest_checkpoint, read_config, read_rows, step_folders)
+from hero.runs.reader import CHECKED, KINDS, Checkpoint, Config, latest_checkpoint, read_config, read_rows, step_folders
 from hero.runs.sealed import file_checksum, seal
 
 

@@ -150,7 +150,7 @@ def refused(result, *said: str) -> None:  # type: ignore[no-untyped-def]
 
 def test_changed_settings_are_refused_on_resume(finished: Path, hero: Hero) -> None:
     before = contents(finished)
-    refused(hero("run", "--resume", "--out", finished, "--teacher", "live"), 'teacher = "ema", not "live"')
+    refused(hero("run", "--resume", "--out", finished, "--teacher-weights", "live"), 'teacher_weights = "ema", not')
     refused(hero("run", "--resume", "--out", finished, "--steps", 3), "--steps 3, but the run was started with --steps")
     refused(hero("run", "--resume", "--out", finished, "--turn-budget", 9), "was started without that limit")
     assert contents(finished) == before
@@ -403,7 +403,7 @@ def test_grpo_runs_without_reflector_and_teacher(hero: Hero, model: str, tmp_pat
 
 
 def test_self_reflection_runs(hero: Hero, model: str, tmp_path: Path) -> None:
-    arguments = ["--reflector", "self", "--reflection-tokens", 8]
+    arguments = ["--reflector", "self", "--reflector-arg", "max_new_tokens=8"]
     result = hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST, *arguments)
     assert result.exit_code == 0, result.output
     # A random model says nothing that can be read, and that is told.
@@ -420,7 +420,7 @@ def test_self_reflection_runs(hero: Hero, model: str, tmp_path: Path) -> None:
         (["--env-arg", "colour"], "--env-arg 'colour' is not key=value"),
         (
             ["--env-arg", "colours=3"],
-            "environment 'guess': got an unexpected keyword argument 'colours'; it takes: split",
+            "guess (hero.envs) has no option 'colours'; it takes: split='train'",
         ),
         (["--env-arg", "split=test"], "--env-arg split cannot be given"),
         (
@@ -440,7 +440,7 @@ def test_self_reflection_runs(hero: Hero, model: str, tmp_path: Path) -> None:
         (["--eval-tasks", "13"], "--eval-tasks 13, but there are 12 validation tasks; give fewer"),
         (["--model", "hf"], "--model hf says not which model"),
         pytest.param(["--out", "/dev/null/run"], "cannot write /dev/null/run", marks=NEEDS_POSIX),
-        (["--resume"], "--resume says not which run; give its directory with --out"),
+        (["--resume"], "--resume needs --out, the directory of the run"),
         (["--resume", "--out", "."], "is not a run directory: it has no config.json"),
     ],
 )
@@ -459,7 +459,10 @@ def test_mistakes_about_the_model_are_told_before_anything_is_written(hero: Hero
         (["--model", "~nobody-of-that-name/x"], "no model '~nobody-of-that-name/x'"),
         (["--model", "x" * 300], "no model 'xxx"),
         (["--model", model, "--action-tokens", 1024], "--action-tokens 1024 leaves no room for a prompt"),
-        (["--model", model, "--reflector", "self", "--reflection-tokens", 2000], "--reflection-tokens 2000 leaves no"),
+        (
+            ["--model", model, "--reflector", "self", "--reflector-arg", "max_new_tokens=2000"],
+            "max_new_tokens = 2000 of the reflector self",
+        ),
     ):
         refused(hero("run", "--env", "guess", "--eval-tasks", 3, *arguments), said)
         assert list(tmp_path.iterdir()) == []
@@ -474,7 +477,7 @@ def test_a_damaged_model_is_named_before_anything_is_written(hero: Hero, model: 
 
 
 def test_a_run_with_every_choice_given_goes_on(hero: Hero, model: str, tmp_path: Path) -> None:
-    choices = ["--teacher", "frozen", "--divergence", "jensen_shannon"]
+    choices = ["--teacher-weights", "frozen", "--divergence", "jensen_shannon"]
     assert hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST, *choices).exit_code == 0
     result = hero("run", "--resume", "--out", "run", *choices)
     assert result.exit_code == 0, result.output
@@ -546,5 +549,5 @@ def test_a_missing_extra_is_named_with_the_remedy(hero: Hero, monkeypatch: pytes
 
 def test_the_help_shows_the_defaults(hero: Hero) -> None:
     text = " ".join(hero("run", "--help").stdout.split())
-    assert "[default: 1, 8 with grpo]" in text
+    assert "[default: 1, or what the learner brings]" in text
     assert "[default: reverse_kl]" in text

@@ -12,18 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hero import registry
 from hero.distill.learners import GRPO
 from hero.errors import ConfigError, RunError
 from hero.runs.reader import Config
 from hero.runs.sealed import seal
 from hero_cli import build
-from hero_cli.arguments import parse_chat_args, parse_env_args
-from hero_cli.settings import Settings, default, extension, settings_of, stored_settings
+from hero_cli.arguments import read_arguments
+from hero_cli.settings import FIELDS, Settings, extension, option, settings_of, stored_settings
 from tests.strategies import json_values
 
 
 def test_settings_come_back_from_their_record() -> None:
-    settings = settings_of({"env_args": {"level": "hard"}, "teacher": "live", "steps": 3})
+    settings = settings_of({"env_args": {"level": "hard"}, "teacher_weights": "live", "steps": 3})
     assert Settings(**json.loads(json.dumps(settings.record()))) == settings
 
 
@@ -37,15 +38,12 @@ def test_grpo_has_defaults_of_its_own_that_can_be_changed() -> None:
     assert settings_of({"learner": "grpo"}).group_size == 8
     assert settings_of({"learner": "grpo", "group_size": 4}).group_size == 4
     assert settings_of({"learner": "grpo"}).reflector is None
-    assert default("group_size") == "1, 8 with grpo"
-    assert default("reflector") == Settings().reflector
 
 
 def test_an_environment_has_defaults_of_its_own_that_can_be_changed() -> None:
     assert settings_of({"env": "taubench"}).model == "tiny-taubench"
     assert settings_of({"env": "taubench", "model": "tiny"}).model == "tiny"
     assert settings_of({"env": "taubench", "learner": "grpo"}).max_turns == 30
-    assert default("max_turns") == "10, 30 with taubench"
 
 
 def test_threads_follow_the_environment_and_then_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,11 +56,11 @@ def test_threads_follow_the_environment_and_then_the_machine(monkeypatch: pytest
 
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True).filter(lambda name: name != "split"), json_values))
 def test_env_args_are_read_as_json(arguments: dict[str, object]) -> None:
-    assert parse_env_args([f"{name}={json.dumps(value)}" for name, value in arguments.items()]) == arguments
+    assert read_arguments("env_args", [f"{name}={json.dumps(value)}" for name, value in arguments.items()]) == arguments
 
 
 def test_what_is_no_json_is_text() -> None:
-    assert parse_env_args(["level=hard", "data=/a/b=c", "n=3", "x="]) == {
+    assert read_arguments("env_args", ["level=hard", "data=/a/b=c", "n=3", "x="]) == {
         "level": "hard",
         "data": "/a/b=c",
         "n": 3,
@@ -82,7 +80,7 @@ def test_what_is_no_json_is_text() -> None:
 )
 def test_malformed_env_args_are_refused(items: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        parse_env_args(items)
+        read_arguments("env_args", items)
 
 
 def stored(path: Path, record: dict[str, object]) -> Settings:
@@ -106,12 +104,24 @@ def test_settings_of_another_version_are_refused(tmp_path: Path, change: dict[st
         stored(tmp_path, record)
 
 
-@pytest.mark.parametrize("change", [{"seed": -1}, {"temperature": 0}, {"learning_rate": -1.0}, {"threads": 0}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": -1},
+        {"temperature": 0},
+        {"learning_rate": -1.0},
+        {"threads": 0},
+        {"beta": 1.0},
+        {"top_k": 0},
+        {"weight_decay": -0.1},
+        {"seed": "x"},
+        {"teacher_weights": "old"},
+        {"env_args": []},
+    ],
+)
 def test_stored_settings_that_are_not_possible_are_refused_by_name(tmp_path: Path, change: dict[str, object]) -> None:
     (name,) = change
-    with pytest.raises(
-        RunError, match=rf"config\.json holds settings that are not possible \(--{name.replace('_', '-')}"
-    ):
+    with pytest.raises(RunError, match=rf"config\.json holds settings that are not possible \({option(name)} "):
         stored(tmp_path, settings_of({}).record() | change)
 
 
@@ -121,21 +131,21 @@ def test_arguments_that_are_nested_too_deeply_are_refused(opening: str) -> None:
         closing = "".join({"[": "]", "{": "}"}[sign] for sign in reversed(opening * depth) if sign in "[{")
         whole = opening * depth + ("0" if opening.endswith(":") else "") + closing
         with pytest.raises(ConfigError, match="--env-arg x is nested more than 64 deep"):
-            parse_env_args([f"x={whole}"])
+            read_arguments("env_args", [f"x={whole}"])
     with pytest.raises(ConfigError, match="--env-arg x is nested more than 64 deep"):
-        parse_env_args(["x=" + opening * 50_000])
+        read_arguments("env_args", ["x=" + opening * 50_000])
 
 
 @pytest.mark.parametrize("text", ['"\\ud800"', '["a", "\\udc00"]', '{"\\ud8ff": 1}', "/data/\udcff"])
 def test_arguments_that_are_no_text_are_refused(text: str) -> None:
-    for parse, option in ((parse_env_args, "--env-arg"), (parse_chat_args, "--chat-arg")):
-        with pytest.raises(ConfigError, match=f"{option} data holds half of a surrogate pair"):
-            parse([f"data={text}"])
+    for name, of_option in (("env_args", "--env-arg"), ("chat_args", "--chat-arg"), ("teacher_args", "--teacher-arg")):
+        with pytest.raises(ConfigError, match=f"{of_option} data holds half of a surrogate pair"):
+            read_arguments(name, [f"data={text}"])
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "[NaN]", "1e999", "9" * 5000])
 def test_numbers_that_json_does_not_have_are_text(text: str) -> None:
-    assert parse_env_args([f"x={text}"]) == {"x": text}
+    assert read_arguments("env_args", [f"x={text}"]) == {"x": text}
 
 
 def test_a_run_becomes_longer_and_not_shorter() -> None:
@@ -163,18 +173,76 @@ def test_systems_that_do_not_say_which_processors_are_free_have_all_of_them(monk
     assert settings_of({}).threads == 1
 
 
-def test_a_teacher_that_is_shown_no_thoughts() -> None:
+def test_options_reach_every_component() -> None:
+    settings = settings_of({"teacher_args": {"show_thoughts": False}})
+    build.check_components(settings)
+    assert not build.make_learner(settings).teacher.show_thoughts  # type: ignore[attr-defined]
     assert build.make_learner(settings_of({})).teacher.show_thoughts  # type: ignore[attr-defined]
-    blunt = build.make_learner(settings_of({"teacher_thoughts": False}))
-    assert not blunt.teacher.show_thoughts  # type: ignore[attr-defined]
+    centred = settings_of({"learner": "grpo", "learner_args": {"scale_rewards": False}})
+    build.check_components(centred)
+    assert not build.make_learner(centred).scale_rewards  # type: ignore[attr-defined]
+    brief = settings_of({"reflector": "self", "reflector_args": {"max_new_tokens": 8}})
+    build.check_components(brief)
 
 
-def test_thoughts_are_an_option_only_of_learners_with_a_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="--teacher-thoughts does nothing with --learner grpo"):
-        settings_of({"learner": "grpo", "teacher_thoughts": False})
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"learner_args": {"colour": 1}}, r"distill \(hero\.learners\) has no option 'colour'; it takes no options"),
+        ({"learner_args": {"teacher": "x"}}, r"distill \(hero\.learners\): teacher = 'x' is not possible"),
+        (
+            {"teacher_args": {"show_thought": 1}},
+            r"hindsight \(hero\.teachers\) has no option 'show_thought'; did you mean",
+        ),
+        ({"teacher_args": {"show_thoughts": "no"}}, "show_thoughts = 'no' is not possible; give a value of type bool"),
+        ({"reflector_args": {"max_new_tokens": 8}}, r"rules \(hero\.reflectors\) has no option 'max_new_tokens'"),
+        ({"reflector": "self", "reflector_args": {"student": 8}}, r"self \(hero\.reflectors\): student = 8 is not"),
+        ({"learner": "grpo", "teacher_args": {"x": 1}}, "--teacher-arg does nothing with --learner grpo; leave it out"),
+        ({"learner": "grpo", "reflector_args": {"x": 1}}, "--reflector-arg does nothing with --learner grpo"),
+    ],
+)
+def test_options_that_a_component_does_not_have_are_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build.check_components(settings_of(given))
+
+
+def test_options_of_a_teacher_need_a_learner_that_takes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of({"teacher_args": {"show_thoughts": False}})
     monkeypatch.setattr("hero_cli.build.registry.load", lambda group, name: GRPO)
-    with pytest.raises(ConfigError, match="--no-teacher-thoughts does nothing with --learner distill"):
-        build.make_learner(settings_of({"teacher_thoughts": False}))
+    with pytest.raises(ConfigError, match="--teacher-arg does nothing with --learner distill"):
+        build.make_learner(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"beta": 0.3}, "--beta 0.3 does nothing without --divergence jensen_shannon"),
+        ({"top_k_of": "union"}, "--top-k-of union does nothing without --top-k N"),
+        ({"teacher_weights": "live", "ema_decay": 0.5}, "--ema-decay 0.5 does nothing without --teacher-weights ema"),
+        ({"learner": "grpo", "ema_decay": 0.5}, "--ema-decay 0.5 does nothing without --teacher-weights ema"),
+        ({"learner": "grpo", "teacher": "hindsight"}, "--teacher hindsight does nothing with --learner grpo"),
+    ],
+)
+def test_a_setting_that_does_nothing_is_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        settings_of(given)
+    assert settings_of({"divergence": "jensen_shannon", "beta": 0.3, "top_k": 5, "top_k_of": "union"}).beta == 0.3
+
+
+def test_the_trainer_has_the_defaults_of_the_settings_and_all_its_options_are_settings() -> None:
+    from hero.distill.trainer import TorchTrainer
+
+    options = registry.parameters(TorchTrainer)
+    assert options.keys() - FIELDS.keys() == {"lm"}
+    assert {name: each.default for name, each in options.items() if name != "lm"} == {
+        name: FIELDS[name].default for name in options if name != "lm"
+    }
+
+
+def test_defaults_that_are_not_settings_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GRPO, "defaults", {"group_sise": 8})
+    with pytest.raises(ConfigError, match=r"grpo \(hero\.learners\) brings a default of group_sise, which is not a"):
+        settings_of({"learner": "grpo"})
 
 
 def test_a_number_of_mkl_s_does_not_go_before_the_number_of_threads() -> None:

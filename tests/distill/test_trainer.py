@@ -92,7 +92,7 @@ def test_policy_gradient_follows_the_sign_of_the_advantage() -> None:
 
 @pytest.mark.parametrize("divergence", ["forward_kl", "reverse_kl", "jensen_shannon"])
 def test_distillation_brings_the_student_to_a_frozen_teacher(divergence: Divergence) -> None:
-    taught = trainer(divergence=divergence, teacher="frozen")
+    taught = trainer(divergence=divergence, teacher_weights="frozen")
     rows = [taught.update(distilled(LIVED)) for _ in range(15)]
     values = [row["divergence"] for row in rows]
     assert values[0] > 0.05
@@ -171,7 +171,7 @@ def test_mismatch_is_small_at_first_and_grows_once_the_weights_have_moved() -> N
 
 
 def test_an_ema_teacher_averages_after_each_step() -> None:
-    taught = trainer(teacher="ema", ema_decay=0.8)
+    taught = trainer(teacher_weights="ema", ema_decay=0.8)
     average = weights(taught)
     for _ in range(3):
         taught.update(imitated(LIVED))
@@ -180,7 +180,7 @@ def test_an_ema_teacher_averages_after_each_step() -> None:
 
 
 def test_a_frozen_teacher_stays_and_a_live_one_is_the_student() -> None:
-    frozen, live = trainer(teacher="frozen"), trainer(teacher="live")
+    frozen, live = trainer(teacher_weights="frozen"), trainer(teacher_weights="live")
     start = weights(frozen)
     for taught in (frozen, live):
         taught.update(imitated(LIVED))
@@ -196,7 +196,7 @@ def teacher_of(trainer: TorchTrainer) -> list[Tensor]:
 
 def test_a_live_teacher_on_the_students_own_prompt_has_nothing_to_teach() -> None:
     own = [Example(0, t, (Message("user", "", t.prompt_ids),), distillation=1.0) for t in LIVED]
-    taught = trainer(teacher="live")
+    taught = trainer(teacher_weights="live")
     row = taught.update(own)
     assert row["divergence"] == pytest.approx(0, abs=1e-9)
     assert row["teacher_gap_abs"] == pytest.approx(0, abs=1e-6)
@@ -217,8 +217,8 @@ def test_large_gradients_are_scaled_to_the_norm() -> None:
     [
         ({}, [1, 1, 1]),
         ({"warmup_steps": 4}, [0.25, 0.5, 0.75, 1, 1]),
-        ({"total_steps": 4}, [1, 0.75, 0.5, 0.25]),
-        ({"warmup_steps": 2, "total_steps": 6}, [0.5, 1, 1, 0.75, 0.5, 0.25]),
+        ({"decay_steps": 4}, [1, 0.75, 0.5, 0.25]),
+        ({"warmup_steps": 2, "decay_steps": 6}, [0.5, 1, 1, 0.75, 0.5, 0.25]),
     ],
 )
 def test_the_learning_rate_rises_and_falls_linearly(options: dict[str, int], factors: list[float]) -> None:
@@ -234,9 +234,9 @@ def test_the_learning_rate_rises_and_falls_linearly(options: dict[str, int], fac
 
 
 def test_an_update_after_the_last_is_refused() -> None:
-    taught = trainer(total_steps=1)
+    taught = trainer(decay_steps=1)
     taught.update(imitated(LIVED))
-    with pytest.raises(ConfigError, match="all of total_steps = 1 are taken"):
+    with pytest.raises(ConfigError, match="all of decay_steps = 1 are taken"):
         taught.update(imitated(LIVED))
 
 
@@ -252,7 +252,7 @@ def test_weight_decay_draws_weights_to_0() -> None:
 @pytest.mark.parametrize("teacher", ["ema", "live", "frozen"])
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, teacher: str, tied: bool) -> None:
-    options = {"teacher": teacher, "warmup_steps": 3, "total_steps": 9, "ema_decay": 0.7}
+    options = {"teacher_weights": teacher, "warmup_steps": 3, "decay_steps": 9, "ema_decay": 0.7}
     batches = [distilled(episode(tiny_model(), seed)) + imitated(LIVED) for seed in range(4)]
     whole = trainer(TinyLM(tiny_model(tied=tied)), **options)
     rows = [whole.update(batch) for batch in batches]
@@ -275,7 +275,7 @@ def test_a_state_is_written_once_and_read_only_where_it_fits(tmp_path: Path) -> 
     with pytest.raises(FileExistsError):
         trainer().save(path)
     with pytest.raises(RunError, match="teacher = 'ema'; go on with that, not with 'live'"):
-        trainer(teacher="live").load(path)
+        trainer(teacher_weights="live").load(path)
     with pytest.raises(RunError, match="model = 'tiny-random'; go on with that, not with 'other'"):
         trainer(TinyLM(name="other")).load(path)
     with pytest.raises(RunError, match="nowhere"):
@@ -400,7 +400,7 @@ def test_a_step_that_makes_weights_unusable_is_an_error(options: dict[str, float
 
 
 def test_a_teacher_that_computes_nothing_leaves_every_weight_alone() -> None:
-    taught = trainer(teacher="frozen")
+    taught = trainer(teacher_weights="frozen")
     before = weights(taught)
     with torch.no_grad():
         next(taught._teacher.parameters())[0] = float("nan")
@@ -417,14 +417,14 @@ def test_a_teacher_that_computes_nothing_leaves_every_weight_alone() -> None:
         ("learning_rate", float("nan")),
         ("weight_decay", float("inf")),
         ("divergence", "kl"),
-        ("teacher", "student"),
+        ("teacher_weights", "student"),
         ("beta", 0.0),
         ("beta", 1.0),
         ("ema_decay", 1.0),
         ("ema_decay", 0.0),
         ("learning_rate", 0.0),
         ("warmup_steps", -1),
-        ("total_steps", 0),
+        ("decay_steps", 0),
         ("weight_decay", -0.1),
         ("max_grad_norm", 0.0),
         ("micro_batch_tokens", 0),

@@ -19,7 +19,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.errors import RunError
-from hero.runs.reader import (KINDS, Checkpoint, Episode, is_run_dir, latest_checkpoint, read_config, read_episodes, read_latest, read_rows, read_settings, read_summary)
+from hero.runs.reader import (
+    KINDS,
+    Checkpoint,
+    Episode,
+    is_run_dir,
+    latest_checkpoint,
+    read_config,
+    read_episodes,
+    read_latest,
+    read_rows,
+    read_settings,
+    read_summary,
+)
 from hero.runs.sealed import file_checksum
 from hero.runs.writer import Run
 from hero.types import Diagnosis, Trajectory

@@ -44,6 +44,8 @@ class TauBenchEnv(TextEnv):
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 (gymnasium types it so)
     env_id = "taubench"
+    gymnasium_id = "hero/TauBench-v0"
+    defaults = {"model": "tiny-taubench", "max_turns": 30, "action_tokens": 128}  # noqa: RUF012 (of a ClassVar)
 
     def __init__(
         self,

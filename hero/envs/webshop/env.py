@@ -43,6 +43,7 @@ class WebShopEnv(TextEnv):
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 (gymnasium types it so)
     env_id = "webshop"
+    gymnasium_id = "hero/WebShop-v0"
     instructions = (
         "You shop online for a customer. Answer with one action: search[words] or click[button], where the button is "
         "shown on the page. Choose what the instruction asks for, then buy it."
@@ -170,6 +171,10 @@ class WebShopEnv(TextEnv):
             DataError: the files in `data` are gone or cannot be read.
         """
         return provenance_of(self._shop)
+
+    def readable(self, observation: str) -> str:
+        """Returns a page with one piece of text a line."""
+        return observation.replace(pages.SEPARATOR, "\n")
 
     def render(self) -> str | None:
         """The page as text, "" before the first episode; None with no render mode."""
