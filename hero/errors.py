@@ -4,10 +4,10 @@ HeroError
 ├── ConfigError        an argument, option or name is wrong; the message names the value and the remedy
 ├── DataError          a file is missing or malformed; the message names the file and the record
 ├── RunError           a run directory cannot be read, resumed or written
-├── PolicyError        a policy was given what it cannot act on (a prompt longer than its context, say)
-└── UnavailableError   a service that an environment needs has been given up
+├── PolicyError        a policy cannot act on what it was given, such as a prompt longer than its context
+└── UnavailableError   a service that an environment needs does not answer
 
-The command line prints the message of a HeroError without a traceback. Whatever else propagates is a bug.
+The command line prints the message of a HeroError without a traceback. Any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ class RunError(HeroError):
 
 
 class PolicyError(HeroError):
-    """A policy was given what it cannot act on."""
+    """A policy cannot act on what it was given."""
 
 
 class UnavailableError(HeroError):
-    """A service that an environment needs has been given up: not one episode's error, but the end of all of them."""
+    """A service that an environment needs does not answer, which ends the whole run, not one episode."""
 
 
 @contextmanager
-def foreign(kind: type[HeroError], message: str) -> Iterator[None]:
-    """Raises `kind` with the message, and the library's own words, for whatever the block raises.
+def translate_errors(error_type: type[HeroError], message: str) -> Iterator[None]:
+    """Raises an `error_type` with the message, and the original error's, in place of whatever the block raises.
 
     A damaged file makes its readers raise anything: KeyError, RecursionError, or the panic of a library in Rust, which
-    is not even an `Exception`. Errors of this package pass as they are.
+    is not even an `Exception`. Errors of this package pass unchanged.
     """
     try:
         yield
@@ -54,9 +54,9 @@ def foreign(kind: type[HeroError], message: str) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise kind(f"{message}: {first_line(error)} ({type(error).__name__})") from error
+        raise error_type(f"{message}: {short_message(error)} ({type(error).__name__})") from error
 
 
-def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's words that is not blank."""
+def short_message(error: BaseException) -> str:
+    """Returns the first line of an error's message that is not blank, at most 500 characters of it."""
     return next((line for line in str(error).splitlines() if line.strip()), "no message")[:500]

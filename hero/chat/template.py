@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hero.chat.jinja import ChatTemplate
 from hero.chat.tools import ANSWER, QUESTION, writes_tools
-from hero.errors import ConfigError, PolicyError, foreign
+from hero.errors import ConfigError, PolicyError, translate_errors
 from hero.types import JSON, Message
 
 MARK: Final = "\ue000"
@@ -56,7 +56,7 @@ class TemplateChat:
             )
         self.tokenizer = tokenizer
         self._folds_system = False
-        with foreign(
+        with translate_errors(
             ConfigError,
             f"the chat template of {tokenizer.name_or_path!r} cannot be used (set another `chat_template`)",
         ):
@@ -93,7 +93,7 @@ class TemplateChat:
         conversation = [
             {"role": message.role, "content": next(marks) if message.ids else message.content} for message in messages
         ]
-        with foreign(PolicyError, "the chat template cannot write this conversation"):
+        with translate_errors(PolicyError, "the chat template cannot write this conversation"):
             chunks, found = _apart_from_marks(fence, self._render(conversation, schemas))
             if found != list(range(len(sampled))):
                 raise PolicyError(

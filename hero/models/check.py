@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import Tensor
 
-from hero.errors import ConfigError, foreign
+from hero.errors import ConfigError, translate_errors
 from hero.models.architecture import context_length
 from hero.types import Message
 
@@ -127,7 +127,7 @@ def require_exact(lm: LanguageModel) -> None:
 
     ids = tuple(lm.chat.encode([PROBE]))[: context_length(lm.model)]
     kind = f"{lm.name}: a model of the kind {type(lm.model).__name__}"
-    with foreign(ConfigError, f"{kind} cannot act here"):
+    with translate_errors(ConfigError, f"{kind} cannot act here"):
         starts = [ids[: max(1, len(ids) // 2)], ids[: max(1, len(ids) // 4)]]
         batch, first = prefill(lm.model, [Sequenced(), Sequenced()], starts, 0)
         past = [batch.take(number, start) for number, start in enumerate(starts)]

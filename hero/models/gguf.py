@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hero.errors import ConfigError, foreign
+from hero.errors import ConfigError, translate_errors
 from hero.models.check import require_fit, require_plausible
 from hero.models.tokens import without_additions
 
@@ -27,7 +27,9 @@ def load_gguf(path: Path) -> tuple[Any, Any]:
         raise ConfigError(
             f"{path.name} cannot be read without {' and '.join(missing)}; pip install 'hero-agents[gguf]'"
         )
-    with foreign(ConfigError, f"the model {str(path)!r} cannot be loaded; fetch it again, or install what it needs"):
+    with translate_errors(
+        ConfigError, f"the model {str(path)!r} cannot be loaded; fetch it again, or install what it needs"
+    ):
         return _load(path)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hero.errors import ConfigError, first_line, foreign
+from hero.errors import ConfigError, short_message, translate_errors
 from hero.models.check import require_fit, require_plausible, require_real
 from hero.models.tokens import largest_id, without_additions
 
@@ -27,7 +27,7 @@ def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
         )
     if path.is_dir() and not (path / "config.json").is_file():
         raise ConfigError(f"{source!r} holds no model: it has no config.json")
-    with foreign(
+    with translate_errors(
         ConfigError,
         f"the model {source!r} cannot be loaded; fetch it again, or take a causal language model that the installed "
         "transformers knows",
@@ -39,7 +39,7 @@ def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
                 raise
             raise ConfigError(
                 f"no model {source!r}: neither a directory with config.json, weights and tokenizer, nor a name on the "
-                f"hub that can be reached from here ({first_line(error)})"
+                f"hub that can be reached from here ({short_message(error)})"
             ) from error
         except ValueError as error:
             if "trust_remote_code" not in str(error):

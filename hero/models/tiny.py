@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import tiktoken
 
 from hero.chat.tiktoken import TiktokenChat
-from hero.errors import ConfigError, DataError, foreign
+from hero.errors import ConfigError, DataError, translate_errors
 
 if TYPE_CHECKING:
     from hero.models.language_model import LanguageModel
@@ -42,7 +42,7 @@ def load(source: str | Path = SHIPPED) -> LanguageModel:
     path = Path(source)
     chat = load_chat(path)
     try:
-        with foreign(DataError, f"{path} holds no usable model"):
+        with translate_errors(DataError, f"{path} holds no usable model"):
             model = _load_model(path, chat.encoding.n_vocab)
             require_usable(str(path), model, chat.encoding.n_vocab)
             lm = LanguageModel(model, chat, "tiny")
@@ -60,14 +60,14 @@ def _load_model(path: Path, vocabulary: int) -> Any:
     from hero.models.check import require_fit, require_plausible
 
     config_file, file = _existing(path / "config.json"), _existing(path / "model.safetensors")
-    with foreign(DataError, f"{config_file} does not describe a model"):
+    with translate_errors(DataError, f"{config_file} does not describe a model"):
         config: Any = LlamaConfig.from_dict(json.loads(config_file.read_bytes()))
         config._attn_implementation = None  # a file may name one that would be fetched and run
     if config.vocab_size != vocabulary:
         raise DataError(f"{path}: config.json has {config.vocab_size} tokens and {RANKS} has {vocabulary}")
-    with foreign(DataError, f"{file} cannot be read"):
+    with translate_errors(DataError, f"{file} cannot be read"):
         weights = load_file(file)
-    with foreign(DataError, f"{file} does not fit config.json"):
+    with translate_errors(DataError, f"{file} does not fit config.json"):
         require_plausible(
             str(path), config, lambda: LlamaForCausalLM(config), tensors=len(weights), room=file.stat().st_size
         )
@@ -93,7 +93,7 @@ def load_chat(path: Path) -> TiktokenChat:
     """
     ranks, config = path / RANKS, path / CONFIG
     merges: dict[bytes, int] = {}
-    with foreign(DataError, f"{ranks} is not a list of `base64token rank`"):
+    with translate_errors(DataError, f"{ranks} is not a list of `base64token rank`"):
         lines = _existing(ranks).read_text("ascii").splitlines()
     for number, line in enumerate(lines):
         try:
@@ -106,7 +106,7 @@ def load_chat(path: Path) -> TiktokenChat:
     if lacking := sorted(set(range(256)) - {token[0] for token in merges if len(token) == 1}):
         raise DataError(f"{ranks}: no token for the byte {lacking[0]}; every byte needs one")
     special = {token: len(merges) + place for place, token in enumerate(SPECIAL)}
-    with foreign(DataError, f'{config} is not {{"pattern": "a regular expression"}}'):
+    with translate_errors(DataError, f'{config} is not {{"pattern": "a regular expression"}}'):
         pattern = json.loads(_existing(config).read_bytes())["pattern"]
         encoding = tiktoken.Encoding("hero-tiny", pat_str=pattern, mergeable_ranks=merges, special_tokens=special)
         if encoding.decode(encoding.encode_ordinary(PROBE)) != PROBE:
