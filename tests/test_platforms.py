@@ -17,16 +17,13 @@ WITHOUT = {
 del os.sched_getaffinity, os.fork, os.getuid, os.mkfifo, signal.SIGKILL, signal.SIGHUP
 for name in ("fcntl", "resource", "termios", "tty", "pty", "pwd", "grp"):
     sys.modules[name] = None
-locked = []
-windows = sys.modules["msvcrt"] = types.ModuleType("msvcrt")
-windows.LK_NBLCK = 2
-windows.locking = lambda descriptor, mode, count: locked.append((mode, count))
 """,
 }
 """Code that takes away what a system lacks."""
 RUN = """
-import importlib, os, signal, sys, types
-import gymnasium, httpx, transformers.cache_utils, typer.rich_utils  # others have ways of their own
+import importlib, os, signal, sys
+import filelock, gymnasium, httpx, transformers.cache_utils, typer.rich_utils  # these have ways of their own
+filelock.FileLock
 from pathlib import Path
 {without}
 for name in {modules}:

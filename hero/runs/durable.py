@@ -8,17 +8,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Final
 from zlib import crc32
+
+from filelock import FileLock, Timeout
 
 from hero.errors import RunError
 from hero.runs.sealed import require_file
-
-fcntl: Any
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 PARTIAL: Final = ".partial"
 """The name of whatever is not complete yet, or not removed in full yet; who finds it removes it."""
@@ -41,30 +37,22 @@ def writing(path: Path) -> Iterator[None]:
         raise RunError(f"cannot write {error.filename or path}: {error.strerror or error}; {remedy}") from error
 
 
-def lock(path: Path) -> BinaryIO:
-    """Returns an open file that keeps other processes out of a directory until it is closed.
-
-    This process closes it, or its end does.
+def lock(path: Path) -> FileLock:
+    """Keeps other processes out of a directory until the lock is released, or this process ends.
 
     Raises:
-        RunError: another process is in.
+        RunError: another process holds the lock.
         OSError: the directory cannot be written.
     """
-    if os.path.lexists(file := path / LOCK):
+    file = path / LOCK
+    if os.path.lexists(file):
         require_file(file)
-    opened = file.open("ab")
+    held = FileLock(file, thread_local=False)
     try:
-        if fcntl is not None:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            import msvcrt
-
-            windows: Any = msvcrt
-            windows.locking(opened.fileno(), windows.LK_NBLCK, 1)
-    except (BlockingIOError, PermissionError):
-        opened.close()
+        held.acquire(blocking=False)
+    except Timeout:
         raise RunError(f"another process is writing {path}; wait until it ends, or choose another --out") from None
-    return opened
+    return held
 
 
 def write(file: Path, text: bytes) -> None:

@@ -26,8 +26,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 from zlib import crc32
+
+from filelock import FileLock
 
 from hero import __version__
 from hero.errors import RunError
@@ -45,7 +47,7 @@ class Run:
         checkpoint: the newest complete step; None before the first.
     """
 
-    def __init__(self, path: Path, config: Config, held: BinaryIO) -> None:
+    def __init__(self, path: Path, config: Config, held: FileLock) -> None:
         self.path = path
         self.config = config
         self.checkpoint = latest_checkpoint(path)
@@ -78,7 +80,7 @@ class Run:
         config = Config(settings, provenance or {}, __version__)
         with writing(path), ExitStack() as stack:
             path.mkdir(parents=True, exist_ok=True)
-            held = stack.enter_context(lock(path))
+            stack.callback((held := lock(path)).release)
             remove_partial(path)
             write(path / "config.json", seal(config.record()))
             run = cls(path, config, held)
@@ -105,7 +107,7 @@ class Run:
                     "resume without that option, or start another run with another --out"
                 )
         with writing(path), ExitStack() as stack:
-            held = stack.enter_context(lock(path))
+            stack.callback((held := lock(path)).release)
             run = cls(path, config, held)
             stack.pop_all()
         return run
@@ -181,7 +183,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._lock.close()
+        self._lock.release()
 
 
 def require_empty(path: Path) -> None:

@@ -12,7 +12,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -415,16 +414,7 @@ def test_the_provenance_is_kept(tmp_path: Path) -> None:
         assert run.config.provenance == provenance
 
 
-def test_a_system_without_fcntl_that_opens_no_directories_will_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held: list[int] = []
-
-    def locking(descriptor: int, mode: int, size: int) -> None:
-        if held:
-            raise PermissionError(13, "Permission denied")
-        held.append(descriptor)
-
+def test_a_system_that_opens_no_directories_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opens = os.open
 
     def no_directories(path: Path, flags: int, *rest: int) -> int:
@@ -432,14 +422,11 @@ def test_a_system_without_fcntl_that_opens_no_directories_will_do(
             raise PermissionError(13, "Permission denied")
         return opens(path, flags, *rest)
 
-    monkeypatch.setattr("hero.runs.durable.fcntl", None)
-    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2))
     monkeypatch.setattr(os, "open", no_directories)
     monkeypatch.setattr(shutil, "_use_fd_functions", False)
     with Run.create(tmp_path / "run", SETTINGS) as run:
         play(run, 0, 1)
-        with pytest.raises(RunError, match="another process is writing"):
-            Run.resume(tmp_path / "run", {})
+    assert len(read_rows(tmp_path / "run", "steps")) == 4
 
 
 @pytest.mark.parametrize("kind", ["episodes", "steps"])
@@ -463,15 +450,37 @@ def test_changed_records_of_complete_steps_are_refused(path: Path, kind: str) ->
     assert contents(path) == before
 
 
-def test_a_second_process_is_kept_out_until_the_first_lets_go(path: Path) -> None:
-    code = f"from pathlib import Path; from hero.runs.writer import Run; Run.resume(Path({str(path)!r}), {{}})"
+RESUME = """
+import sys
+from pathlib import Path
+from hero.runs.writer import Run
+run = Run.resume(Path(sys.argv[1]), {})
+print("resumed", flush=True)
+sys.stdin.read()
+"""
 
+
+def test_a_second_process_is_kept_out_until_the_first_lets_go(path: Path) -> None:
     def resume() -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        return subprocess.run([sys.executable, "-c", RESUME, path], input="", capture_output=True, text=True)
 
     with Run.resume(path, {}):
-        assert f"another process is writing {path}" in resume().stderr
+        assert f"another process is writing {path}; wait until it ends" in resume().stderr
+        with pytest.raises(RunError, match="another process is writing"):
+            Run.resume(path, {})
     assert resume().returncode == 0
+
+
+def test_the_lock_of_a_process_that_is_killed_is_gone(path: Path) -> None:
+    command = [sys.executable, "-c", RESUME, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "resumed\n"
+        with pytest.raises(RunError, match="another process is writing"):
+            Run.resume(path, {})
+        process.kill()
+    with Run.resume(path, {}) as run:
+        assert run.settings == SETTINGS
 
 
 def test_a_record_survives_the_sudden_death_of_its_writer(tmp_path: Path) -> None:
