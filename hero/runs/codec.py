@@ -1,12 +1,13 @@
-"""Trajectories and diagnoses as JSON, exact and compact. Standard library only.
+"""Convert trajectories and diagnoses to JSON and back, exactly and compactly. Standard library only.
 
 A turn's prompt mostly repeats the prompt and the action of the turn before. Where it does, the record holds only what
-was added (`more`, `more_ids`), otherwise the whole (`prompt`, `prompt_ids`). Fields with default values are left out.
+was added (`more`, `more_ids`), otherwise the whole (`prompt`, `prompt_ids`). Fields with default values are omitted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from hero.types import Action, Diagnosis, Finding, Message, Stop, Tokens, Tools, Trajectory, Turn, Verdict
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 
 def encode_trajectory(trajectory: Trajectory) -> Record:
-    """One episode as plain JSON; `decode_trajectory` gives back an equal one."""
+    """Returns an episode as plain JSON, from which `decode_trajectory` makes an equal one."""
     turns: list[Record] = []
     previous: Turn | None = None
     for turn in trajectory.turns:
@@ -33,10 +34,10 @@ def encode_trajectory(trajectory: Trajectory) -> Record:
 
 
 def decode_trajectory(record: Mapping[str, Any]) -> Trajectory:
-    """The episode behind a record.
+    """Returns the episode in a record.
 
     Raises:
-        KeyError, TypeError, ValueError: the record is not one that `encode_trajectory` wrote.
+        LookupError, TypeError, ValueError: the record is not one that `encode_trajectory` wrote.
     """
     turns: list[Turn] = []
     for turn in record["turns"]:
@@ -52,37 +53,24 @@ def decode_trajectory(record: Mapping[str, Any]) -> Trajectory:
 
 
 def encode_diagnosis(diagnosis: Diagnosis) -> Record:
-    """One diagnosis as plain JSON; `decode_diagnosis` gives back an equal one."""
+    """Returns a diagnosis as plain JSON, from which `decode_diagnosis` makes an equal one."""
     return {
         "author": diagnosis.author,
         "tokens": diagnosis.tokens,
-        "findings": [
-            {
-                "turn": finding.turn,
-                "verdict": None if finding.verdict is None else finding.verdict.value,
-                "cause": finding.cause,
-                "advice": finding.advice,
-            }
-            for finding in diagnosis.findings
-        ],
+        "findings": [asdict(finding) for finding in diagnosis.findings],
     }
 
 
 def decode_diagnosis(record: Mapping[str, Any]) -> Diagnosis:
-    """The diagnosis behind a record.
+    """Returns the diagnosis in a record.
 
     Raises:
-        KeyError, TypeError, ValueError: the record is not one that `encode_diagnosis` wrote.
+        LookupError, TypeError, ValueError: the record is not one that `encode_diagnosis` wrote.
     """
     return Diagnosis(
         author=record["author"],
         findings=tuple(
-            Finding(
-                turn=finding["turn"],
-                verdict=None if finding["verdict"] is None else Verdict(finding["verdict"]),
-                cause=finding["cause"],
-                advice=finding["advice"],
-            )
+            Finding(**finding | {"verdict": None if finding["verdict"] is None else Verdict(finding["verdict"])})
             for finding in record["findings"]
         ),
         tokens=record["tokens"],
@@ -90,7 +78,7 @@ def decode_diagnosis(record: Mapping[str, Any]) -> Diagnosis:
 
 
 def _encode_turn(turn: Turn, previous: Turn | None) -> Record:
-    more = _after(turn.prompt, _said(previous))
+    more = _after(turn.prompt, _conversation(previous))
     record: Record = {
         "prompt" if more is None else "more": [
             _encode_message(message) for message in (turn.prompt if more is None else more)
@@ -114,7 +102,7 @@ def _decode_turn(record: Mapping[str, Any], previous: Turn | None) -> Turn:
     tokens = record.get("tokens")
     added = tuple(_decode_message(message) for message in record["more" if "more" in record else "prompt"])
     return Turn(
-        prompt=_said(previous) + added if "more" in record else added,
+        prompt=_conversation(previous) + added if "more" in record else added,
         action=Action(
             text=record["action"],
             tokens=None if tokens is None else _decode_tokens(tokens, _ledger(previous)),
@@ -162,16 +150,16 @@ def _decode_message(record: Mapping[str, Any]) -> Message:
     return Message(record["role"], record["content"], tuple(record.get("ids", ())), tools)
 
 
-def _said(turn: Turn | None) -> tuple[Message, ...]:
-    """The conversation up to and with the turn's action; empty before the first turn."""
+def _conversation(turn: Turn | None) -> tuple[Message, ...]:
+    """Returns the conversation up to and including the turn's action; empty before the first turn."""
     return (*turn.prompt, turn.action.message()) if turn else ()
 
 
 def _ledger(turn: Turn | None) -> tuple[int, ...]:
-    """The ids that had been read and sampled when the turn was over; empty where there are none."""
+    """Returns the ids that had been read and sampled by the end of the turn; empty if there are none."""
     return turn.action.tokens.prompt_ids + turn.action.tokens.action_ids if turn and turn.action.tokens else ()
 
 
 def _after(whole: tuple[T, ...], start: tuple[T, ...]) -> tuple[T, ...] | None:
-    """What follows `start` in `whole`; None where `whole` does not begin with it, or there is nothing to begin with."""
+    """Returns the rest of `whole` after `start`; None if `start` is empty or `whole` does not begin with it."""
     return whole[len(start) :] if start and whole[: len(start)] == start else None

@@ -1,4 +1,4 @@
-"""Writing files so that they survive a sudden death, on every system."""
+"""Write files that survive the sudden death of the process, on every operating system."""
 
 from __future__ import annotations
 
@@ -17,23 +17,19 @@ from hero.errors import RunError
 from hero.runs.sealed import require_file
 
 PARTIAL: Final = ".partial"
-"""The name of whatever is not complete yet, or not removed in full yet; who finds it removes it."""
+"""Name of a file or directory that is not yet complete, or not yet removed in full; whoever finds it removes it."""
 LOCK: Final = ".lock"
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusals to write below a path into our error.
-
-    Raises:
-        RunError: the block raised an OSError.
-    """
+def translate_write_errors(path: Path) -> Iterator[None]:
+    """Raises a RunError in place of an OSError of the block, which writes below a path."""
     try:
         yield
     except OSError as error:
-        # A trainer's own writer may know no number.
-        full = error.errno in (None, errno.ENOSPC, errno.EDQUOT)
-        remedy = "make room, or choose another --out" if full else "choose another --out"
+        # safetensors and torch report a full disk without a number.
+        disk_full = error.errno in (None, errno.ENOSPC, errno.EDQUOT)
+        remedy = "make room, or choose another --out" if disk_full else "choose another --out"
         raise RunError(f"cannot write {error.filename or path}: {error.strerror or error}; {remedy}") from error
 
 
@@ -55,32 +51,32 @@ def lock(path: Path) -> FileLock:
     return held
 
 
-def write(file: Path, text: bytes) -> None:
-    """Writes a file that is either there in full or not at all."""
+def write(file: Path, content: bytes) -> None:
+    """Writes a file in full or not at all."""
     partial = file.with_name(PARTIAL)
     with partial.open("wb") as opened:
-        opened.write(text)
+        opened.write(content)
         opened.flush()
         os.fsync(opened.fileno())
     partial.replace(file)
     sync(file.parent)
 
 
-def append(file: Path, text: bytes) -> None:
-    """Appends to a file; what was appended is on the disk when this returns."""
+def append(file: Path, content: bytes) -> None:
+    """Appends to a file, and returns once the content is on the disk."""
     with file.open("ab") as opened:
-        opened.write(text)
+        opened.write(content)
         opened.flush()
         os.fsync(opened.fileno())
 
 
 def sync(path: Path) -> None:
-    """Brings a file or a directory to the disk; a directory only where the system can, which Windows cannot."""
-    folder = path.is_dir()
+    """Brings a file or a directory to the disk; does nothing for a directory where the system cannot (Windows)."""
+    is_folder = path.is_dir()
     try:
-        descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+        descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
     except PermissionError:
-        if folder:
+        if is_folder:
             return
         raise
     try:
@@ -90,7 +86,7 @@ def sync(path: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Removes a directory: for all others it is gone at once, and a sudden death leaves no half under its name."""
+    """Removes a directory; its name goes first, so that a sudden death leaves no half of it under that name."""
     partial = folder.with_name(PARTIAL)
     remove_partial(folder.parent)
     folder.rename(partial)
@@ -98,7 +94,7 @@ def discard(folder: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Removes what is not complete in a directory; nothing where there is nothing."""
+    """Removes the partial file or directory in a folder, if there is one."""
     partial = folder / PARTIAL
     if partial.is_dir() and not partial.is_symlink():
         shutil.rmtree(partial)
@@ -106,28 +102,28 @@ def remove_partial(folder: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def cut(file: Path, rows: int, checksum: int | None) -> None:
-    """Keeps the first `rows` lines of a file and drops the rest, a torn last line included.
+def truncate(file: Path, rows: int, checksum: int | None) -> None:
+    """Truncates a file to its first `rows` lines.
 
     Args:
-        checksum: CRC-32 of those lines; None to take them as they are.
+        checksum: expected CRC-32 of those lines; None to skip the check.
 
     Raises:
-        RunError: there are fewer lines, or others.
+        RunError: there are fewer lines, or their checksum differs.
     """
     if os.path.lexists(file):
         require_file(file)
     with file.open("a+b") as opened:
         opened.seek(0)
-        whole = found = 0
+        complete = actual = 0
         for _ in range(rows):
             line = opened.readline()
-            whole += line.endswith(b"\n")
-            found = crc32(line, found)
+            complete += line.endswith(b"\n")
+            actual = crc32(line, actual)
         remedy = "restore it from a copy, or start another run with another --out"
-        if whole < rows:
-            raise RunError(f"{file} holds {whole} of the {rows} records that belong to complete steps; {remedy}")
-        if checksum is not None and found != checksum:
+        if complete < rows:
+            raise RunError(f"{file} holds {complete} of the {rows} records that belong to complete steps; {remedy}")
+        if checksum is not None and actual != checksum:
             raise RunError(f"{file} was changed after it was written: its checksum differs; {remedy}")
         opened.truncate(opened.tell())
         os.fsync(opened.fileno())

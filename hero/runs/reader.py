@@ -1,13 +1,13 @@
-"""Reading a run directory, whoever wrote it and whether or not it still does."""
+"""Read a run directory; nothing here writes to it or locks it."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from hero import __version__
 from hero.errors import RunError
@@ -17,20 +17,19 @@ from hero.types import Diagnosis, Trajectory
 
 SCHEMA: Final = 4
 KINDS: Final = ("episodes", "steps", "evals", "timings")
-"""Kinds of records, each in a .jsonl file of its own."""
+"""Kinds of records; each has its own .jsonl file, with one record (a row) per line."""
 CHECKED: Final = ("episodes", "steps", "evals")
-"""Those whose contents a checkpoint vouches for: all but the wall-clock times, in which equal runs differ."""
-T = TypeVar("T")
+"""Kinds whose checksums a checkpoint holds: all but the wall-clock times, in which equal runs differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a run was started with.
+    """The contents of config.json, which say how a run was started.
 
     Attributes:
-        settings: what was asked for, plain JSON.
-        provenance: what that came to where the run was started, plain JSON; {} where nobody recorded it.
-        version: of the package that started it.
+        settings: the options of the run, plain JSON.
+        provenance: what the options resolved to (data, model, library versions), plain JSON; {} if it was not recorded.
+        version: version of the package that started the run.
     """
 
     settings: Mapping[str, Any]
@@ -38,7 +37,7 @@ class Config:
     version: str
 
     def record(self) -> Record:
-        """The contents of config.json."""
+        """Returns the contents of config.json without the checksum."""
         return {
             "schema": SCHEMA,
             "version": self.version,
@@ -49,10 +48,10 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One training episode as it is stored.
+    """One training episode as a run stores it.
 
     Attributes:
-        step: the training step that it was played for, from 1.
+        step: training step that the episode was played for, from 1.
     """
 
     step: int
@@ -60,7 +59,7 @@ class Episode:
     diagnosis: Diagnosis
 
     def record(self) -> Record:
-        """The episode as plain JSON values, for one line of a file."""
+        """Returns the episode as plain JSON, for one line of episodes.jsonl."""
         return {
             "step": self.step,
             "trajectory": encode_trajectory(self.trajectory),
@@ -73,8 +72,8 @@ class Checkpoint:
     """A complete step.
 
     Attributes:
-        trainer: the directory that the trainer's `save` wrote.
-        rows: how many records of each of `KINDS` belong to the steps up to this one.
+        trainer: directory that the trainer's `save` wrote.
+        rows: number of records of each of `KINDS` that belong to the steps up to this one.
         checksums: CRC-32 of those lines, for each of `CHECKED`.
     """
 
@@ -85,18 +84,18 @@ class Checkpoint:
 
 
 def read_config(path: Path) -> Config:
-    """Returns what a run was started with.
+    """Returns the contents of a run's config.json.
 
     Raises:
-        RunError: the directory holds no run, one of another schema, or its config.json is damaged.
+        RunError: the directory holds no run or one of another schema, or config.json is damaged.
     """
     file = path / "config.json"
     if not os.path.lexists(file):
         if is_run_dir(path):
             raise RunError(f"{path} has records of a run but no config.json; {COPY}")
         raise RunError(f"{path} is not a run directory: it has no config.json; look for the --out of `hero run`")
-    text = read_small(file)
-    record = parse(text, str(file))
+    content = read_small(file)
+    record = parse(content, str(file))
     if record.get("schema") != SCHEMA:
         version = f"{record.get('version', 'of that time')!s:.40}"
         if version == __version__:  # between two releases
@@ -104,7 +103,7 @@ def read_config(path: Path) -> Config:
         raise RunError(
             f"{file} has schema {record.get('schema')!r:.40} and this version reads {SCHEMA}; use hero-agents {version}"
         )
-    record = unseal(text, file)
+    record = unseal(content, file)
     return Config(record["settings"], record["provenance"], record["version"])
 
 
@@ -112,7 +111,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     """Returns the settings of a run.
 
     Raises:
-        RunError: as of `read_config`.
+        RunError: as for `read_config`.
     """
     return dict(read_config(path).settings)
 
@@ -127,7 +126,7 @@ def read_summary(path: Path) -> Record:
 
 
 def is_run_dir(path: Path) -> bool:
-    """Whether a directory holds a run, be it damaged, and not a model, which has a config.json too."""
+    """Returns whether a directory holds a run, even a damaged one. A model's directory has a config.json, too."""
     try:
         if any(os.path.lexists(path / f"{kind}.jsonl") for kind in KINDS):
             return True
@@ -137,28 +136,14 @@ def is_run_dir(path: Path) -> bool:
 
 
 def latest_checkpoint(path: Path) -> Checkpoint | None:
-    """Returns the newest complete step of a run, every file of it checked; None if there is none yet.
+    """Returns the newest complete step of a run, with every file of it checked; None if there is none yet.
 
     Raises:
-        RunError: it is damaged, or there is none although steps were completed.
+        RunError: the step is damaged, or steps were completed but no checkpoint is there.
     """
-    return read_latest(path, lambda checkpoint: checkpoint)
-
-
-def read_latest(path: Path, read: Callable[[Checkpoint], T]) -> T | None:
-    """Returns what `read` makes of the newest complete step of a run; None if there is none yet.
-
-    While another process writes the run, a newer step may replace the one that is read; then the newer one is read.
-
-    Raises:
-        RunError: the step is damaged, or there is none although steps were completed.
-    """
-    while folder := max(step_folders(path), key=_number, default=None):
-        try:
-            return read(_checkpoint(folder))
-        except (OSError, RunError):
-            if folder.exists():
-                raise
+    folder = max(step_folders(path), key=_step, default=None)
+    if folder is not None:
+        return _read_checkpoint(folder)
     for kind in ("episodes", "steps"):
         file = path / f"{kind}.jsonl"
         if os.path.lexists(file) and require_file(file):
@@ -167,16 +152,16 @@ def read_latest(path: Path, read: Callable[[Checkpoint], T]) -> T | None:
 
 
 def step_folders(path: Path) -> list[Path]:
-    """The directories of complete steps of a run, in no order; files and directories of others do not count."""
+    """Returns the directories of complete steps of a run, in no particular order; other files are left out."""
     entries = (path / "checkpoints").glob("step-*")
     return [entry for entry in entries if re.fullmatch(r"step-[0-9]{6,12}", entry.name) and entry.is_dir()]
 
 
-def _number(folder: Path) -> int:
+def _step(folder: Path) -> int:
     return int(folder.name.removeprefix("step-"))
 
 
-def _checkpoint(folder: Path) -> Checkpoint:
+def _read_checkpoint(folder: Path) -> Checkpoint:
     progress = folder / "progress.json"
     if not os.path.lexists(progress):
         raise RunError(f"{folder} is damaged (it has no progress.json); {COPY}")
@@ -189,7 +174,7 @@ def _checkpoint(folder: Path) -> Checkpoint:
 
 
 def read_rows(path: Path, kind: str) -> list[Record]:
-    """All records of one kind of a run, oldest first; empty if there are none.
+    """Returns all records of one kind of a run, oldest first; empty if there are none.
 
     Raises:
         RunError: a record cannot be read; the message names the file and the line.
@@ -203,7 +188,7 @@ def read_rows(path: Path, kind: str) -> list[Record]:
 
 
 def read_episodes(path: Path) -> Iterator[Episode]:
-    """Every training episode of a run, oldest first.
+    """Yields every training episode of a run, oldest first.
 
     Raises:
         RunError: a record cannot be read; the message names the file and the line.

@@ -1,4 +1,4 @@
-"""Small JSON files that carry a checksum of themselves, and reading whatever may lie in their place."""
+"""Read and write small JSON files that end with a checksum of themselves."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from zlib import crc32
 from hero.errors import RunError
 
 CHECKSUM: Final = "checksum"
-"""The last key of a sealed file: the CRC-32 of the file without it."""
-LIMIT: Final = 64 * 2**20
-"""A small file has at most that many bytes."""
+"""Last key of a sealed file; its value is the CRC-32 of the file without it."""
+MAX_BYTES: Final = 64 * 2**20
+"""Maximum size of a small file."""
 COPY: Final = "restore it from a copy"
 
 
 def seal(record: Mapping[str, Any]) -> bytes:
-    """Returns the text of a file that holds a record of plain JSON, with the checksum as its last key.
+    """Returns the contents of a file that holds a record of plain JSON and, as its last key, the checksum.
 
     Raises:
         ValueError: a number is not finite.
     """
-    return _text({**record, CHECKSUM: crc32(_text(record))})
+    return _dump({**record, CHECKSUM: crc32(_dump(record))})
 
 
-def unseal(text: bytes, file: Path) -> dict[str, Any]:
-    """Returns the record that `seal` made a file's text of.
+def unseal(content: bytes, file: Path) -> dict[str, Any]:
+    """Returns the record in the contents of a sealed file.
 
     Raises:
-        RunError: a single bit differs; the message names the file.
+        RunError: the contents are not as `seal` wrote them; the message names the file.
     """
-    record = parse(text, str(file))
+    record = parse(content, str(file))
     record.pop(CHECKSUM, None)
     try:
-        intact = seal(record) == text
-    except (ValueError, RecursionError):  # which we would not have written
+        intact = seal(record) == content
+    except (ValueError, RecursionError):  # of a record that `seal` cannot have written
         intact = False
     if not intact:
         raise RunError(f"{file} is damaged (its checksum differs); {COPY}")
@@ -48,10 +48,10 @@ def read_small(file: Path) -> bytes:
     """Returns the contents of a small regular file.
 
     Raises:
-        RunError: it is missing, of another kind or too large, or cannot be read.
+        RunError: the file is missing, not regular, too large, or cannot be read.
     """
-    if require_file(file) > LIMIT:
-        raise RunError(f"{file} is damaged (it has more than {LIMIT:,} bytes); {COPY}")
+    if require_file(file) > MAX_BYTES:
+        raise RunError(f"{file} is damaged (it has more than {MAX_BYTES:,} bytes); {COPY}")
     try:
         return file.read_bytes()
     except OSError as error:
@@ -62,7 +62,7 @@ def require_file(file: Path) -> int:
     """Returns the size of a regular file, without opening it: a pipe or a device would never end.
 
     Raises:
-        RunError: it is missing, or of another kind.
+        RunError: the file is missing, or not regular.
     """
     try:
         status = file.stat()
@@ -77,36 +77,36 @@ def file_checksum(file: Path) -> int:
     """Returns the CRC-32 of a regular file of any size.
 
     Raises:
-        RunError: it is missing, of another kind, or cannot be read.
+        RunError: the file is missing, not regular, or cannot be read.
     """
     require_file(file)
-    found = 0
+    checksum = 0
     try:
         with file.open("rb") as opened:
-            while part := opened.read(2**20):
-                found = crc32(part, found)
+            while chunk := opened.read(2**20):
+                checksum = crc32(chunk, checksum)
     except OSError as error:
         raise RunError(f"cannot read {file}: {error.strerror or error}; {COPY}") from error
-    return found
+    return checksum
 
 
-def parse(text: bytes, where: str) -> dict[str, Any]:
-    """Returns the JSON object in a text.
+def parse(content: bytes, where: str) -> dict[str, Any]:
+    """Returns the JSON object that a file or a line consists of.
 
     Args:
-        where: what the text is, for messages.
+        where: name of the file or the line, for messages.
 
     Raises:
-        RunError: it holds no JSON object.
+        RunError: the content is not a JSON object.
     """
     try:
-        record = json.loads(text)
+        record = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{where} is damaged ({error}); {COPY}") from error
     if not isinstance(record, dict):
-        raise RunError(f"{where} is damaged (it holds no record but {text[:40]!r}); {COPY}")
+        raise RunError(f"{where} is damaged (it holds {content[:40]!r}, not a JSON object); {COPY}")
     return record
 
 
-def _text(record: Mapping[str, Any]) -> bytes:
+def _dump(record: Mapping[str, Any]) -> bytes:
     return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
