@@ -1,4 +1,4 @@
-"""One hash for any number of files, so that a run can tell whether it goes on with what it started from."""
+"""Hash files, so that a run can tell whether it resumes with the files that it started with."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from hero.errors import DataError
 def fingerprint(*paths: Path) -> str:
     """Returns the SHA-256, in hexadecimal digits, of the names and contents of files, in the order given.
 
-    A directory stands for all files below it, sorted, by their names relative to it; a file stands for itself, by its
-    own name. So a copy elsewhere has the same fingerprint. Hidden files and folders of a directory, which systems and
-    tools leave behind, do not count.
+    A directory adds all files below it, sorted, under their names relative to it; a file adds itself under its own
+    name. A copy elsewhere thus has the same fingerprint. Hidden files and folders of a directory, which systems and
+    tools leave behind, are skipped.
 
     Raises:
         DataError: a path cannot be read, or is neither a file nor a directory.
     """
-    whole = hashlib.sha256()
+    total = hashlib.sha256()
     for path in paths:
-        # Each path adds a block of `digest name` records that ends in an empty one: no two lists of files look alike.
+        # Each path adds `digest name` entries and then an empty one, so that no two lists of files hash the same bytes.
         for name, file in _files(path, path.name if path.is_file() else ""):
-            whole.update(_digest(file) + os.fsencode(name) + b"\0")
-        whole.update(b"\0")
-    return whole.hexdigest()
+            total.update(_digest(file) + os.fsencode(name) + b"\0")
+        total.update(b"\0")
+    return total.hexdigest()
 
 
 def _files(path: Path, name: str) -> Iterator[tuple[str, Path]]:
-    """The files at or below a path, with the names that they count by."""
+    """Yields the files at or below a path, each after the name that it is hashed under."""
     try:
         children = sorted(path.iterdir(), key=lambda child: child.name) if path.is_dir() else None
     except OSError as error:
