@@ -1,5 +1,8 @@
-"""Everything else stands in pyproject.toml, which cannot both find packages and rename the folder `cli`."""
+"""Finds the packages; everything else is in pyproject.toml, which cannot both find packages and rename a folder."""
 
 from setuptools import find_packages, setup
 
-setup(packages=[*find_packages(include=["hero", "hero.*"]), "hero_cli"])
+HERO = find_packages(include=["hero", "hero.*"])
+CLI = [f"hero_{package}" for package in find_packages(include=["cli", "cli.*"])]
+
+setup(packages=[*HERO, *CLI])
