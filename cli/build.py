@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hero import registry
 from hero.errors import ConfigError, DataError, RunError
-from hero.runs.reader import latest_checkpoint, read_config
+from hero.runs.reader import Checkpoint, read_config, read_latest
 
 from .provenance import as_it_was, of_model, require_same, run_of, source_of, today
 from .settings import FIELDS, Settings
@@ -118,10 +118,13 @@ def _trained(run: Path, wanted: Wanted) -> Any:
     from hero.distill.state import MODEL, read_weights, widen
 
     widen(lm.model)
-    checkpoint = latest_checkpoint(run)
-    if checkpoint is None:
+
+    def read(checkpoint: Checkpoint) -> bool:
+        read_weights(lm.model, checkpoint.trainer / MODEL)
+        return True
+
+    if read_latest(run, read) is None:
         raise RunError(f"{run} has no complete step yet; take its model, {source}, or resume it first")
-    read_weights(lm.model, checkpoint.trainer / MODEL)
     return lm
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hero import __version__, registry
 from hero.errors import HeroError, RunError
 from hero.fingerprint import fingerprint
-from hero.runs.reader import is_run_dir, latest_checkpoint, read_config
+from hero.runs.reader import is_run_dir, read_config, read_latest
 
 from .settings import Settings
 
@@ -81,8 +81,7 @@ def of_model(source: str, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
                 f"{run} was started from a run that lay in a directory where now lies what came of it; move the runs "
                 "back to where they were"
             )
-        checkpoint = latest_checkpoint(run)
-        weights = checkpoint and fingerprint(checkpoint.trainer / "model.safetensors")
+        weights = read_latest(run, lambda checkpoint: fingerprint(checkpoint.trainer / "model.safetensors"))
         base = of_model(source_of(run), (*heirs, place))
         return {"path": str(run.absolute()), "sha256": weights, "base": base}
     from hero.models.fingerprint import hub_snapshot, model_fingerprint

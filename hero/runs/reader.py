@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hero import __version__
 from hero.errors import RunError
@@ -20,6 +20,8 @@ KINDS: Final = ("episodes", "steps", "evals", "timings")
 """Kinds of records; each has its own .jsonl file, with one record (a row) per line."""
 CHECKED: Final = ("episodes", "steps", "evals")
 """Kinds whose checksums a checkpoint holds: all but the wall-clock times, in which equal runs differ."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,24 @@ def latest_checkpoint(path: Path) -> Checkpoint | None:
     Raises:
         RunError: the step is damaged, or steps were completed but no checkpoint is there.
     """
-    folder = max(step_folders(path), key=_step, default=None)
-    if folder is not None:
-        return _read_checkpoint(folder)
+    return read_latest(path, lambda checkpoint: checkpoint)
+
+
+def read_latest(path: Path, read: Callable[[Checkpoint], T]) -> T | None:
+    """Returns what `read` makes of the newest complete step of a run; None if there is none yet.
+
+    Evaluating a run that is still training is usual: where its next step replaces the one that is being read, the next
+    one is read instead.
+
+    Raises:
+        RunError: as for `latest_checkpoint`.
+    """
+    while folder := max(step_folders(path), key=_step, default=None):
+        try:
+            return read(_read_checkpoint(folder))
+        except (OSError, RunError):
+            if folder.exists():
+                raise
     for kind in ("episodes", "steps"):
         file = path / f"{kind}.jsonl"
         if os.path.lexists(file) and require_file(file):

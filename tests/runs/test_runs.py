@@ -20,15 +20,18 @@ from hypothesis import strategies as st
 from hero.errors import RunError
 from hero.runs.reader import (
     KINDS,
+    Checkpoint,
     Episode,
     is_run_dir,
     latest_checkpoint,
     read_config,
     read_episodes,
+    read_latest,
     read_rows,
     read_settings,
     read_summary,
 )
+from hero.runs.sealed import file_checksum
 from hero.runs.writer import Run
 from hero.types import Diagnosis, Trajectory
 from tests.platforms import NEEDS_OPEN_FILES, make_endless, make_link, make_pipe
@@ -362,6 +365,36 @@ def test_what_a_sudden_death_left_of_older_steps_is_removed(path: Path) -> None:
     with Run.resume(path, {}):
         assert [entry.name for entry in folder.iterdir()] == ["step-000003"]
         assert not (path / ".partial").exists()
+
+
+def test_a_step_that_is_replaced_while_it_is_read_gives_way_to_the_newer_one(path: Path) -> None:
+    with Run.resume(path, {}) as run:
+        seen: list[int] = []
+
+        def read(checkpoint: Checkpoint) -> str:
+            seen.append(checkpoint.step)
+            if checkpoint.step == 3:
+                play(run, 4, 4)
+            return (checkpoint.trainer / "weights").read_text()
+
+        assert read_latest(path, read) == "after 4"
+    assert seen == [3, 4]
+
+
+def test_a_step_that_vanishes_before_it_is_read_gives_way_to_the_newer_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Run.resume(path, {}) as run:
+
+        def replaced(file: Path) -> int:
+            monkeypatch.undo()
+            play(run, 4, 4)
+            return file_checksum(file)
+
+        monkeypatch.setattr("hero.runs.reader.file_checksum", replaced)
+        checkpoint = latest_checkpoint(path)
+    assert checkpoint is not None
+    assert checkpoint.step == 4
 
 
 def test_a_run_can_be_given_more_to_do(path: Path) -> None:
