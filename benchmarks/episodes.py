@@ -18,7 +18,7 @@ from hero.distill import loss, scorer
 from hero.distill.base import Example
 from hero.distill.pack import Row, student_rows
 from hero.models import sampler
-from hero.models.kv_cache import Sequenced
+from hero.models.kv_cache import CachedPrefix
 from hero.types import Message, Tokens
 
 OBSERVATION, ACTION, HINDSIGHT = 110, 7, 117
@@ -75,7 +75,7 @@ def turn_by_turn() -> Iterator[None]:
         return student_rows([replace(example, episode=number) for number, example in enumerate(examples)])
 
     with ExitStack() as stack:
-        stack.enter_context(patch.object(sampler, "longest_prefix", lambda kept, prompt: Sequenced()))
+        stack.enter_context(patch.object(sampler, "longest_prefix", lambda prefixes, prompt: CachedPrefix()))
         stack.enter_context(patch.object(scorer, "can_share_prefix", lambda model: False))
         stack.enter_context(patch.object(loss, "student_rows", apart))
         yield

@@ -27,7 +27,8 @@ from benchmarks.episodes import Ledger, episode, turn_by_turn
 from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
 from hero.distill.pack import student_rows, teacher_rows
-from hero.distill.scorer import head_logits, teacher_hidden_states
+from hero.distill.scorer import teacher_hidden_states
+from hero.models.head import head_logits
 
 TOKENS = 8192
 

@@ -24,13 +24,11 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from transformers.cache_utils import Cache
 
 from benchmarks import models
 from benchmarks.episodes import ACTION, OBSERVATION, medians
 from hero.envs.base import TextEnv
-from hero.models.architecture import cache_argument
-from hero.models.kv_cache import GrowingLayer
+from hero.models.cache_layers import PreallocatedLayer, cache_arguments
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory
 
@@ -89,15 +87,15 @@ def afresh(model: Any, played: Sequence[Trajectory], turns: int) -> None:
 @torch.inference_mode()
 def bare(model: Any, episodes: int, turns: int) -> None:
     """Reads and decodes as many tokens, all rows in step, with room for all of them from the start."""
-    layers = [GrowingLayer([], turns * (OBSERVATION + ACTION)) for _ in range(model.config.num_hidden_layers)]
-    cache = {cache_argument(model): Cache(layers=[*layers])}
+    layers = [PreallocatedLayer([], turns * (OBSERVATION + ACTION)) for _ in range(model.config.num_hidden_layers)]
+    cache = cache_arguments(model, layers)
     ids = torch.randint(model.config.get_text_config().vocab_size, (episodes, OBSERVATION), device=model.device)
     token = ids[:, :0]
     for _ in range(turns):
-        logits = model(torch.cat([token, ids], 1), use_cache=True, logits_to_keep=1, **cache).logits
+        logits = model(torch.cat([token, ids], 1), logits_to_keep=1, **cache).logits
         for _ in range(ACTION - 1):
             token = logits[:, -1].log_softmax(-1).argmax(-1, keepdim=True)
-            logits = model(token, use_cache=True, logits_to_keep=1, **cache).logits
+            logits = model(token, logits_to_keep=1, **cache).logits
         token = logits[:, -1].log_softmax(-1).argmax(-1, keepdim=True)
 
 

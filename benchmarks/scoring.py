@@ -26,7 +26,8 @@ from rich.table import Table
 from benchmarks import models
 from benchmarks.episodes import ACTION, Ledger, episode, medians
 from hero.distill.pack import Row, micro_batches, share_prefixes, student_rows, teacher_rows, tokens_read
-from hero.distill.scorer import action_logits, head_logits, teacher_hidden_states
+from hero.distill.scorer import action_logits, teacher_hidden_states
+from hero.models.head import head_logits
 
 TOKENS: Final = 16_384
 

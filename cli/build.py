@@ -161,9 +161,9 @@ class ShortReplies:
 
 
 def _require_room(lm: Any, option: str, tokens: int) -> None:
-    if tokens >= lm.context:
+    if tokens >= lm.context_length:
         raise ConfigError(
-            f"{option} {tokens} leaves no room for a prompt: {lm.name} has {lm.context} tokens; give fewer"
+            f"{option} {tokens} leaves no room for a prompt: {lm.name} has {lm.context_length} tokens; give fewer"
         )
 
 

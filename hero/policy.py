@@ -32,8 +32,8 @@ class ContextLimited(Protocol):
     """A policy whose prompt and reply have to fit a context, and which can say whether they do."""
 
     @property
-    def context(self) -> int:
-        """The most tokens that a prompt and its reply may have together."""
+    def context_length(self) -> int:
+        """Maximum number of tokens that a prompt and its reply may have together."""
         ...
 
     def count(self, prompt: Sequence[Message]) -> int:

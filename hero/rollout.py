@@ -153,7 +153,7 @@ def _token_limit(policy: Policy, max_tokens: int | None) -> Callable[[Sequence[M
                 f"max_tokens = {max_tokens}, but {type(policy).__name__} cannot count tokens; leave it out"
             )
         return lambda prompt: True
-    limit = policy.context if max_tokens is None else min(max_tokens, policy.context)
+    limit = policy.context_length if max_tokens is None else min(max_tokens, policy.context_length)
     if limit < 1:
         raise ConfigError(f"max_tokens = {max_tokens} leaves no room to act; give at least 1")
     return lambda prompt: policy.count(prompt) <= limit

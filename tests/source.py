@@ -20,14 +20,15 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(path: Path, *, deferred: bool) -> Iterator[str]:
-    """Names of modules that a file imports; those below `if TYPE_CHECKING:` do not count.
+def imports(path: Path, *, deferred: bool, typing: bool = False) -> Iterator[str]:
+    """Yields names of modules that a file imports.
 
     Args:
         deferred: count imports inside functions as well, not only those that run with the module itself.
+        typing: count imports below `if TYPE_CHECKING:` as well.
     """
     known = modules()
-    for node in _statements(ast.parse(path.read_text("utf-8")), deferred):
+    for node in _statements(ast.parse(path.read_text("utf-8")), deferred, typing):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -47,11 +48,11 @@ def _absolute(node: ast.ImportFrom, path: Path) -> str:
     return ".".join([*base, *([node.module] if node.module else [])])
 
 
-def _statements(tree: ast.AST, deferred: bool) -> Iterator[ast.AST]:
+def _statements(tree: ast.AST, deferred: bool, typing: bool) -> Iterator[ast.AST]:
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        if not typing and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not deferred:
             continue
         yield node
-        yield from _statements(node, deferred)
+        yield from _statements(node, deferred, typing)

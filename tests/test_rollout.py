@@ -396,9 +396,9 @@ def test_drift_is_recorded_where_a_renderer_drops_turns() -> None:
 class Measured(FunctionPolicy):
     """A policy whose every prompt and reply come to 10 tokens."""
 
-    def __init__(self, context: int) -> None:
+    def __init__(self, context_length: int) -> None:
         super().__init__(echo)
-        self.context = context
+        self.context_length = context_length
 
     def count(self, prompt: Sequence[Message]) -> int:
         return 10
@@ -424,7 +424,7 @@ def test_both_limits_may_be_reached_and_not_exceeded(context: int, limit: int | 
 def test_an_episode_ends_before_it_outgrows_its_tokens(limit: int | None) -> None:
     found = token_rollout(2, max_turns=50, max_tokens=limit)
     model = random_model(context=512)
-    allowed = limit or model.context
+    allowed = limit or model.context_length
     assert {trajectory.stop for trajectory in found} >= {Stop.MAX_TOKENS}
     for trajectory in found:
         lengths = [len(tokens.prompt_ids) + 2 for tokens in tokens_of(trajectory)]

@@ -281,7 +281,7 @@ class Crammed(GuessTrainer):
 
     def policy(self, *, temperature: float) -> GuessPolicy:
         policy = super().policy(temperature=temperature)
-        policy.context, policy.count = 8, lambda prompt: 9  # type: ignore[attr-defined]
+        policy.context_length, policy.count = 8, lambda prompt: 9  # type: ignore[attr-defined]
         return policy
 
 

@@ -29,8 +29,9 @@ from hero.distill.pack import (
     teacher_rows,
     tokens_read,
 )
-from hero.distill.scorer import head_logits, hidden_states, teacher_hidden_states
+from hero.distill.scorer import hidden_states, teacher_hidden_states
 from hero.models.architecture import context_length
+from hero.models.head import head_logits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -1,4 +1,4 @@
-"""What a transformers model remembers of a sequence, by its configuration, and how it is handed its memory."""
+"""Questions to a transformers model about its layers, its context length, and how it takes its cache."""
 
 from __future__ import annotations
 
@@ -10,66 +10,61 @@ from hero.errors import ConfigError
 
 
 def cached_layers(model: Any) -> int:
-    """How many layers have keys and values of their own; those behind them, if any, use those of others."""
+    """Returns the number of layers with keys and values of their own; layers after those, if any, reuse them."""
     config = model.config.get_text_config()
     layers: int = config.num_hidden_layers
     return layers - (getattr(config, "num_kv_shared_layers", 0) or 0)
 
 
 def context_length(model: Any) -> int:
-    """The most tokens that the model can attend to and remember.
+    """Returns the maximum length of a sequence, prompt and reply together, in tokens.
 
-    That is less than what it attends to where it turns all keys otherwise in a longer sequence (longrope): then what it
-    remembers of the first tokens is of no use to those beyond.
+    It is less than `max_positions` for a model with longrope, which rotates the keys of all tokens differently in a
+    longer sequence: keys that were cached before that point would be wrong after it.
 
     Raises:
-        ConfigError: its configuration does not say so.
+        ConfigError: the configuration does not state how many positions there are.
+    """
+    return min([max_positions(model), *_longrope_lengths(model.config.get_text_config())])
+
+
+def max_positions(model: Any) -> int:
+    """Returns the number of positions that the configuration states.
+
+    Raises:
+        ConfigError: it does not state any.
     """
     config = model.config.get_text_config()
     for name in ("max_position_embeddings", "max_seq_len", "seq_length"):
         value = getattr(config, name, None)
         if isinstance(value, int) and value > 0:
-            return min([value, *_turning_points(config)])
+            return value
     raise ConfigError(
-        f"the configuration of {model.config.name_or_path!r} does not say how many tokens a {type(model).__name__} can "
-        "attend to; set max_position_embeddings in its config.json"
+        f"the configuration of {model.config.name_or_path!r} does not state how many tokens a {type(model).__name__} "
+        "can attend to; set max_position_embeddings in its config.json"
     )
 
 
 def attends_only(model: Any) -> bool:
-    """Whether keys and values are all that is remembered, so that a memory can be cut off anywhere."""
+    """Returns whether the model remembers nothing but keys and values, so that its cache can be cut at any token."""
     kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
     attend = all("attention" in kind and "linear" not in kind for kind in kinds)
     return attend and not getattr(model, "_is_stateful", False)
 
 
 def depends_on_length(model: Any) -> bool:
-    """Whether keys are turned otherwise in a longer sequence than in a shorter one."""
-    scalings = _scalings(model.config.get_text_config())
-    return any(scaling.get("rope_type") in ("longrope", "dynamic") for scaling in scalings)
+    """Returns whether rotary embeddings depend on the length of the sequence.
 
-
-def _turning_points(config: Any) -> list[int]:
-    """Lengths beyond which keys are turned otherwise; for `dynamic` scaling that is the length that it attends to."""
-    found = [
-        scaling.get("original_max_position_embeddings") or getattr(config, "original_max_position_embeddings", None)
-        for scaling in _scalings(config)
-        if scaling.get("rope_type") == "longrope"
-    ]
-    return [length for length in found if length]
-
-
-def _scalings(config: Any) -> list[Mapping[str, Any]]:
-    """How positions are turned, by kinds of layers where these differ."""
-    given = getattr(config, "rope_parameters", None) or {}
-    return [given, *(scaling for scaling in given.values() if isinstance(scaling, Mapping))]
+    If so, cached keys cannot be reused in a longer sequence.
+    """
+    return any(rotary.get("rope_type") in ("longrope", "dynamic") for rotary in _rotary(model.config.get_text_config()))
 
 
 def cache_argument(model: Any) -> str:
-    """The name of the argument of `forward` that takes a `Cache`.
+    """Returns the name of the argument of `forward` that takes a `Cache`.
 
-    transformers 5.24 renamed `past_key_values` to `cache`, warns of the old name and drops it in 5.40. A wrapper that
-    passes everything on is asked for the decoder that it wraps.
+    transformers 5.24 renamed `past_key_values` to `cache`; it warns of the old name and drops it in 5.40. A wrapper's
+    `forward` may name neither and pass everything on: then the decoder inside decides.
     """
     for module in (model, model.get_decoder()):
         names = inspect.signature(module.forward).parameters
@@ -77,3 +72,22 @@ def cache_argument(model: Any) -> str:
             if name in names:
                 return name
     return "past_key_values"
+
+
+def _longrope_lengths(config: Any) -> list[int]:
+    """Lengths beyond which longrope rotates all keys differently.
+
+    `dynamic` scaling has none below the number of positions: it changes only beyond that.
+    """
+    lengths = [
+        rotary.get("original_max_position_embeddings") or getattr(config, "original_max_position_embeddings", None)
+        for rotary in _rotary(config)
+        if rotary.get("rope_type") == "longrope"
+    ]
+    return [length for length in lengths if length]
+
+
+def _rotary(config: Any) -> list[Mapping[str, Any]]:
+    """Parameters of the rotary embeddings, of the model or of each type of layer."""
+    parameters = getattr(config, "rope_parameters", None) or {}
+    return [parameters, *(of_type for of_type in parameters.values() if isinstance(of_type, Mapping))]

@@ -1,4 +1,4 @@
-"""Models in llama.cpp's GGUF format, with the tokenizer that they were trained with."""
+"""Loading models in llama.cpp's GGUF format, with the tokenizer that they were trained with."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from hero.models.tokens import without_additions
 
 
 def load_gguf(path: Path) -> tuple[Any, Any]:
-    """Model (float32) and tokenizer of a GGUF file; takes tens of seconds, so `save` the result for the next time.
+    """Loads the model (float32) and the tokenizer of a GGUF file.
 
-    The weights come out of their quantisation, and the model is a plain one that can be trained and saved.
+    The weights are dequantised, so that the model can be trained and saved. This takes tens of seconds; `save` the
+    result for the next time.
 
     Raises:
         ConfigError: there is no such file, it is damaged, a package to read it with is missing, or it is not known how
@@ -38,32 +39,32 @@ def _load(path: Path) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     reader = GGUFReader(path)
-    where: dict[str, Any] = {
+    source: dict[str, Any] = {
         "pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name, "trust_remote_code": False
     }  # fmt: skip
-    tokenizer: Any = AutoTokenizer.from_pretrained(**where)
+    tokenizer: Any = AutoTokenizer.from_pretrained(**source)
     _set_split(tokenizer, _split_name(reader))
-    config: Any = AutoConfig.from_pretrained(**where)
+    config: Any = AutoConfig.from_pretrained(**source)
 
     def build() -> Any:
         return AutoModelForCausalLM.from_config(copy.deepcopy(config), trust_remote_code=False)  # type: ignore[no-untyped-call]
 
     name = repr(str(path))
-    # Quantised weights may have a bit each.
-    require_plausible(name, config, build, tensors=len(reader.tensors), room=8 * path.stat().st_size)
-    both: Any = AutoModelForCausalLM.from_pretrained(
-        **where,
+    # A quantised weight has at least one bit.
+    require_plausible(name, config, build, tensors=len(reader.tensors), max_parameters=8 * path.stat().st_size)
+    loaded_and_info: Any = AutoModelForCausalLM.from_pretrained(
+        **source,
         config=config,
-        generation_config=GenerationConfig.from_model_config(config),  # nothing of the files beside it
+        generation_config=GenerationConfig.from_model_config(config),  # not from files beside it
         ignore_mismatched_sizes=True,  # they are reported by name instead
         output_loading_info=True,
     )
-    loaded, info = both
+    loaded, info = loaded_and_info
     require_fit(name, info)
     blocks = {tensor.name.split(".")[1] for tensor in reader.tensors if tensor.name.startswith("blk.")}
-    if len(blocks) > (layers := config.get_text_config().num_hidden_layers):  # the others are passed over in silence
+    if len(blocks) > (layers := config.get_text_config().num_hidden_layers):  # transformers ignores the others
         raise ConfigError(
-            f"{name}: the header speaks of {layers} layers, but the file holds {len(blocks)}; fetch it again"
+            f"{name}: the header states {layers} layers, but the file holds {len(blocks)}; fetch it again"
         )
     config = copy.deepcopy(loaded.config)
     if hasattr(config, "quantization_config"):
@@ -75,7 +76,7 @@ def _load(path: Path) -> tuple[Any, Any]:
 
 
 def _split_name(reader: Any) -> str:
-    """llama.cpp's name for how a byte-level vocabulary splits text before the merges; "" for other vocabularies."""
+    """llama.cpp's name of the rule by which a byte-level vocabulary splits text before the merges; "" for others."""
     fields = reader.fields
     if fields["tokenizer.ggml.model"].contents() != "gpt2":
         return ""
@@ -84,15 +85,15 @@ def _split_name(reader: Any) -> str:
 
 
 def _set_split(tokenizer: Any, name: str) -> None:
-    """Makes the tokenizer split text as its merges were learned.
+    """Makes the tokenizer split text by the rule that its merges were learned with.
 
-    transformers does so for the names in its own table, and leaves GPT-2's split in place for every other.
+    transformers does so for the names in its own table, and uses GPT-2's rule for every other.
     """
     from tokenizers import pre_tokenizers
 
     try:
         from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
-    except ImportError:  # transformers 4 knows none
+    except ImportError:  # transformers 4 has no such table
         GGUF_PRE_TOKENIZER_SPLITS = {}
 
     if name == "smollm":
@@ -102,5 +103,5 @@ def _set_split(tokenizer: Any, name: str) -> None:
     elif name not in {"", "default", "gpt-2", *GGUF_PRE_TOKENIZER_SPLITS}:
         raise ConfigError(
             f"it is not known how a vocabulary of the kind {name!r} splits text; take the model's safetensors version, "
-            "or a newer transformers"
+            "or install a newer transformers"
         )

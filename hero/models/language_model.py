@@ -1,4 +1,4 @@
-"""A causal language model with the chat that it reads."""
+"""A causal language model with the chat that encodes its conversations."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from hero.models.architecture import context_length
 from hero.models.sampler import TransformersPolicy
 
 MAX_NEW_TOKENS: Final = 256
+"""Default of the maximum length of an action."""
 
 
 @dataclass
 class LanguageModel:
-    """A causal language model and the chat that it reads: what trainer, policy and reflector share.
+    """A causal language model and its chat: what trainer, policy and reflector share.
 
     Attributes:
         model: a `transformers` causal language model all of whose layers are attention.
-        batch_tokens: decode that many padded tokens at a time, at most (but always one row): bounds the memory for
-            keys and values.
+        name: name of the model in messages.
+        batch_tokens: maximum number of padded tokens that a policy decodes at a time (but always one row): bounds the
+            memory for keys and values.
     """
 
     model: Any
@@ -29,27 +31,27 @@ class LanguageModel:
     batch_tokens: int = 65_536
 
     @property
-    def context(self) -> int:
-        """The most tokens that a prompt and its reply may have together."""
+    def context_length(self) -> int:
+        """Maximum number of tokens that a prompt and its reply may have together."""
         return context_length(self.model)
 
     def policy(
         self, *, temperature: float = 1.0, seed: int = 0, max_new_tokens: int = MAX_NEW_TOKENS, version: int = 0
     ) -> TransformersPolicy:
-        """A policy on the current weights (no copy).
-
-        Args:
-            temperature: of sampling; 0 is greedy.
-            seed: of its random numbers, 0 or more, together with the seeds that `act` is given.
-            max_new_tokens: an action is cut off after that many.
-            version: number of updates that the weights have seen; stands in `Tokens.policy_version`.
-        """
+        """Returns a policy on the current weights (no copy); its arguments are those of `TransformersPolicy`."""
         return TransformersPolicy(
-            self, temperature=temperature, seed=seed, max_new_tokens=max_new_tokens, version=version
+            self.model,
+            self.chat,
+            self.name,
+            batch_tokens=self.batch_tokens,
+            temperature=temperature,
+            seed=seed,
+            max_new_tokens=max_new_tokens,
+            version=version,
         )
 
     def save(self, path: Path) -> None:
-        """Writes weights, configuration and vocabulary; `load` reads the directory."""
+        """Writes weights, configuration and vocabulary into a directory, which `load` reads."""
         path.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(path)
         self.chat.save(path)

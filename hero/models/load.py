@@ -1,4 +1,4 @@
-"""Language models that run in this process, through transformers."""
+"""Loading a language model that runs in this process, whatever the format of its files."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ import torch
 from hero.chat.template import TemplateChat
 from hero.chat.tiktoken import TiktokenChat
 from hero.errors import ConfigError
-from hero.models.architecture import attends_only
+from hero.models import tiny
+from hero.models.architecture import attends_only, max_positions
 from hero.models.check import require_exact, require_usable
+from hero.models.gguf import load_gguf
 from hero.models.language_model import LanguageModel
+from hero.models.pretrained import load_pretrained
 from hero.models.tokens import largest_id
 from hero.types import JSON
 
 
 def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: str | None = None) -> LanguageModel:
-    """A model from a directory, a hub name or a GGUF file; on a GPU in bfloat16 where there is one, else in float32.
+    """Loads a model from a directory, a hub name or a GGUF file.
 
-    It is checked: its weights are finite and those that its configuration asks for, its tokenizer makes no other ids
-    than it embeds, and it gives the same log-probabilities in a batch as alone. Nothing that it brings is run.
+    It runs on a GPU in bfloat16 where there is one, else in float32, and is checked: its weights are finite and those
+    that its configuration asks for, its tokenizer makes no ids that it does not embed, and it gives the same
+    log-probabilities in a batch as alone. No code that comes with a model is run.
 
     Args:
         template_args: variables of its chat template, such as `enable_thinking`.
@@ -37,21 +41,15 @@ def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: 
     try:
         path = Path(source).expanduser()
         path.exists()
-    except (OSError, RuntimeError, ValueError) as error:  # too long; of a user who is not there; with a null character
+    except (OSError, RuntimeError, ValueError) as error:  # too long; an unknown user's home; a null character
         raise ConfigError(f"no model {source!r:.80}: {error}") from error
     if path.suffix == ".gguf":
-        from hero.models.gguf import load_gguf
-
         model, tokenizer = load_gguf(path)
     elif (path / TiktokenChat.FILE).is_file():
-        from hero.models import tiny
-
         if template_args:
             raise ConfigError(f"{', '.join(template_args)}: the model {source!r} has no chat template to read them")
         return tiny.load(path)
     else:
-        from hero.models.pretrained import load_pretrained
-
         model, tokenizer = load_pretrained(source, path)
     if not attends_only(model):
         raise ConfigError(
@@ -63,20 +61,19 @@ def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: 
     require_usable(repr(source), model, 1 + largest_id(tokenizer))
     lm = LanguageModel(model, TemplateChat(tokenizer, _stop_ids(model), template_args, date), path.name)
     require_exact(lm)
-    attended = getattr(model.config.get_text_config(), "max_position_embeddings", None) or lm.context
-    if lm.context < attended:
+    if lm.context_length < (positions := max_positions(model)):
         logging.getLogger(__name__).warning(
-            "%s attends to %d tokens, of which %d are used: in a longer sequence it turns the keys of all tokens "
-            "otherwise, so that none of what it remembers could be used again",
-            *(lm.name, attended, lm.context),
+            "%s attends to %d tokens, of which %d are used: in a longer sequence it rotates the keys of all tokens "
+            "differently, so that no cached keys could be reused",
+            *(lm.name, positions, lm.context_length),
         )
     return lm
 
 
 def _stop_ids(model: Any) -> list[int]:
-    """What ends a reply, as far as the generation settings of a model say so."""
-    ids = getattr(model.generation_config, "eos_token_id", None)
-    found = [] if ids is None else ids if isinstance(ids, list) else [ids]
-    if odd := [token for token in found if not isinstance(token, int)]:
+    """Ids that end a reply according to the generation settings of a model."""
+    eos = getattr(model.generation_config, "eos_token_id", None)
+    ids = [] if eos is None else eos if isinstance(eos, list) else [eos]
+    if odd := [token for token in ids if not isinstance(token, int)]:
         raise ConfigError(f"generation_config.json: eos_token_id {odd[0]!r} is not a token id")
-    return found
+    return ids

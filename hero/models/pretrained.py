@@ -1,4 +1,4 @@
-"""Models and tokenizers in the format of transformers, from a directory or the hub; nothing that they bring is run."""
+"""Loading models and tokenizers in the format of transformers, without running code that comes with them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hero.models.tokens import largest_id, without_additions
 
 
 def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
-    """The model, in bfloat16 where there is a GPU and else in float32, and the tokenizer of a directory or hub name.
+    """Loads model and tokenizer of a directory or hub name, in bfloat16 where there is a GPU, else in float32.
 
     Raises:
         ConfigError: there is no such model, it is damaged, its weights are not those of its configuration, or it needs
@@ -26,11 +26,11 @@ def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
             "with peft's merge_and_unload, and save that with save_pretrained"
         )
     if path.is_dir() and not (path / "config.json").is_file():
-        raise ConfigError(f"{source!r} holds no model: it has no config.json")
+        raise ConfigError(f"{source!r} does not hold a model: it has no config.json")
     with translate_errors(
         ConfigError,
         f"the model {source!r} cannot be loaded; fetch it again, or take a causal language model that the installed "
-        "transformers knows",
+        "transformers supports",
     ):
         try:
             return _load(source, str(path) if path.is_dir() else source)
@@ -51,71 +51,72 @@ def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
             ) from error
 
 
-def _load(source: str, where: str) -> tuple[Any, Any]:
+def _load(source: str, location: str) -> tuple[Any, Any]:
     from tokenizers import Tokenizer
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-    config: Any = AutoConfig.from_pretrained(where, trust_remote_code=False)
-    # The library chooses what it has for this kind. A file may name a kernel on the hub, which would be fetched and
-    # run, or an attention that knows neither our masks nor our caches.
+    config: Any = AutoConfig.from_pretrained(location, trust_remote_code=False)
+    # transformers chooses the attention. A file may name a kernel on the hub, which would be fetched and run, or an
+    # attention that cannot use our masks and caches.
     config._attn_implementation = None
-    tokenizer: Any = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
-    kinds, size = _weights(where)
+    tokenizer: Any = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+    types, size = _weights(location)
     require_plausible(
         repr(source),
         config,
         lambda: AutoModelForCausalLM.from_config(copy.deepcopy(config), trust_remote_code=False),  # type: ignore[no-untyped-call]
-        tensors=len(kinds),
-        room=8 * size if (quantized := getattr(config, "quantization_config", None)) else size,
+        tensors=len(types),
+        # A weight has at least one byte, or one bit if it is quantised.
+        max_parameters=8 * size if (quantized := getattr(config, "quantization_config", None)) else size,
     )
     if not quantized:
-        require_real(repr(source), kinds)
-    loaded: Any = AutoModelForCausalLM.from_pretrained(
-        where,
+        require_real(repr(source), types)
+    model_and_info: Any = AutoModelForCausalLM.from_pretrained(
+        location,
         config=config,
         # Left to itself, transformers 4 would run custom_generate/generate.py of a directory.
-        generation_config=GenerationConfig.from_pretrained(where)
-        if _file(where, "generation_config.json")
+        generation_config=GenerationConfig.from_pretrained(location)
+        if _file(location, "generation_config.json")
         else GenerationConfig.from_model_config(config),
         dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
         trust_remote_code=False,
         ignore_mismatched_sizes=True,  # they are reported by name instead
         output_loading_info=True,
     )
-    model, info = loaded
+    model, info = model_and_info
     require_fit(repr(source), info)
-    file = _file(where, "tokenizer.json")
+    file = _file(location, "tokenizer.json")
     return model, without_additions(tokenizer, 1 + largest_id(Tokenizer.from_file(file)), model) if file else tokenizer
 
 
-def _file(where: str, name: str) -> str | None:
-    """The place of a file of a directory or hub name, if there is one."""
+def _file(location: str, name: str) -> str | None:
+    """Path of a file of a directory or hub name, if there is one."""
     from transformers.utils.hub import cached_file
 
-    return cached_file(where, name, _raise_exceptions_for_missing_entries=False)
+    return cached_file(location, name, _raise_exceptions_for_missing_entries=False)
 
 
-def _weights(where: str) -> tuple[dict[str, str], int]:
-    """The type of each tensor of a directory or hub name, as `F32` or `torch.float32`, and all bytes, from headers."""
+def _weights(location: str) -> tuple[dict[str, str], int]:
+    """Reads the type of each tensor, as `F32` or `torch.float32`, and the size of all files, from their headers."""
     from safetensors import safe_open
     from transformers.utils.hub import get_checkpoint_shard_files
 
     files: list[str] = []
     for name in ("model.safetensors", "pytorch_model.bin"):
-        if file := _file(where, name):
+        if file := _file(location, name):
             files = [file]
-        elif index := _file(where, f"{name}.index.json"):
-            files, _ = get_checkpoint_shard_files(where, index)  # type: ignore[no-untyped-call]
+        elif index := _file(location, f"{name}.index.json"):
+            files, _ = get_checkpoint_shard_files(location, index)  # type: ignore[no-untyped-call]
         if files:
             break
     else:
-        raise ConfigError(f"the model {where!r} has no weights: neither model.safetensors nor pytorch_model.bin")
-    kinds: dict[str, str] = {}
+        raise ConfigError(f"the model {location!r} has no weights: neither model.safetensors nor pytorch_model.bin")
+    types: dict[str, str] = {}
     for file in files:
         if file.endswith(".safetensors"):
-            with safe_open(file, "pt") as opened:
-                kinds |= {name: opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118
+            with safe_open(file, "pt") as header:
+                types |= {name: header.get_slice(name).get_dtype() for name in header.keys()}  # noqa: SIM118
         else:
-            held = torch.load(file, map_location="meta", mmap=True, weights_only=True)
-            kinds |= {name: str(getattr(tensor, "dtype", "")) for name, tensor in held.items()}
-    return kinds, sum(Path(file).stat().st_size for file in files)
+            tensors = torch.load(file, map_location="meta", mmap=True, weights_only=True)
+            types |= {name: str(getattr(tensor, "dtype", "")) for name, tensor in tensors.items()}
+    return types, sum(Path(file).stat().st_size for file in files)

@@ -1,48 +1,49 @@
-"""The policies that ship with the package: small Llamas, one trained on each embedded environment."""
+"""The models that ship with the package: small Llamas, one trained on each embedded environment."""
 
 from __future__ import annotations
 
 import base64
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import tiktoken
+import torch
+from safetensors.torch import load_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from hero.chat.tiktoken import TiktokenChat
 from hero.errors import ConfigError, DataError, translate_errors
-
-if TYPE_CHECKING:
-    from hero.models.language_model import LanguageModel
+from hero.models.check import require_exact, require_fit, require_plausible, require_usable
+from hero.models.language_model import LanguageModel
 
 SPECIAL: Final = TiktokenChat.SPECIAL
 RANKS: Final = TiktokenChat.FILE
 CONFIG: Final = TiktokenChat.CONFIG
 MODELS: Final = Path(__file__).parent / "tiny_models"
 SHIPPED: Final = MODELS / "webshop"
-PROBE: Final = 'Ab 12\n\n  search[é 你好 😀\t\'] $3.50, #W1 {"a": [true]}\r\n'
+SAMPLE: Final = 'Ab 12\n\n  search[é 你好 😀\t\'] $3.50, #W1 {"a": [true]}\r\n'
+"""A text of many kinds of characters, all of which a pattern has to cover."""
 
 
 def load_taubench() -> LanguageModel:
-    """The policy of the embedded TauBench."""
+    """Loads the model for the embedded TauBench."""
     return load(MODELS / "taubench")
 
 
 def load(source: str | Path = SHIPPED) -> LanguageModel:
-    """The model in a directory of `config.json`, `model.safetensors` and a `TiktokenChat`, on the CPU in float32.
+    """Loads a model from a directory, on the CPU in float32.
 
-    Without an argument it is the policy of the embedded WebShop.
+    The directory holds `config.json`, `model.safetensors` and what `TiktokenChat.save` writes. Without an argument it
+    is that of the model for the embedded WebShop.
 
     Raises:
         DataError: a file is missing, is damaged or does not fit the others.
     """
-    from hero.models.check import require_exact, require_usable
-    from hero.models.language_model import LanguageModel
-
     path = Path(source)
     chat = load_chat(path)
     try:
-        with translate_errors(DataError, f"{path} holds no usable model"):
+        with translate_errors(DataError, f"{path} does not hold a usable model"):
             model = _load_model(path, chat.encoding.n_vocab)
             require_usable(str(path), model, chat.encoding.n_vocab)
             lm = LanguageModel(model, chat, "tiny")
@@ -52,13 +53,25 @@ def load(source: str | Path = SHIPPED) -> LanguageModel:
     return lm
 
 
+def load_chat(path: Path) -> TiktokenChat:
+    """Loads the chat of a directory from its ranks (lines `base64token rank`) and its pattern.
+
+    Special tokens follow the ranks.
+
+    Raises:
+        DataError: a file is missing or malformed.
+    """
+    file, ranks = path / CONFIG, _load_ranks(path / RANKS)
+    special = {token: len(ranks) + index for index, token in enumerate(SPECIAL)}
+    with translate_errors(DataError, f'{file} is not {{"pattern": "a regular expression"}}'):
+        pattern = json.loads(_existing(file).read_bytes())["pattern"]
+        encoding = tiktoken.Encoding("hero-tiny", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
+        if encoding.decode(encoding.encode_ordinary(SAMPLE)) != SAMPLE:
+            raise DataError(f"{file}: the pattern {pattern!r:.80} does not cover every text")
+    return TiktokenChat(encoding)
+
+
 def _load_model(path: Path, vocabulary: int) -> Any:
-    import torch
-    from safetensors.torch import load_file
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from hero.models.check import require_fit, require_plausible
-
     config_file, file = _existing(path / "config.json"), _existing(path / "model.safetensors")
     with translate_errors(DataError, f"{config_file} does not describe a model"):
         config: Any = LlamaConfig.from_dict(json.loads(config_file.read_bytes()))
@@ -68,8 +81,9 @@ def _load_model(path: Path, vocabulary: int) -> Any:
     with translate_errors(DataError, f"{file} cannot be read"):
         weights = load_file(file)
     with translate_errors(DataError, f"{file} does not fit config.json"):
+        size = file.stat().st_size
         require_plausible(
-            str(path), config, lambda: LlamaForCausalLM(config), tensors=len(weights), room=file.stat().st_size
+            str(path), config, lambda: LlamaForCausalLM(config), tensors=len(weights), max_parameters=size
         )
         model = LlamaForCausalLM(config)
         if config.tie_word_embeddings:
@@ -85,33 +99,22 @@ def _load_model(path: Path, vocabulary: int) -> Any:
     return model.eval()  # type: ignore[no-untyped-call]
 
 
-def load_chat(path: Path) -> TiktokenChat:
-    """The chat of the ranks (lines `base64token rank`) and the pattern in a directory; special tokens follow the ranks.
-
-    Raises:
-        DataError: a file is missing or malformed.
-    """
-    ranks, config = path / RANKS, path / CONFIG
-    merges: dict[bytes, int] = {}
-    with translate_errors(DataError, f"{ranks} is not a list of `base64token rank`"):
-        lines = _existing(ranks).read_text("ascii").splitlines()
-    for number, line in enumerate(lines):
+def _load_ranks(file: Path) -> dict[bytes, int]:
+    """Loads the rank of each token; every byte has to be a token."""
+    ranks: dict[bytes, int] = {}
+    with translate_errors(DataError, f"{file} is not a list of `base64token rank`"):
+        lines = _existing(file).read_text("ascii").splitlines()
+    for number, line in enumerate(lines, start=1):
         try:
             token, rank = line.split(" ")
-            merges[base64.b64decode(token, validate=True)] = int(rank)
+            ranks[base64.b64decode(token, validate=True)] = int(rank)
         except ValueError as error:
-            raise DataError(f"{ranks}, line {number + 1}: {line!r} is not `base64token rank`") from error
-    if sorted(merges.values()) != list(range(len(merges))):
-        raise DataError(f"{ranks}: ranks are not 0 to {len(merges) - 1}")
-    if lacking := sorted(set(range(256)) - {token[0] for token in merges if len(token) == 1}):
-        raise DataError(f"{ranks}: no token for the byte {lacking[0]}; every byte needs one")
-    special = {token: len(merges) + place for place, token in enumerate(SPECIAL)}
-    with translate_errors(DataError, f'{config} is not {{"pattern": "a regular expression"}}'):
-        pattern = json.loads(_existing(config).read_bytes())["pattern"]
-        encoding = tiktoken.Encoding("hero-tiny", pat_str=pattern, mergeable_ranks=merges, special_tokens=special)
-        if encoding.decode(encoding.encode_ordinary(PROBE)) != PROBE:
-            raise DataError(f"{config}: the pattern {pattern!r:.80} does not cover every text")
-    return TiktokenChat(encoding)
+            raise DataError(f"{file}, line {number}: {line!r} is not `base64token rank`") from error
+    if sorted(ranks.values()) != list(range(len(ranks))):
+        raise DataError(f"{file}: ranks are not 0 to {len(ranks) - 1}")
+    if missing := sorted(set(range(256)) - {token[0] for token in ranks if len(token) == 1}):
+        raise DataError(f"{file}: no token for the byte {missing[0]}; every byte needs one")
+    return ranks
 
 
 def _existing(file: Path) -> Path:

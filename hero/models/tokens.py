@@ -1,4 +1,4 @@
-"""The tokens of a tokenizer, as its files have them."""
+"""The token ids that a tokenizer makes, against those that its files list."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ def largest_id(tokenizer: Any) -> int:
     return max(tokenizer.get_vocab().values(), default=-1)
 
 
-def without_additions(tokenizer: Any, own: int, model: Any) -> Any:
-    """Returns the tokenizer without what transformers added to its files' tokens, where the model cannot embed that.
+def without_additions(tokenizer: Any, listed: int, model: Any) -> Any:
+    """Returns the tokenizer without the tokens that transformers added, if the model does not embed these.
 
-    Some classes add a token that they rely on, such as GPT-2's end of a text, and any text may spell it.
+    Some tokenizer classes add a token that they rely on, such as GPT-2's end of text, and any text may spell it.
 
     Args:
-        own: ids from there on are additions.
+        listed: number of tokens that the files list; higher ids are additions.
     """
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
@@ -25,9 +25,11 @@ def without_additions(tokenizer: Any, own: int, model: Any) -> Any:
     if largest_id(tokenizer) < model.get_input_embeddings().weight.shape[0]:
         return tokenizer
     backend = json.loads(tokenizer.backend_tokenizer.to_str())
-    backend["added_tokens"] = [added for added in backend["added_tokens"] if added["id"] < own]
+    backend["added_tokens"] = [added for added in backend["added_tokens"] if added["id"] < listed]
     ids = tokenizer.get_vocab()
-    special = {role: token for role, token in tokenizer.special_tokens_map.items() if ids.get(str(token), own) < own}
-    made: Any = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(backend)), **special)  # type: ignore[no-untyped-call]
-    made.chat_template, made.name_or_path = tokenizer.chat_template, tokenizer.name_or_path
-    return made
+    special = {
+        role: token for role, token in tokenizer.special_tokens_map.items() if ids.get(str(token), listed) < listed
+    }
+    reduced: Any = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(backend)), **special)  # type: ignore[no-untyped-call]
+    reduced.chat_template, reduced.name_or_path = tokenizer.chat_template, tokenizer.name_or_path
+    return reduced

@@ -50,7 +50,7 @@ class ModelReflector:
         ]
 
     def _fits(self, review: Sequence[Message]) -> bool:
-        return not isinstance(self.policy, ContextLimited) or self.policy.count(review) <= self.policy.context
+        return not isinstance(self.policy, ContextLimited) or self.policy.count(review) <= self.policy.context_length
 
     def _diagnosis(self, answer: Action, turns: int) -> Diagnosis:
         tokens = answer.tokens

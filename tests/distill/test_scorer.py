@@ -160,12 +160,12 @@ def test_the_model_is_left_as_it_was_even_when_it_fails() -> None:
 def test_rows_beyond_the_context_are_refused() -> None:
     full, long = (Row((1,) * size, (Span(size - 1, size, (0,)),)) for size in (128, 129))
     assert action_logits(tiny_model(), [full]).shape == (1, VOCABULARY)
-    with pytest.raises(PolicyError, match="129 ids to action_logits, but the model reads 128"):
+    with pytest.raises(PolicyError, match="an action and its prompt have 129 tokens, but the model reads 128"):
         action_logits(tiny_model(), [long])
 
 
 def test_a_model_without_a_head_is_refused() -> None:
-    with pytest.raises(ConfigError, match="LlamaModel is no decoder with a head"):
+    with pytest.raises(ConfigError, match="LlamaModel is not a decoder with a head"):
         action_logits(LlamaModel(tiny_model().config), ROWS)
 
 
@@ -176,7 +176,7 @@ def test_a_model_that_makes_logits_of_something_else_is_refused() -> None:
             answer.logits = answer.logits.mean(1, keepdim=True)
             return answer
 
-    with pytest.raises(ConfigError, match="Averaging makes its logits of more than states"):
+    with pytest.raises(ConfigError, match="Averaging computes its logits from more than hidden states"):
         action_logits(Averaging(tiny_model().config), ROWS)
 
 

@@ -46,7 +46,7 @@ def test_a_file_is_read_as_it_was_written(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("layers", "named"),
-    [(3, r"missing model\.layers\.2"), (1, "speaks of 1 layers, but the file holds 2"), (0, "0 layers")],
+    [(3, r"missing model\.layers\.2"), (1, "states 1 layers, but the file holds 2"), (0, "0 layers")],
 )
 def test_a_header_of_other_layers_is_refused(file: Path, layers: int, named: str) -> None:
     save_gguf(file, layers=layers)

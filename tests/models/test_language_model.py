@@ -204,7 +204,7 @@ def test_a_batch_stays_within_its_token_budget(monkeypatch: pytest.MonkeyPatch) 
     prefill = kv_cache.prefill
 
     def watch(
-        model: object, past: Sequence[kv_cache.Sequenced], prompts: Sequence[tuple[int, ...]], room: int
+        model: object, past: Sequence[kv_cache.CachedPrefix], prompts: Sequence[tuple[int, ...]], room: int
     ) -> tuple[kv_cache.Batch, torch.Tensor]:
         sizes.append(len(prompts) * (max(map(len, prompts)) + room + 1))
         batch, logits = prefill(model, past, prompts, room)
@@ -290,7 +290,7 @@ def test_the_context_bounds_prompts_and_replies() -> None:
     with pytest.raises(PolicyError, match="32 tokens leaves no room in the context of random, 32 tokens"):
         policy.act([ask("b" * (32 - header))])
     assert isinstance(policy, ContextLimited)
-    assert (policy.context, policy.count(ask("bb"))) == (32, header + 2 + 20)
+    assert (policy.context_length, policy.count(ask("bb"))) == (32, header + 2 + 20)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.5])
@@ -350,11 +350,11 @@ def test_the_version_stands_in_the_tokens() -> None:
 def test_kept_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = [ask("a" * 40), ask("b" * 40)]
     sizes = []
-    for limit in (sampler.KEPT_BYTES, 25_000, 0):
-        monkeypatch.setattr(sampler, "KEPT_BYTES", limit)
+    for limit in (sampler.STORE_BYTES, 25_000, 0):
+        monkeypatch.setattr(sampler, "STORE_BYTES", limit)
         policy = LM.policy(temperature=0, max_new_tokens=2)
         policy.act(prompts)
-        sizes.append(len(policy._kept))
+        sizes.append(len(policy._prefixes))
     assert sizes[0] == 2
     assert sizes[2] == 0
     assert sizes == sorted(sizes, reverse=True)
@@ -362,21 +362,21 @@ def test_kept_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def storages(policy: TransformersPolicy) -> int:
     """Bytes that are alive because the policy keeps something."""
-    tensors = [tensor for kept in policy._kept for layer in kept.layers for tensor in layer]
+    tensors = [tensor for prefix in policy._prefixes for layer in prefix.layers for tensor in layer]
     return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
 
 
 @pytest.mark.parametrize("limit", [0, 30_000, 200_000, 10**9])
 def test_what_is_kept_is_what_is_counted(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    monkeypatch.setattr(sampler, "KEPT_BYTES", limit)
+    monkeypatch.setattr(sampler, "STORE_BYTES", limit)
     lm = random_model(context=2048)
     policy = lm.policy(temperature=0, max_new_tokens=6)
     prompts = [ask("ab"), *[ask("b" * 3)] * 14, ask("ab" * 600)]
     for _ in range(3):
         actions = policy.act(prompts)
-        assert storages(policy) == sum(kept.nbytes for kept in policy._kept) <= limit
+        assert storages(policy) == sum(prefix.nbytes for prefix in policy._prefixes) <= limit
         prompts = [[*prompt, action.message(), *ask("c")] for prompt, action in zip(prompts, actions, strict=True)]
-    assert len(policy._kept) == 16 or limit < 10**9
+    assert len(policy._prefixes) == 16 or limit < 10**9
 
 
 def test_a_call_makes_one_row_of_logits_a_prompt_and_reads_no_more_at_a_time_than_stated(
@@ -432,7 +432,7 @@ def test_prompts_of_any_lengths_are_read_as_each_alone(kind: str, eager: bool) -
             [*prompt, action.message(), *ask("c" * (1 + 9 * (place == turn)))]
             for place, (prompt, action) in enumerate(zip(prompts[:-1], actions[:-1], strict=True))
         ]
-        prompts.append(ask("a" * (min(lm.context, 128) - 2 - turn)))
+        prompts.append(ask("a" * (min(lm.context_length, 128) - 2 - turn)))
 
 
 LONG = {
@@ -459,7 +459,7 @@ def test_a_model_that_depends_on_the_length_stays_where_it_does_not(
     model, config = TURNED[kind]
     save_pretrained(tmp_path, model, **({"max_position_embeddings": 512} | config))
     lm = load(str(tmp_path))
-    assert lm.context == 256
+    assert lm.context_length == 256
     announced = [record.getMessage() for record in caplog.records if record.name.startswith("hero")]
     assert ["attends to 512 tokens, of which 256 are used" in text for text in announced] == [True] * ("long" in kind)
     policy, header = lm.policy(max_new_tokens=9), len(lm.chat.encode(ask("b"))) - 1
@@ -476,7 +476,7 @@ def test_a_model_that_depends_on_the_length_stays_where_it_does_not(
     assert TorchTrainer(lm).update(lived)["mismatch"] < 1e-5
     with pytest.raises(PolicyError, match="a prompt of 256 tokens leaves no room in the context"):
         policy.act([ask("b" * (256 - header))])
-    with pytest.raises(PolicyError, match="257 ids to action_logits, but the model reads 256"):
+    with pytest.raises(PolicyError, match="an action and its prompt have 257 tokens, but the model reads 256"):
         action_logits(lm.model, [Row((5,) * 257, (Span(256, 257, (0,)),))])
 
 

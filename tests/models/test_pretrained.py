@@ -318,7 +318,7 @@ def test_a_kind_that_says_no_length_is_refused_by_name(tmp_path: Path) -> None:
     save_pretrained(tmp_path, "bloom", n_layer=2, n_head=4)
     for value in (None, 0, -1, "many"):
         change_json(tmp_path / "config.json", max_position_embeddings=value)
-        with pytest.raises(ConfigError, match="does not say how many tokens a BloomForCausalLM can attend to"):
+        with pytest.raises(ConfigError, match="does not state how many tokens a BloomForCausalLM can attend to"):
             load(str(tmp_path))
 
 

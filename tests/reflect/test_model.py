@@ -115,7 +115,7 @@ def test_one_diagnosis_per_episode_in_order_and_none_for_an_empty_one() -> None:
 
 def test_an_episode_that_is_too_long_to_review_is_passed_over() -> None:
     class Small(FunctionPolicy):
-        context = 7
+        context_length = 7
 
         def count(self, prompt: tuple[Message, ...]) -> int:
             return len(prompt)

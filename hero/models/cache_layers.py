@@ -1,0 +1,157 @@
+"""Cache layers: each takes the new keys and values of one attention layer and returns all that it shall attend to.
+
+Shapes: B batch, H key-value heads, T tokens of one sequence, C columns of the cache, L new columns, D head width,
+P prefixes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
+
+from hero.models.architecture import cache_argument, cached_layers
+
+KeysValues: TypeAlias = tuple[Tensor, Tensor]
+"""Keys and values of one layer."""
+
+
+class CacheLayer(DynamicLayer):  # type: ignore[no-untyped-call]
+    """Base of the layers below: transformers' class, with types."""
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()  # type: ignore[no-untyped-call]
+
+    def expose(self, keys: Tensor, values: Tensor) -> KeysValues:
+        """Makes keys and values, BHCD, what transformers sees as the contents of this layer."""
+        self.keys, self.values = keys, values
+        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
+        return keys, values
+
+
+def cache_arguments(model: Any, layers: Sequence[CacheLayer]) -> dict[str, Any]:
+    """Returns the keyword arguments of `forward` that make a model use these cache layers."""
+    return {cache_argument(model): Cache(layers=[*layers]), "use_cache": True}
+
+
+class PreallocatedLayer(CacheLayer):
+    """Has room for columns to come: appending a token copies that token, not the whole cache.
+
+    Args:
+        past: keys and values of each sequence, HTD; they end in the same column. Empty to begin without a past.
+        capacity: number of columns in all.
+    """
+
+    def __init__(self, past: Sequence[KeysValues], capacity: int) -> None:
+        super().__init__()
+        self.capacity = capacity
+        self.length = max((keys.shape[1] for keys, _ in past), default=0)
+        if past:
+            self._keys = _right_aligned([keys for keys, _ in past], self.length, capacity)
+            self._values = _right_aligned([values for _, values in past], self.length, capacity)
+            self._expose_used()
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> KeysValues:
+        """Appends columns; returns all keys and values so far, BHCD."""
+        if not self.is_initialized:
+            self._keys = key_states.new_empty(*key_states.shape[:2], self.capacity, key_states.shape[-1])
+            self._values = value_states.new_empty(*value_states.shape[:2], self.capacity, value_states.shape[-1])
+        start, self.length = self.length, self.length + key_states.shape[-2]
+        self._keys[:, :, start : self.length] = key_states
+        self._values[:, :, start : self.length] = value_states
+        return self._expose_used()
+
+    def select(self, rows: Tensor) -> None:
+        """Drops all other sequences."""
+        self._keys, self._values = self._keys[rows], self._values[rows]
+        self._expose_used()
+
+    def extract(self, row: int, columns: slice) -> KeysValues:
+        """Returns keys and values of one sequence, HTD; they share the memory of this layer."""
+        return self._keys[row, :, columns], self._values[row, :, columns]
+
+    def _expose_used(self) -> KeysValues:
+        return self.expose(self._keys[:, :, : self.length], self._values[:, :, : self.length])
+
+
+class PrefixedLayer(CacheLayer):
+    """Begins with parts of prefixes. The joined copies live no longer than the attention layer needs them.
+
+    Args:
+        prefixes: keys and values, PHTD.
+        prefix_B1: prefix of each row.
+        columns_BC: columns of the prefix in the order in which the row sees them, then a place for each new column.
+        width: number of columns before the new ones.
+    """
+
+    def __init__(self, prefixes: KeysValues, prefix_B1: Tensor, columns_BC: Tensor, width: int) -> None:
+        super().__init__()
+        self._prefixes, self._prefix_B1, self._columns_BC, self._width = prefixes, prefix_B1, columns_BC, width
+        self.dtype, self.device, self.is_initialized = prefixes[0].dtype, prefixes[0].device, True
+
+    def get_seq_length(self) -> int:
+        """Returns the number of columns before the new ones."""
+        return self._width
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> KeysValues:
+        """Returns keys and values of prefixes and new columns, BHCD, and keeps neither."""
+        keys, values = self._prefixes
+        return self._joined(keys, key_states), self._joined(values, value_states)
+
+    def _joined(self, prefixes_PHTD: Tensor, new_BHLD: Tensor) -> Tensor:
+        joined_BHCD = prefixes_PHTD.transpose(1, 2)[self._prefix_B1, self._columns_BC].transpose(1, 2)
+        joined_BHCD[:, :, self._width :] = new_BHLD
+        return joined_BHCD
+
+
+def keys_and_values(model: Any, ids_BT: Tensor) -> list[KeysValues]:
+    """Reads sequences from their beginning; returns the keys and values of each layer that has its own, BHTD.
+
+    The last of these layers ends the forward pass by an exception, because a model cannot be asked for keys and values
+    alone: what comes after (attention and MLP of that layer, layers that reuse keys, logits) would be computed for
+    nothing. This relies on each attention layer calling `update` of its cache layer before it attends, and on no model
+    swallowing exceptions. A graph compiled as a whole cannot raise one, so there the pass runs to its end.
+    """
+    count = cached_layers(model)
+    layers = [_RecordingLayer(last=index == count - 1) for index in range(count)]
+    with suppress(_EndOfPass):
+        model(input_ids=ids_BT, logits_to_keep=1, **cache_arguments(model, layers))
+    return [(layer.keys, layer.values) for layer in layers]
+
+
+class _EndOfPass(Exception):  # noqa: N818 (nothing went wrong)
+    """All keys and values of a forward pass are there."""
+
+
+class _RecordingLayer(CacheLayer):
+    """Keeps keys and values as they are, with their gradient; the last layer ends the forward pass."""
+
+    def __init__(self, *, last: bool) -> None:
+        super().__init__()
+        self._last = last
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> KeysValues:
+        self.expose(key_states, value_states)
+        if self._last and not torch.compiler.is_compiling():
+            raise _EndOfPass
+        return key_states, value_states
+
+
+def _right_aligned(rows: Sequence[Tensor], width: int, capacity: int) -> Tensor:
+    """Joins HTD tensors into one BHCD tensor: each ends at column `width`, after zeros; the rest is left empty."""
+    heads, _, size = rows[0].shape
+    batch = rows[0].new_empty(len(rows), heads, capacity, size)
+    for target, row in zip(batch, rows, strict=True):
+        target[:, : width - row.shape[1]] = 0  # a weight of 0 times what was in memory could be NaN
+        target[:, width - row.shape[1] : width] = row
+    return batch
