@@ -16,7 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.tiny.clerk import WISHES, Desk
-from hero.envs.taubench.rules.read import consents, is_error, read_call
+from hero.envs.taubench.action import parse_call
+from hero.envs.taubench.answers import is_error
+from hero.envs.taubench.rules.read import consents
+from hero.envs.taubench.tools.domains import writes
+from hero.envs.taubench.tools.shared import TRANSFER
 from hero.errors import DataError
 from hero.runs.reader import read_episodes
 from hero.types import Trajectory
@@ -37,12 +41,12 @@ def counted(trajectory: Trajectory) -> Counter[str]:
     counts: Counter[str] = Counter()
     agreed = False
     for turn in trajectory.turns:
-        call = read_call(turn.action.text)
+        call = parse_call(turn.action.text)
         if call is None:
             agreed = consents(turn.observation)
-        elif call.writes and not is_error(turn.observation):
+        elif writes(call.name) and not is_error(turn.observation):
             counts["after a yes" if agreed else "without"] += 1
-        elif call.name == "transfer_to_human_agents":
+        elif call.name == TRANSFER:
             counts["handed over"] += 1
     if trajectory.turns:
         wish = Desk(trajectory.turns[0].prompt).wish

@@ -138,6 +138,26 @@ FREE_OF_ALL = [
     module
     for module in FREE_OF_TORCH
     if module in ("hero.envs", "hero_cli.main", *RULES) or block(module) in CORE | {"reflect", "distill", "callback"}
+    "hero",
+    "hero.types",
+    "hero.errors",
+    "hero.fingerprint",
+    "hero.registry",
+    "hero.chat.base",
+    "hero.policy",
+    "hero.runs.writer",
+    "hero.callback",
+    "hero.reflect.base",
+    "hero.reflect.feedback",
+    "hero.reflect.rules",
+    "hero.reflect.model",
+    "hero.distill.base",
+    "hero.distill.teacher",
+    "hero.distill.learners",
+    "hero.envs",
+    "hero.envs.taubench.rules.judge",
+    "hero.models",
+    "hero_cli.main",
 ]
 
 # Loads modules one after another, up to the first that brings something heavy.
@@ -163,6 +183,13 @@ for module in sys.argv[2:]:
 def test_light_modules_load_nothing_heavy(heavy: str, modules: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, heavy, *modules], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("rules", ["hero.reflect.rules", "hero.envs.taubench.rules.judge"])
+def test_the_rules_load_alone(rules: str) -> None:
+    probe = f"import sys, {rules}; print({{'torch', 'gymnasium', 'numpy'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
 
 
 def test_source_is_read_in_full() -> None:

@@ -13,15 +13,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from hero.envs.taubench.rules.read import Call, read_call
+from hero.envs.taubench.action import Call, parse_call
+from hero.envs.taubench.answers import ORDER_NOT_FOUND, error, error_reason, is_error
+from hero.envs.taubench.rules.read import confirmation
+from hero.envs.taubench.tools.domains import writes
+from hero.envs.taubench.tools.shared import TRANSFER
 from hero.types import Diagnosis, Finding, Message, Trajectory, Verdict
 
 WHO: Final = "What is your email, or else your name and zip code?"
 MORE: Final = "Please tell me all the details."
 DONE: Final = "It is done."
 YES: Final = "Yes, please go ahead."
-NOT_FOUND: Final = "Error: order not found"
-HAND_OVER: Final = Call("transfer_to_human_agents", {"summary": "The order was not found."}).text()
+NOT_FOUND: Final = error(ORDER_NOT_FOUND)
+HAND_OVER: Final = Call(TRANSFER, {"summary": "The order was not found."}).text()
 
 EMAIL: Final = re.compile(r"[Mm]y email is (\S+@\S+?)[,.](?:\s|$)")
 ZIP: Final = re.compile(r"my zip code is (\d{5})")
@@ -69,15 +73,15 @@ class Desk:
         """Answers without an error, by tool; the first of each."""
         found: dict[str, str] = {}
         for action, answer in self.moves:
-            call = read_call(action)
-            if call and not answer.startswith("Error"):
+            call = parse_call(action)
+            if call and not is_error(answer):
                 found.setdefault(call.name, answer)
         return found
 
     @cached_property
     def said(self) -> str:
         """What the customer said."""
-        return " ".join([self.opening, *(answer for action, answer in self.moves if not read_call(action))])
+        return " ".join([self.opening, *(answer for action, answer in self.moves if not parse_call(action))])
 
     @cached_property
     def wish(self) -> str:
@@ -172,7 +176,7 @@ class Desk:
         if TOOLS[self.wish] in known:
             return DONE
         write = self.write()
-        return write.text() if (write.question(), YES) in self.moves else write.question()
+        return write.text() if (confirmation(write), YES) in self.moves else confirmation(write)
 
     def _identify(self) -> str:
         if email := EMAIL.search(self.said):
@@ -239,7 +243,7 @@ class Erratic:
             astray += [next(action for action, answer in reversed(desk.moves) if answer in known.values())] * 2
         if found_out and desk.wish in TOOLS and not desk.late:
             wrong = desk.write(self.rng.randint(1, 5)) if desk.wish in ("change", "exchange") else desk.write()
-            astray += [desk.write().text(), wrong.question(), wrong.text(), DONE] * 2
+            astray += [desk.write().text(), confirmation(wrong), wrong.text(), DONE] * 2
         return astray
 
 
@@ -259,14 +263,14 @@ def review(trajectory: Trajectory) -> Diagnosis:
 
 def _fault(desk: Desk, action: str, answer: str) -> tuple[Verdict, str]:
     """Why an action that is not right is not."""
-    call = read_call(action)
-    if answer.startswith("Error"):
-        return Verdict.FAILED, answer.removeprefix("Error: ")
+    call = parse_call(action)
+    if is_error(answer):
+        return Verdict.FAILED, error_reason(answer)
     if action == HAND_OVER:
         return Verdict.FAILED, "a tool can do it"
     if any(action == earlier for earlier, _ in desk.moves):
         return Verdict.UNNECESSARY, "done before"
-    if call and call.writes:
+    if call and writes(call.name):
         wrong = desk.found_out and call != desk.write()
         return Verdict.FAILED, "not what was asked for" if wrong else "the user has not said yes to it"
     if action == DONE:

@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 
 from hero.chat.thoughts import action_input, readings, split
 from hero.chat.tool_calls import call_text
-from hero.envs.taubench.action import Malformed, Reply
+from hero.envs.taubench.action import Call, Malformed, Reply
 from hero.envs.taubench.action import parse as read_taubench
 from hero.envs.taubench.env import _told
-from hero.envs.taubench.rules.read import read_call
-from hero.envs.taubench.task import Call
 from hero.envs.webshop.actions import Command
 from hero.envs.webshop.actions import parse as read_webshop
 from hero.envs.webshop.rules.episode import argument
@@ -128,13 +126,10 @@ def test_webshop_and_its_rules_read_the_action_behind_a_thought(form: str, wrapp
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_taubench_and_its_rules_read_the_call_behind_a_thought(form: str, wrapping: str) -> None:
+def test_taubench_reads_the_call_behind_a_thought(form: str, wrapping: str) -> None:
     draft = '<tool_call>{"name": "cancel_pending_order", "arguments": {}}</tool_call>'
     text = FORMS[form](draft, WRAPPINGS[wrapping](json.dumps(CALL)))
     assert read_taubench(text) == Call("get_order_details", {"order_id": "#W1"})
-    call = read_call(text)
-    assert call is not None
-    assert (call.name, call.arguments) == ("get_order_details", {"order_id": "#W1"})
 
 
 @pytest.mark.parametrize("name", ["Action Input:", "**Action Input:**", "Action Input 1:", "\r\n- Action Input :"])
@@ -147,7 +142,6 @@ def test_an_action_on_two_lines(name: str, quoted: str, head: str) -> None:
     assert argument("search", text) == "rain jacket"
     text = f"{head}Action: `get_order_details`\n{name} {quoted.replace('{}', json.dumps(CALL['arguments']))}"
     assert read_taubench(text) == Call("get_order_details", {"order_id": "#W1"})
-    assert read_call(text) is not None
 
 
 @pytest.mark.parametrize(
@@ -188,8 +182,6 @@ def test_environments_and_rules_read_the_same_action(text: str) -> None:
     command = read_webshop(text)
     done = {command.verb: command.argument} if command else {}
     assert {name: found for name in ("search", "click") if (found := argument(name, text))} == done
-    call, move = read_call(text), read_taubench(text)
-    assert (call and (call.name, call.arguments)) == ((move.name, move.arguments) if isinstance(move, Call) else None)
 
 
 @given(pieced)
@@ -208,7 +200,6 @@ def test_a_draft_alone_is_not_an_action(form: str) -> None:
     assert argument("search", text) == ""
     assert isinstance(read_taubench(text), Malformed)
     assert isinstance(read_taubench(json.dumps({"name": "respond", "arguments": {"content": text}})), Malformed)
-    assert read_call(text) is None
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -274,5 +265,4 @@ def test_reading_takes_time_in_proportion_to_the_text(piece: str, before: str) -
     start = time.process_time()
     read_webshop(text)
     read_taubench(text)
-    read_call(text)
     assert time.process_time() - start < 3

@@ -1,7 +1,7 @@
 """Plain tables of records, shared by all episodes: an episode copies the records that it writes, and no others.
 
 The hash is the original's: SHA-256 of the text of nested tuples, sorted by key. The text of the untouched tables is
-kept once, with the state of the hash along the way, so that only what comes after the first change is hashed again.
+kept once, with the state of the hash along the way, so that only the bytes after the first change are hashed again.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
-from hero.envs.taubench.task import DEEPEST
+from hero.envs.taubench.data.reading import MAX_DEPTH
 
 Record = dict[str, Any]
 Tables = Mapping[str, Mapping[str, Record]]
 Changes = Mapping[tuple[str, str], str]
-"""By table and key, the text of each record that is not as it was."""
+"""By table and key, the text of each record that differs from the beginning."""
 
 STRIDE: Final = 1 << 17
 """Bytes between two remembered states of the hash."""
 
 
-def text(value: Any, left: int = DEEPEST + 20) -> str:
-    """A JSON value as the original writes it before hashing: dicts as sorted pairs, lists as tuples.
+def text(value: Any, depth: int = MAX_DEPTH + 20) -> str:
+    """Writes a JSON value as the original does before hashing: dicts as sorted pairs, lists as tuples.
 
     Args:
-        left: how many lists and dicts may lie within one another: those of a call, within those of a record.
+        depth: Maximum nesting of lists and dicts: those of a call, within those of a record.
 
     Raises:
-        RecursionError: they lie deeper.
+        RecursionError: They are nested more deeply.
     """
-    if left < 0:
-        raise RecursionError("lists or dicts lie too deep in one another")
+    if depth < 0:
+        raise RecursionError("lists or dicts are nested too deeply")
     if isinstance(value, dict):
-        return _tuple([f"({key!r}, {text(value[key], left - 1)})" for key in sorted(value)])
+        return _tuple([f"({key!r}, {text(value[key], depth - 1)})" for key in sorted(value)])
     if isinstance(value, list):
-        return _tuple([text(item, left - 1) for item in value])
+        return _tuple([text(item, depth - 1) for item in value])
     return repr(value)
 
 
@@ -45,7 +45,7 @@ def _tuple(parts: list[str]) -> str:
 
 
 def copied(value: Any) -> Any:
-    """A deep copy of a JSON value."""
+    """Returns a deep copy of a JSON value."""
     if isinstance(value, dict):
         return {key: copied(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -66,13 +66,13 @@ class Snapshot:
     """Tables as they are at the beginning, never changed.
 
     Args:
-        tables: by name, records by key; every table has at least two.
+        tables: By name, records by key; every table has at least two.
     """
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self._keys = {name: sorted(table) for name, table in tables.items()}
-        self._places: dict[tuple[str, str], tuple[int, int]] = {}
+        self._spans: dict[tuple[str, str], tuple[int, int]] = {}
         self._bytes = self._written()
         self._states = [sha256()]
         for start in range(0, len(self._bytes) - STRIDE, STRIDE):
@@ -82,6 +82,7 @@ class Snapshot:
         self.hash = self.hash_with({})
 
     def _written(self) -> bytes:
+        """Returns the text of all tables as bytes, and notes the span of each record."""
         pieces: list[bytes] = []
         length = 0
 
@@ -90,55 +91,55 @@ class Snapshot:
             pieces.append(piece.encode())
             length += len(pieces[-1])
 
-        for number, (name, keys) in enumerate(sorted(self._keys.items())):
-            write(f"{', ' if number else '('}({name!r}, (")
-            for place, key in enumerate(keys):
-                write(", " if place else "")
+        for table_index, (name, keys) in enumerate(sorted(self._keys.items())):
+            write(f"{', ' if table_index else '('}({name!r}, (")
+            for index, key in enumerate(keys):
+                write(", " if index else "")
                 start = length
                 write(f"({key!r}, {text(self.tables[name][key])})")
-                self._places[name, key] = start, length
+                self._spans[name, key] = start, length
             write("))")
         write(")")
         return b"".join(pieces)
 
     def same(self, table: str, key: str, written: str) -> bool:
-        """Whether the text of a record is what it is in the snapshot; False for a new record."""
-        start, end = self._places.get((table, key), (0, 0))
+        """Returns whether the text of a record is as in the snapshot; False for a new record."""
+        start, end = self._spans.get((table, key), (0, 0))
         return self._bytes[start:end] == f"({key!r}, {written})".encode()
 
     def hash_with(self, changes: Changes) -> str:
-        """The original's hash of the tables with some records replaced or added, hexadecimal."""
-        # By place, then by key: the text of a key may sort otherwise, and several records may go into one gap.
-        edits = sorted((*self._place(*place), place[1], written) for place, written in changes.items())
+        """Returns the original's hash of the tables with some records replaced or added, hexadecimal."""
+        # By span, then by key: the text of a key may sort otherwise, and several records may go into one gap.
+        edits = sorted((*self._span(table, key), key, written) for (table, key), written in changes.items())
         first = edits[0][0] if edits else len(self._bytes)
-        number = min(first // STRIDE, len(self._states) - 1)
-        state, at = self._states[number].copy(), number * STRIDE
+        stride = min(first // STRIDE, len(self._states) - 1)
+        state, hashed = self._states[stride].copy(), stride * STRIDE
         view = memoryview(self._bytes)
         for start, end, key, written in edits:
             record = f"({key!r}, {written})"
-            state.update(view[at:start])
+            state.update(view[hashed:start])
             # In the gap at the end of a table the comma goes before the record, in any other behind it.
             inserted = start == end
             last = inserted and self._bytes[start : start + 1] == b")"
             state.update((f", {record}" if last else f"{record}, " if inserted else record).encode())
-            at = end
-        state.update(view[at:])
+            hashed = end
+        state.update(view[hashed:])
         return state.hexdigest()
 
-    def _place(self, table: str, key: str) -> tuple[int, int]:
-        """Which bytes a record is written in; an empty range, the gap where it belongs, for a new one."""
-        if (table, key) in self._places:
-            return self._places[table, key]
+    def _span(self, table: str, key: str) -> tuple[int, int]:
+        """Returns the bytes of a record; for a new one an empty range, the gap where it belongs."""
+        if (table, key) in self._spans:
+            return self._spans[table, key]
         keys = self._keys[table]
         after = bisect_left(keys, key)
-        gap = self._places[table, keys[after]][0] if after < len(keys) else self._places[table, keys[-1]][1]
+        gap = self._spans[table, keys[after]][0] if after < len(keys) else self._spans[table, keys[-1]][1]
         return gap, gap
 
 
 class Database:
     """The tables of one episode.
 
-    What `get` and `items` return must not be changed; `edit` returns a record that may be.
+    Records from `get` and `items` must not be changed; `edit` returns a record that may be.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -146,21 +147,21 @@ class Database:
         self._own: dict[str, dict[str, Record]] = {name: {} for name in snapshot.tables}
 
     def get(self, table: str, key: str) -> Record | None:
-        """A record; None if there is none of that key."""
+        """Returns a record; None if no record has that key."""
         own = self._own[table].get(key)
         return own if own is not None else self._snapshot.tables[table].get(key)
 
     def items(self, table: str) -> Iterator[tuple[str, Record]]:
-        """All keys and records, in the order of the file, new ones last."""
+        """Yields all keys and records, in the order of the file, new ones last."""
         base, own = self._snapshot.tables[table], self._own[table]
         yield from ((key, own.get(key, record)) for key, record in base.items())
         yield from ((key, record) for key, record in own.items() if key not in base)
 
     def edit(self, table: str, key: str) -> Record:
-        """A record to be changed in place.
+        """Returns a record that may be changed in place.
 
         Raises:
-            KeyError: there is none of that key.
+            KeyError: No record has that key.
         """
         own = self._own[table]
         if key not in own:
@@ -172,10 +173,14 @@ class Database:
         self._own[table][key] = record
 
     def changes(self) -> Changes:
-        """What is not as it was at the beginning; empty if everything is."""
+        """Returns the records that differ from the beginning; empty if none does."""
         written = {(name, key): text(record) for name, own in self._own.items() for key, record in own.items()}
-        return {place: record for place, record in written.items() if not self._snapshot.same(*place, record)}
+        return {
+            (table, key): record
+            for (table, key), record in written.items()
+            if not self._snapshot.same(table, key, record)
+        }
 
     def hash(self) -> str:
-        """The original's hash of all tables, hexadecimal."""
+        """Returns the original's hash of all tables, hexadecimal."""
         return self._snapshot.hash_with(self.changes())

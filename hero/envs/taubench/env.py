@@ -11,10 +11,10 @@ import gymnasium
 
 from hero.chat.thoughts import without_thoughts
 from hero.envs.base import TextEnv
-from hero.envs.taubench.action import Malformed, Reply, parse
+from hero.envs.taubench.action import Call, Malformed, Reply, parse
 from hero.envs.taubench.data.locate import EMBEDDED, locate, open_world
 from hero.envs.taubench.prompt import instructions, tools_of
-from hero.envs.taubench.task import Call, Task
+from hero.envs.taubench.task import Task
 from hero.envs.taubench.tools.shared import TRANSFER
 from hero.envs.taubench.users.base import STOP, HumanUser, User
 from hero.envs.taubench.world import Domain, Split, World

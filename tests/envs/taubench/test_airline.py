@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from hero.envs.taubench.action import parse
-from hero.envs.taubench.data.reading import LONGEST
+from hero.envs.taubench.action import Call, parse
+from hero.envs.taubench.data.reading import MAX_DIGITS
 from hero.envs.taubench.database import Database, Snapshot
-from hero.envs.taubench.task import Call
 from hero.envs.taubench.world import World
 from tests.envs.taubench.files import FLIGHT
 
@@ -112,7 +111,7 @@ def test_the_largest_numbers_that_a_call_may_have_can_be_hashed() -> None:
     db = Database(WORLD.snapshot)
     answered(db, "book_reservation", **BOOKING)
     bags = {"reservation_id": "HATHAT", "payment_id": "card_1", "total_baggages": 0, "nonfree_baggages": -1}
-    call = json.dumps({"name": "update_reservation_baggages", "arguments": bags}).replace("-1", "9" * LONGEST)
+    call = json.dumps({"name": "update_reservation_baggages", "arguments": bags}).replace("-1", "9" * MAX_DIGITS)
     asked = parse(call)
     assert isinstance(asked, Call)
     assert "49999" in WORLD.call(db, asked)

@@ -241,12 +241,12 @@ def test_damaged_checkouts(tmp_path: Path, file: str, content: str | None, messa
             "tasks.json",
             '[{"id": "0", "user_scenario": {"instructions": {}}, "evaluation_criteria": {"actions": [{"name": "think",'
             f' "arguments": {{"thought": {"[" * 200 + "]" * 200}}}}}]}}}}]',
-            r"tasks\.json: task 0: more than 100 lists or dicts",
+            r"tasks\.json: task 0: lists or dicts are nested more than 100",
         ),
         ("split_tasks.json", None, r"split_tasks\.json cannot be read"),
         ("split_tasks.json", "[]", r"split_tasks\.json must be a dict"),
         ("split_tasks.json", '{"train": 5}', r"split_tasks\.json: train must be a list, not a int"),
-        ("split_tasks.json", '{"train": [["0"]]}', r"split_tasks\.json: train: a text is needed, not \['0'\]"),
+        ("split_tasks.json", '{"train": [["0"]]}', r"split_tasks\.json: train: a str is needed, not \['0'\]"),
         ("tasks.json", with_criteria(actions=5), r"tasks\.json: task 0: actions must be a list"),
         ("tasks.json", with_criteria(communicate_info="12.5"), r"tasks\.json: task 0: communicate_info must be a list"),
     ],
@@ -271,7 +271,7 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     orders = write_checkout(tmp_path) / "data" / "orders.json"
     orders.unlink()
     make_link(orders, "/dev/null")
-    with pytest.raises(DataError, match=r"orders\.json cannot be read: it is missing, or is no file"):
+    with pytest.raises(DataError, match=r"orders\.json cannot be read: it is missing or not a regular file"):
         TauBenchEnv(data=tmp_path, split="test")
 
 

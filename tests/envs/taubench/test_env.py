@@ -19,12 +19,10 @@ from hypothesis import strategies as st
 
 import hero.envs
 from hero.envs.contract import check_text_env
-from hero.envs.taubench.action import Malformed, Reply, parse
+from hero.envs.taubench.action import Call, Malformed, Reply, parse
 from hero.envs.taubench.data.embedded import generate
 from hero.envs.taubench.env import TauBenchEnv, _told
-from hero.envs.taubench.rules.read import Call as TextCall
-from hero.envs.taubench.rules.read import read_call
-from hero.envs.taubench.task import Call, Task
+from hero.envs.taubench.task import Task
 from hero.envs.taubench.users.base import STOP, ReplayUser
 from hero.errors import ConfigError
 from hero.metrics import rollout_metrics
@@ -137,7 +135,6 @@ def test_reading_never_raises(action: str) -> None:
 )
 def test_ways_to_write_a_call(action: str) -> None:
     assert parse(action) == Call("get_order_details", {"order_id": "#W1"})
-    assert read_call(action) == TextCall("get_order_details", {"order_id": "#W1"})
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from hero.envs.taubench.action import Call
 from hero.envs.taubench.data.locate import open_world
 from hero.envs.taubench.database import Database
 from hero.envs.taubench.env import TauBenchEnv
-from hero.envs.taubench.task import Call, Task
+from hero.envs.taubench.task import Task
 from hero.envs.taubench.world import Domain, World
 from tests.envs.taubench.recorded import DATA, RecordedUser, lines, needs_recordings
 

@@ -197,7 +197,7 @@ def test_assertions_that_do_not_count_refuse_nothing(tmp_path: Path) -> None:
     ("record", "message"),
     [
         (task({"reward_basis": "DB"}), "reward_basis"),
-        (task({"reward_basis": [5]}), "reward_basis: a text is needed"),
+        (task({"reward_basis": [5]}), "reward_basis: a str is needed"),
         (task({"actions": [5]}), "an action must be a dict"),
         (task({"actions": [ACTION | {"compare_args": "x"}]}), "compare_args must be a list"),
         (task(initial_state=[1]), "initial_state must be a dict"),

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero.envs.taubench.action import parse
+from hero.envs.taubench.action import Call, parse
 from hero.envs.taubench.data.embedded import generate
+from hero.envs.taubench.data.reading import MAX_DEPTH
 from hero.envs.taubench.database import Database, Snapshot, copied, text
-from hero.envs.taubench.task import DEEPEST, Call
 from hero.envs.taubench.tools.calculate import calculate
 from hero.envs.taubench.world import World
 
@@ -156,7 +156,7 @@ def test_arguments_as_deep_as_a_call_may_have_them_are_kept_and_hashed() -> None
     world = generate()
     db = Database(world.snapshot)
     user = next(iter(world.snapshot.tables["users"]))
-    deep = "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1)
+    deep = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
     address = dict.fromkeys(("address1", "address2", "city", "state", "country"), "") | {
         "user_id": user,
         "zip": "deep",

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
+from hero.envs.taubench.action import Call
 from hero.envs.taubench.database import Record, Snapshot
-from hero.envs.taubench.task import Call, Task
+from hero.envs.taubench.task import Task
 from hero.envs.taubench.tools.schemas import schemas
 from hero.envs.taubench.world import Split, World
 

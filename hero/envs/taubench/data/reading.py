@@ -1,4 +1,4 @@
-"""Reading files and JSON from outside: in bounds that everything behind may trust, or refused by name."""
+"""Readers of files and JSON from outside: what they return is within bounds that all later code may trust."""
 
 from __future__ import annotations
 
@@ -9,33 +9,41 @@ from typing import Any, Final
 
 from hero.errors import DataError
 
-LONGEST: Final = 1000
-"""Digits of an integer. Tools multiply and sum, and more than 4300 Python refuses to write, and so to hash."""
+MAX_DIGITS: Final = 1000
+"""Maximum number of digits of an integer. Tools multiply and sum, and Python writes no integer of more than 4300."""
+MAX_DEPTH: Final = 100
+"""Maximum nesting of lists and dicts in the arguments of a call; tools need 3."""
 
 
 class BoundError(ValueError):
-    """JSON that is well-formed holds a number that cannot be computed with."""
+    """Well-formed JSON holds a number that cannot be computed with."""
 
 
 def loads(text: str) -> Any:
-    """Parses JSON whose numbers are finite, and integers of at most `LONGEST` digits.
+    """Parses JSON whose numbers are finite, and whose integers have at most `MAX_DIGITS` digits.
 
     Raises:
-        BoundError: a number is not.
-        ValueError: the text is not JSON.
-        RecursionError: its lists or objects lie too deep in one another.
+        BoundError: A number is out of these bounds.
+        ValueError: The text is not JSON.
+        RecursionError: Its lists or objects are nested too deeply.
     """
-    return json.loads(text, parse_constant=_refused, parse_int=_integer, parse_float=_finite)
+    return json.loads(text, parse_constant=_refuse, parse_int=_integer, parse_float=_finite)
+
+
+def is_deeper(value: Any, depth: int) -> bool:
+    """Returns whether lists and dicts are nested more than `depth` levels deep in a JSON value."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return bool(inner) and (depth == 0 or any(is_deeper(item, depth - 1) for item in inner))
 
 
 def read_text(path: Path) -> str:
     """Reads a text file, without the byte order mark that some editors put before the text.
 
     Raises:
-        DataError: it cannot be read; the message names it.
+        DataError: The file cannot be read; the message names it.
     """
     if not path.is_file():  # reading from a device or a pipe may never end
-        raise DataError(f"{path} cannot be read: it is missing, or is no file")
+        raise DataError(f"{path} cannot be read: it is missing or not a regular file")
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
@@ -46,7 +54,7 @@ def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-        DataError: it cannot be read, is not JSON, or holds numbers out of bounds; the message names it.
+        DataError: The file cannot be read, is not JSON, or holds numbers out of bounds; the message names it.
     """
     content = read_text(path)
     try:
@@ -57,15 +65,15 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path} is not JSON: {error}; fetch it again") from error
 
 
-def _refused(number: str) -> Any:
+def _refuse(number: str) -> Any:
     raise BoundError(f"the number {number:.20} is out of range")
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > LONGEST:
+    if len(digits) > MAX_DIGITS:
         raise BoundError(f"a number of {len(digits)} digits is out of range")
     return int(digits)
 
 
 def _finite(digits: str) -> float:
-    return number if math.isfinite(number := float(digits)) else _refused(digits)
+    return number if math.isfinite(number := float(digits)) else _refuse(digits)

@@ -9,11 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hero.envs.taubench.data.fields import entries, strings
 from hero.envs.taubench.data.reading import read_json, read_text
+from hero.envs.taubench.data.tables import COLUMNS, read_snapshot
 from hero.envs.taubench.data.tau2_task import read_task
-from hero.envs.taubench.task import Task, entries, texts
+from hero.envs.taubench.task import Task
 from hero.envs.taubench.tools.schemas import schemas
-from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, World, checked
+from hero.envs.taubench.world import SPLITS, Domain, World
 from hero.errors import DataError
 from hero.fingerprint import fingerprint
 
@@ -36,7 +38,7 @@ def read(directory: Path, domain: Domain) -> World:
     if not isinstance(database, dict) or not COLUMNS[domain].keys() <= database.keys():
         raise DataError(f"{path} must have the tables {', '.join(COLUMNS[domain])}")
     tables = {name: database[name] for name in COLUMNS[domain]}
-    snapshot = checked(domain, tables, dict.fromkeys(tables, str(path)))
+    snapshot = read_snapshot(domain, tables, dict.fromkeys(tables, str(path)))
     tasks = _tasks(directory / "tasks.json", domain)
     where = str(directory / "split_tasks.json")
     splits = read_json(directory / "split_tasks.json")
@@ -44,7 +46,7 @@ def read(directory: Path, domain: Domain) -> World:
         raise DataError(f"{where} must be a dict of lists of task ids")
     chosen: dict[Any, tuple[Task, ...]] = {}
     for split in SPLITS:
-        names = texts(entries(splits, split, where), f"{where}: {split}")
+        names = strings(entries(splits, split, where), f"{where}: {split}")
         if unknown := [name for name in names if name not in tasks]:
             raise DataError(f"{where}: {split} names task {unknown[0]!r}, which is not there")
         chosen[split] = tuple(tasks[name] for name in names)

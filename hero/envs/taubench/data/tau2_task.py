@@ -9,9 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from hero.envs.taubench.task import DEEPEST, Call, Task, WantedCall, entries, field, mapping, read_call, texts, too_deep
-from hero.envs.taubench.world import COLUMNS, TOOLS, Domain
-from hero.errors import DataError
+from hero.envs.taubench.action import Call
+from hero.envs.taubench.data.fields import (
+    entries,
+    field,
+    mapping,
+    optional_dict,
+    read_call,
+    require_shallow,
+    strings,
+)
+from hero.envs.taubench.data.tables import COLUMNS
+from hero.envs.taubench.task import Task, WantedCall
+from hero.envs.taubench.tools.domains import TOOLS
+from hero.envs.taubench.world import Domain
 
 PARTS: Final = ("known_info", "reason_for_call", "task_instructions", "unknown_info")
 """The parts of an instruction, in the order in which the user is told them."""
@@ -38,20 +49,19 @@ def read_task(record: Any, domain: Domain, where: str) -> Task:
     """
     record = mapping(record, where)
     scenario = field(record, "user_scenario", dict, where)
-    criteria = _optional(record, "evaluation_criteria", where)
-    state = _optional(record, "initial_state", where)
+    criteria = optional_dict(record, "evaluation_criteria", where)
+    state = optional_dict(record, "initial_state", where)
     actions = [mapping(action, f"{where}: an action") for action in entries(criteria, "actions", where)]
     calls = tuple(read_call(action, "arguments", where) for action in actions)
-    said = texts(entries(criteria, "communicate_info", where), f"{where}: communicate_info")
+    said = strings(entries(criteria, "communicate_info", where), f"{where}: communicate_info")
     named = USUAL if criteria.get("reward_basis") is None else entries(criteria, "reward_basis", where)
-    basis = texts(named if criteria else (), f"{where}: reward_basis")
+    basis = strings(named if criteria else (), f"{where}: reward_basis")
     # With neither actions nor assertions the original takes any database for right.
     checked = any(criteria.get(name) is not None for name in ("actions", "env_assertions"))
     wanted = [WantedCall(call, _compared(action, where)) for call, action in zip(calls, actions, strict=True)]
     setup = [_setup_call(entry, where) for entry in entries(state, "initialization_actions", where)]
-    data = _optional(_optional(state, "initialization_data", where), "agent_data", where)
-    if too_deep(data, DEEPEST):
-        raise DataError(f"{where}: more than {DEEPEST} lists or dicts lie within one another")
+    data = optional_dict(optional_dict(state, "initialization_data", where), "agent_data", where)
+    require_shallow(data, where)
     return Task(
         id=field(record, "id", str, where),
         instruction=_instruction(scenario, where),
@@ -95,10 +105,10 @@ def _refusals(
 
 def _refused_states(state: Mapping[str, Any], domain: Domain, where: str) -> Iterator[str]:
     """What the initial state of a task asks for that is not here."""
-    data = _optional(state, "initialization_data", where)
+    data = optional_dict(state, "initialization_data", where)
     if data.get("user_data"):
         yield "initial_state has user_data, and the user has no data here"
-    for table, records in _optional(data, "agent_data", where).items():
+    for table, records in optional_dict(data, "agent_data", where).items():
         if table not in COLUMNS[domain]:
             yield f"initialization_data changes {table!r}, which is not a table here"
         elif not isinstance(records, dict) or not all(isinstance(part, dict) for part in records.values()):
@@ -117,24 +127,18 @@ def _instruction(scenario: Mapping[str, Any], where: str) -> str:
         instructions = field(scenario, "instructions", dict, where)
         told = [instructions.get(part) for part in PARTS]
     parts = (scenario.get("persona"), *([told] if isinstance(told, str) else told))
-    return "\n".join(texts((part for part in parts if part), where))
+    return "\n".join(strings((part for part in parts if part), where))
 
 
 def _compared(action: Mapping[str, Any], where: str) -> tuple[str, ...] | None:
     """The arguments of an action that have to be right; None for those that the agent gives."""
     if action.get("compare_args") is None:
         return None
-    return texts(entries(action, "compare_args", where), f"{where}: compare_args")
+    return strings(entries(action, "compare_args", where), f"{where}: compare_args")
 
 
 def _setup_call(entry: Any, where: str) -> Call:
     entry = mapping(entry, f"{where}: an initialization action")
     return read_call(
-        {"name": entry.get("func_name"), "arguments": _optional(entry, "arguments", where)}, "arguments", where
+        {"name": entry.get("func_name"), "arguments": optional_dict(entry, "arguments", where)}, "arguments", where
     )
-
-
-def _optional(record: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    """A dict of a record; empty where it is missing or null."""
-    found: Mapping[str, Any] = {} if record.get(key) is None else field(record, key, dict, where)
-    return found

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from hero.envs.taubench.data.fields import entries, field, mapping, read_call, strings
 from hero.envs.taubench.data.reading import loads, read_json, read_text
-from hero.envs.taubench.task import Task, entries, field, mapping, read_call, texts
+from hero.envs.taubench.data.tables import COLUMNS, read_snapshot
+from hero.envs.taubench.task import Task
 from hero.envs.taubench.tools.schemas import schemas
-from hero.envs.taubench.world import COLUMNS, SPLITS, Domain, Split, World, checked
+from hero.envs.taubench.world import SPLITS, Domain, Split, World
 from hero.errors import DataError
 from hero.fingerprint import fingerprint
 
@@ -37,7 +39,7 @@ def read(directory: Path, domain: Domain) -> World:
     folder = directory / "data" if (directory / "data").is_dir() else directory
     files = {name: folder / f"{name}.json" for name in COLUMNS[domain]}
     tables = {name: read_json(path) for name, path in files.items()}
-    snapshot = checked(domain, tables, {name: str(path) for name, path in files.items()})
+    snapshot = read_snapshot(domain, tables, {name: str(path) for name, path in files.items()})
     tasks = {split: _tasks(directory, domain, split) for split in SPLITS}
     task_files = [path for split in SPLITS if (path := _tasks_file(directory, domain, split))]
     if not any(tasks.values()):
@@ -80,7 +82,7 @@ def _task(record: Any, name: str, where: str) -> Task:
         id=name,
         instruction=field(record, "instruction", str, where),
         actions=tuple(read_call(action, "kwargs", where) for action in field(record, "actions", list, where)),
-        outputs=texts(entries(record, "outputs", where), f"{where}: outputs"),
+        outputs=strings(entries(record, "outputs", where), f"{where}: outputs"),
         user_id=field(record, "user_id", str, where),
     )
 

@@ -1,4 +1,4 @@
-"""Our own descriptions of the tools, for data that bring none: read off the signatures and docstrings."""
+"""Schemas of the tools, for data that bring none: read off the signatures and docstrings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hero.envs.taubench.tools import airline, retail
+from hero.envs.taubench.tools.domains import TOOLS
+from hero.envs.taubench.tools.toolbox import Tool
 
 TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
     "str": {"type": "string"},
@@ -18,24 +19,23 @@ TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 def schemas(domain: str) -> list[Mapping[str, Any]]:
-    """The tools of a domain, sorted by name, as the function calling of chat endpoints has them."""
-    tools = {"retail": retail.TOOLS, "airline": airline.TOOLS}[domain]
-    return [_schema(tools[name]) for name in sorted(tools)]
+    """Returns the tools of a domain, sorted by name, in the form of the function calling of chat endpoints."""
+    return [_schema(name, tool) for name, tool in sorted(TOOLS[domain].items())]
 
 
 def signature(schema: Mapping[str, Any]) -> str:
-    """A schema in one line: `name(argument, argument)`."""
+    """Returns a schema in one line: `name(argument, argument)`."""
     function = schema["function"]
     return f"{function['name']}({', '.join(function['parameters']['properties'])})"
 
 
-def _schema(tool: Any) -> Mapping[str, Any]:
-    arguments = list(inspect.signature(tool).parameters.values())[1:]
+def _schema(name: str, tool: Tool) -> Mapping[str, Any]:
+    arguments = list(inspect.signature(tool.run).parameters.values())[1:]
     return {
         "type": "function",
         "function": {
-            "name": tool.__name__,
-            "description": inspect.getdoc(tool),
+            "name": name,
+            "description": inspect.getdoc(tool.run),
             "parameters": {
                 "type": "object",
                 "properties": {argument.name: dict(TYPES[argument.annotation]) for argument in arguments},

@@ -1,0 +1,75 @@
+"""Declares tools: a function each, with its effect on the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hero.envs.taubench.database import Database, Record
+
+_Run = TypeVar("_Run", bound=Callable[..., str])
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that an agent can call.
+
+    Attributes:
+        run: Takes the database and the arguments by name, and returns what the agent reads. The text of an exception
+            is answered as an error.
+        reads: Whether it only reports something.
+        writes: Whether it changes the database.
+    """
+
+    run: Callable[..., str]
+    reads: bool = False
+    writes: bool = False
+
+
+class Toolbox(dict[str, Tool]):
+    """Tools by name; a decorator adds each of them and states its effect."""
+
+    def reads(self, run: _Run) -> _Run:
+        """Adds a tool that only reports something."""
+        self[run.__name__] = Tool(run, reads=True)
+        return run
+
+    def writes(self, run: _Run) -> _Run:
+        """Adds a tool that changes the database."""
+        self[run.__name__] = Tool(run, writes=True)
+        return run
+
+    def neither(self, run: _Run) -> _Run:
+        """Adds a tool that neither reports nor changes anything."""
+        self[run.__name__] = Tool(run)
+        return run
+
+
+class RefusedError(Exception):
+    """The reason why a tool does not do what it is asked for, in the original's words."""
+
+
+def require_record(db: Database, table: str, key: str, refusal: str) -> Record:
+    """Returns a record, to be read.
+
+    Raises:
+        RefusedError: No record has that key.
+    """
+    record = db.get(table, key)
+    if record is None:
+        raise RefusedError(refusal)
+    return record
+
+
+def payment_methods(db: Database, record: Record) -> dict[str, Any]:
+    """Returns the payment methods of the user of an order or a reservation, to be read.
+
+    Raises:
+        KeyError: There is no such user.
+    """
+    user = db.get("users", record["user_id"])
+    if user is None:
+        raise KeyError(record["user_id"])
+    methods: dict[str, Any] = user["payment_methods"]
+    return methods
