@@ -11,6 +11,7 @@ import gymnasium
 
 from hero.chat.thoughts import without_thoughts
 from hero.envs.base import TextEnv
+from hero.envs.taubench import answers
 from hero.envs.taubench.action import Call, Malformed, Reply, parse
 from hero.envs.taubench.data.locate import EMBEDDED, locate, open_world
 from hero.envs.taubench.prompt import instructions, tools_of
@@ -182,7 +183,7 @@ class TauBenchEnv(TextEnv):
     def _follow(self, move: Call | Reply | Malformed) -> tuple[str, str]:
         """What an action is answered with, and in other words what was wrong with it."""
         if isinstance(move, Malformed):
-            return f"Error: {move.reason}", f"{move.reason}; write one call as JSON, or words to the user"
+            return answers.error(move.reason), f"{move.reason}; write one call as JSON, or words to the user"
         if isinstance(move, Reply):
             self._said.append(move.text)
             return self._user.reply(move.text), ""
@@ -190,7 +191,7 @@ class TauBenchEnv(TextEnv):
         answer = self._world.call(self._db, move)
         if move.name not in self._world.tools:
             return answer, f"there is no tool {shortened(move.name)!r}"
-        return answer, "the tool answered with an error" if answer.startswith("Error:") else ""
+        return answer, "the tool answered with an error" if answers.is_error(answer) else ""
 
     def _judged(self) -> tuple[float, dict[str, Any]]:
         """The reward, and what it is made of."""
