@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, EntryPoints
+from typing import Any, Literal
 
 import pytest
 
@@ -12,7 +15,7 @@ from hero.errors import ConfigError
 from hero.reflect.base import Reflector
 from hero.reflect.rules import RulesReflector
 
-GROUPS = ("hero.envs", "hero.models", "hero.reflectors", "hero.learners")
+GROUPS = ("hero.envs", "hero.models", "hero.reflectors", "hero.teachers", "hero.learners")
 
 
 @pytest.fixture
@@ -71,3 +74,92 @@ def test_nothing_is_imported_before_it_is_asked_for(registered: list[EntryPoint]
     assert "tabnanny" not in sys.modules
     registry.load("hero.envs", "tabs")
     assert "tabnanny" in sys.modules
+
+
+class Component:
+    """A component with an option of every kind."""
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        kind: Literal["a", "b"] = "a",
+        rate: float | None = None,
+        names: Sequence[str] = (),
+        teacher: Mapping[str, int] | None = None,
+        untyped=None,  # type: ignore[no-untyped-def]
+        later: NotImported | None = None,  # noqa: F821 (for type checkers alone)
+    ) -> None:
+        self.given = (size, kind, rate, names, teacher, untyped, later)
+
+
+def anything(**options: object) -> dict[str, object]:
+    return options
+
+
+@pytest.fixture
+def components(registered: list[EntryPoint]) -> None:
+    registered += [EntryPoint(name, f"tests.test_registry:{name}", "hero.things") for name in ("Component", "anything")]
+
+
+@pytest.mark.usefixtures("components")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"size": 3},
+        {"size": 3, "kind": "b", "rate": 1, "names": ["x"], "teacher": {"a": 1}, "untyped": object(), "later": 3},
+        {"size": 3, "rate": None, "teacher": None},
+    ],
+)
+def test_a_component_is_built_with_its_options(options: dict[str, Any]) -> None:
+    assert registry.build("hero.things", "Component", **options).given == Component(**options).given
+    assert registry.build("hero.things", "anything", **options) == options
+
+
+@pytest.mark.usefixtures("components")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"size": 3, "kid": "b"},
+            "has no option 'kid'; did you mean 'kind'? it takes: size, kind='a', rate=None, names",
+        ),
+        ({"size": 3, "zzz": 1}, "Component (hero.things) has no option 'zzz'; it takes: size, kind='a'"),
+        ({}, "Component (hero.things) needs the option 'size'; it takes: size, kind='a'"),
+        ({"size": "3"}, "Component (hero.things): size = '3' is not possible; give a value of type int"),
+        ({"size": 3, "kind": "c"}, "kind = 'c' is not possible; give a value of type Literal['a', 'b']"),
+        ({"size": 3, "rate": "fast"}, "rate = 'fast' is not possible; give a value of type float | None"),
+        ({"size": 3, "names": [1]}, "names = [1] is not possible; give a value of type"),
+        ({"size": 3, "teacher": {"a": "b"}}, "teacher = {'a': 'b'} is not possible"),
+        ({"size": "x" * 500}, f"size = {'x' * 500!r:.80} is not possible"),
+    ],
+)
+def test_options_are_checked_against_the_signature(options: dict[str, Any], message: str) -> None:
+    for call in (
+        lambda: registry.build("hero.things", "Component", **options),
+        lambda: registry.check("hero.things", "Component", options),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            call()
+
+
+@pytest.mark.usefixtures("components")
+def test_what_is_given_later_is_neither_missing_nor_offered() -> None:
+    registry.check("hero.things", "Component", {"kind": "b"}, later=["size"])
+    with pytest.raises(ConfigError, match=r"has no option 'zzz'; it takes: kind='a'"):
+        registry.check("hero.things", "Component", {"zzz": 1}, later=["size"])
+
+
+def test_a_component_that_cannot_be_imported_is_named_with_its_package(registered: list[EntryPoint]) -> None:
+    registered += [EntryPoint("gone", "no_such_package:x", "hero.envs"), EntryPoint("bare", "json:x", "hero.envs")]
+    for name in ("gone", "bare"):
+        with pytest.raises(ConfigError, match=rf"hero\.envs '{name}' cannot be imported from .*: "):
+            registry.load("hero.envs", name)
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [(group, name) for group in GROUPS for name in registry.names(group) if name != "hf"]
+)
+def test_every_component_of_ours_refuses_an_option_that_it_does_not_have(group: str, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{name} \({group}\) has no option 'colour'; it takes"):
+        registry.build(group, name, colour="red")

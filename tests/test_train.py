@@ -304,6 +304,11 @@ def test_examples_of_different_groups_have_different_episodes(tmp_path: Path) ->
     assert [(example.episode, example.tokens) for example in trainer.given[0]] == spoken_of
 
 
+def test_a_group_that_is_too_small_for_the_learner_is_refused(tmp_path: Path) -> None:
+    with Run.create(tmp_path, {}) as run, pytest.raises(ConfigError, match="group_size = 1 leaves GRPO nothing to"):
+        training(run, replace(PLAN, group_size=1), learner=GRPO())
+
+
 def test_grpo_learns_without_a_reflector(tmp_path: Path) -> None:
     trainer = Recording()
     with Run.create(tmp_path, {}) as run:
