@@ -27,7 +27,7 @@ from rich.table import Table
 
 from benchmarks import models
 from benchmarks.episodes import ACTION, OBSERVATION, medians
-from hero.envs.base import TextEnv
+from hero.envs.base import StepResult, TextEnv
 from hero.models.cache_layers import PreallocatedLayer, cache_arguments
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory
@@ -39,14 +39,13 @@ class Talk(TextEnv):
     env_id: ClassVar[str] = "talk"
     num_tasks = 1_000_000
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.task, self.turn = (options or {}).get("task", 0), 0
-        return f"{self.task}", {"task_id": str(self.task), "available_actions": []}
+    def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+        self.task, self.turn = task, 0
+        return f"{task}", {}
 
-    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+    def apply(self, action: str) -> StepResult:
         self.turn += 1
-        return f"{self.task} {self.turn}", 0.0, False, False, {"action_valid": True, "feedback": ""}
+        return StepResult(f"{self.task} {self.turn}")
 
 
 class Noise:

@@ -282,7 +282,7 @@ def main(
     console = Console()
     table = Table("habit", *COLUMNS)
     kind: dict[str, Any] = {"split": "test", "goals": "human"} if human else {}
-    env = WebShopEnv(data=data, level=level, max_turns=None, **kind)
+    env = WebShopEnv(data=data, level=level, **kind)
     for name, habits in HABITS.items():
         tally, mistakes = measure(env, habits, episodes, seed=0)
         table.add_row(name, *tally.cells())

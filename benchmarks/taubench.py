@@ -85,7 +85,7 @@ def costs(domain: Domain, data: str | Path, split: str) -> dict[str, float]:
     """The figures of one domain, by the keys of `ROWS`."""
 
     def build() -> TauBenchEnv:
-        return TauBenchEnv(domain=domain, split=split, data=data, user=Silent(), max_turns=None)
+        return TauBenchEnv(domain=domain, split=split, data=data, user=Silent())
 
     found = {"first_ms": timed(build)}
     tracemalloc.start()
@@ -145,7 +145,7 @@ def results(domain: Domain, data: str | Path, trials: int) -> Iterator[dict[str,
     """A record per split and agent; nothing for splits without tasks."""
     for split in SPLITS:
         try:
-            env = TauBenchEnv(domain=domain, split=split, data=data, user=Silent(), max_turns=None)
+            env = TauBenchEnv(domain=domain, split=split, data=data, user=Silent())
         except HeroError:
             continue
         for agent in (nothing, gold):

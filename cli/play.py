@@ -69,10 +69,10 @@ def _episode(out: Console, game: TextEnv, options: dict[str, Any], seed: int | N
             out.print(f"not valid: {info['feedback'] or 'nothing happened'}", style="yellow", markup=False)
     out.print(f"\n{game.readable(observation)}", markup=False)
     if truncated and not ended:
-        out.print("the environment's turn limit ended the episode", style="yellow")
+        out.print("a turn limit ended the episode", style="yellow")
     out.print(f"reward {total:.3f}, {'a success' if info.get('success') else 'not a success'}")
-    for name, part in info.get("reward_parts", {}).items():
-        out.print(f"  {name} {part}", markup=False)
+    for name, value in info.get("metrics", {}).items():
+        out.print(f"  {name} {value}", markup=False)
 
 
 def _show(out: Console, observation: str, available: Sequence[str]) -> None:

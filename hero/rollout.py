@@ -1,4 +1,4 @@
-"""The only place where an environment and a policy meet."""
+"""Plays episodes: the only module in which an environment and a policy meet."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
     from hero.envs.base import TextEnv
 
 T = TypeVar("T")
-Renderer: TypeAlias = Callable[[Sequence[Message], Sequence[Turn], str], tuple[Message, ...]]
-"""(opening, turns so far, newest observation) to the next prompt."""
+ContextBuilder: TypeAlias = Callable[[Sequence[Message], Sequence[Turn], str], tuple[Message, ...]]
+"""A function of (opening, turns so far, newest observation) that returns the next prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What one episode is about.
+    """A task to play one episode of.
 
     Attributes:
-        index: of the task in the environment's split.
-        seed: what the environment is reset with.
-        episode: which of the episodes that are played with one seed of `rollout` this is, 0 or more; None for its place
-            in the call. Names the episode's random numbers, and is not part of what the task is: siblings are equal.
+        index: index of the task in the environment's split.
+        seed: seed that the environment is reset with.
+        episode: number of the episode, 0 or more, among those that are played with one seed of `rollout`; None for its
+            position in the call. It names the episode's random numbers and does not count for equality: siblings are
+            equal.
     """
 
     index: int
@@ -41,18 +42,18 @@ class Task:
 
 
 def opening(env: TextEnv) -> tuple[Message, ...]:
-    """What every prompt of an environment begins with: its instructions as system message, with its tools."""
+    """Returns the beginning of every prompt: the environment's instructions as system message, with its tools."""
     return (Message("system", env.instructions, tools=env.tools),) if env.instructions else ()
 
 
 def conversation(opening: Sequence[Message], turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
-    """The whole episode: the opening, then observations and actions in turn."""
+    """Builds a prompt of the whole episode: the opening, then observations and actions in turn."""
     played = tuple(message for turn in turns for message in (turn.prompt[-1], turn.action.message()))
     return (*opening, *played, Message("user", observation))
 
 
-def window(size: int) -> Renderer:
-    """A renderer of the opening, the last `size` turns and the newest observation.
+def window(size: int) -> ContextBuilder:
+    """Returns a context builder that keeps the opening, the last `size` turns and the newest observation.
 
     Dropping turns forks the token ledger: `drift_tokens` is above 0 from turn `size` + 1 on.
 
@@ -62,10 +63,10 @@ def window(size: int) -> Renderer:
     if size < 0:
         raise ConfigError(f"a window of {size} turns is not possible; give 0 or more")
 
-    def render(opening: Sequence[Message], turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
+    def build(opening: Sequence[Message], turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
         return conversation(opening, turns[max(0, len(turns) - size) :], observation)
 
-    return render
+    return build
 
 
 def rollout(
@@ -73,7 +74,7 @@ def rollout(
     policy: Policy,
     tasks: Sequence[Task],
     *,
-    render: Renderer = conversation,
+    build_context: ContextBuilder = conversation,
     max_turns: int,
     max_tokens: int | None = None,
     seed: int = 0,
@@ -82,26 +83,27 @@ def rollout(
     """Plays every task once.
 
     As many episodes are under way as there are environments; the policy answers all of them in one call, and an
-    environment that has finished takes the next task at once. What an environment raises ends its episode and is
-    recorded in it, an answer out of shape included; whatever else is raised propagates.
+    environment that has finished takes the next task at once. An exception of an environment, or a malformed answer,
+    ends its episode and is recorded in it; all other exceptions propagate.
 
-    The policy draws each action from a random stream of its own, which `seed`, `Task.episode` and the number of the
-    turn name. So what an episode does depends neither on which others are played with it nor on how many at a time.
+    Each action is drawn from a random stream of its own, named by `seed`, `Task.episode` and the number of the turn. So
+    an episode depends neither on which others are played with it nor on how many at a time.
 
     Args:
         envs: separate instances of one `TextEnv`, in wrappers of gymnasium or not.
-        max_turns: an episode that has had that many turns ends with `Stop.MAX_TURNS`.
-        max_tokens: an episode whose next prompt and longest reply would exceed this ends with `Stop.MAX_TOKENS`. A
-            `ContextLimited` policy's own context is a limit in any case.
-        seed: of the random numbers of the policy, 0 or more.
-        on_turn: is called after every turn with the place of its task in `tasks`.
+        build_context: writes each prompt.
+        max_turns: maximum number of turns; an episode that reaches it ends with `Stop.MAX_TURNS`.
+        max_tokens: maximum number of tokens; an episode whose next prompt and longest reply would exceed it ends with
+            `Stop.MAX_TOKENS`. The context of a `ContextLimited` policy is a limit in any case.
+        seed: seed of the policy's random numbers, 0 or more.
+        on_turn: is called after every turn with the position of its task in `tasks`.
 
     Returns:
         One trajectory per task, in the order of the tasks.
 
     Raises:
-        ConfigError: no environments or not of text, a limit below 1, a negative seed or number of an episode, or
-            `max_tokens` with a policy that cannot count tokens.
+        ConfigError: no environments, one that is not a text environment, a limit below 1, a negative seed or number of
+            an episode, or `max_tokens` with a policy that cannot count tokens.
         PolicyError: the policy did not answer each prompt with an `Action`.
         UnavailableError: a service that the environment needs has been given up.
     """
@@ -115,38 +117,38 @@ def rollout(
         raise ConfigError(f"a seed or episode of {least} is not possible; give 0 or more")
     fits = _token_limit(policy, max_tokens)
     waiting, idle = deque(enumerate(tasks)), [text_env(env) for env in reversed(envs)]
-    played: dict[int, Trajectory] = {}
-    live: list[_Episode] = []
-    while waiting or live:
+    trajectories: dict[int, Trajectory] = {}
+    running: list[_Episode] = []
+    while waiting or running:
         while waiting and idle:
-            live.append(_Episode(*waiting.popleft(), idle.pop()))
-        for episode in live:
-            episode.prepare(render, fits)
-        going = [episode for episode in live if episode.stop is None]
-        for episode, action in zip(going, _actions(policy, going, seed), strict=True):
+            running.append(_Episode(*waiting.popleft(), idle.pop()))
+        for episode in running:
+            episode.prepare(build_context, fits)
+        acting = [episode for episode in running if episode.stop is None]
+        for episode, action in zip(acting, _actions(policy, acting, seed), strict=True):
             if (turn := episode.step(action, max_turns)) and on_turn:
-                on_turn(episode.place, turn)
-        for episode in live:
+                on_turn(episode.position, turn)
+        for episode in running:
             if episode.stop is not None:
-                played[episode.place] = episode.trajectory(episode.stop)
+                trajectories[episode.position] = episode.trajectory(episode.stop)
                 idle.append(episode.env)
-        live = [episode for episode in live if episode.stop is None]
-    return [played[place] for place in range(len(tasks))]
+        running = [episode for episode in running if episode.stop is None]
+    return [trajectories[position] for position in range(len(tasks))]
 
 
-def _actions(policy: Policy, going: Sequence[_Episode], seed: int) -> Sequence[Action]:
-    """The next action of each episode."""
-    actions = policy.act([episode.prompt for episode in going], [episode.action_seed(seed) for episode in going])
-    if not isinstance(actions, Sequence) or len(actions) != len(going):
-        raise PolicyError(f"{type(policy).__name__}.act must give {len(going)} actions, not {brief(actions)}")
+def _actions(policy: Policy, episodes: Sequence[_Episode], seed: int) -> Sequence[Action]:
+    """Returns the next action of each episode."""
+    actions = policy.act([episode.prompt for episode in episodes], [episode.action_seed(seed) for episode in episodes])
+    if not isinstance(actions, Sequence) or len(actions) != len(episodes):
+        raise PolicyError(f"{type(policy).__name__}.act must return {len(episodes)} actions, not {brief(actions)}")
     for action in actions:
         if not isinstance(action, Action):
-            raise PolicyError(f"{type(policy).__name__}.act must give hero.types.Action, not {brief(action)}")
+            raise PolicyError(f"{type(policy).__name__}.act must return hero.types.Action, not {brief(action)}")
     return actions
 
 
 def _token_limit(policy: Policy, max_tokens: int | None) -> Callable[[Sequence[Message]], bool]:
-    """Whether a prompt leaves room for its longest reply."""
+    """Returns a function that says whether a prompt leaves room for its longest reply."""
     if not isinstance(policy, ContextLimited):
         if max_tokens is not None:
             raise ConfigError(
@@ -163,7 +165,7 @@ def _token_limit(policy: Policy, max_tokens: int | None) -> Callable[[Sequence[M
 class _Episode:
     """An episode under way."""
 
-    place: int
+    position: int
     task: Task
     env: TextEnv
     task_id: str = ""
@@ -173,7 +175,7 @@ class _Episode:
     stop: Stop | None = None
     error: str = ""
 
-    def prepare(self, render: Renderer, fits: Callable[[Sequence[Message]], bool]) -> None:
+    def prepare(self, build_context: ContextBuilder, fits: Callable[[Sequence[Message]], bool]) -> None:
         """Writes the next prompt; resets the environment before the first."""
         if not self.prompt:
             self.task_id = str(self.task.index)
@@ -182,17 +184,17 @@ class _Episode:
             if start is None:
                 return
             self.observation, self.task_id = start
-        self.prompt = render(opening(self.env), self.turns, self.observation)
+        self.prompt = build_context(opening(self.env), self.turns, self.observation)
         if not fits(self.prompt):
             self.stop = Stop.MAX_TOKENS
 
     def action_seed(self, seed: int) -> int:
-        """The seed of the next action."""
-        episode = self.place if self.task.episode is None else self.task.episode
+        """Returns the seed of the next action."""
+        episode = self.position if self.task.episode is None else self.task.episode
         return derived_seed(seed, episode, len(self.turns))
 
     def step(self, action: Action, max_turns: int) -> Turn | None:
-        """Takes one action; None where the environment raised."""
+        """Takes one action; returns None where the environment raised."""
         answer = self._ask(lambda: read_step(self.env.step(action.text)))
         if answer is None:
             return None
@@ -216,7 +218,7 @@ class _Episode:
         return Trajectory(self.env.env_id, self.task_id, self.task.seed, tuple(self.turns), stop, self.error)
 
     def _ask(self, call: Callable[[], T]) -> T | None:
-        """What the environment answers; None where it raised or answered out of shape, which ends the episode."""
+        """Returns the environment's answer; None where it raised or the answer is malformed, which ends the episode."""
         try:
             return call()
         except UnavailableError:  # the next episode would wait for it as long
@@ -226,19 +228,22 @@ class _Episode:
             return None
 
     def _facts(self, action: Action, info: dict[str, Any]) -> dict[str, JSON]:
-        """The public part of a step's info. By name, so that nothing privileged slips through."""
+        """Returns the public part of a step's info, chosen by name so that nothing privileged slips through."""
         facts: dict[str, JSON] = {}
         for name in ("action_valid", "tool_call"):
             if name in info:
                 facts[name] = bool(info[name])
-        if self.stop is not None and "success" in info:
-            facts["success"] = bool(info["success"])
+        if self.stop is not None:
+            if "success" in info:
+                facts["success"] = bool(info["success"])
+            if metrics := info.get("metrics"):
+                facts["metrics"] = metrics
         if self.turns and (drift := _drift(self.turns[-1].action.tokens, action.tokens)):
             facts["drift_tokens"] = drift
         return facts
 
 
-def _drift(before: Tokens | None, now: Tokens | None) -> int:
-    if before is None or now is None:
+def _drift(before: Tokens | None, after: Tokens | None) -> int:
+    if before is None or after is None:
         return 0
-    return drift_tokens(before.prompt_ids + before.action_ids, now.prompt_ids)
+    return drift_tokens(before.prompt_ids + before.action_ids, after.prompt_ids)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -21,7 +21,7 @@ class Stop(StrEnum):
     TERMINATED = "terminated"
     """The environment reached a final state."""
     TRUNCATED = "truncated"
-    """The environment's own limit cut the episode."""
+    """The environment, or a wrapper such as gymnasium's TimeLimit, cut the episode."""
     MAX_TURNS = "max_turns"
     """The rollout's turn limit cut the episode."""
     MAX_TOKENS = "max_tokens"
@@ -126,7 +126,7 @@ class Turn:
         feedback: privileged words of the environment about the action; "" where it has none. Reaches
             reflectors and teachers, never a policy's prompt.
         info: public facts of the step: `action_valid`, `tool_call` where there are tools (words are valid, too), and
-            `success` at the end of an episode.
+            where the environment ended the episode `success` and `metrics`.
     """
 
     prompt: tuple[Message, ...]
@@ -175,6 +175,12 @@ class Trajectory:
     def success(self) -> bool:
         """Whether the environment called the episode a success; False if it ended any other way."""
         return bool(self.turns) and self.turns[-1].info.get("success") is True
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Numbers that the environment reported about the episode at its end, by name; empty where there are none."""
+        metrics = self.turns[-1].info.get("metrics") if self.turns else None
+        return cast("dict[str, float]", metrics) if isinstance(metrics, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

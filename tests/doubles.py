@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hero.distill.base import Example
-from hero.envs.base import TextEnv
+from hero.envs.base import StepResult, TextEnv
 from hero.errors import DataError, UnavailableError
 from hero.fingerprint import fingerprint
 from hero.types import JSON, Action, Message, Tokens
@@ -27,33 +27,32 @@ class GuessEnv(TextEnv):
     """
 
     env_id: ClassVar[str] = "guess"
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
     instructions = "Guess the colour."
 
     def __init__(self, split: str = "train", num_tasks: int = 12, broken: Sequence[int] = ()) -> None:
         super().__init__()
         self.split, self.num_tasks, self.broken = split, num_tasks, set(broken)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.task = (options or {}).get("task", 0)
-        self.tries = 0
-        return f"Colour {self.task}?", {"task_id": f"{self.split}-{self.task}", "available_actions": list(WORDS)}
+    def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+        self.task, self.tries = task, 0
+        return f"Colour {task}?", {"available_actions": list(WORDS)}
 
-    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+    def apply(self, action: str) -> StepResult:
         self.tries += 1
         if self.task in self.broken and self.tries == 2:
             raise ValueError("the dice fell off the table")
         right = action == WORDS[self.task % len(WORDS)] and self.task not in self.broken
-        valid = action in WORDS
-        info: dict[str, Any] = {
-            "available_actions": list(WORDS),
-            "action_valid": valid,
-            "feedback": "" if valid else "?",
-        }
-        if right or self.tries == 3:
-            info |= {"success": right, "reward_parts": {"colour": float(right)}}
-        return ("Yes!" if right else "No."), float(right), right, self.tries == 3 and not right, info
+        return StepResult(
+            "Yes!" if right else "No.",
+            reward=float(right),
+            terminated=right,
+            truncated=self.tries == 3 and not right,
+            action_valid=action in WORDS,
+            feedback="" if action in WORDS else "?",
+            success=right,
+            metrics={"colour": float(right)},
+            info={"available_actions": list(WORDS)},
+        )
 
 
 class FoundEnv(GuessEnv):
@@ -70,16 +69,16 @@ class FoundEnv(GuessEnv):
 
 
 class GivenUpEnv(GuessEnv):
-    """A `GuessEnv` of whose service a log tells, and which is given up in the third episode of training."""
+    """A `GuessEnv` whose service warns in the log, and is given up in the third episode of training."""
 
     started = 0
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+    def begin(self, task: int) -> tuple[str, dict[str, Any]]:
         GivenUpEnv.started += self.split == "train"
         if GivenUpEnv.started == 3:
             logging.getLogger("hero").warning("the user does not answer; waiting")
             raise UnavailableError("the user was given up")
-        return super().reset(seed=seed, options=options)
+        return super().begin(task)
 
 
 class GuessPolicy:

@@ -37,6 +37,9 @@ INHERITED = {
     "contains",
     "is_np_flattenable",
     "step",
+    "begin",
+    "apply",
+    "task_id",
     "reset",
     "render",
 }

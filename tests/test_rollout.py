@@ -14,14 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.chat.base import drift_tokens
-from hero.envs.base import TextEnv
+from hero.envs.base import StepResult, TextEnv
 from hero.errors import ConfigError, PolicyError, UnavailableError
 from hero.policy import FunctionPolicy
-from hero.rollout import Renderer, Task, conversation, rollout, window
+from hero.rollout import ContextBuilder, Task, conversation, rollout, window
 from hero.types import Action, Message, Stop, Tokens, Tools, Trajectory, Turn
 from tests.tiny_models import random_model
 
 SECRET = "PRIVILEGED"
+NAN = float("nan")
 
 
 class DiceEnv(TextEnv):
@@ -31,52 +32,56 @@ class DiceEnv(TextEnv):
     """
 
     env_id: ClassVar[str] = "dice"
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
     instructions = "Throw."
     tools = Tools(({"type": "function", "function": {"name": "throw"}},), "Play.")
     num_tasks = 100
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.task, self.steps = (options or {})["task"], 0
-        if self.task % 6 == 2:
+    def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+        self.task, self.steps = task, 0
+        if task % 6 == 2:
             raise LookupError("no dice")
-        return f"dice {self.task}: {self.np_random.integers(100)}", {"task_id": f"dice-{self.task}", "goal": SECRET}
+        return f"dice {task}: {self.np_random.integers(100)}", {"goal": SECRET}
 
-    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+    def task_id(self, task: int) -> str:
+        return f"dice-{task}"
+
+    def apply(self, action: str) -> StepResult:
         self.steps += 1
         kind, over = self.task % 6, self.steps == 2 + self.task // 6 % 3
         if kind == 3 and self.steps == 3:
             raise LookupError("dice lost")
-        terminated, truncated = kind == 0 and over, kind == 1 and over
-        info = {
-            "action_valid": bool(action),
-            "feedback": f"{SECRET} {self.steps}",
-            "available_actions": [SECRET],
-            "reward_parts": {SECRET: 1.0},
-            "success": terminated,
-        }
         thrown = int(self.np_random.integers(100))
-        return f"after {action!r}: {thrown}", 1234.5 + thrown, terminated, truncated, info
+        return StepResult(
+            f"after {action!r}: {thrown}",
+            reward=1234.5 + thrown,
+            terminated=kind == 0 and over,
+            truncated=kind == 1 and over,
+            action_valid=bool(action),
+            feedback=f"{SECRET} {self.steps}",
+            success=kind == 0 and over,
+            metrics={"thrown": thrown, "doubled": self.steps > 2},
+            info={"available_actions": [SECRET], "reward_parts": {SECRET: 1.0}},
+        )
 
 
 def echo(messages: Sequence[Message]) -> str:
     return f"{len(messages)} {messages[-1].content[-2:]}" if "5" not in messages[-1].content else ""
 
 
-def alone(task: Task, render: Renderer, max_turns: int) -> Trajectory:
+def alone(task: Task, build: ContextBuilder, max_turns: int) -> Trajectory:
     """An episode as it should be, played by itself, the straightforward way."""
     env, turns, task_id, stop, error = DiceEnv(), [], str(task.index), Stop.MAX_TURNS, ""
     try:
         observation, info = env.reset(seed=task.seed, options={"task": task.index})
         task_id = info["task_id"]
         for _ in range(max_turns):
-            prompt = render([Message("system", "Throw.", tools=DiceEnv.tools)], turns, observation)
+            prompt = build([Message("system", "Throw.", tools=DiceEnv.tools)], turns, observation)
             action = echo(prompt)
             observation, reward, terminated, truncated, info = env.step(action)
             facts = {"action_valid": info["action_valid"]}
             if terminated or truncated:  # only the environment's own end is one that it calls a success or not
                 facts["success"] = info["success"]
+                facts["metrics"] = {name: float(value) for name, value in info["metrics"].items()}
             turns.append(Turn(prompt, Action(action), observation, reward, info["feedback"], facts))
             if terminated or truncated:
                 stop = Stop.TERMINATED if terminated else Stop.TRUNCATED
@@ -93,9 +98,11 @@ tasks = st.lists(st.builds(Task, st.integers(0, 99), st.integers(0, 5)), max_siz
 def test_episodes_are_those_of_playing_one_task_at_a_time(
     played: list[Task], envs: int, max_turns: int, size: int | None
 ) -> None:
-    render = conversation if size is None else window(size)
-    found = rollout([DiceEnv() for _ in range(envs)], FunctionPolicy(echo), played, render=render, max_turns=max_turns)
-    assert found == [alone(task, render, max_turns) for task in played]
+    build = conversation if size is None else window(size)
+    found = rollout(
+        [DiceEnv() for _ in range(envs)], FunctionPolicy(echo), played, build_context=build, max_turns=max_turns
+    )
+    assert found == [alone(task, build, max_turns) for task in played]
 
 
 @given(tasks, st.integers(1, 5))
@@ -105,7 +112,7 @@ def test_no_prompt_shows_what_is_privileged(played: list[Task], envs: int) -> No
         shown = "\n".join(message.content for message in turn.prompt)
         assert SECRET not in shown
         assert str(turn.reward) not in shown
-        assert set(turn.info) <= {"action_valid", "success"}
+        assert set(turn.info) <= {"action_valid", "success", "metrics"}
         assert SECRET in turn.feedback
 
 
@@ -121,8 +128,8 @@ def test_prompts_are_the_dialogue_so_far(
     dialogue = [line for seen, action in played for line in (("user", seen), ("assistant", action))]
     newest = ("user", observation)
 
-    def plain(render: Renderer) -> list[tuple[str, str]]:
-        return [(message.role, message.content) for message in render(opening, turns, observation)]
+    def plain(build: ContextBuilder) -> list[tuple[str, str]]:
+        return [(message.role, message.content) for message in build(opening, turns, observation)]
 
     assert plain(conversation) == [*system, *dialogue, newest]
     assert plain(window(size)) == [*system, *dialogue[max(0, len(dialogue) - 2 * size) :], newest]
@@ -214,10 +221,26 @@ def test_a_start_out_of_shape_is_data(start: Any, named: str) -> None:
         ((b"a", 0.0, True, False, {}), "TypeError: the observation of step must be a str, not b'a'"),
         (("a", 0.0, True, False, None), "TypeError: the info of step must be a dict, not None"),
         (("a", "1", True, False, {}), "ValueError: the reward of step must be a finite number, not '1'"),
-        (("a", float("nan"), True, False, {}), "ValueError: the reward of step must be a finite number, not nan"),
+        (("a", NAN, True, False, {}), "ValueError: the reward of step must be a finite number, not nan"),
         (("a", float("inf"), True, False, {}), "ValueError: the reward of step must be a finite number, not inf"),
         (("a", 10**400, True, False, {}), "ValueError: the reward of step must be a finite number, not 1000"),
         (("a", 0.0, True, False, {"feedback": None}), "TypeError: the feedback in the info of step must be a str"),
+        (
+            ("a", 0.0, True, False, {"metrics": [1]}),
+            r"TypeError: the metrics in .* must be .*, not \[1\]",
+        ),
+        (
+            ("a", 0.0, True, False, {"metrics": {1: 1}}),
+            "TypeError: the metrics in the info of step must be a",
+        ),
+        (
+            ("a", 0.0, True, False, {"metrics": {"m": "1"}}),
+            "ValueError: the metric 'm' must be a .*, not '1'",
+        ),
+        (
+            ("a", 0.0, True, False, {"metrics": {"m": NAN}}),
+            "ValueError: the metric 'm' must be a .*, not nan",
+        ),
     ],
 )
 def test_a_step_out_of_shape_is_data(step: Any, named: str) -> None:
@@ -229,9 +252,9 @@ def test_a_step_out_of_shape_is_data(step: Any, named: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "named"),
     [
-        (None, "act must give 1 actions, not None"),
-        ([], "act must give 1 actions, not \\[\\]"),
-        (["click"], r"act must give hero\.types\.Action, not 'click'"),
+        (None, "act must return 1 actions, not None"),
+        ([], "act must return 1 actions, not \\[\\]"),
+        (["click"], r"act must return hero\.types\.Action, not 'click'"),
     ],
 )
 def test_a_policy_that_does_not_answer_each_prompt_is_named(answer: Any, named: str) -> None:
@@ -382,8 +405,8 @@ def test_every_prompt_extends_the_ledger_of_a_model(envs: int) -> None:
         assert not any("drift_tokens" in turn.info for turn in trajectory.turns)
 
 
-def test_drift_is_recorded_where_a_renderer_drops_turns() -> None:
-    for trajectory in token_rollout(2, render=window(1)):
+def test_drift_is_recorded_where_a_context_builder_drops_turns() -> None:
+    for trajectory in token_rollout(2, build_context=window(1)):
         drifts = [turn.info.get("drift_tokens", 0) for turn in trajectory.turns]
         ledgers = tokens_of(trajectory)
         expected = [

@@ -25,6 +25,8 @@ from hero_cli.terminal import polite
 
 FURTHER: Final = 100
 """Environments over which the cost of a further one is averaged."""
+MAX_TURNS: Final = 15
+"""Maximum number of steps of an episode."""
 PHASES: Final = ("search", "products", "page", "reward", "info", "rest")
 
 
@@ -73,13 +75,13 @@ class Walker:
         while self.counts["step"] < steps:
             task = {"task": self.rng.randrange(self.env.num_tasks)}
             _, info = self._timed("reset", lambda task=task: self.env.reset(options=task))  # type: ignore[misc]
-            over = False
-            while not over:
+            for _ in range(MAX_TURNS):
                 action = self.rng.choice(info["available_actions"])
                 if action == "search[...]":
                     action = f"search[{self.env._goal.text}]"
-                _, _, ended, cut, info = self._timed("step", lambda action=action: self.env.step(action))  # type: ignore[misc]
-                over = ended or cut
+                _, _, over, _, info = self._timed("step", lambda action=action: self.env.step(action))  # type: ignore[misc]
+                if over:
+                    break
 
     def rate(self, kind: str) -> float:
         """Resets or steps per second."""
@@ -113,7 +115,7 @@ def phases(env: WebShopEnv, steps: int) -> dict[str, float]:
         ("rest", WebShopEnv, "step"),
     )
     patches = [patch.object(owner, name, watch.timed(phase, getattr(owner, name))) for phase, owner, name in watched]
-    patches.append(patch("hero.envs.webshop.env.score", watch.timed("reward", WebShopEnv.step.__globals__["score"])))
+    patches.append(patch("hero.envs.webshop.env.score", watch.timed("reward", WebShopEnv.apply.__globals__["score"])))
     for one in patches:
         one.start()
     Walker(env, seed=2).walk(steps)

@@ -1,71 +1,70 @@
-"""What a text environment is: a gymnasium.Env whose observations and actions are strings."""
+"""The base class of text environments: a gymnasium.Env whose observations and actions are strings."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, cast, final
 
 import gymnasium
-import numpy as np
-from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 
+from hero.envs.space import AnyText
+from hero.envs.validate import brief, require_one_of
 from hero.errors import ConfigError
 from hero.types import JSON, Tools
 
 
-class AnyText(spaces.Space[str]):
-    """Every string. gymnasium's own `Text` has a fixed alphabet and length, and rejects a blank.
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """An environment's answer to one action.
 
-    Samples are short strings of printable ASCII.
+    Attributes:
+        terminated: the task is over.
+        truncated: the episode is cut off, though the task is not over. A turn limit is not for the environment to
+            keep: `rollout(max_turns=)` or gymnasium's `TimeLimit` does.
+        action_valid: False for an action that cannot be parsed or has no effect.
+        feedback: privileged words about the action, for reflectors and teachers; "" for none.
+        success: whether the task was solved; needed at the end of an episode, None before.
+        metrics: finite numbers to report about the whole episode, by name; read at its end alone.
+        tool_call: whether the action called a tool; None for an environment without tools.
+        info: more public facts for `info`, such as `available_actions`.
     """
 
-    def __init__(self, seed: int | np.random.Generator | None = None) -> None:
-        super().__init__(shape=None, dtype=np.str_, seed=seed)
-
-    @property
-    def is_np_flattenable(self) -> bool:
-        return False
-
-    def sample(self, mask: Any = None, probability: Any = None) -> str:
-        if mask is not None or probability is not None:
-            raise ValueError("AnyText takes neither a mask nor a probability")
-        length = int(self.np_random.integers(0, 33))
-        return "".join(map(chr, self.np_random.integers(32, 127, size=length)))
-
-    def contains(self, x: Any) -> bool:
-        return isinstance(x, str)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AnyText)
-
-    def __hash__(self) -> int:
-        return hash(AnyText)
-
-    def __repr__(self) -> str:
-        return "AnyText()"
+    observation: str
+    reward: float = 0.0
+    terminated: bool = False
+    truncated: bool = False
+    action_valid: bool = True
+    feedback: str = ""
+    success: bool | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tool_call: bool | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
 
 
 class TextEnv(gymnasium.Env[str, str]):
-    """Base of all text environments; `hero.envs.contract.check_text_env` says whether yours keeps the contract.
+    """Base of all text environments: write `begin` and `apply`, and call `super().__init__()`.
 
-    Any string is a legal action: one that cannot be parsed costs something, and never raises. All randomness comes
-    from `self.np_random`: equal seeds and actions give equal episodes whatever else the process does.
+    `hero.envs.contract.check_text_env` checks an environment. Any string is a legal action: one that cannot be parsed
+    costs something, and never raises. All randomness comes from `self.np_random`: equal seeds and actions give equal
+    episodes whatever else the process does.
 
     `reset(seed=, options={"task": i})` starts task i of the split, 0 <= i < `num_tasks`; without the option the task
-    is drawn. `info` carries `task_id`, `available_actions` (a list of strings, may be empty), after a step
-    `action_valid` and `feedback` (privileged words about the action, "" for none), and at the end `success`. With
-    tools, `tool_call` says after a step whether the action called one.
+    is drawn. `info` has `task_id` and `available_actions` (a list of strings, may be empty), after a step
+    `action_valid`, `feedback` and with tools `tool_call`, and at the end `success` and, if there are any, `metrics`.
     """
 
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 (gymnasium types it so)
     env_id: str
-    """Names the environment in results, such as `webshop`; what is behind a slash says which kind of it."""
+    """Name of the environment in results, such as `webshop`; a part after a slash names the variant."""
     instructions: str = ""
     """How to act here, in words: the system message of a policy. "" for none."""
     tools: Tools | None = None
-    """The tools that the instructions tell of, for chats that have a form of their own for tools."""
+    """The tools that the instructions describe, for chat templates that write tools themselves."""
     split: str = ""
-    """Which tasks they are; "" where there is but one set."""
+    """Name of the set of tasks; "" where there is only one."""
     num_tasks: int
     """Number of tasks in the split that the environment was built with."""
     defaults: ClassVar[Mapping[str, JSON]] = {}
@@ -73,12 +72,34 @@ class TextEnv(gymnasium.Env[str, str]):
     gymnasium_id: ClassVar[str] = ""
     """The id under which `hero.envs.register` makes it known to gymnasium, such as `hero/WebShop-v0`; "" for none."""
 
-    def __init__(self) -> None:
+    _running = False
+    _task_id = ""
+    _last_observation = ""
+
+    def __init__(self, *, render_mode: str | None = None) -> None:
+        require_one_of("render_mode", render_mode, (None, "ansi"))
         self.observation_space = AnyText()
         self.action_space = AnyText()
+        self.render_mode = render_mode
+
+    def begin(self, task: int) -> tuple[str, Mapping[str, Any]]:
+        """Starts a task of the split; `self.np_random` is seeded.
+
+        Returns:
+            The first observation, and more public facts for `info`, such as `available_actions`; mostly {}.
+        """
+        raise NotImplementedError
+
+    def apply(self, action: str) -> StepResult:
+        """Carries out an action, any string; is called only while an episode is under way."""
+        raise NotImplementedError
+
+    def task_id(self, task: int) -> str:
+        """Returns the name of a task in results; different tasks have different names."""
+        return f"{self.split}-{task}" if self.split else str(task)
 
     def noop_reward(self, task: int) -> float | None:
-        """The reward of an episode of that task in which nothing is done: the baseline of every score on it.
+        """Returns the reward of an episode of that task in which nothing is done: the baseline of every score on it.
 
         None where it is not known without playing.
         """
@@ -89,39 +110,81 @@ class TextEnv(gymnasium.Env[str, str]):
         return observation
 
     def provenance(self) -> dict[str, JSON]:
-        """Everything from the surroundings that decides what this environment is, as plain JSON; {} for nothing.
+        """Returns everything outside the arguments that decides how this environment behaves, as JSON; {} for nothing.
 
         A run stores it at the start and compares it when it is resumed. The optional key `arguments` holds constructor
-        arguments that pin what was taken from the surroundings, such as an absolute `data` path that came from an
+        arguments that pin what was taken from outside, such as an absolute `data` path that came from an
         environment variable: the resumed run builds the environment with them. All other values, such as a hash of
         the data or the model and address of an endpoint, have to be equal then. They are printed: leave secrets out.
         """
         return {}
 
-    def chosen_task(self, options: dict[str, Any] | None) -> int:
-        """The number of the task that the options of `reset` name, or else a drawn one; call it after `super().reset`.
+    @final
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Starts the task that `options` names, or a drawn one.
 
         Raises:
             ConfigError: the task is out of range, or there are other options.
         """
+        super().reset(seed=seed)
+        self._running = False  # until the task has begun, which may fail
+        task = self._choose_task(options)
+        self._task_id = self.task_id(task)
+        start = self.begin(task)
+        if not (isinstance(start, tuple) and len(start) == 2):
+            raise TypeError(f"{type(self).__name__}.begin must return (observation, info), not {brief(start)}")
+        self._last_observation, info = start
+        self._running = True
+        return self._last_observation, {"task_id": self._task_id, "available_actions": [], **info}
+
+    @final
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Takes any string.
+
+        Raises:
+            gymnasium.error.ResetNeeded: no episode is under way.
+        """
+        if not self._running:
+            raise ResetNeeded("the episode is over, or none was started: call reset first")
+        result = self.apply(action)
+        if not isinstance(result, StepResult):
+            raise TypeError(f"{type(self).__name__}.apply must return a StepResult, not {brief(result)}")
+        self._last_observation = result.observation
+        info = {"task_id": self._task_id, "available_actions": [], **result.info}
+        info |= {"action_valid": result.action_valid, "feedback": result.feedback}
+        if result.tool_call is not None:
+            info["tool_call"] = result.tool_call
+        if result.terminated or result.truncated:
+            self._running = False
+            if result.success is not None:
+                info["success"] = result.success
+            if result.metrics:
+                info["metrics"] = result.metrics
+        return result.observation, result.reward, result.terminated, result.truncated, info
+
+    @final
+    def render(self) -> str | None:
+        """Returns the last observation, "" before the first episode; None without render mode."""
+        return self._last_observation if self.render_mode == "ansi" else None
+
+    def _choose_task(self, options: dict[str, Any] | None) -> int:
         options = options or {}
         if unknown := sorted(set(options) - {"task"}):
-            raise ConfigError(f"reset options are 'task' alone, not {', '.join(map(repr, unknown))}")
-        task = options.get("task")
-        if task is None:
+            raise ConfigError(f"the only option of reset is 'task', not {', '.join(map(repr, unknown))}")
+        if (given := options.get("task")) is None:
             return int(self.np_random.integers(self.num_tasks))
         try:
-            number = -1 if isinstance(task, bool) else operator.index(task)
+            task = -1 if isinstance(given, bool) else operator.index(given)
         except TypeError:
-            number = -1
-        if not 0 <= number < self.num_tasks:
-            where = f" ({self.split})" if self.split else ""
-            raise ConfigError(f"task {task!r} is not an integer from 0 to {self.num_tasks - 1}{where}")
-        return number
+            task = -1
+        if not 0 <= task < self.num_tasks:
+            split = f" ({self.split})" if self.split else ""
+            raise ConfigError(f"task {given!r} is not an integer from 0 to {self.num_tasks - 1}{split}")
+        return task
 
 
-class _Worn(gymnasium.Wrapper[str, str, str, str]):
-    """An environment in wrappers, with all of its attributes within reach."""
+class _Wrapped(gymnasium.Wrapper[str, str, str, str]):
+    """An environment in wrappers that passes every attribute of the inner environment on."""
 
     def __getattr__(self, name: str) -> Any:
         return self.env.get_wrapper_attr(name)
@@ -133,7 +196,7 @@ def text_env(env: gymnasium.Env[str, str]) -> TextEnv:
     Raises:
         ConfigError: it is not a text environment.
     """
-    if isinstance(env, TextEnv | _Worn):
+    if isinstance(env, TextEnv | _Wrapped):
         return cast("TextEnv", env)
     needed = ("env_id", "instructions", "tools", "num_tasks", "noop_reward")
     missing = [name for name in needed if not (isinstance(env, gymnasium.Env) and env.has_wrapper_attr(name))]
@@ -141,4 +204,4 @@ def text_env(env: gymnasium.Env[str, str]) -> TextEnv:
         raise ConfigError(
             f"{env!r} is not a text environment: it has no {', '.join(missing)}; derive it from hero.envs.base.TextEnv"
         )
-    return cast("TextEnv", _Worn(env))
+    return cast("TextEnv", _Wrapped(env))

@@ -1,10 +1,10 @@
-"""What an environment answers, read by those who cannot know whether it keeps the contract."""
+"""Checks of what environments return and of what their constructors are given."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -12,7 +12,7 @@ from hero.errors import ConfigError
 
 
 def read_start(answer: Any) -> tuple[str, str]:
-    """The observation and the task id of what `reset` returned.
+    """Returns the observation and the task id of what `reset` returned.
 
     Raises:
         TypeError: it is of another shape; the message names the value.
@@ -27,11 +27,11 @@ def read_start(answer: Any) -> tuple[str, str]:
 
 
 def read_step(answer: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
-    """What `step` returned, once it is known to be of that shape.
+    """Checks what `step` returned; `metrics` of its info become a dict of float.
 
     Raises:
         TypeError: it is of another shape; the message names the value.
-        ValueError: the reward is not a finite number.
+        ValueError: the reward or a metric is not a finite number.
     """
     if not (isinstance(answer, tuple) and len(answer) == 5):
         raise TypeError(f"step must return (observation, reward, terminated, truncated, info), not {brief(answer)}")
@@ -41,14 +41,31 @@ def read_step(answer: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
         raise ValueError(f"the reward of step must be a finite number, not {brief(reward)}")
     if not isinstance(feedback := info.get("feedback", ""), str):
         raise TypeError(f"the feedback in the info of step must be a str, not {brief(feedback)}")
+    if "metrics" in info:
+        info = info | {"metrics": read_metrics(info["metrics"])}
     return observation, float(reward), bool(terminated), bool(truncated), info
 
 
-def read_baseline(answer: Any) -> float | None:
-    """What `noop_reward` returned, once it is known to be a reward or None.
+def read_metrics(metrics: Any) -> dict[str, float]:
+    """Checks the metrics of an episode.
 
     Raises:
-        ValueError: it is neither.
+        TypeError: they are not a mapping of names to values.
+        ValueError: a value is not a finite number; the message names it.
+    """
+    if not (isinstance(metrics, Mapping) and all(isinstance(name, str) for name in metrics)):
+        raise TypeError(f"the metrics in the info of step must be a dict of str to numbers, not {brief(metrics)}")
+    for name, value in metrics.items():
+        if not _is_finite(value):
+            raise ValueError(f"the metric {name!r} must be a finite number, not {brief(value)}")
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def read_baseline(answer: Any) -> float | None:
+    """Checks what `noop_reward` returned.
+
+    Raises:
+        ValueError: it is neither a finite number nor None.
     """
     if answer is None:
         return None
@@ -72,7 +89,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def brief(value: object) -> str:
-    """A value for an error message, at most 63 characters of it; its type, where it cannot be written."""
+    """Returns a value for an error message, at most 63 characters of it; its type where it has no `repr`."""
     try:
         return shortened(repr(value))
     except Exception:  # nested too deep, a number of too many digits, or a class whose repr fails
@@ -80,46 +97,45 @@ def brief(value: object) -> str:
 
 
 def shortened(text: str) -> str:
-    """At most 63 characters of a text."""
+    """Returns at most 63 characters of a text."""
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def require_one_of(name: str, value: object, allowed: Iterable[object]) -> None:
-    """Refuses a value that is none of those allowed.
+    """Refuses a value that is not allowed.
 
     Raises:
-        ConfigError: it is none of them; the message names all.
+        ConfigError: it is not; the message names all that are.
     """
     allowed = list(allowed)  # what cannot be hashed is refused, too
     if value not in allowed:
-        raise ConfigError(f"{name}={value!r} is none of {', '.join(map(repr, allowed))}")
+        raise ConfigError(f"{name}={value!r} is not one of {', '.join(map(repr, allowed))}")
 
 
 def require_integer(name: str, value: object, least: int) -> None:
-    """Refuses what is no integer, or too small.
+    """Refuses a value that is not an `int`, or too small; a `bool` is not an integer.
 
     Raises:
-        ConfigError: it is; a truth value is no integer.
+        ConfigError: it is refused.
     """
     if type(value) is not int or value < least:
         raise ConfigError(f"{name}={value!r} is not possible; give an integer of at least {least}")
 
 
 def require_path(name: str, value: object) -> None:
-    """Refuses what is neither a path nor None; an empty text, too, which would be the current directory, and one with
-    signs that no file name can have.
+    """Refuses a value that is neither a path nor None.
+
+    An empty string, which would be the current directory, and characters that no file name can have are refused, too.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is refused.
     """
     if not isinstance(value, str | Path | None) or value == "" or not _can_be_a_name(str(value)):
-        raise ConfigError(
-            f"{name}={value!r} is no path; give a directory as text, one whose name reads as a number with ./ before it"
-        )
+        raise ConfigError(f"{name}={value!r} is not a path; give a directory as a str, ./5 for one that is named 5")
 
 
 def _can_be_a_name(path: str) -> bool:
-    """Whether the system can be asked for it; not for a zero, nor for half a surrogate pair, which JSON can write."""
+    """Returns whether a file can have that name: a zero byte or half a surrogate pair, which JSON can write, cannot."""
     try:
         return b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
@@ -127,5 +143,5 @@ def _can_be_a_name(path: str) -> bool:
 
 
 def real_path(path: str | Path) -> Path:
-    """The path without links. Unlike Path.resolve, it takes links that lead to themselves; who reads them says so."""
+    """Returns the path without links; unlike Path.resolve it accepts links to themselves, whose reader then fails."""
     return Path(os.path.realpath(path))

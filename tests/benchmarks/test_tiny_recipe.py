@@ -41,7 +41,7 @@ def test_habits_cost_most_of_the_success_but_not_all() -> None:
 
 
 def test_after_any_mistakes_the_expert_still_leads_to_success() -> None:
-    env = WebShopEnv(max_turns=None)
+    env = WebShopEnv()
     for number, episode in enumerate(erratic()):
         page, _ = env.reset(options={"task": int(episode.task_id.rpartition("-")[2])})
         mistaken = episode.turns[: number % len(episode.turns)]

@@ -15,7 +15,7 @@ from hero.chat.thoughts import action_input, readings, split
 from hero.chat.tool_calls import call_text
 from hero.envs.taubench.action import Call, Malformed, Reply
 from hero.envs.taubench.action import parse as read_taubench
-from hero.envs.taubench.env import _told
+from hero.envs.taubench.env import _was_said
 from hero.envs.webshop.actions import Command
 from hero.envs.webshop.actions import parse as read_webshop
 from hero.envs.webshop.rules.episode import argument
@@ -206,8 +206,8 @@ def test_a_draft_alone_is_not_an_action(form: str) -> None:
 def test_a_user_hears_no_thoughts(form: str) -> None:
     text = FORMS[form]("the total is 1234.50", "I cannot tell.")
     assert read_taubench(text) == Reply("I cannot tell.")
-    assert not _told("1234.50", [text])
-    assert _told("1234.50", [FORMS[form]("hm", "It is $1,234.50.")])
+    assert not _was_said("1234.50", [text])
+    assert _was_said("1234.50", [FORMS[form]("hm", "It is $1,234.50.")])
     said = read_taubench(json.dumps({"name": "respond", "arguments": {"content": text}}))
     assert isinstance(said, Reply)
     assert said.text.strip() == "I cannot tell."

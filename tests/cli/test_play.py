@@ -22,7 +22,7 @@ def test_a_number_stands_for_an_action(hero: Hero) -> None:
 def test_actions_can_be_typed_and_what_is_not_valid_is_told(hero: Hero) -> None:
     result = hero("play", "--env", "guess", "--task", 2, "--split", "test", typed="mauve\n 9 \nred\n")
     assert result.stdout.count("not valid: ?") == 2
-    assert "the environment's turn limit ended the episode" in result.stdout
+    assert "a turn limit ended the episode" in result.stdout
     assert result.stdout.endswith("reward 0.000, not a success\n  colour 0.0\n")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 
 from hero import envs, registry
-from hero.envs.base import TextEnv
-from hero.envs.contract import HOSTILE, check_text_env
+from hero.envs.base import StepResult, TextEnv
+from hero.envs.checks.played import HOSTILE
+from hero.envs.contract import check_text_env
 from hero.errors import ConfigError
 from hero.types import Tools
 
@@ -26,30 +28,31 @@ class GuessEnv(TextEnv):
     instructions = "Answer with one digit."
     num_tasks = 10
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        super().reset(seed=seed)
-        task = (options or {}).get("task")
-        self.target = self.pick(10) if task is None else task
-        if not 0 <= self.target < self.num_tasks:
-            raise ConfigError(f"task {task} is not from 0 to {self.num_tasks - 1}")
-        self.turns = 0
+    def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+        self.target, self.turns = task, 0
         return f"Not {self.pick(10) + 10}. Guess.", self.facts()
 
-    def step(self, action: str) -> tuple[str, Any, bool, bool, dict[str, Any]]:
-        if self.turns is None:
-            raise gymnasium.error.ResetNeeded("call reset")
+    def apply(self, action: str) -> StepResult:
         self.turns += 1
         valid = self.understands(action)
-        feedback = "" if valid else "that is not one of the ten digits"
-        solved, over = action == str(self.target), self.turns == 5
-        info = self.facts() | {"action_valid": valid, "feedback": feedback}
-        if solved or over:
-            info["success"] = solved
-            self.turns = None
-        return f"Wrong or right? {self.pick(100)}", float(solved), solved, over and not solved, info
+        solved = action == str(self.target)
+        return StepResult(
+            f"Wrong or right? {self.pick(100)}",
+            reward=float(solved),
+            terminated=solved,
+            truncated=self.turns == 5 and not solved,
+            action_valid=valid,
+            feedback="" if valid else "that is not one of the ten digits",
+            success=solved,
+            metrics={"guesses": self.turns},
+            info=self.facts(),
+        )
+
+    def task_id(self, task: int) -> str:
+        return f"digit-{task}"
 
     def facts(self) -> dict[str, Any]:
-        return {"task_id": f"digit-{self.target}", "available_actions": [str(digit) for digit in range(10)]}
+        return {"available_actions": [str(digit) for digit in range(10)]}
 
     def understands(self, action: str) -> bool:
         return action in [str(digit) for digit in range(10)]
@@ -65,7 +68,7 @@ def test_a_good_environment_passes() -> None:
 def test_free_text_actions_pass() -> None:
     class Chat(GuessEnv):
         def facts(self) -> dict[str, Any]:
-            return super().facts() | {"available_actions": []}
+            return {}
 
         def understands(self, action: str) -> bool:
             return True
@@ -121,8 +124,8 @@ class Listed(GuessEnv):
     tools = [{"name": "guess"}]  # type: ignore[assignment]  # noqa: RUF012
 
 
-@broken("the instructions must tell of them")
-class Untold(GuessEnv):
+@broken("the instructions must describe them")
+class Undescribed(GuessEnv):
     instructions = ""
     tools = Tools((), "")
 
@@ -171,6 +174,18 @@ class Unpicklable:
 class OldReset(GuessEnv):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         return super().reset(seed=seed, options=options)[0]
+
+
+@broken("Untold.begin must return .observation, info., not 'Guess.'")
+class Untold(GuessEnv):
+    def begin(self, task: int) -> Any:
+        return "Guess."
+
+
+@broken("FiveTuple.apply must return a StepResult, not .'Wrong', 0.0, ")
+class FiveTuple(GuessEnv):
+    def apply(self, action: str) -> Any:
+        return "Wrong", 0.0, False, False, {}
 
 
 @broken("check_env complains: Deterministic")
@@ -257,23 +272,33 @@ class NumberedTasks(GuessEnv):
 
 
 @broken("info must have available_actions, a list of str")
-class NoActions(GuessEnv):
+class OneAction(GuessEnv):
     def facts(self) -> dict[str, Any]:
-        return {"task_id": f"digit-{self.target}"}
+        return {"available_actions": "guess"}
+
+
+@broken("the metrics in the info of step must be a dict of str to numbers, not 5")
+class OneMetric(GuessEnv):
+    def apply(self, action: str) -> StepResult:
+        return replace(super().apply(action), metrics=self.turns)
+
+
+@broken("the metric 'guesses' must be a finite number, not nan")
+class NoMetric(GuessEnv):
+    def apply(self, action: str) -> StepResult:
+        return replace(super().apply(action), metrics={"guesses": float("nan")})
 
 
 @broken("must start the same task under every seed")
 class IgnoresTask(GuessEnv):
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        result = super().reset(seed=seed, options=options)
-        self.target = self.pick(10)
-        return result[0], self.facts()
+    def task_id(self, task: int) -> str:
+        return f"digit-{self.pick(10)}"
 
 
 @broken("different tasks must have different task_ids")
 class OneName(GuessEnv):
-    def facts(self) -> dict[str, Any]:
-        return super().facts() | {"task_id": "digit"}
+    def task_id(self, task: int) -> str:
+        return "digit"
 
 
 @broken("'task': -1.* was accepted; with 10 tasks it must raise")
@@ -302,14 +327,14 @@ class NoSuccess(Changed):
 @broken("a step after the end of the episode went through")
 class Undead(Changed):
     def change(self, *step: Any) -> Any:
-        self.turns = self.turns or 0
+        self._running = True
         return step
 
 
 @broken("a step after the end raised TypeError")
 class Crashes(Changed):
     def step(self, action: str) -> Any:
-        if self.turns is None:
+        if not self._running:
             raise TypeError("None")
         return super().step(action)
 
@@ -318,10 +343,10 @@ class Crashes(Changed):
 
 
 @broken("the global random state was changed")
-class SeedsGlobally(GuessEnv):
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        random.seed(seed)
-        return super().reset(seed=seed, options=options)
+class DrawsGlobally(GuessEnv):
+    def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+        random.random()
+        return super().begin(task)
 
 
 @broken("equal seeds .* gave different episodes .* share no state between instances")

@@ -13,7 +13,8 @@ from gymnasium import wrappers
 import hero.envs
 from hero import registry
 from hero.distill.learners import Distillation
-from hero.envs.base import AnyText, TextEnv, text_env
+from hero.envs.base import TextEnv, text_env
+from hero.envs.space import AnyText
 from hero.errors import ConfigError
 from hero.evaluate import evaluate
 from hero.plan import Plan
@@ -56,9 +57,9 @@ TRANSPARENT: dict[str, Callable[[Env], Env]] = {
 
 @pytest.mark.parametrize("kind", TRANSPARENT)
 def test_a_wrapper_that_changes_nothing_changes_nothing(kind: str) -> None:
-    worn = [TRANSPARENT[kind](Shop()) for _ in range(2)]
-    assert rollout(worn, RED, TASKS, max_turns=3) == rollout([Shop()], RED, TASKS, max_turns=3)
-    assert evaluate(worn, RED, TASKS, max_turns=3) == evaluate([Shop()], RED, TASKS, max_turns=3)
+    wrapped = [TRANSPARENT[kind](Shop()) for _ in range(2)]
+    assert rollout(wrapped, RED, TASKS, max_turns=3) == rollout([Shop()], RED, TASKS, max_turns=3)
+    assert evaluate(wrapped, RED, TASKS, max_turns=3) == evaluate([Shop()], RED, TASKS, max_turns=3)
 
 
 def test_a_wrapper_that_changes_something_does() -> None:
@@ -75,11 +76,11 @@ def test_a_run_trains_in_wrappers(tmp_path: Path, kind: str) -> None:
         seed=0,
     )  # fmt: skip
     rows = []
-    for number, wear in enumerate((TRANSPARENT[kind], lambda env: env)):
+    for number, wrap in enumerate((TRANSPARENT[kind], lambda env: env)):
         with Run.create(tmp_path / str(number), {}) as run:
             Training(
                 run_dir=run, plan=plan, trainer=GuessTrainer(), reflector=RulesReflector(), learner=Distillation(),
-                envs=[wear(GuessEnv())], eval_envs=[wear(GuessEnv("validation"))],
+                envs=[wrap(GuessEnv())], eval_envs=[wrap(GuessEnv("validation"))],
             ).run()  # fmt: skip
             rows.append((run.rows("steps"), run.rows("evals")))
     assert rows[0] == rows[1]
@@ -112,7 +113,9 @@ class Cart(gymnasium.Env[Any, Any]):
     num_tasks = 3
 
 
-@pytest.mark.parametrize("foreign", [Cart(), wrappers.OrderEnforcing(Cart()), object()], ids=["bare", "worn", "object"])
+@pytest.mark.parametrize(
+    "foreign", [Cart(), wrappers.OrderEnforcing(Cart()), object()], ids=["bare", "wrapped", "object"]
+)
 def test_other_environments_are_refused_by_name(foreign: Any) -> None:
     for play in (rollout, evaluate):
         with pytest.raises(ConfigError, match="is not a text environment: it has no env_id, instructions, tools, "):

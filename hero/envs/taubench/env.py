@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import gymnasium
-
 from hero.chat.thoughts import without_thoughts
-from hero.envs.base import TextEnv
+from hero.envs.base import StepResult, TextEnv
 from hero.envs.taubench import answers
 from hero.envs.taubench.action import Call, Malformed, Reply, parse
 from hero.envs.taubench.data.locate import EMBEDDED, locate, open_world
@@ -25,25 +23,23 @@ from hero.types import JSON
 
 SPLIT_NAMES: Final[dict[str, Split]] = {"train": "train", "dev": "dev", "validation": "dev", "test": "test"}
 """The original's splits; `validation` is another name of `dev`."""
-MAX_TURNS: Final = 30
-"""Steps that the original's agents take at most."""
 
 
 class TauBenchEnv(TextEnv):
-    """A service desk. The reward is 1 if the database ends as it should and the user was told what had to be told,
-    else 0; it comes with the end, which is the user's stop or a transfer to a human agent.
+    """A service desk. The reward is 1 if the final database is right and the user heard all required outputs, else 0.
 
-    An action is a tool call, as `hero.envs.taubench.action.parse` reads it, or words to the user. The observation is
-    what the tool returns or what the user answers. A malformed call, like a wrong one, is answered with an error and
-    costs a step. `info` has, besides what every `TextEnv` has, after `reset` the schemas of the `tools`, after a step
-    whether the action was a `tool_call` that could be read, at the end `reward_parts` and the original's hash of the
-    database, `db_hash`.
+    It comes at the end of the episode, which is the user's stop or a transfer to a human agent. An action is a tool
+    call, as `hero.envs.taubench.action.parse` reads it, or words to the user. The observation is the tool's result or
+    the user's reply. A malformed call, like a wrong one, is answered with an error and costs a step.
+
+    `info` has, besides what every `TextEnv` has, after `reset` the schemas of the `tools` and at the end `db_hash`, the
+    original's hash of the database. The `metrics` are the parts of the reward: `r_actions` (the database is right),
+    `r_outputs` (the required outputs were said) and, where a task names them, `r_calls` (the required calls were made).
 
     `env_id` names the domain, the version of the data and the user, as in `taubench/retail/embedded/scripted`: results
-    that differ in one of these do not compare.
+    that differ in one of these are not comparable.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 (gymnasium types it so)
     env_id = "taubench"
     gymnasium_id = "hero/TauBench-v0"
     defaults = {"model": "tiny-taubench", "max_turns": 30, "action_tokens": 128}  # noqa: RUF012 (of a ClassVar)
@@ -58,7 +54,6 @@ class TauBenchEnv(TextEnv):
         world_seed: int = 0,
         user: str | User = "scripted",
         user_args: Mapping[str, Any] | None = None,
-        max_turns: int | None = MAX_TURNS,
         render_mode: Literal["ansi"] | None = None,
     ) -> None:
         """Builds the environment; the first of its configuration in a process also reads the data.
@@ -74,19 +69,15 @@ class TauBenchEnv(TextEnv):
             user: scripted, human, model, or any `User`.
             user_args: arguments of the model user, such as `{"model": "small", "temperature": None}`; environment
                 variables stand in for those of `ModelUser.of_environment` that are left out.
-            max_turns: actions after which an episode is truncated; None for no limit.
 
         Raises:
             ConfigError: an argument is none of those above, or the split has no tasks.
             DataError: the data are missing or malformed, or a task cannot be played as they want.
         """
-        super().__init__()
+        super().__init__(render_mode=render_mode)
         require_one_of("domain", domain, ("retail", "airline"))
         require_one_of("split", split, SPLIT_NAMES)
-        require_one_of("render_mode", render_mode, (None, "ansi"))
         require_integer("world_seed", world_seed, 0)
-        if max_turns is not None:
-            require_integer("max_turns", max_turns, 1)
         require_path("data", data)
         require_one_of("skip_refused", skip_refused, (True, False))
         root = locate(data, domain)
@@ -100,7 +91,6 @@ class TauBenchEnv(TextEnv):
             filled = ", ".join(name for name, tasks in self._world.tasks.items() if tasks)
             raise ConfigError(f"split {split!r} of {self._world.version} {domain} holds no tasks; there are: {filled}")
         self.num_tasks = len(self._tasks)
-        self.render_mode = render_mode
         self.tools = tools_of(self._world)
         self.instructions = instructions(self._world, self.tools)
         self._user = make_user(user, user_args)
@@ -108,105 +98,84 @@ class TauBenchEnv(TextEnv):
         name = getattr(self._user, "name", type(self._user).__name__)
         self.env_id = f"taubench/{domain}/{version}/{name}"
         self._schemas = json.dumps(self._world.schemas)
-        self._max_turns = max_turns
-        self._running = False
-        self._observation = ""
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Starts the task that `options` names, or a drawn one.
-
-        Raises:
-            ConfigError: the task is out of range, or there are other options.
-        """
-        super().reset(seed=seed)
-        self._running = False  # should the user fail to open, there is no episode of half the old and half the new
-        self._task = self._tasks[self.chosen_task(options)]
+    def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+        self._task = self._tasks[task]
         self._db = self._world.start(self._task)
         self._said: list[str] = []
-        self._made: list[Call] = []
-        self._turns = 0
-        self._observation = self._user.open(self._task)
-        self._running = True
-        return self._observation, self._info() | {"tools": json.loads(self._schemas)}
+        self._calls: list[Call] = []
+        return self._user.open(self._task), {"tools": json.loads(self._schemas)}
 
-    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Takes any string.
-
-        Raises:
-            gymnasium.error.ResetNeeded: no episode is under way.
-        """
-        if not self._running:
-            raise gymnasium.error.ResetNeeded("the episode is over, or none was started: call reset first")
-        self._turns += 1
+    def apply(self, action: str) -> StepResult:
         move = parse(action)
-        observation, wrong = self._follow(move)
-        # Half a surrogate pair, which JSON can write and errors repeat, is a text that no tokenizer or file takes.
-        self._observation = observation.encode(errors="replace").decode()
-        info = self._info() | {"action_valid": not wrong, "tool_call": isinstance(move, Call), "feedback": wrong}
+        answer, feedback = self._follow(move)
+        # Half a surrogate pair, which JSON can write and errors repeat, is text that no tokenizer or file accepts.
+        observation = answer.encode(errors="replace").decode()
+        called = isinstance(move, Call)
         # A call that hands the user over ends the episode, whatever the tool answers.
-        left = isinstance(move, Call) and move.name == TRANSFER
-        ended = left or (isinstance(move, Reply) and STOP in self._observation)
-        if ended:
-            self._running = False
-            reward, facts = self._judged()
-            return self._observation, reward, True, False, info | facts
-        truncated = self._turns == self._max_turns
-        self._running = not truncated
-        facts = {"success": False, "db_hash": self._db.hash()} if truncated else {}
-        return self._observation, 0.0, False, truncated, info | facts
+        handed_over = isinstance(move, Call) and move.name == TRANSFER
+        if not handed_over and not (isinstance(move, Reply) and STOP in observation):
+            return StepResult(observation, action_valid=not feedback, feedback=feedback, tool_call=called)
+        metrics, db_hash = self._grade()
+        solved = all(metrics.values())
+        return StepResult(
+            observation,
+            reward=float(solved),
+            terminated=True,
+            action_valid=not feedback,
+            feedback=feedback,
+            success=solved,
+            metrics=metrics,
+            tool_call=called,
+            info={"db_hash": db_hash},
+        )
+
+    def task_id(self, task: int) -> str:
+        return self._tasks[task].id
 
     def noop_reward(self, task: int) -> float:
-        """1 for a task that wants nothing changed and nothing told, else 0."""
-        wish = self._tasks[task]
-        unchanged = not wish.compares or self._world.gold(wish).changes == self._world.start(wish).changes()
-        return float(unchanged and not wish.outputs and not wish.wanted)
+        """Returns 1 for a task that requires no change, no output and no call, else 0."""
+        idle = self._tasks[task]
+        unchanged = not idle.compares or self._world.gold(idle).changes == self._world.start(idle).changes()
+        return float(unchanged and not idle.outputs and not idle.wanted)
 
     def provenance(self) -> dict[str, JSON]:
-        """The data and the user, however they were found; of a model its name and address, without secrets."""
+        """Returns the data and the user; for a model user its name and address, without secrets."""
         arguments: dict[str, JSON] = {"data": self._data}
-        found: dict[str, JSON] = {"env_id": self.env_id, "data": self._world.fingerprint}
+        parts: dict[str, JSON] = {"env_id": self.env_id, "data": self._world.fingerprint}
         if self._user_args is not None and callable(of_user := getattr(self._user, "provenance", None)):
             user = of_user()
             arguments["user_args"] = self._user_args | user["arguments"]
-            found["user"] = user["user"]
-        return found | {"arguments": arguments}
-
-    def render(self) -> str | None:
-        """The last observation, "" before the first episode; None with no render mode."""
-        return self._observation if self.render_mode == "ansi" else None
+            parts["user"] = user["user"]
+        return parts | {"arguments": arguments}
 
     def close(self) -> None:
-        """Ends what the user holds open."""
+        """Closes what the user holds open."""
         if callable(close := getattr(self._user, "close", None)):
             close()
 
     def _follow(self, move: Call | Reply | Malformed) -> tuple[str, str]:
-        """What an action is answered with, and in other words what was wrong with it."""
+        """Returns the answer to an action, and the feedback about it, "" for none."""
         if isinstance(move, Malformed):
             return answers.error(move.reason), f"{move.reason}; write one call as JSON, or words to the user"
         if isinstance(move, Reply):
             self._said.append(move.text)
             return self._user.reply(move.text), ""
-        self._made.append(move)
+        self._calls.append(move)
         answer = self._world.call(self._db, move)
         if move.name not in self._world.tools:
             return answer, f"there is no tool {shortened(move.name)!r}"
         return answer, "the tool answered with an error" if answers.is_error(answer) else ""
 
-    def _judged(self) -> tuple[float, dict[str, Any]]:
-        """The reward, and what it is made of."""
+    def _grade(self) -> tuple[dict[str, float], str]:
+        """Returns the parts of the reward, 0 or 1 each, and the hash of the database."""
         gold, changes = self._world.gold(self._task), self._db.changes()
-        right = changes == gold.changes
-        told = all(_told(output, self._said) for output in self._task.outputs)
-        parts = {"r_actions": float(right or not self._task.compares), "r_outputs": float(told)}
+        as_gold = changes == gold.changes
+        all_said = all(_was_said(output, self._said) for output in self._task.outputs)
+        parts = {"r_actions": float(as_gold or not self._task.compares), "r_outputs": float(all_said)}
         if self._task.wanted:
-            parts["r_calls"] = float(all(any(map(wanted.is_met_by, self._made)) for wanted in self._task.wanted))
-        reward = float(all(parts.values()))
-        db_hash = gold.hash if right else self._world.snapshot.hash_with(changes)
-        return reward, {"success": reward == 1.0, "reward_parts": parts, "db_hash": db_hash}
-
-    def _info(self) -> dict[str, Any]:
-        return {"task_id": self._task.id, "available_actions": []}
+            parts["r_calls"] = float(all(any(map(wanted.is_met_by, self._calls)) for wanted in self._task.wanted))
+        return parts, gold.hash if as_gold else self._world.snapshot.hash_with(changes)
 
 
 def _playable(world: World, split: Split, data: str, skip: bool) -> tuple[tuple[Task, ...], str]:
@@ -257,6 +226,6 @@ def make_user(user: str | User, arguments: Mapping[str, Any] | None = None) -> U
     return ScriptedUser()
 
 
-def _told(output: str, said: Iterable[str]) -> bool:
+def _was_said(output: str, said: Iterable[str]) -> bool:
     """Whether a text was said, not only thought, whatever the case and the commas of numbers: the original's test."""
     return any(output.lower() in without_thoughts(text).lower().replace(",", "") for text in said)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import gymnasium
-
-from hero.envs.base import TextEnv
+from hero.envs.base import StepResult, TextEnv
 from hero.envs.validate import real_path, require_integer, require_one_of, require_path, shortened
 from hero.envs.webshop import pages
 from hero.envs.webshop.actions import click, parse, search
@@ -24,24 +21,25 @@ from hero.errors import ConfigError
 from hero.types import JSON
 
 SHOWN: Final = 16
-"""Buttons that a feedback text names at most."""
+"""Maximum number of buttons that a feedback names."""
+METRICS: Final = ("r_type", "r_att", "r_option", "r_price", "query_match", "category_match", "title_score")
+"""Parts of a `Reward` that are reported; `r_option` only of goals with options."""
 
 
 class WebShopEnv(TextEnv):
     """A shop of text pages. The reward comes with the purchase, is in [0, 1], and 1 is success.
 
     Actions are `search[words]`, on the search page, and `click[value]`, with a value that the page shows. Anything else
-    costs a turn and leaves the page as it is. `info` has, besides what every `TextEnv` has, `clickables`,
-    `has_search_bar`, and `reward_parts` after the purchase.
+    costs a turn and leaves the page as it is. `info` has, besides what every `TextEnv` has, `clickables` and
+    `has_search_bar`; `metrics` are the parts of the reward.
 
     With `compat="upstream"` it answers as the original does, to the letter: one may search on every page, a selected
-    option does not show in `text`, the last page tells the reward, and options of synthetic goals are compared together
-    with their group, so that 7 % of the goals of the 1,000-product set cannot be reached. Two things of the
-    original are never there: the queries that begin with <r>, <c>, <q> or <a> are ordinary ones, and an episode is
-    over when it ends.
+    option does not show in `text`, the last page states the reward, and options of synthetic goals are compared
+    together with their group, so that 7 % of the goals of the 1,000-product set cannot be reached. In two things it
+    differs from the original in any case: queries that begin with <r>, <c>, <q> or <a> are ordinary ones, and an
+    episode is over when it ends.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 (gymnasium types it so)
     env_id = "webshop"
     gymnasium_id = "hero/WebShop-v0"
     instructions = (
@@ -61,7 +59,6 @@ class WebShopEnv(TextEnv):
         split_by: SplitBy | None = None,
         observation: Literal["text", "text_rich"] = "text",
         compat: Literal["upstream"] | None = None,
-        max_turns: int | None = 15,
         render_mode: Literal["ansi"] | None = None,
     ) -> None:
         """Builds the environment; the first of its configuration in a process also builds the shop.
@@ -77,24 +74,20 @@ class WebShopEnv(TextEnv):
             split_by: how the goals of the original's files are split. "goal", which None stands for, is the custom:
                 ranges of goals, which those of one product straddle. "product" leaves no product and no synthetic
                 instruction in two splits. The embedded catalogue is always split by product.
-            max_turns: actions after which an episode is truncated; None for no limit.
 
         Raises:
             ConfigError: an argument is none of those above, or the split has no goals.
             DataError: `data` does not hold the files, or they are malformed.
         """
-        super().__init__()
+        super().__init__(render_mode=render_mode)
         require_one_of("split", split, SPLITS)
         require_one_of("level", level, LEVELS)
         require_one_of("goals", goals, (None, "synthetic", "human"))
         require_one_of("split_by", split_by, (None, "goal", "product"))
         require_one_of("observation", observation, ("text", "text_rich"))
         require_one_of("compat", compat, (None, "upstream"))
-        require_one_of("render_mode", render_mode, (None, "ansi"))
         require_integer("catalogue_seed", catalogue_seed, 0)
         require_integer("goal_seed", goal_seed, 0)
-        if max_turns is not None:
-            require_integer("max_turns", max_turns, 1)
         require_path("data", data)
         if data is not None and (level, catalogue_seed) != ("medium", 0):
             raise ConfigError("level and catalogue_seed are for the embedded catalogue: leave them out with data")
@@ -117,51 +110,33 @@ class WebShopEnv(TextEnv):
             raise ConfigError(f"split {split!r} holds no {wording} goals; choose another split or other goals")
         self.num_tasks = len(self._goals)
         self.split = split
-        self.render_mode = render_mode
         self._observation_kind = observation
         self._upstream = compat == "upstream"
-        self._max_turns = max_turns
-        self._running = False
-        self._observation = ""
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Starts the task that `options` names, or a drawn one.
-
-        Raises:
-            ConfigError: the task is out of range, or there are other options.
-        """
-        super().reset(seed=seed)
-        self._task = self.chosen_task(options)
-        self._goal: Goal = self._goals[self._task]
-        self._turns = 0
-        self._running = True
+    def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+        self._goal: Goal = self._goals[task]
         self._show(State())
-        return self._observation, self._info()
+        return self._page_text, self._info()
 
-    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Takes any string.
-
-        Raises:
-            gymnasium.error.ResetNeeded: no episode is under way.
-        """
-        if not self._running:
-            raise gymnasium.error.ResetNeeded("the episode is over, or none was started: call reset first")
-        self._turns += 1
+    def apply(self, action: str) -> StepResult:
         state, feedback = self._follow(action)
         if state is not None:
             self._show(state)
-        info = self._info() | {"action_valid": state is not None, "feedback": feedback}
-        if self._reward is None:
-            truncated = self._turns == self._max_turns
-            self._running = not truncated
-            return self._observation, 0.0, False, truncated, info | ({"success": False} if truncated else {})
-        self._running = False
-        parts = asdict(self._reward)
-        total = parts.pop("total")
-        return self._observation, total, True, False, info | {"success": total == 1.0, "reward_parts": parts}
+        valid, info = state is not None, self._info()
+        if (bought := self._reward) is None:
+            return StepResult(self._page_text, action_valid=valid, feedback=feedback, info=info)
+        return StepResult(
+            self._page_text,
+            reward=bought.total,
+            terminated=True,
+            action_valid=valid,
+            success=bought.total == 1.0,
+            metrics={name: float(part) for name in METRICS if (part := getattr(bought, name)) is not None},
+            info=info,
+        )
 
     def noop_reward(self, task: int) -> float:
-        """0: whoever buys nothing gets nothing."""
+        """Returns 0: an episode without a purchase has no reward."""
         return 0.0
 
     def provenance(self) -> dict[str, JSON]:
@@ -176,12 +151,8 @@ class WebShopEnv(TextEnv):
         """Returns a page with one piece of text a line."""
         return observation.replace(pages.SEPARATOR, "\n")
 
-    def render(self) -> str | None:
-        """The page as text, "" before the first episode; None with no render mode."""
-        return self._observation if self.render_mode == "ansi" else None
-
     def _follow(self, action: str) -> tuple[State | None, str]:
-        """Where an action leads, None for nowhere, and what to say of it."""
+        """Returns the state that an action leads to, None for an invalid action, and the feedback about it."""
         command = parse(action, upstream=self._upstream)
         if command is None:
             return None, f'not an action: "{shortened(action)}"; write search[words] or click[value]'
@@ -205,22 +176,21 @@ class WebShopEnv(TextEnv):
             page = pages.nodes(self._shop.stock, self._goal.text, state, upstream=self._upstream)
         self._clickables: dict[str, Node] = pages.clickables(page, upstream=self._upstream)
         if self._observation_kind == "text_rich":
-            self._observation = pages.text_rich(page)
+            self._page_text = pages.text_rich(page)
         else:
-            self._observation = pages.text(page, show_chosen=not self._upstream)
+            self._page_text = pages.text(page, show_chosen=not self._upstream)
 
     def _info(self) -> dict[str, Any]:
         has_search_bar = self._state.page is Page.SEARCH
         working = self._working()
         return {
-            "task_id": f"{self.split}-{self._task}",
             "available_actions": ["search[...]"] * has_search_bar + [f"click[{value}]" for value in working],
             "clickables": list(self._clickables) if self._upstream else working,
             "has_search_bar": has_search_bar,
         }
 
     def _working(self) -> list[str]:
-        """Values whose click does something: not the search button, nor a value that no action can spell."""
+        """Returns the values whose click has an effect: neither the search button nor what no action can spell."""
         return [
             value
             for value, node in self._clickables.items()
@@ -237,5 +207,5 @@ class WebShopEnv(TextEnv):
 
 @lru_cache(maxsize=65536)
 def _can_be_said(value: str, upstream: bool) -> bool:
-    """Whether an action can name a button."""
+    """Returns whether an action can name a button."""
     return parse(f"click[{value}]", upstream=upstream) == ("click", value)

@@ -21,7 +21,7 @@ import hero.envs
 from hero.envs.contract import check_text_env
 from hero.envs.taubench.action import Call, Malformed, Reply, parse
 from hero.envs.taubench.data.embedded import generate
-from hero.envs.taubench.env import TauBenchEnv, _told
+from hero.envs.taubench.env import TauBenchEnv, _was_said
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users.base import STOP, ReplayUser
 from hero.errors import ConfigError
@@ -76,7 +76,7 @@ def written(call: Call) -> str:
 
 def test_the_contract_of_text_environments() -> None:
     check_text_env(embedded)
-    check_text_env(lambda: embedded(split="validation", max_turns=None))
+    check_text_env(lambda: embedded(split="validation"))
 
 
 @pytest.mark.parametrize("render_mode", [None, "ansi"])
@@ -101,7 +101,8 @@ def test_no_action_breaks_an_episode(drawn: list[str], seed: int) -> None:
     for observation, reward, terminated, truncated, info in record[1:]:
         assert reward in (0.0, 1.0)
         assert reward == 0 or terminated
-        assert ("success" in info) == ("db_hash" in info) == (terminated or truncated)
+        assert ("success" in info) == ("db_hash" in info) == ("metrics" in info) == terminated
+        assert not truncated
         assert bool(info["feedback"]) != info["action_valid"]
         if not info["action_valid"]:
             assert observation.startswith(("Error: ", "Unknown action "))
@@ -158,11 +159,11 @@ def test_ways_to_write_a_call(action: str) -> None:
     ],
 )
 def test_a_malformed_call_is_an_error_observation_and_costs_a_step(action: str) -> None:
-    env = embedded(max_turns=1)
+    env = embedded()
     env.reset(seed=0)
     observation, reward, terminated, truncated, info = env.step(action)
     assert observation.startswith("Error: ")
-    assert (reward, terminated, truncated, info["action_valid"]) == (0.0, False, True, False)
+    assert (reward, terminated, truncated, info["action_valid"]) == (0.0, False, False, False)
     assert env._said == []
 
 
@@ -205,7 +206,7 @@ def test_no_customer_is_in_two_splits_and_worlds_come_from_their_seed() -> None:
     assert WORLD.snapshot.hash == generate(0).snapshot.hash != generate(1).snapshot.hash
 
 
-def test_tools_are_told_in_words_and_as_schemas() -> None:
+def test_tools_are_was_said_in_words_and_as_schemas() -> None:
     env = embedded()
     _, info = env.reset(options={"task": 0})
     assert list(env.tools.schemas) == info["tools"]
@@ -286,16 +287,16 @@ def test_outputs_count_whatever_the_case_and_the_commas() -> None:
         env.step(said)
         step = env.step("stop")
         assert step[1] == reward
-        assert step[4]["reward_parts"] == {"r_actions": 1.0, "r_outputs": reward}
+        assert step[4]["metrics"] == {"r_actions": 1.0, "r_outputs": reward}
 
 
 def test_commas_count_in_what_is_to_be_said_and_not_in_what_is_said() -> None:
-    assert _told("1234.5", ["It is $1,234.5 in all."])
-    assert _told("RED", ["a red one"])
-    assert not _told("1,234.5", ["It is $1,234.5 in all."])  # as in the original
+    assert _was_said("1234.5", ["It is $1,234.5 in all."])
+    assert _was_said("RED", ["a red one"])
+    assert not _was_said("1,234.5", ["It is $1,234.5 in all."])  # as in the original
 
 
-def test_a_model_that_babbles_is_told_from_one_that_calls() -> None:
+def test_a_model_that_babbles_is_was_said_from_one_that_calls() -> None:
     ways = {"Hello!": 0, json.dumps(CALL): 4, "<tool_call>{": 0, '{"name": "nothing", "arguments": {}}': 4}
     for action, calls in ways.items():
         policy = FunctionPolicy(lambda messages, action=action: action)
@@ -305,16 +306,10 @@ def test_a_model_that_babbles_is_told_from_one_that_calls() -> None:
     assert "tool_calls_per_episode" not in rollout_metrics([replace(played[0], turns=())])
 
 
-def test_thirty_steps_and_no_more() -> None:
+def test_a_conversation_goes_on_until_the_user_or_a_limit_ends_it() -> None:
     env = embedded(user=Talker())
     env.reset(seed=0)
-    ends = [env.step("Hello")[2:4] for _ in range(30)]
-    assert ends == [(False, False)] * 29 + [(False, True)]
-    with pytest.raises(ResetNeeded):
-        env.step("Hello")
-    endless = embedded(user=Talker(), max_turns=None)
-    endless.reset(seed=0)
-    assert not any(endless.step("Hello")[3] for _ in range(100))
+    assert not any(any(env.step("Hello")[2:4]) for _ in range(100))
 
 
 def test_schemas_are_those_of_the_tools_and_each_episode_has_its_own() -> None:
@@ -352,7 +347,7 @@ def test_environments_side_by_side_do_not_touch_one_another(kind: Any) -> None:
 
 PROBE = """
 import json, sys
-from hero.envs.taubench.env import TauBenchEnv, _told
+from hero.envs.taubench.env import TauBenchEnv, _was_said
 env = TauBenchEnv(data="embedded")
 record = [env.reset(seed=7)]
 for action in json.loads(sys.argv[1]):
@@ -392,12 +387,11 @@ def test_the_global_random_state_is_neither_read_nor_changed() -> None:
         ({"split": "base"}, "'train', 'dev', 'validation', 'test'"),
         ({"user": "gpt"}, "'scripted', 'human', 'model'"),
         ({"user": 5}, "it needs open"),
-        ({"max_turns": 0}, "max_turns=0 is not possible"),
         ({"world_seed": -1}, "world_seed=-1 is not possible"),
-        ({"data": 5}, "data=5 is no path"),
-        ({"data": "\ud800"}, r"data='\\ud800' is no path"),
-        ({"data": "a\0b"}, r"data='a\\x00b' is no path"),
-        ({"skip_refused": "yes"}, "skip_refused='yes' is none of True, False"),
+        ({"data": 5}, "data=5 is not a path"),
+        ({"data": "\ud800"}, r"data='\\ud800' is not a path"),
+        ({"data": "a\0b"}, r"data='a\\x00b' is not a path"),
+        ({"skip_refused": "yes"}, "skip_refused='yes' is not one of True, False"),
         ({"data": "x", "world_seed": 1}, "leave it out"),
         ({"render_mode": "human"}, "'ansi'"),
     ],

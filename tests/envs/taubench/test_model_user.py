@@ -366,7 +366,7 @@ def test_a_parameter_that_is_refused_is_named_with_the_setting_that_leaves_it_ou
         ({"parameters": {"stop": {1}}}, "must be plain JSON"),
         ({"parameters": {"stop": "\ud800"}}, "must be plain JSON"),
         ({"model": "\udc00"}, "must be plain JSON"),
-        ({"recording": "\ud800"}, "is no path"),
+        ({"recording": "\ud800"}, "is not a path"),
         ({"parameters": {"messages": []}}, "parameters cannot have 'messages'"),
         ({"parameters": {"stream": True}}, "parameters cannot have 'stream'"),
         ({"parameters": ["seed"]}, "must be a mapping"),
@@ -375,7 +375,7 @@ def test_a_parameter_that_is_refused_is_named_with_the_setting_that_leaves_it_ou
         ({"wait": float("inf")}, "wait=inf is not possible"),
         ({"attempts": 0}, "attempts=0 is not possible"),
         ({"model": 5}, "the model of the user must be a text"),
-        ({"recording": 5}, "recording=5 is no path"),
+        ({"recording": 5}, "recording=5 is not a path"),
     ],
 )
 def test_wrong_arguments_of_a_model_user(arguments: dict[str, Any], message: str) -> None:

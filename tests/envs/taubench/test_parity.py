@@ -26,7 +26,7 @@ def world(domain: Domain) -> World:
 
 
 def environment(domain: Domain, split: str) -> TauBenchEnv:
-    return TauBenchEnv(domain=domain, split=split, data=DATA, user=RecordedUser(), max_turns=None)
+    return TauBenchEnv(domain=domain, split=split, data=DATA, user=RecordedUser())
 
 
 def written(name: str, arguments: dict[str, Any]) -> str:
@@ -63,7 +63,7 @@ def test_episodes_are_those_that_were_recorded(name: str) -> None:
         assert (reward, terminated) == (episode["reward"], episode["done"])
         assert info["db_hash"] == episode["db_hash_final"]
         recorded = episode["reward_info"]
-        parts = info["reward_parts"]
+        parts = info["metrics"]
         assert parts["r_actions"] == recorded.get("r_actions", parts["r_actions"])
         assert parts["r_outputs"] == recorded.get("r_outputs", parts["r_outputs"])
         variants[episode["variant"]] += 1

@@ -47,7 +47,7 @@ def played(root: Path, record: dict[str, Any], *actions: Any) -> tuple[float, di
     assert step[0] == STOP
     assert (step[1] == 1) == step[4]["success"]
     assert actions or step[1] == env.noop_reward(0)
-    return step[1], step[4]["reward_parts"]
+    return step[1], step[4]["metrics"]
 
 
 @pytest.mark.parametrize(

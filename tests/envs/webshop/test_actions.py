@@ -52,7 +52,7 @@ def shop(offered: Sequence[str], **kwargs: Any) -> Iterator[WebShopEnv]:
     """A shop with one product, B000000001, that offers these values in its only group of options."""
     with TemporaryDirectory() as folder:
         data = write(Path(folder), catalogue([("B000000001", "Find me shoes", offered)]))
-        yield WebShopEnv(data=data, split="test", goals="human", max_turns=None, **kwargs)
+        yield WebShopEnv(data=data, split="test", goals="human", **kwargs)
 
 
 @given(offers, st.sampled_from(KINDS), st.integers(0, 9))
@@ -180,7 +180,7 @@ def test_equal_seeds_and_actions_give_equal_episodes_in_other_processes(tmp_path
 @pytest.mark.parametrize("compat", [None, "upstream"])
 def test_episodes_in_processes_of_a_vector_are_those_played_alone(compat: Any) -> None:
     def make() -> WebShopEnv:
-        return WebShopEnv(level="easy", compat=compat, max_turns=6)
+        return WebShopEnv(level="easy", compat=compat)
 
     alone = [make(), make()]
     # Shared memory needs observations of one size.

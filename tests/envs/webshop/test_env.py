@@ -93,20 +93,19 @@ def test_no_action_breaks_an_episode(drawn: list[str | int], seed: int, compat: 
     for before, (action, text, reward, terminated, truncated, info) in pairwise(record):
         assert 0 <= reward <= 1
         assert reward == 0 or terminated
-        assert ("success" in info) == (terminated or truncated)
-        assert ("reward_parts" in info) == terminated
+        assert ("success" in info) == ("metrics" in info) == terminated
+        assert not truncated
         assert bool(info["feedback"]) != info["action_valid"]
         if info["action_valid"]:
             assert terminated == (action.lower().startswith("click[buy now]"))
         else:
             assert text == before[1]
             assert info["clickables"] == before[5]["clickables"]
-    assert record[-1][4] == (len(record) == 16 and not record[-1][3])
 
 
 @given(moves, st.integers(0, 2**31))
 def test_what_is_available_works_and_is_all_that_a_click_can_do(drawn: list[str | int], seed: int) -> None:
-    env = WebShopEnv(level="easy", max_turns=None)
+    env = WebShopEnv(level="easy")
     info = play(env, drawn, seed=seed)[-1][5]
     for value in info["clickables"]:
         assert f"click[{value}]" in info["available_actions"]
@@ -146,7 +145,7 @@ def test_tasks_can_be_solved(level: str) -> None:
         for action in actions[1:]:
             observation, reward, terminated, truncated, info = env.step(action)
         assert (reward, terminated, truncated, info["success"]) == (1.0, True, False, True)
-        assert info["reward_parts"]["r_att"] == 1.0
+        assert info["metrics"]["r_att"] == 1.0
         assert observation == "Thank you for shopping with us!"
         assert info["available_actions"] == []
 
@@ -218,32 +217,30 @@ def test_feedback_names_what_there_is() -> None:
     assert len(env.step("x" * 100_000)[4]["feedback"]) < 200
 
 
-def test_an_episode_that_is_over_is_over() -> None:
-    env = WebShopEnv(level="easy", max_turns=2)
+def test_an_episode_ends_with_the_purchase_and_never_before() -> None:
+    env = WebShopEnv(level="easy")
     with pytest.raises(ResetNeeded):
         env.step("search[x]")
     env.reset(seed=0)
-    assert env.step("a")[2:4] == (False, False)
-    assert env.step("b")[2:4] == (False, True)
-    with pytest.raises(ResetNeeded):
-        env.step("c")
-    endless = WebShopEnv(level="easy", max_turns=None)
-    endless.reset(seed=0)
-    assert not any(endless.step("a")[3] for _ in range(100))
-
-
-def test_doing_nothing_has_no_reward() -> None:
-    env = WebShopEnv(level="easy", max_turns=3)
-    env.reset(options={"task": 0})
-    assert sum(env.step("")[1] for _ in range(3)) == env.noop_reward(0) == 0
-
-
-def test_a_purchase_on_the_last_turn_terminates_and_does_not_truncate() -> None:
-    env = WebShopEnv(level="easy", max_turns=3)
-    _, info = env.reset(seed=0)
+    assert not any(any(env.step("a")[2:4]) for _ in range(100))
     info = env.step("search[green tea]")[4]
     env.step(f"click[{info['clickables'][-1]}]")
     assert env.step("click[buy now]")[2:4] == (True, False)
+    with pytest.raises(ResetNeeded):
+        env.step("c")
+
+
+def test_gymnasium_limits_the_turns() -> None:
+    hero.envs.register()
+    env = gymnasium.make("hero/WebShop-v0", level="easy", max_episode_steps=2)
+    env.reset(seed=0)
+    assert [env.step("a")[2:4] for _ in range(2)] == [(False, False), (False, True)]
+
+
+def test_doing_nothing_has_no_reward() -> None:
+    env = WebShopEnv(level="easy")
+    env.reset(options={"task": 0})
+    assert sum(env.step("")[1] for _ in range(3)) == env.noop_reward(0) == 0
 
 
 def test_tasks_are_drawn_from_the_seed_alone() -> None:
@@ -281,18 +278,16 @@ def test_wrong_reset_options(options: dict[str, Any], message: str) -> None:
         ({"goals": "synthetic"}, "no synthetic goals"),
         ({"level": ["easy"]}, "easy', 'medium"),
         ({"split": {}}, "'test', 'validation'"),
-        ({"max_turns": 0}, "max_turns=0 is not possible; give an integer of at least 1"),
-        ({"max_turns": 2.5}, "max_turns=2.5 is not possible"),
-        ({"max_turns": True}, "max_turns=True is not possible"),
-        ({"max_turns": "abc"}, "max_turns='abc' is not possible"),
+        ({"goal_seed": 2.5}, "goal_seed=2.5 is not possible"),
+        ({"goal_seed": True}, "goal_seed=True is not possible"),
         ({"goal_seed": None}, "goal_seed=None is not possible; give an integer of at least 0"),
         ({"goal_seed": [1]}, "goal_seed=.1. is not possible"),
         ({"catalogue_seed": -1}, "catalogue_seed=-1 is not possible"),
         ({"catalogue_seed": "x"}, "catalogue_seed='x' is not possible"),
-        ({"data": 5}, r"data=5 is no path; give a directory as text, .* with \./ before it"),
-        ({"data": True}, "data=True is no path"),
-        ({"data": ""}, "data='' is no path"),
-        ({"data": "a\0b"}, "data=.* is no path"),
+        ({"data": 5}, r"data=5 is not a path; give a directory as a str, \./5 for"),
+        ({"data": True}, "data=True is not a path"),
+        ({"data": ""}, "data='' is not a path"),
+        ({"data": "a\0b"}, "data=.* is not a path"),
         ({"data": "x", "level": "easy"}, "leave them out"),
         ({"data": "x", "catalogue_seed": 1}, "leave them out"),
     ],
@@ -322,7 +317,6 @@ def test_episodes_are_those_that_were_recorded(observation: Any) -> None:
             goals=episode["goal_set"],
             compat="upstream",
             observation=observation,
-            max_turns=None,
         )
         text, info = env.reset(options={"task": episode["goal_idx"] - first})
         _assert_same(text, info, episode["initial"], observation)

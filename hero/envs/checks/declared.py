@@ -1,0 +1,73 @@
+"""Checks of what an environment declares before it is played."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import warnings
+from collections.abc import Callable
+
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector.utils import CloudpickleWrapper
+
+from hero.envs.base import TextEnv
+from hero.envs.checks.shapes import require
+from hero.envs.space import AnyText
+from hero.envs.validate import read_baseline
+from hero.types import Tools
+
+
+def check_declarations(make: Callable[[], TextEnv]) -> None:
+    """Checks the attributes, the baseline, the provenance and the spaces."""
+    env = make()
+    require(isinstance(env, TextEnv), f"make() must build a hero.envs.base.TextEnv, not a {type(env).__name__}")
+    env_id = getattr(env, "env_id", None)
+    require(isinstance(env_id, str) and env_id != "", "set env_id on the class: the name of the environment in results")
+    count = getattr(env, "num_tasks", None)
+    require(type(count) is int and count > 0, f"num_tasks must be an int of at least 1, not {count!r}")
+    require(isinstance(env.instructions, str), f"instructions must be a str, not {env.instructions!r}")
+    require(
+        env.tools is None or (isinstance(env.tools, Tools) and env.instructions != ""),
+        f"tools must be None or hero.types.Tools, and the instructions must describe them, not {env.tools!r}",
+    )
+    try:
+        read_baseline(env.noop_reward(0))
+    except ValueError as error:
+        raise AssertionError(str(error)) from error
+    _check_provenance(env.provenance())
+    spaces = (env.observation_space, env.action_space)
+    require(all(isinstance(space, AnyText) for space in spaces), "call super().__init__(), which sets both spaces")
+
+
+def _check_provenance(provenance: object) -> None:
+    try:
+        plain = json.loads(json.dumps(provenance, allow_nan=False)) == provenance
+    except (TypeError, ValueError, RecursionError):
+        plain = False
+    require(
+        plain and isinstance(provenance, dict) and isinstance(provenance.get("arguments", {}), dict),
+        f"provenance must return a dict of plain JSON, its `arguments` a dict, too, not {provenance!r:.200}",
+    )
+
+
+def check_picklable(make: Callable[[], TextEnv]) -> None:
+    """Checks that vector environments can build the environment in other processes."""
+    try:
+        pickle.dumps(CloudpickleWrapper(make))
+    except Exception as error:
+        raise AssertionError(
+            f"make must be picklable, for vector environments in processes of their own: {error}"
+        ) from error
+
+
+def check_gymnasium(make: Callable[[], TextEnv]) -> None:
+    """Runs gymnasium's own checker, with warnings as errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            # Alternative render modes need a registered environment, which this may not be.
+            check_env(make(), skip_render_check=True)
+        except Exception as error:
+            words = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # gymnasium colours its warnings
+            raise AssertionError(f"gymnasium.utils.env_checker.check_env complains: {words}") from error

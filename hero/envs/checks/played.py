@@ -1,0 +1,179 @@
+"""Checks of an environment by playing it, with listed and with hostile actions."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+
+from hero.envs.base import TextEnv
+from hero.envs.checks.shapes import check_start, check_step, require
+from hero.errors import HeroError
+
+SEEDS: Final = (0, 1, 2)
+MAX_STEPS: Final = 60
+"""Maximum number of steps of a played episode."""
+GIBBERISH: Final = "qzx vjw 0417"
+HOSTILE: Final = (
+    "",
+    " ",
+    "\n",
+    "\x00",
+    "\\",
+    "]" * 3 + "[" * 3,
+    "{0} %s ${x}",
+    '"; DROP TABLE tasks; --',
+    "<|endoftext|>",
+    "🛒 ﷽ ẞ İ ǆ",
+    "e\u0301\u200b\u202e",
+    "null",
+    "-1",
+    GIBBERISH,
+    "(" * 5000,
+    "a" * 100_000,
+)
+"""Actions that a policy may come up with. None of them may raise."""
+
+
+def check_hostile_actions(make: Callable[[], TextEnv]) -> None:
+    """Checks that no action raises, and that one without meaning is not valid."""
+    env = make()
+    for action in HOSTILE:
+        shown = repr(action if len(action) < 40 else action[:20] + "...")
+        try:
+            start = env.reset(seed=0, options={"task": 0})
+        except Exception as error:
+            raise AssertionError(f"reset raised {error!r}") from error
+        check_start(start, "after reset")
+        try:
+            step = env.step(action)
+        except Exception as error:
+            raise AssertionError(
+                f"the action {shown} raised {error!r}; any string is a legal action: answer one that cannot be parsed "
+                "with an observation, action_valid = False and words in feedback"
+            ) from error
+        check_step(step, f"after the action {shown}")
+        if action == GIBBERISH and start[1]["available_actions"]:
+            require(
+                step[4]["action_valid"] is False,
+                f"available_actions names what can be done, yet {shown} was valid: set action_valid = False for what "
+                "cannot be parsed or had no effect",
+            )
+
+
+def check_tasks(make: Callable[[], TextEnv]) -> None:
+    """Checks that a number always starts the same task, and that other numbers are refused."""
+    env = make()
+    names: dict[int, str] = {}
+    for task in sorted({0, env.num_tasks // 2, env.num_tasks - 1}):
+        names[task] = env.reset(seed=0, options={"task": task})[1].get("task_id", "")
+        require(
+            names[task] == env.reset(seed=1, options={"task": task})[1].get("task_id"),
+            f"options={{'task': {task}}} must start the same task under every seed: task_id differs",
+        )
+    require(len(set(names.values())) == len(names), f"different tasks must have different task_ids, not {names}")
+    for task in (-1, env.num_tasks):
+        try:
+            env.reset(seed=0, options={"task": task})
+        except HeroError:
+            continue
+        except Exception as error:
+            outcome = f"raised {type(error).__name__}"
+        else:
+            outcome = "was accepted"
+        raise AssertionError(
+            f"reset(options={{'task': {task}}}) {outcome}; with {env.num_tasks} tasks it must raise a HeroError"
+        )
+
+
+def check_episodes(make: Callable[[], TextEnv]) -> None:
+    """Plays episodes of listed actions and checks every answer."""
+    for seed in SEEDS:
+        _check_episode(make(), seed)
+
+
+def _check_episode(env: TextEnv, seed: int) -> None:
+    start = env.reset(seed=seed)
+    check_start(start, "after reset")
+    info = start[1]
+    choices = random.Random(seed)
+    for number in range(MAX_STEPS):
+        listed = info["available_actions"]
+        action = choices.choice(listed) if listed else GIBBERISH
+        step = env.step(action)
+        check_step(step, f"after step {number} ({action!r})")
+        info = step[4]
+        require(
+            not listed or info["action_valid"] is True,
+            f"{action!r} was in available_actions, but action_valid is False: list only what works now",
+        )
+        if step[2] or step[3]:
+            _check_ended(env)
+            return
+
+
+def _check_ended(env: TextEnv) -> None:
+    try:
+        env.step(GIBBERISH)
+    except ResetNeeded:
+        return
+    except Exception as error:
+        raise AssertionError(f"a step after the end raised {error!r}; raise gymnasium.error.ResetNeeded") from error
+    raise AssertionError("a step after the end of the episode went through; raise gymnasium.error.ResetNeeded")
+
+
+def check_determinism(make: Callable[[], TextEnv]) -> None:
+    """Checks that equal seeds and actions give equal episodes, whatever else happens in the process."""
+    for seed in SEEDS:
+        _check_repeats(make, seed)
+
+
+def _check_repeats(make: Callable[[], TextEnv], seed: int) -> None:
+    expected = _play(make(), seed, random.Random(seed))
+    bystander = make()
+    # Were the environment to read global or shared state, this is what would show.
+    states = random.getstate(), np.random.get_state()
+    random.seed(seed + 12345)
+    np.random.seed(seed + 12345)
+    try:
+        repeated = _play(make(), seed, random.Random(seed), between=lambda: bystander.reset(seed=99))
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+    for number, (first, second) in enumerate(zip(expected, repeated, strict=False)):
+        require(
+            first == second,
+            f"equal seeds ({seed}) and actions gave different episodes at step {number}: {first!r} and {second!r}; "
+            "draw everything from self.np_random and share no state between instances",
+        )
+    require(len(expected) == len(repeated), f"equal seeds ({seed}) and actions gave episodes of different length")
+
+
+def check_global_random(make: Callable[[], TextEnv]) -> None:
+    """Checks that building and playing leave the global random generators alone."""
+    before = random.getstate(), pickle.dumps(np.random.get_state())
+    _play(make(), seed=0, choices=random.Random(0))
+    after = random.getstate(), pickle.dumps(np.random.get_state())
+    require(before == after, "the global random state was changed: draw from self.np_random alone")
+
+
+def _play(
+    env: gymnasium.Env[str, str], seed: int, choices: random.Random, between: Callable[[], object] = lambda: None
+) -> list[Any]:
+    """Returns all answers of an episode of a drawn task, under listed and hostile actions."""
+    observation, info = env.reset(seed=seed)
+    answers: list[Any] = [(observation, dict(info))]
+    for _ in range(MAX_STEPS):
+        between()
+        listed = info.get("available_actions") or []
+        step = env.step(choices.choice(listed if listed and choices.random() < 0.8 else HOSTILE))
+        answers.append(step)
+        info = step[4]
+        if step[2] or step[3]:
+            break
+    return answers
