@@ -1,8 +1,10 @@
-"""Random models that are small enough for any test."""
+"""Random models that are small enough for any test, and the chats that they read."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,15 +16,32 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
     Gemma3nForCausalLM,
     Gemma3nTextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GraniteConfig,
+    GraniteForCausalLM,
+    Lfm2Config,
+    Lfm2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
+    PreTrainedModel,
 )
 
 from benchmarks.tiny.webshop import PATTERN
 from hero.chat.tiktoken import TiktokenChat
 from hero.models.language_model import LanguageModel
+from hero.policy import FunctionPolicy, Policy
+from hero.types import Message
 from tests.chat.templates import CHATML, tokenizer
 
 ENCODING = tiktoken.Encoding(
@@ -31,6 +50,13 @@ ENCODING = tiktoken.Encoding(
     mergeable_ranks={bytes([byte]): byte for byte in range(256)} | {b" a": 256, b"ab": 257, b" ab": 258},
     special_tokens={token: 259 + place for place, token in enumerate(TiktokenChat.SPECIAL)},
 )
+"""A token per byte, and a few merges."""
+VOCABULARY = 64
+"""Size of the vocabulary of all models but `random_model` and those that are saved."""
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+}  # fmt: skip
 
 
 def random_model(*, seed: int = 0, context: int = 256, stop_bias: float = 15.0, **config: Any) -> LanguageModel:
@@ -63,28 +89,130 @@ def random_model(*, seed: int = 0, context: int = 256, stop_bias: float = 15.0, 
     return LanguageModel(model, TiktokenChat(ENCODING), "random")
 
 
+def tiny_model(seed: int = 0, *, tied: bool = True, context: int = 128) -> LlamaForCausalLM:
+    """A Llama of two layers in float64, though its norms work in float32."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=context,
+        tie_word_embeddings=tied,
+        initializer_range=0.2,
+    )
+    model = LlamaForCausalLM(config)
+    model.to(torch.float64)  # type: ignore[arg-type]
+    model.train(False)
+    return model
+
+
+def gemma() -> PreTrainedModel:
+    """Caps its logits softly, slides its attention, and ties its embeddings."""
+    config = SHAPE | {"head_dim": 16, "sliding_window": 4, "final_logit_softcapping": 0.5}
+    return Gemma2ForCausalLM(Gemma2Config(vocab_size=VOCABULARY, **config))
+
+
+def granite() -> PreTrainedModel:
+    """Divides its logits by a constant."""
+    config = SHAPE | {"num_hidden_layers": 1, "num_key_value_heads": None, "logits_scaling": 3.0}
+    return GraniteForCausalLM(GraniteConfig(vocab_size=VOCABULARY, **config))
+
+
+def gpt2() -> PreTrainedModel:
+    """Has learned absolute positions, and dropout unless evaluated."""
+    return GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=2, n_positions=64))
+
+
+def mixtral() -> PreTrainedModel:
+    """Routes tokens to experts; only the eager ones work in float64."""
+    config = SHAPE | {"num_local_experts": 3, "experts_implementation": "eager"}
+    return MixtralForCausalLM(MixtralConfig(vocab_size=VOCABULARY, **config))
+
+
+KINDS: dict[str, Callable[[], PreTrainedModel]] = {
+    "llama": tiny_model, "gemma": gemma, "granite": granite, "gpt2": gpt2, "mixtral": mixtral,
+}  # fmt: skip
+"""Models that differ in their attention, in their positions, and in what they do to their logits."""
+every_kind = pytest.mark.parametrize("build", KINDS.values(), ids=KINDS)
+
+
+def in_float64(build: Callable[[], PreTrainedModel]) -> PreTrainedModel:
+    """Builds a model with weights that are always the same, without dropout."""
+    torch.manual_seed(0)
+    model = build()
+    model.to(torch.float64)  # type: ignore[arg-type]
+    model.train(False)
+    return model
+
+
 def sharing_model(vocabulary: int) -> Gemma3nForCausalLM:
     """A model whose last two of four layers use the keys and values of the first two."""
     torch.manual_seed(0)
-    config = Gemma3nTextConfig(
-        vocab_size=vocabulary,
-        vocab_size_per_layer_input=vocabulary,
-        hidden_size=32,
-        hidden_size_per_layer_input=8,
-        intermediate_size=48,
-        num_hidden_layers=4,
-        num_kv_shared_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=16,
-        sliding_window=16,
-        layer_types=["sliding_attention", "full_attention"] * 2,
-        laurel_rank=8,
-        activation_sparsity_pattern=[0.0] * 4,
-        max_position_embeddings=512,
-        initializer_range=0.3,
-    )
-    return Gemma3nForCausalLM(config).eval()
+    config = SHAPE | {
+        "vocab_size": vocabulary,
+        "vocab_size_per_layer_input": vocabulary,
+        "hidden_size_per_layer_input": 8,
+        "num_hidden_layers": 4,
+        "num_kv_shared_layers": 2,
+        "head_dim": 16,
+        "sliding_window": 16,
+        "layer_types": ["sliding_attention", "full_attention"] * 2,
+        "laurel_rank": 8,
+        "activation_sparsity_pattern": [0.0] * 4,
+        "max_position_embeddings": 512,
+        "initializer_range": 0.3,
+    }
+    return Gemma3nForCausalLM(Gemma3nTextConfig(**config)).eval()
+
+
+def sliding_model(vocabulary: int) -> MistralForCausalLM:
+    """A model that attends to the last eight tokens."""
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=256, sliding_window=8, initializer_range=0.1,
+    )  # fmt: skip
+    return MistralForCausalLM(config).eval()
+
+
+def state_space_model() -> MambaForCausalLM:
+    """A model without attention."""
+    return MambaForCausalLM(MambaConfig(vocab_size=8, hidden_size=8, state_size=2, num_hidden_layers=1))
+
+
+def convolving_model(vocabulary: int) -> Lfm2ForCausalLM:
+    """A model one of whose two layers keeps a state in place of keys and values."""
+    kinds = ["conv", "full_attention"]
+    return Lfm2ForCausalLM(Lfm2Config(vocab_size=vocabulary, layer_types=kinds, **SHAPE))
+
+
+class CharacterChat:
+    """One id per character; sampled ids stand as they are."""
+
+    stop_ids = frozenset({1})
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        return [id_ for message in messages for id_ in message.ids or (ord(c) % VOCABULARY for c in message.content)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(map(str, ids))
+
+
+@dataclass
+class TinyLM:
+    """A model, a chat and a name, as a trainer needs them. Records the versions of which a policy was asked for."""
+
+    model: PreTrainedModel = field(default_factory=tiny_model)
+    chat: CharacterChat = field(default_factory=CharacterChat)
+    name: str = "tiny-random"
+    asked: list[tuple[float, int]] = field(default_factory=list)
+
+    def policy(self, *, temperature: float, version: int) -> Policy:
+        self.asked.append((temperature, version))
+        return FunctionPolicy(lambda messages: "")
 
 
 def save_pretrained(path: Path, kind: str = "llama", template: str = CHATML, **config: Any) -> None:

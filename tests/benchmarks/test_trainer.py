@@ -14,7 +14,7 @@ from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
 from hero.distill.pack import share_prefixes, student_rows, teacher_rows
 from hero.distill.scorer import action_logits
-from tests.distill.doubles import VOCABULARY, tiny_model
+from tests.tiny_models import VOCABULARY, tiny_model
 
 
 def test_an_episode_under_a_mask_has_the_logits_of_every_row_alone() -> None:

@@ -12,7 +12,6 @@ import tiktoken
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.tiny.webshop import PATTERN
 from hero.chat.base import Chat, drift_tokens
 from hero.chat.template import MARK, TemplateChat
 from hero.chat.tiktoken import TiktokenChat
@@ -32,13 +31,8 @@ from tests.chat.templates import (
     WHOLE,
     tokenizer,
 )
+from tests.tiny_models import ENCODING
 
-ENCODING = tiktoken.Encoding(
-    "bytes",
-    pat_str=PATTERN,
-    mergeable_ranks={bytes([byte]): byte for byte in range(256)} | {b" a": 256, b"ab": 257, b" ab": 258},
-    special_tokens={token: 259 + place for place, token in enumerate(TiktokenChat.SPECIAL)},
-)
 TINY = TiktokenChat(ENCODING)
 THINKING_CHAT = TemplateChat(tokenizer(THINKING))
 pieces = st.one_of(

@@ -18,7 +18,8 @@ from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
 from hero.distill.pack import carrying
 from hero.types import Message, Tokens
-from tests.distill.doubles import VOCABULARY, CharacterChat, episode, logprobs, rounding, tiny_model
+from tests.distill.doubles import episode, logprobs, rounding
+from tests.tiny_models import VOCABULARY, CharacterChat, tiny_model
 
 STUDENT, TEACHER = tiny_model(0), tiny_model(1)
 CHAT = CharacterChat()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hero.distill.base import Example
 from hero.distill.pack import Row, Span, collate, micro_batches, student_rows, teacher_rows
 from hero.types import Message, Tokens
-from tests.distill.doubles import CharacterChat
+from tests.tiny_models import CharacterChat
 
 ids = st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple)  # few ids, so that beginnings coincide
 

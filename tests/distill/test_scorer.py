@@ -8,79 +8,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import (
-    Gemma2Config,
-    Gemma2ForCausalLM,
-    GPT2Config,
-    GPT2LMHeadModel,
-    GraniteConfig,
-    GraniteForCausalLM,
-    LlamaForCausalLM,
-    LlamaModel,
-    MixtralConfig,
-    MixtralForCausalLM,
-    PreTrainedModel,
-)
+from transformers import LlamaForCausalLM, LlamaModel, PreTrainedModel
 
 from hero.distill.pack import Row, Span
 from hero.distill.scorer import action_logits
 from hero.errors import ConfigError, PolicyError
-from tests.distill.doubles import VOCABULARY, logprobs, rounding, tiny_model
-
-
-def gemma() -> PreTrainedModel:
-    """Caps its logits softly, slides its attention, and ties its embeddings."""
-    return Gemma2ForCausalLM(
-        Gemma2Config(
-            vocab_size=VOCABULARY,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            head_dim=16,
-            sliding_window=4,
-            final_logit_softcapping=0.5,
-        )
-    )
-
-
-def granite() -> PreTrainedModel:
-    """Divides its logits by a constant."""
-    return GraniteForCausalLM(
-        GraniteConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            logits_scaling=3.0,
-        )
-    )
-
-
-def gpt2() -> PreTrainedModel:
-    """Has learned absolute positions, and dropout unless evaluated."""
-    return GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=2, n_positions=64))
-
-
-def mixtral() -> PreTrainedModel:
-    """Routes tokens to experts."""
-    return MixtralForCausalLM(
-        MixtralConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            num_local_experts=3,
-            experts_implementation="eager",  # the others know no float64
-        )
-    )
-
-
-every_model = pytest.mark.parametrize("build", [tiny_model, gemma, granite, gpt2, mixtral])
+from tests.distill.doubles import logprobs, rounding
+from tests.tiny_models import VOCABULARY, every_kind, in_float64, tiny_model
 
 ROWS = [
     Row((0, 7, 0, 9, 0, 0), (Span(2, 4, (0,)), Span(5, 6, (1,)))),  # full of the id that pads
@@ -88,14 +22,6 @@ ROWS = [
     Row((8, 8, 8), (Span(2, 3, (3,)),)),
     Row((2, 7, 1, 8), (Span(1, 2, (4,)), Span(1, 4, (5,)), Span(3, 4, (6,)))),  # actions that overlap
 ]
-
-
-def built(build: Callable[[], PreTrainedModel]) -> PreTrainedModel:
-    torch.manual_seed(0)
-    model = build()
-    model.to(torch.float64)  # type: ignore[arg-type]
-    model.train(False)
-    return model
 
 
 def naive(model: PreTrainedModel, rows: list[Row]) -> Tensor:
@@ -107,18 +33,18 @@ def naive(model: PreTrainedModel, rows: list[Row]) -> Tensor:
     return torch.cat(found)
 
 
-@every_model
+@every_kind
 @torch.no_grad()
 def test_scores_equal_those_of_each_row_alone(build: Callable[[], PreTrainedModel]) -> None:
-    model = built(build)
+    model = in_float64(build)
     for rows in (ROWS, ROWS[::-1]):
         found, expected = action_logits(model, rows), naive(model, rows)
         assert (found - expected).abs().max() <= rounding(model) * expected.abs().max()
 
 
-@every_model
+@every_kind
 def test_gradients_equal_those_of_each_row_alone(build: Callable[[], PreTrainedModel]) -> None:
-    model = built(build)
+    model = in_float64(build)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     towards = torch.randn(sum(len(row.action_ids) for row in ROWS), VOCABULARY, dtype=torch.float64)
     ours = torch.autograd.grad((action_logits(model, ROWS) * towards).sum(), weights)
@@ -137,10 +63,10 @@ def test_logits_predict_the_id_that_follows() -> None:
     )
 
 
-@every_model
+@every_kind
 @torch.no_grad()
 def test_only_action_tokens_reach_the_head(build: Callable[[], PreTrainedModel]) -> None:
-    model = built(build)
+    model = in_float64(build)
     seen: list[torch.Size] = []
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     with head.register_forward_hook(lambda module, inputs, output: seen.append(output.shape)):

@@ -21,8 +21,8 @@ from hero.distill.learners import GRPO
 from hero.distill.trainer import Divergence, TorchTrainer
 from hero.errors import ConfigError, RunError
 from hero.types import Action, Diagnosis, Group, Message, Stop, Tokens, Trajectory, Turn
-from tests.distill.doubles import VOCABULARY, TinyLM, episode, logprobs, tiny_model
-from tests.tiny_models import random_model
+from tests.distill.doubles import episode, logprobs
+from tests.tiny_models import VOCABULARY, TinyLM, random_model, tiny_model
 
 RATE = 1e-3
 

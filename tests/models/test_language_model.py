@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedModel
 
 from hero.chat.base import drift_tokens
 from hero.chat.template import TemplateChat
@@ -30,9 +29,18 @@ from hero.models.sampler import TransformersPolicy
 from hero.policy import ContextLimited, Policy
 from hero.types import Action, Message, Tokens
 from tests.chat.templates import CHATML, tokenizer
-from tests.distill.doubles import CharacterChat, tiny_model
-from tests.distill.test_scorer import gemma, gpt2, granite, mixtral
-from tests.tiny_models import ENCODING, random_model, save_pretrained, sharing_model
+from tests.models.logprobs import assert_true_logprobs, tokens_of
+from tests.tiny_models import (
+    ENCODING,
+    KINDS,
+    CharacterChat,
+    convolving_model,
+    random_model,
+    save_pretrained,
+    sharing_model,
+    sliding_model,
+    tiny_model,
+)
 
 LM = random_model()
 IDS = torch.arange(ENCODING.n_vocab)
@@ -41,30 +49,6 @@ questions = st.lists(st.text("ab \n?", max_size=30), min_size=1, max_size=6)
 
 def ask(text: str) -> list[Message]:
     return [Message("user", text)]
-
-
-def tokens_of(action: Action) -> Tokens:
-    assert action.tokens is not None
-    return action.tokens
-
-
-def fresh_logprobs(lm: LanguageModel, tokens: Tokens) -> list[float]:
-    """By one forward pass over prompt and action, without batch or cache."""
-    ids = torch.tensor([tokens.prompt_ids + tokens.action_ids])
-    with torch.no_grad():
-        scores = (lm.model(input_ids=ids, use_cache=False).logits[0].float() / tokens.temperature).log_softmax(-1)
-    start = len(tokens.prompt_ids) - 1
-    return [scores[start + place, token].item() for place, token in enumerate(tokens.action_ids)]
-
-
-def assert_true_logprobs(lm: LanguageModel, actions: Sequence[Action], roundings: int = 8) -> None:
-    """Up to so many roundings of the largest logit in float32, magnified by the temperature."""
-    for action in actions:
-        tokens = tokens_of(action)
-        with torch.no_grad():
-            largest = lm.model(input_ids=torch.tensor([tokens.prompt_ids])).logits.abs().max().item()
-        tolerance = roundings * torch.finfo(torch.float32).eps * max(1.0, largest) / tokens.temperature
-        assert tokens.logprobs == pytest.approx(fresh_logprobs(lm, tokens), abs=tolerance)
 
 
 @settings(max_examples=20)
@@ -98,10 +82,7 @@ def test_layers_may_share_keys_and_values() -> None:
 
 
 def test_a_model_that_keeps_a_state_is_refused(tmp_path: Path) -> None:
-    shape = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_key_value_heads": 1}
-    kinds = ["conv", "full_attention"]
-    config = Lfm2Config(vocab_size=len(tokenizer(CHATML)), num_hidden_layers=2, layer_types=kinds, **shape)
-    Lfm2ForCausalLM(config).save_pretrained(tmp_path)
+    convolving_model(len(tokenizer(CHATML))).save_pretrained(tmp_path)
     tokenizer(CHATML).save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match=r"\(Lfm2ForCausalLM\) keeps a state"):
         load(str(tmp_path))
@@ -248,14 +229,7 @@ def test_weights_that_change_between_two_calls_are_noticed() -> None:
 
 def test_a_sliding_window_is_respected_across_turns() -> None:
     """Each sequence is contiguous in the batch, so that distances are right; a gap would let the window end early."""
-    from transformers import MistralConfig, MistralForCausalLM
-
-    torch.manual_seed(0)
-    config = MistralConfig(
-        vocab_size=ENCODING.n_vocab, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=256, sliding_window=8, initializer_range=0.1,
-    )  # fmt: skip
-    lm = LanguageModel(MistralForCausalLM(config).eval(), LM.chat, "sliding")
+    lm = LanguageModel(sliding_model(ENCODING.n_vocab), LM.chat, "sliding")
     policy = lm.policy(max_new_tokens=6)
     prompts = [ask("ab" * number) for number in (1, 9, 4)]
     for _ in range(3):
@@ -408,11 +382,6 @@ def test_a_call_makes_one_row_of_logits_a_prompt_and_reads_no_more_at_a_time_tha
     assert {shape[1] for shape in logits} == {1}
     assert max(tokens) <= 64
     assert max(columns) <= 1000
-
-
-KINDS: dict[str, Callable[[], PreTrainedModel]] = {
-    "gemma": gemma, "granite": granite, "gpt2": gpt2, "mixtral": mixtral, "llama": tiny_model,
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("eager", [False, True])

@@ -10,18 +10,25 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import MambaConfig, MambaForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from hero.distill.base import Example
 from hero.distill.pack import Row, Span, share_prefixes, student_rows, teacher_rows
 from hero.distill.scorer import action_logits
 from hero.models.prefix_cache import PrefixCache, can_share_prefix
 from hero.types import Message, Tokens
-from tests.distill.doubles import VOCABULARY, CharacterChat, tiny_model
-from tests.distill.test_scorer import built, every_model, gemma
-from tests.tiny_models import sharing_model
+from tests.tiny_models import (
+    VOCABULARY,
+    CharacterChat,
+    every_kind,
+    gemma,
+    in_float64,
+    sharing_model,
+    state_space_model,
+    tiny_model,
+)
 
-build_once = cache(built)
+build_once = cache(in_float64)
 close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)  # norms work in float32
 ids = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=9).map(tuple)
 
@@ -42,7 +49,7 @@ def forests(draw: st.DrawFn) -> tuple[list[tuple[int, ...]], list[Row]]:
     return prefixes, rows
 
 
-@every_model
+@every_kind
 @settings(max_examples=25)
 @given(forest=forests())
 @torch.no_grad()
@@ -54,10 +61,10 @@ def test_scores_equal_those_of_rows_that_share_nothing(
     close(action_logits(model, rows, PrefixCache(model, prefixes)), action_logits(model, rows))
 
 
-@every_model
+@every_kind
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_gradients_flow_through_the_trunk(build: Callable[[], PreTrainedModel], attention: str) -> None:
-    model = built(build)
+    model = in_float64(build)
     if attention == "sdpa" and build is gemma:
         pytest.skip("Gemma 2 caps its attention scores, which only eager attention can")
     model.set_attn_implementation(attention)
@@ -88,11 +95,11 @@ def test_a_trunk_is_read_once_and_branches_without_it() -> None:
     assert transformed == [(3, 3)]  # of the trunk nothing is wanted beyond the last layer's keys and values
 
 
-@every_model
+@every_kind
 @torch.no_grad()
 def test_padding_stands_within_the_context(build: Callable[[], PreTrainedModel]) -> None:
     """A long past beside a long branch: together they would reach beyond what learned positions there are."""
-    model, trunk = built(build), tuple(range(56))
+    model, trunk = in_float64(build), tuple(range(56))
     rows = [
         Row((*trunk, 9, 4, 7), (Span(57, 59, (0,)),), 0, 56),
         Row((*trunk[:1], *[9] * 40, 4, 7), (Span(41, 43, (1,)),), 0, 1),
@@ -117,9 +124,7 @@ def test_a_model_that_keeps_a_state_cannot_branch() -> None:
     mixed = gemma()
     mixed.config.layer_types = ["conv", *mixed.config.layer_types[1:]]
     assert not can_share_prefix(mixed)
-    assert not can_share_prefix(
-        MambaForCausalLM(MambaConfig(vocab_size=8, hidden_size=8, state_size=2, num_hidden_layers=1))
-    )
+    assert not can_share_prefix(state_space_model())
 
 
 @st.composite
