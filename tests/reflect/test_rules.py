@@ -17,7 +17,7 @@ from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import JSON, Action, Diagnosis, Finding, Message, Stop, Trajectory, Turn, Verdict
 from tests.envs.webshop.recorded import DATA, needs_recordings
-from tests.hostile import SECONDS, slowest, texts
+from tests.hostile import call_with_each, texts
 from tests.strategies import trajectories, turns
 
 USEFUL, UNNECESSARY, INVALID, FAILED = Verdict
@@ -598,4 +598,4 @@ def test_takes_a_moment_whatever_the_words_of_a_page_or_an_action() -> None:
         read("a coat", text, text, text, 1.0)
 
     many = (" ".join(f"{start}{number}" for number in range(5000)) for start in ("w", "size: w", ", size: w"))
-    assert slowest(judge, [*texts("a, ", length=30_000), *many])[0] < 2 * SECONDS
+    call_with_each(judge, [*texts("a, ", length=30_000), *many])

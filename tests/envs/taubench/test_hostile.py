@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from hero.envs.taubench.env import TauBenchEnv
 from hero.reflect.rules import RulesReflector
 from hero.types import Action, Message, Stop, Trajectory, Turn
+from tests.hostile import limited
 
 LENGTH = 100_000
 PIECES = (
@@ -93,24 +93,18 @@ def calls() -> Iterator[str]:
     yield f"Action: {called('get_user_details', user_id='x' * LENGTH)}"
 
 
-def quickly(act: Callable[[], Any]) -> Any:
-    """What is returned within two seconds of processor time."""
-    began = time.process_time()
-    found = act()
-    assert time.process_time() - began < 2
-    return found
-
-
 @pytest.mark.parametrize(
     "action", [*((piece * LENGTH)[:LENGTH] for piece in PIECES), *calls()], ids=lambda text: text[:20]
 )
 def test_no_action_holds_up_a_turn_or_its_review(action: str) -> None:
     env = TauBenchEnv(data="embedded")
     env.reset(options={"task": 3})
-    quickly(lambda: env.step(action))
+    with limited(action):
+        env.step(action)
     turns = tuple(
         Turn((Message("user", "Hi."),), Action(f"{action}{number}"), f"{action}{'?' * number}", 0.0, info=info)
         for number, info in enumerate([{"action_valid": True}] * 4 + [{"action_valid": False}])
     )
     trajectory = Trajectory(env.env_id, "t", 0, turns, Stop.MAX_TURNS)
-    quickly(lambda: RulesReflector().reflect([trajectory]))
+    with limited(action):
+        RulesReflector().reflect([trajectory])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import warnings
 from hashlib import sha256
 from typing import Any
@@ -18,6 +17,7 @@ from hero.envs.taubench.data.reading import MAX_DEPTH
 from hero.envs.taubench.database import Database, Snapshot, copied, text
 from hero.envs.taubench.tools.calculate import calculate
 from hero.envs.taubench.world import World
+from tests.hostile import limited
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -129,10 +129,9 @@ def many(term: str, sign: str, length: int = 80_000) -> str:
         *(many(term, "*") for term in ("9**9", "(9**9999-9**9999+1)")),
     ],
 )
-def test_expressions_without_measure_are_errors_or_values_within_a_second(expression: str) -> None:
-    began = time.process_time()
-    assert isinstance(calculate(expression), str)
-    assert time.process_time() - began < 1
+def test_expressions_without_measure_are_errors_or_values_at_once(expression: str) -> None:
+    with limited(expression):
+        assert isinstance(calculate(expression), str)
 
 
 def test_a_long_sum_of_prices_is_computed() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from hero.envs.taubench.users.base import GREETING, STOP, HumanUser, ReplayUser
 from hero.envs.taubench.users.scripted import PATIENCE, ScriptedUser
 from hero.errors import ConfigError
 from tests.envs.taubench.recorded import DATA, needs_recordings
+from tests.hostile import limited
 
 TEXT = (
     "You are Ann Lee in 12345. You are impatient. You want to return the lamp of order #W123. "
@@ -123,12 +123,11 @@ def test_the_scripted_user_knows_the_text_of_the_task_alone(number: int) -> None
     "piece",
     ["a", "a_", "a.", "You are ", "You are A", " ", ". ", "\n", "#W1", "A1", "1", "a@", "a@b.", ". A{}", "you "],
 )
-def test_texts_without_measure_are_played_within_a_second(piece: str) -> None:
+def test_texts_without_measure_are_played_in_linear_time(piece: str) -> None:
     text = "".join(piece.format(number) for number in range(100_000 // len(piece)))
     asked = ["Your email, name and zip?", "Which order?", "Which payment method?", "Confirm?", "Anything else?", text]
-    began = time.process_time()
-    assert len(talk(text, *asked)) == len(asked) + 1
-    assert time.process_time() - began < 2
+    with limited(text):
+        assert len(talk(text, *asked)) == len(asked) + 1
 
 
 def test_an_agent_that_asks_tells_and_confirms_is_served_by_the_scripted_user() -> None:

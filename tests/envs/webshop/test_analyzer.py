@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-import time
 
 import pytest
 import snowballstemmer
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from hero.envs.webshop.search.analyzer import _terms, analyze
 from hero.envs.webshop.search.porter import STEP_2, STEP_3, STEP_4, stem
 from tests.envs.webshop.recorded import lines, needs_recordings
+from tests.hostile import call_with_each
 
 endings = [
     "",
@@ -115,6 +115,4 @@ def test_a_long_piece_gives_the_terms_of_the_whole(parts: list[str]) -> None:
     "piece", ["a", "a_", "_", "\u200d", "\u0301", "a.b'1", "א'", "👍\u200d", "1,", "_\u0301", "ก", "s'"]
 )
 def test_time_is_linear_in_the_text(piece: str) -> None:
-    start = time.process_time()
-    analyze(piece * 100_000 + "!")
-    assert time.process_time() - start < 10  # below one second; with backtracking, hours
+    call_with_each(analyze, [piece * 100_000 + "!"])
