@@ -11,7 +11,7 @@ def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Non
     """Draws success over environment turns, with 95 % bands.
 
     Args:
-        rows: evals.jsonl: one row per mode and evaluation.
+        rows: of evals.jsonl, one per mode and evaluation; at least one.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -20,11 +20,9 @@ def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Non
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     for mode, colour in (("sampled", "#0b6e99"), ("greedy", "#d9730d")):
-        evaluated = [row for row in rows if row["mode"] == mode]
-        turns = [row["turns"] for row in evaluated]
-        value, low, high = (
-            [100 * (row["success"][name] or 0) for row in evaluated] for name in ("value", "low", "high")
-        )
+        of_mode = [row for row in rows if row["mode"] == mode]
+        turns = [row["turns"] for row in of_mode]
+        value, low, high = ([100 * (row["success"][key] or 0) for row in of_mode] for key in ("value", "low", "high"))
         axes.plot(turns, value, color=colour, marker="o", markersize=4, label=mode, clip_on=False)
         axes.fill_between(turns, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set(xlabel="environment turns used in training", ylabel="success on validation tasks (%)", title=title)
@@ -32,5 +30,5 @@ def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Non
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="best")
-    # No version and no date in the file: equal runs draw equal pictures.
+    # Without version and date in the file, equal runs draw equal pictures.
     figure.savefig(file, dpi=150, metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""`hero eval`: how good is a policy, and how sure is that."""
+"""`hero eval`: how good a policy is, with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hero.evaluate import Evaluation
-    from hero.policy import Policy
     from hero.types import Turn
 
 
@@ -55,123 +54,127 @@ def evaluate_command(
     ] = None,
     split: Annotated[str, typer.Option(help="Which tasks: train, validation or test.")] = "validation",
     tasks: Annotated[
-        int | None, typer.Option(help=with_default("The first so many tasks.", "all"), show_default=False, min=1)
+        int | None,
+        typer.Option(help=with_default("Number of tasks, from the first on.", "all"), show_default=False, min=1),
     ] = None,
     trials: Annotated[
-        int, typer.Option(help="How often each task is played; with several, pass^k is told.", min=1, max=1000)
+        int, typer.Option(help="Episodes per task; with more than one, pass^k is reported.", min=1, max=1000)
     ] = 1,
     temperature: Annotated[
         float | None,
         typer.Option(
-            help=with_default("Of sampling; 0 is greedy.", f"the run's, or {Settings().temperature}"),
+            help=with_default("Sampling temperature; 0 is greedy.", f"the run's, or {Settings().temperature}"),
             show_default=False,
             min=0,
         ),
     ] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Short for --temperature 0.")] = False,
-    seed: Annotated[int, typer.Option(help="Equal seeds give equal answers.", min=0, max=2**63 - 1)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of sampling; equal seeds give equal answers.", min=0, max=2**63 - 1)
+    ] = 0,
 ) -> None:
-    """Evaluate a policy, with 95 % intervals."""
+    """Evaluate a policy, with 95 % intervals.
+
+    Its environment, settings and chat arguments are those of its run, unless options name others.
+    """
     if greedy and temperature:
         raise ConfigError(f"--greedy and --temperature {temperature} contradict each other; give one of them")
-    path = run_of(policy)
-    settings = stored_settings(path) if path else settings_of({"model": policy} | ({"env": env} if env else {}))
+    run = run_of(policy)
+    settings = stored_settings(run) if run else settings_of({"model": policy} | ({"env": env} if env else {}))
     given: dict[str, Any] = {"env": env, "temperature": 0.0 if greedy else temperature}
     if env_arg or env:
         given["env_args"] = read_arguments("env_args", env_arg or [])
     settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
-    then = read_config(path).provenance if path else {}
-    home = {} if "env_args" in given else then.get("env", {})
+    stored = read_config(run).provenance if run else {}
+    stored_env = {} if "env_args" in given else stored.get("env", {})
     model = build.Wanted(policy, read_arguments("chat_args", chat_arg or []))
-    if other := other_versions(then.get("versions", {}), versions(settings)):
-        console(errors=True).print(f"warning: {other}", style="yellow", markup=False)
-    result, calls_tools = _play(settings, path, home, model, split, tasks, trials, seed)
+    if warning := other_versions(stored.get("versions", {}), versions(settings)):
+        console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
+    evaluation, has_tools = _evaluate(settings, run, stored_env, model, split, tasks, trials, seed)
     from hero.evaluate import hopeless
 
-    if why := hopeless(result.outcomes):
+    if why := hopeless(evaluation.outcomes):
         raise RunError(why)
     title = f"{policy} in {settings.env}, {split}, temperature {settings.temperature:g}"
-    _tell(console(), title, result, "tool errors" if calls_tools else "invalid actions")
+    _print(console(), title, evaluation, has_tools)
 
 
 @unmissable()
-def _play(
+def _evaluate(
     settings: Settings,
     run: Path | None,
-    home: Mapping[str, Any],
+    stored_env: Mapping[str, Any],
     model: build.Wanted,
     split: str,
-    tasks: int | None,
+    num_tasks: int | None,
     trials: int,
     seed: int,
 ) -> tuple[Evaluation, bool]:
-    """The evaluation, and whether it is of an environment with tools.
+    """Returns the evaluation, and whether the environment has tools.
 
     Args:
-        run: whose policy it is; None for a model that is not of a run.
-        home: what the environment of the run was; empty where it is evaluated elsewhere.
+        run: the run whose policy is evaluated; None for any other model.
+        stored_env: provenance of the run's environment; empty where the policy is evaluated in another one.
     """
     from rich.progress import Progress
 
     from hero.evaluate import evaluate
     from hero.rollout import Task
 
-    from .progress import Endings
+    from .progress import TurnCounter
 
     build.require_train_extra()
     build.use_threads(settings.threads)
-    arguments = settings.env_args | home.get("arguments", {})
-    with as_it_was(run, "env", DataError) if run and home else nullcontext():
-        (env,) = build.make_envs(settings.env, split, 1, arguments)
-    if run and home:
-        require_same(run, "env", home, of_env(env))
-    count = env.num_tasks if tasks is None else tasks
-    if count > env.num_tasks:
-        raise ConfigError(f"--tasks {count}, but {split} has {env.num_tasks}; give fewer")
-    envs = build.make_envs(settings.env, split, count * trials, arguments)
-    acting = _policy(settings, model)
-    numbered = [(index, index + trial * env.num_tasks) for index in range(count) for trial in range(trials)]
-    wanted = [Task(index, number, number) for index, number in numbered]
+    env_args = settings.env_args | stored_env.get("arguments", {})
+    with as_it_was(run, "env", DataError) if run and stored_env else nullcontext():
+        (env,) = build.make_envs(settings.env, split, 1, env_args)
+    if run and stored_env:
+        require_same(run, "env", stored_env, of_env(env))
+    if num_tasks is None:
+        num_tasks = env.num_tasks
+    elif num_tasks > env.num_tasks:
+        raise ConfigError(f"--tasks {num_tasks}, but {split} has {env.num_tasks}; give fewer")
+    envs = build.make_envs(settings.env, split, num_tasks * trials, env_args)
+    lm = build.ShortReplies(build.load_model(model), settings.action_tokens)
+    policy = lm.policy(temperature=settings.temperature)
+    # The seed of an episode depends on its task and trial alone, so that more of either leave it as it is.
+    seeds = [(index, index + trial * env.num_tasks) for index in range(num_tasks) for trial in range(trials)]
+    tasks = [Task(index, episode_seed, episode_seed) for index, episode_seed in seeds]
     with (
         Progress(console=console(errors=True), transient=True) as bars,
         log_shown(lambda text: bars.console.print(f"warning: {text}", style="yellow", markup=False)),
     ):
-        bar, endings = bars.add_task("episodes", total=len(wanted)), Endings(settings.max_turns)
+        bar, counter = bars.add_task("episodes", total=len(tasks)), TurnCounter(settings.max_turns)
 
-        def turned(place: int, turn: Turn) -> None:
-            if endings.ended(place, turn):
+        def advance(episode: int, turn: Turn) -> None:
+            if counter.is_last(episode, turn):
                 bars.advance(bar)
 
-        result = evaluate(envs, acting, wanted, max_turns=settings.max_turns, seed=seed, on_turn=turned)
-        return result, bool(env.tools)
+        evaluation = evaluate(envs, policy, tasks, max_turns=settings.max_turns, seed=seed, on_turn=advance)
+        return evaluation, bool(env.tools)
 
 
-def _policy(settings: Settings, model: build.Wanted) -> Policy:
-    lm = build.load_model(model)
-    return build.ShortReplies(lm, settings.action_tokens).policy(temperature=settings.temperature)
-
-
-def _tell(out: Console, title: str, result: Evaluation, invalid: str) -> None:
-    """The measures as a table, pass^k where there were several trials.
-
-    Args:
-        invalid: what invalid actions are called.
-    """
-    rows = {"success": estimate(result.success.record(), percent=True), "score": estimate(result.score.record())}
-    if result.noop_reward is not None:
-        rows["  no-op baseline"] = f"{result.noop_reward:.1f}"
-    rows |= {
-        "turns per episode": estimate(result.turns.record()),
-        "valid actions": estimate(result.valid_actions.record(), percent=True),
-        f"{invalid} per episode": estimate(result.invalid_actions.record()),
+def _print(out: Console, title: str, evaluation: Evaluation, has_tools: bool) -> None:
+    """Prints the measures, one per line, and pass^k where there were several trials."""
+    invalid = "tool errors" if has_tools else "invalid actions"
+    measures = {
+        "success": estimate(evaluation.success.record(), percent=True),
+        "score": estimate(evaluation.score.record()),
     }
-    if result.tool_calls is not None:
-        rows["tool calls per episode"] = estimate(result.tool_calls.record())
-    if result.trials > 1:
-        rows |= {f"pass^{k}": f"{100 * result.pass_hat(k):.1f} %" for k in range(1, result.trials + 1)}
-    if result.errors:
-        rows["errors"] = str(result.errors)
-    episodes = len(result.outcomes)
-    out.print(f"{title}: {episodes} episodes of {episodes // result.trials} tasks (95 % intervals)", markup=False)
-    for name, text in rows.items():
+    if evaluation.noop_reward is not None:
+        measures["  no-op baseline"] = f"{evaluation.noop_reward:.1f}"
+    measures |= {
+        "turns per episode": estimate(evaluation.turns.record()),
+        "valid actions": estimate(evaluation.valid_actions.record(), percent=True),
+        f"{invalid} per episode": estimate(evaluation.invalid_actions.record()),
+    }
+    if evaluation.tool_calls is not None:
+        measures["tool calls per episode"] = estimate(evaluation.tool_calls.record())
+    if evaluation.trials > 1:
+        measures |= {f"pass^{k}": f"{100 * evaluation.pass_hat(k):.1f} %" for k in range(1, evaluation.trials + 1)}
+    if evaluation.errors:
+        measures["errors"] = str(evaluation.errors)
+    episodes = len(evaluation.outcomes)
+    out.print(f"{title}: {episodes} episodes of {episodes // evaluation.trials} tasks (95 % intervals)", markup=False)
+    for name, text in measures.items():
         out.print(f"{name:<27} {text}", markup=False)

@@ -1,4 +1,4 @@
-"""How a run looks while it runs: live in a terminal, a line per step on a pipe and where nothing can be redrawn."""
+"""Callbacks that show a run while it goes on: redrawn in a terminal, one line per step on a pipe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hero.callback import Callback, Phase
 from hero.plan import Plan
 from hero.types import Turn
 
-from .terminal import estimate
+from .report import evaluation_facts, evaluation_table, step_facts
 
 PHASES: dict[Phase, str] = {
     "rollout": "playing",
@@ -36,31 +36,31 @@ PHASES: dict[Phase, str] = {
 }
 
 
-class Done(ProgressColumn):
-    """How much of a bar is done, in its unit; nothing where it is not known how much there is."""
+class CountColumn(ProgressColumn):
+    """Shows how much of a bar is done, in its unit, such as `3/12 steps`; nothing where the total is unknown."""
 
     def render(self, task: Task) -> Text:
         return Text("" if task.total is None else f"{task.completed:.0f}/{task.total:.0f} {task.fields['unit']}")
 
 
-class Endings:
-    """Tells from the turns of many episodes which of them end an episode."""
+class TurnCounter:
+    """Counts the turns of episodes that are played side by side, to recognise the last turn of each."""
 
     def __init__(self, max_turns: int) -> None:
         self.max_turns = max_turns
-        self.played: Counter[int] = Counter()
+        self.turns: Counter[int] = Counter()
 
-    def ended(self, episode: int, turn: Turn) -> bool:
-        """Whether the turn is the episode's last; the number of an ended episode may then stand for a new one."""
-        self.played[episode] += 1
-        last = "success" in turn.info or self.played[episode] == self.max_turns
+    def is_last(self, episode: int, turn: Turn) -> bool:
+        """Counts the turn, and returns whether it ends its episode; the index then stands for a new episode."""
+        self.turns[episode] += 1
+        last = "success" in turn.info or self.turns[episode] == self.max_turns
         if last:
-            del self.played[episode]
+            del self.turns[episode]
         return last
 
 
 class Log(Callback):
-    """One plain line per step and per evaluation."""
+    """Prints one plain line per step and per evaluation."""
 
     def __init__(self, console: Console, plan: Plan) -> None:
         self.console = console
@@ -72,42 +72,49 @@ class Log(Callback):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Nothing to put away."""
+        """Leaves the lines as they are."""
 
     def on_step_end(self, row: Mapping[str, Any]) -> None:
         self.console.print("  ".join(f"{name} {text}" for name, text in step_facts(row, self.plan).items()))
 
     def on_evaluate(self, row: Mapping[str, Any]) -> None:
-        name = f"step {row['step']}  turns used {row['turns']}  {row['mode']}"
-        self.console.print(f"{name}  " + "  ".join(f"{key} {text}" for key, text in evaluation_facts(row).items()))
+        facts = "  ".join(f"{name} {text}" for name, text in evaluation_facts(row).items())
+        self.console.print(f"step {row['step']}  turns used {row['turns']}  {row['mode']}  {facts}")
 
     def on_warning(self, text: str) -> None:
         self.console.print(f"warning: {text}", style="yellow", markup=False)
 
     def tell(self, text: str) -> None:
-        """Says something between two lines."""
+        """Prints a text between two lines."""
         self.console.print(text, markup=False)
 
 
 class Display(Log):
-    """A bar for the run, a bar for the phase, the newest step and the evaluations, redrawn in place."""
+    """Redraws in place a bar for the run, a bar for the phase, the newest step and the evaluations.
 
-    def __init__(self, console: Console, plan: Plan, started: int, used: int) -> None:
+    Args:
+        steps_done: by the run so far.
+        turns_used: environment turns that the run has used so far.
+    """
+
+    def __init__(self, console: Console, plan: Plan, steps_done: int, turns_used: int) -> None:
         super().__init__(console, plan)
         self.bars = Progress(
-            TextColumn("{task.description:>12}"), BarColumn(), Done(),
+            TextColumn("{task.description:>12}"), BarColumn(), CountColumn(),
             TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console,
         )  # fmt: skip
-        steps, unit = (plan.turn_budget, "turns") if plan.steps is None else (plan.steps, "steps")
         self.by_turns = plan.steps is None
-        self.whole = self.bars.add_task(
-            "training", total=steps, completed=used if self.by_turns else started, unit=unit
+        self.run_bar = self.bars.add_task(
+            "training",
+            total=plan.turn_budget if self.by_turns else plan.steps,
+            completed=turns_used if self.by_turns else steps_done,
+            unit="turns" if self.by_turns else "steps",
         )
-        self.phase: TaskID | None = None
-        self.endings = Endings(plan.max_turns)
-        self.step: Mapping[str, Any] | None = None
+        self.phase_bar: TaskID | None = None
+        self.turn_counter = TurnCounter(plan.max_turns)
+        self.newest_step: Mapping[str, Any] | None = None
         self.evaluations: dict[int, dict[str, Mapping[str, Any]]] = {}
-        self.live = Live(get_renderable=self.picture, console=console, refresh_per_second=4)
+        self.live = Live(get_renderable=self.renderable, console=console, refresh_per_second=4)
 
     def __enter__(self) -> Self:
         self.live.start()
@@ -121,79 +128,34 @@ class Display(Log):
 
     def on_phase_begin(self, step: int, phase: Phase, episodes: int) -> None:
         self._end_phase()
-        self.endings = Endings(self.plan.max_turns)
+        self.turn_counter = TurnCounter(self.plan.max_turns)
         total = episodes if phase in ("rollout", "evaluation") else None
-        self.phase = self.bars.add_task(PHASES[phase], total=total, unit="episodes")
+        self.phase_bar = self.bars.add_task(PHASES[phase], total=total, unit="episodes")
 
     def on_turn(self, episode: int, turn: Turn) -> None:
-        if self.phase is not None and self.endings.ended(episode, turn):
-            self.bars.advance(self.phase)
+        if self.phase_bar is not None and self.turn_counter.is_last(episode, turn):
+            self.bars.advance(self.phase_bar)
 
     def on_step_end(self, row: Mapping[str, Any]) -> None:
-        self.step = row
-        self.bars.update(self.whole, completed=row["turns"] if self.by_turns else row["step"])
+        self.newest_step = row
+        self.bars.update(self.run_bar, completed=row["turns"] if self.by_turns else row["step"])
 
     def on_evaluate(self, row: Mapping[str, Any]) -> None:
         self.evaluations.setdefault(row["step"], {})[row["mode"]] = row
 
     def _end_phase(self) -> None:
-        if self.phase is not None:
-            self.bars.remove_task(self.phase)
-            self.phase = None
+        if self.phase_bar is not None:
+            self.bars.remove_task(self.phase_bar)
+            self.phase_bar = None
 
-    def picture(self) -> Group:
-        """All of it as it is now."""
+    def renderable(self) -> Group:
+        """Returns all that is shown now."""
         parts: list[Any] = [self.bars]
-        if self.step is not None:
-            facts = step_facts(self.step, self.plan)
+        if self.newest_step is not None:
+            facts = step_facts(self.newest_step, self.plan)
             table = Table(*facts, box=None, pad_edge=False, header_style="dim")
             table.add_row(*facts.values())
             parts.append(table)
         if self.evaluations:
             parts.append(evaluation_table(self.evaluations))
         return Group(*parts)
-
-
-def evaluation_table(evaluations: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """The first evaluation and the latest few, with 95 % intervals."""
-    table = Table(
-        "after step", "turns used", "success, sampled", "success, greedy", "score, sampled", "turns per episode",
-        title="validation", title_justify="left", title_style="dim", header_style="dim", box=None, pad_edge=False,
-    )  # fmt: skip
-    steps = list(evaluations)
-    for step in steps[:1] + steps[1:][-4:]:
-        modes = evaluations[step]
-        facts = {mode: evaluation_facts(row) for mode, row in modes.items()}
-        sampled, greedy = facts.get("sampled", {}), facts.get("greedy", {})
-        table.add_row(
-            str(step), str(next(iter(modes.values()))["turns"]), sampled.get("success", ""), greedy.get("success", "…"),
-            sampled.get("score", ""), sampled.get("turns", ""),
-        )  # fmt: skip
-    return table
-
-
-def evaluation_facts(row: Mapping[str, Any]) -> dict[str, str]:
-    """What is told of an evaluation."""
-    facts = {
-        "success": estimate(row["success"], percent=True),
-        "score": estimate(row["score"]),
-        "turns": estimate(row["turns_per_episode"]),
-        "valid": estimate(row["valid_actions"], percent=True),
-    }
-    return facts | ({"errors": str(row["errors"])} if row["errors"] else {})
-
-
-def step_facts(row: Mapping[str, Any], plan: Plan) -> dict[str, str]:
-    """What is told of a step."""
-    rollout, update = row["rollout"], row["update"]
-    facts = {
-        "step": str(row["step"]) + ("" if plan.steps is None else f"/{plan.steps}"),
-        "turns used": str(row["turns"]) + ("" if plan.turn_budget is None else f"/{plan.turn_budget}"),
-        "success": f"{100 * rollout['success']:.1f} %",
-        "score": f"{rollout['score']:.1f}",
-        "turns": f"{rollout['turns_per_episode']:.1f}",
-        "diagnosed": f"{100 * row['reflection']['turns_with_finding']:.0f} %",
-        "loss": f"{update['loss']:.4f}",
-    }
-    facts |= {name: f"{update[name]:.3g}" for name in ("mismatch", "teacher_gap") if name in update}
-    return facts | ({"errors": str(rollout["errors"])} if rollout["errors"] else {})

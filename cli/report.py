@@ -1,19 +1,71 @@
-"""What a finished run is told to have come to."""
+"""Text and tables of a run: a step, its evaluations, and the whole when it is finished."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from .terminal import estimate
 
+if TYPE_CHECKING:
+    from hero.plan import Plan
+
+
+def step_facts(row: Mapping[str, Any], plan: Plan) -> dict[str, str]:
+    """Returns what is shown of a step, by label."""
+    rollout, update = row["rollout"], row["update"]
+    facts = {
+        "step": str(row["step"]) + ("" if plan.steps is None else f"/{plan.steps}"),
+        "turns used": str(row["turns"]) + ("" if plan.turn_budget is None else f"/{plan.turn_budget}"),
+        "success": f"{100 * rollout['success']:.1f} %",
+        "score": f"{rollout['score']:.1f}",
+        "turns": f"{rollout['turns_per_episode']:.1f}",
+        "diagnosed": f"{100 * row['reflection']['turns_with_finding']:.0f} %",
+        "loss": f"{update['loss']:.4f}",
+    }
+    facts |= {name: f"{update[name]:.3g}" for name in ("mismatch", "teacher_gap") if name in update}
+    return facts | ({"errors": str(rollout["errors"])} if rollout["errors"] else {})
+
+
+def evaluation_facts(row: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what is shown of an evaluation, by label."""
+    facts = {
+        "success": estimate(row["success"], percent=True),
+        "score": estimate(row["score"]),
+        "turns": estimate(row["turns_per_episode"]),
+        "valid": estimate(row["valid_actions"], percent=True),
+    }
+    return facts | ({"errors": str(row["errors"])} if row["errors"] else {})
+
+
+def evaluation_table(evaluations: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """Returns a table of the first evaluation and the latest four, with 95 % intervals.
+
+    Args:
+        evaluations: rows of evals.jsonl by step and mode.
+    """
+    table = Table(
+        "after step", "turns used", "success, sampled", "success, greedy", "score, sampled", "turns per episode",
+        title="validation", title_justify="left", title_style="dim", header_style="dim", box=None, pad_edge=False,
+    )  # fmt: skip
+    steps = list(evaluations)
+    for step in steps[:1] + steps[1:][-4:]:
+        modes = evaluations[step]
+        facts = {mode: evaluation_facts(row) for mode, row in modes.items()}
+        sampled, greedy = facts.get("sampled", {}), facts.get("greedy", {})
+        table.add_row(
+            str(step), str(next(iter(modes.values()))["turns"]), sampled.get("success", ""), greedy.get("success", "…"),
+            sampled.get("score", ""), sampled.get("turns", ""),
+        )  # fmt: skip
+    return table
+
 
 def report(console: Console, path: Path, summary: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) -> None:
-    """Success and score at the start and at the end, where the time went, and what to type next."""
+    """Prints success and score at the start and at the end, where the time went, and which command comes next."""
     console.print(outcome_table(summary))
     console.print(time_table(timings))
     console.print(f"\nrun directory  {path}", markup=False)
@@ -22,24 +74,23 @@ def report(console: Console, path: Path, summary: Mapping[str, Any], timings: Se
 
 
 def outcome_table(summary: Mapping[str, Any]) -> Table:
-    """Start, end and difference, each with its 95 % interval."""
+    """Returns a table of start, end and difference by measure, each with its 95 % interval."""
     table = Table(
         "", "start", "end", "difference", box=None, pad_edge=False, header_style="dim", title_justify="left",
         title=f"\nvalidation after {summary['steps']} steps, {summary['turns']} environment turns (95 % intervals)",
     )  # fmt: skip
     for measure, percent in (("success", True), ("score", False), ("turns_per_episode", False)):
         for mode in ("sampled", "greedy"):
-            found = summary[mode]
-            ends = (estimate(found[when][measure], percent=percent) for when in ("start", "end"))
-            gain = estimate(found["gain"][measure], percent=percent, signed=True)
-            table.add_row(f"{measure.replace('_', ' ')}, {mode}", *ends, gain)
+            start, end = (estimate(summary[mode][when][measure], percent=percent) for when in ("start", "end"))
+            gain = estimate(summary[mode]["gain"][measure], percent=percent, signed=True)
+            table.add_row(f"{measure.replace('_', ' ')}, {mode}", start, end, gain)
         if measure == "score" and summary["noop_reward"] is not None:
             table.add_row("score, no-op baseline", f"{summary['noop_reward']:.1f}")
     return table
 
 
 def time_table(timings: Sequence[Mapping[str, Any]]) -> Table:
-    """Wall-clock seconds by phase, per step and in all, and as a share of the whole."""
+    """Returns a table of wall-clock seconds by phase, in all, as a share of the whole, and per step."""
     phases = ("rollout", "reflection", "update", "evaluation")
     seconds = {phase: sum(row.get(phase, 0.0) for row in timings) for phase in phases}
     total, steps = sum(seconds.values()), sum("rollout" in row for row in timings)
@@ -49,5 +100,6 @@ def time_table(timings: Sequence[Mapping[str, Any]]) -> Table:
     )  # fmt: skip
     for phase, spent in seconds.items():
         share = f"{100 * spent / total:.0f} %" if total else ""
-        table.add_row(phase, f"{spent:.1f}", share, f"{spent / steps:.2f}" if steps and phase != "evaluation" else "")
+        per_step = f"{spent / steps:.2f}" if steps and phase != "evaluation" else ""
+        table.add_row(phase, f"{spent:.1f}", share, per_step)
     return table

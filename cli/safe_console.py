@@ -1,4 +1,4 @@
-"""A terminal on which foreign text, such as that of a product, can do no more than be read."""
+"""A console that prints text from outside, such as that of a product, without letting it control the terminal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _CONTROLS: Final = {
     for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
     if chr(code) not in _KEPT
 }
-"""How control characters are written: those of terminals, and those that turn the direction of writing."""
+"""Escapes of control characters: those of terminals, and those that change the direction of writing."""
 
 
 class SafeConsole(Console):
-    r"""Shows control characters in what is printed, as `\x1b`, and sends none but its own."""
+    r"""Prints control characters of a text as escapes, such as `\x1b`; the terminal receives only those of rich."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The segments of what is printed, at any depth; those of rich itself, which move the cursor, are kept."""
+        """Yields segments with escaped text; control segments, with which rich moves the cursor, stay as they are."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(segment.text.translate(_CONTROLS), segment.style)

@@ -1,4 +1,4 @@
-"""What all commands share in the terminal: two consoles, and errors without a traceback."""
+"""Consoles, errors without a traceback, and the form of numbers, shared by all commands."""
 
 from __future__ import annotations
 
@@ -23,17 +23,20 @@ P = ParamSpec("P")
 
 
 def console(*, errors: bool = False) -> Console:
-    """The terminal as rich writes to it; on a pipe plain text whose lines are never wrapped."""
+    """Returns a console on standard output or standard error; on a pipe it prints plain text and wraps no lines."""
     from .safe_console import SafeConsole
 
-    made = SafeConsole(stderr=errors, highlight=False, emoji=False)
-    if made.is_terminal:
-        return made
+    for_terminal = SafeConsole(stderr=errors, highlight=False, emoji=False)
+    if for_terminal.is_terminal:
+        return for_terminal
     return SafeConsole(stderr=errors, highlight=False, emoji=False, width=160, soft_wrap=True)
 
 
 def polite(command: Callable[P, None]) -> Callable[P, None]:
-    """The command, its HeroErrors and those of the system told in red with exit code 2, Ctrl-C without a traceback."""
+    """Makes a command print errors of hero and of the system in red, and end with exit code 2, without a traceback.
+
+    After Ctrl-C it ends with exit code 130.
+    """
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -41,9 +44,9 @@ def polite(command: Callable[P, None]) -> Callable[P, None]:
             with interruptible():
                 command(*args, **kwargs)
         except HeroError as error:
-            _refuse(str(error))
+            _exit_with(str(error))
         except OSError as error:
-            _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            _exit_with(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         except KeyboardInterrupt:
             console(errors=True).print("interrupted")
             raise typer.Exit(INTERRUPTED) from None
@@ -51,7 +54,7 @@ def polite(command: Callable[P, None]) -> Callable[P, None]:
     return wrapped
 
 
-def _refuse(message: str) -> NoReturn:
+def _exit_with(message: str) -> NoReturn:
     from rich.text import Text
 
     console(errors=True).print(Text.assemble(("error: ", "bold red"), (message, "red")))
@@ -60,16 +63,16 @@ def _refuse(message: str) -> NoReturn:
 
 @contextmanager
 def log_shown(show: Callable[[str], None]) -> Iterator[None]:
-    """Within the block, warnings in the log `hero` go to `show`; to standard error where that fails."""
+    """Passes warnings in the log `hero` to `show` during the block, and to standard error if that fails."""
 
-    class Shown(logging.Handler):
+    class ShowHandler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             try:
                 show(record.getMessage())
             except Exception:
                 print(f"warning: {record.getMessage()}", file=sys.stderr)  # noqa: T201
 
-    log, handler = logging.getLogger("hero"), Shown(logging.WARNING)
+    log, handler = logging.getLogger("hero"), ShowHandler(logging.WARNING)
     log.addHandler(handler)
     try:
         yield
@@ -79,7 +82,7 @@ def log_shown(show: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def optional(what: str) -> Iterator[None]:
-    """Runs what may fail: that is a warning in the log `hero`, and no more."""
+    """Turns an error of the block into a warning in the log `hero`."""
     try:
         yield
     except Exception as error:
@@ -88,12 +91,16 @@ def optional(what: str) -> Iterator[None]:
 
 
 def with_default(help: str, default: str) -> str:
-    """The help of an option whose default is not a value but depends on others."""
+    """Returns the help of an option whose default depends on others, with that default in words."""
     return f"{help} [dim]\\[default: {default}][/dim]"
 
 
 def estimate(record: Mapping[str, Any], *, percent: bool = False, signed: bool = False) -> str:
-    """A number with its 95 % interval, such as `26.0 % [20.4, 32.5]`."""
+    """Returns a number with its 95 % interval as text, such as `26.0 % [20.4, 32.5]`.
+
+    Args:
+        record: of `hero.intervals.Estimate`.
+    """
     scale, sign = (100 if percent else 1), ("+" if signed else "")
     text = f"{scale * record['value']:{sign}.1f}" + (" %" if percent else "")
     if record["low"] is None:

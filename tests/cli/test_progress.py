@@ -1,4 +1,4 @@
-"""How a run looks while it runs and when it is over."""
+"""The display of a run while it goes on, and its report."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def turn(**info: bool) -> Turn:
 
 def shown(display: Display) -> str:
     console = Console(file=io.StringIO(), width=160)
-    console.print(display.picture())
+    console.print(display.renderable())
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 

@@ -206,7 +206,7 @@ def test_a_run_that_lies_where_its_own_model_lay_is_refused(
     shutil.rmtree(tmp_path / "first")
     (tmp_path / "third").rename(tmp_path / "first")
     for command in (["eval", "first"], ["run", "--resume", "--out", "second"], ["run", "--model", "second", *FAST]):
-        refused(hero(*command), "was started from a run that lay in a directory where now lies what came of it")
+        refused(hero(*command), "comes from itself")
 
 
 def test_a_run_that_names_no_model_is_no_model(hero: Hero, tmp_path: Path) -> None:
@@ -296,7 +296,9 @@ def test_a_run_whose_model_is_gone_says_so(hero: Hero, model: str, tmp_path: Pat
     assert hero("run", "--model", "model", "--steps", 0, "--out", "run", *FAST).exit_code == 0
     shutil.rmtree(tmp_path / "model")
     for command in (["run", "--resume", "--out", "run", "--steps", 1], ["eval", "run"]):
-        refused(hero(*command), "run cannot go on here", f"no model '{tmp_path / 'model'}'", "bring back the model")
+        refused(
+            hero(*command), "cannot go on as it was started", f"no model '{tmp_path / 'model'}'", "bring back the model"
+        )
 
 
 def test_a_terminal_that_cannot_redraw_gets_a_line_per_step(
@@ -321,7 +323,7 @@ def test_other_versions_are_a_warning(finished: Path, hero: Hero, monkeypatch: p
     monkeypatch.setattr("hero_cli.provenance.__version__", "9.9")
     for result in (hero("run", "--resume", "--out", finished), hero("eval", finished, "--tasks", 3)):
         assert result.exit_code == 0, result.output
-        assert "warning: not as when the run started, and results may differ: hero was" in result.output
+        assert "warning: versions have changed since the run started, and results may differ: hero was" in result.output
 
 
 def test_the_date_of_the_start_is_what_templates_see(

@@ -1,4 +1,4 @@
-"""What reaches the terminal: foreign text is shown, whatever is in it, and commands nothing."""
+"""Text from outside reaches the terminal as text, whatever is in it, and never as a command."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def test_no_control_character_of_a_text_is_sent(text: str) -> None:
     table = Table()
     table.add_row(text, Text(text))
     for thing in (text, Text(text, style="red"), table):
-        found = OURS.sub("", written(thing, terminal=True))
-        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", found)
+        sent = OURS.sub("", written(thing, terminal=True))
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", sent)
 
 
 def test_ordinary_text_is_as_it_was() -> None:

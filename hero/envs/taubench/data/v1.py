@@ -50,7 +50,7 @@ def read(directory: Path, domain: Domain) -> World:
         snapshot=snapshot,
         schemas=_schemas(directory, domain),
         policy=read_text(directory / "wiki.md"),
-        tasks=tasks,  # type: ignore[arg-type]  # the keys of a comprehension are str to mypy
+        tasks=tasks,
         fingerprint=fingerprint(*files.values(), directory / "wiki.md", *task_files, *_tools_files(directory, domain)),
     )
 
