@@ -18,7 +18,8 @@ def require(holds: bool, message: str) -> None:
 def check_start(start: Any, where: str) -> None:
     """Checks what `reset` returned."""
     require(isinstance(start, tuple) and len(start) == 2, "reset must return (observation, info)")
-    _check_public(*start, where)
+    observation, info = start
+    _check_public(observation, info, where)
 
 
 def check_step(step: Any, where: str) -> None:
