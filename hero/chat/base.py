@@ -1,40 +1,37 @@
-"""Conversations to token ids, append-only: what was sampled is spliced in and never encoded again."""
+"""The protocol of a chat, which turns conversations into token ids without encoding sampled ids again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from hero.types import Message
 
-if TYPE_CHECKING:
-    pass
-
 
 class Chat(Protocol):
-    """How one model reads conversations."""
+    """Encodes conversations for one model, and decodes what the model samples."""
 
     @property
     def stop_ids(self) -> frozenset[int]:
-        """The ids that end an action."""
+        """Ids that end an action."""
         ...
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
-        """A conversation as a prompt, the header of the reply included.
+        """Returns the prompt ids of a conversation, the header of the reply included.
 
-        The `ids` of a message that has them stand in the result as they are. With a template that does not
-        rewrite history, the prompt of a turn therefore begins with the prompt and the action of the turn before.
+        The `ids` of a message that has them stand in the result as they are. The prompt of a turn therefore begins with
+        the prompt and the action of the turn before, unless the template rewrites history.
         """
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of an action, without stop tokens."""
+        """Returns the text of an action, without stop tokens."""
         ...
 
 
 class SavableChat(Chat, Protocol):
-    """A chat that can be written beside the model's weights."""
+    """A chat that can be saved next to the weights of its model."""
 
     def save(self, path: Path) -> None:
         """Writes the vocabulary into an existing directory."""
@@ -42,14 +39,17 @@ class SavableChat(Chat, Protocol):
 
 
 def drift_tokens(ledger: Sequence[int], prompt_ids: Sequence[int]) -> int:
-    """How many tokens at the end of the ledger (the previous prompt and action) the new prompt does not repeat.
+    """Returns the number of tokens at the end of the ledger that a new prompt does not repeat.
 
-    0 when the prompt extends the ledger. Anything else means that the template rewrites history, or that the
-    renderer drops turns: the new prompt is not the text that the earlier actions were sampled in.
+    It is 0 if the prompt extends the ledger. Otherwise the template rewrites history or turns were dropped, so that
+    earlier actions now stand in another text than the one that they were sampled in.
+
+    Args:
+        ledger: the previous prompt and action.
     """
-    same = 0
+    repeated = 0
     for old, new in zip(ledger, prompt_ids, strict=False):
         if old != new:
             break
-        same += 1
-    return len(ledger) - same
+        repeated += 1
+    return len(ledger) - repeated

@@ -1,4 +1,4 @@
-"""A tokenizer's chat template, with all that it is given besides the conversation."""
+"""Rendering a tokenizer's Jinja chat template, with its variables and a date that does not change."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from hero.errors import ConfigError
 from hero.types import JSON
 
 GIVEN: Final = frozenset({"messages", "tools", "documents", "add_generation_prompt", "strftime_now"})
-"""Variables that a template is given anyway."""
+"""Variables that every template is given."""
 CLOCK: Final = (
     "{% macro strftime_now(format) %}{% set now = namespace(text=format) %}"
     "{% for code, value in strftime_codes.items() %}{% set now.text = now.text.replace(code, value) %}{% endfor %}"
     "{{ now.text }}{% endmacro %}\n"
 )
-"""Hides transformers' function of the same name, which looks at the clock; a template is given no functions of ours."""
+"""A macro in place of transformers' function of the same name, which reads the clock; functions cannot be passed in."""
 CODES: Final = tuple(f"%{code}" for code in (*"aAbBcdDeFfGHIjmMpRSTuUVwWxXyYzZ", "-d", "-m", "-H", "-I", "-M", "-S"))
 TRACKING: Final = re.compile(r"{%-?\s*(?:end)?generation\s*-?%}")
-"""The tags that transformers adds to Jinja."""
+"""Tags that transformers adds to Jinja."""
 
 
-class ChatTemplate:
-    """Renders conversations with the chat template of a tokenizer, alike on every day.
+class JinjaTemplate:
+    """Renders conversations with the chat template of a tokenizer, in the same way on every day.
 
     Args:
         tokenizer: a `transformers.PreTrainedTokenizerBase`.
-        variables: what the template reads besides the conversation, such as `enable_thinking`.
-        date: the day that a template takes for today, as `2026-11-26`; by default the day on which this is built.
+        variables: variables of the template besides the conversation, such as `enable_thinking`.
+        date: the day that the template takes for today, as `2026-11-26`; by default the day on which this is built.
 
     Raises:
-        ConfigError: the template does not read one of the variables, or is given it anyway; the date is none.
+        ConfigError: the template does not read one of the variables, or transformers sets it; the date is not valid.
     """
 
     def __init__(self, tokenizer: Any, variables: Mapping[str, JSON], date: str | None) -> None:
@@ -56,7 +56,7 @@ class ChatTemplate:
         *,
         reply: bool = True,
     ) -> str:
-        """A conversation as text, with the header of the next reply if there is to be one."""
+        """Returns a conversation as text, with the header of the next reply if `reply` is set."""
         tools = list(map(dict, schemas)) or None
         template = self.tokenizer.get_chat_template(tools=tools)
         dated = {"chat_template": CLOCK + template, "strftime_codes": self._codes} if "strftime_now" in template else {}
@@ -66,19 +66,20 @@ class ChatTemplate:
         return text
 
     def _require_read(self) -> None:
+        """Requires that the template, or one of several, reads each of the variables."""
         from jinja2 import Environment, TemplateSyntaxError, meta
 
-        found = self.tokenizer.chat_template
+        templates = self.tokenizer.chat_template
         read: set[str] = set()
-        for template in found.values() if isinstance(found, dict) else [found]:
+        for template in templates.values() if isinstance(templates, dict) else [templates]:
             try:
                 parsed = Environment(extensions=["jinja2.ext.loopcontrols"]).parse(TRACKING.sub("", template))
             except TemplateSyntaxError:
-                return  # rendering says so
+                return  # rendering reports it
             read |= meta.find_undeclared_variables(parsed)
-        own = GIVEN | inspect.signature(self.tokenizer.apply_chat_template).parameters.keys()
+        reserved = GIVEN | inspect.signature(self.tokenizer.apply_chat_template).parameters.keys()
         for name in self.variables:
-            if name in own or name not in read:
-                why = "sets it otherwise" if name in own & read else "does not read it"
-                others = ", ".join(sorted(read - own)) or "none"
-                raise ConfigError(f"the chat template cannot be given {name}: it {why}; it reads {others}")
+            if name in reserved or name not in read:
+                reason = "is set by transformers" if name in reserved & read else "is not read"
+                free = ", ".join(sorted(read - reserved)) or "no variables"
+                raise ConfigError(f"the chat template cannot be given {name}, which {reason}; it reads {free}")

@@ -1,4 +1,4 @@
-"""The chat of Hugging Face tokenizers, append-only whatever their template does with the words of the assistant."""
+"""The chat of a Hugging Face tokenizer: its template writes everything but sampled ids, which are spliced in."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from hero.chat.jinja import ChatTemplate
-from hero.chat.tools import ANSWER, QUESTION, writes_tools
+from hero.chat.jinja import JinjaTemplate
+from hero.chat.tools import ANSWER, QUESTION, supports_tools
 from hero.errors import ConfigError, PolicyError, translate_errors
 from hero.types import JSON, Message
 
 MARK: Final = "\ue000"
-"""A private-use character: no template knows it, hardly a text holds it."""
+"""A private-use character: no template and hardly any text contains it."""
 
 
 class TemplateChat:
-    """The chat of any Hugging Face tokenizer that brings a chat template.
+    """Encodes conversations with the chat template of any Hugging Face tokenizer that has one.
 
-    The template is rendered with marks in the place of what was sampled, so it never sees, trims or rewrites that; the
-    text between the marks is encoded, and the sampled ids go where the marks were. A template can still put a message
-    of the past behind another header than the one that it was sampled behind, as templates of thinking models do: then
-    the ledger forks, and `drift_tokens` is above 0. All other text is encoded as Hugging Face does it: a content that
+    The template is rendered with a mark in place of each sampled action, so it never sees, trims or rewrites one; the
+    text between the marks is encoded, and the sampled ids go where the marks were. A template can still put an earlier
+    message behind another header than the one that it was sampled behind, as templates of thinking models do: then the
+    ledger forks, and `drift_tokens` is above 0. All other text is encoded as Hugging Face does it: a content that
     spells a special token is read as that token.
 
-    Where the template has no system role, the system text opens the first user message. Where it `writes_tools`, it is
-    given those of a message (`Message.tools`) in place of the words for them.
+    If the template has no system role, the system text opens the first user message. If it supports tools (see
+    `supports_tools`), it is given the schemas of `Message.tools`, and the content without their description.
 
     Args:
         tokenizer: a `transformers.PreTrainedTokenizerBase`.
-        stop_ids: what ends a reply, besides what the tokenizer and its template say.
+        stop_ids: ids that end a reply, besides those of the tokenizer and its template.
         template_args: variables of the template, such as `enable_thinking`.
         date: the day that the template takes for today, as `2026-11-26`; by default the day on which this is built.
 
     Raises:
-        ConfigError: the tokenizer has no chat template, none that can be used, or nothing in it ends a reply; the
-            template drops, reorders or repeats messages, or does not read one of the `template_args`.
+        ConfigError: the tokenizer has no chat template, or none that can be used; nothing ends a reply; the template
+            drops, reorders or repeats messages, or does not read one of the `template_args`.
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class TemplateChat:
             ConfigError,
             f"the chat template of {tokenizer.name_or_path!r} cannot be used (set another `chat_template`)",
         ):
-            self._template = ChatTemplate(tokenizer, template_args or {}, date)
-            self._folds_system = not self._takes_system()
+            self._template = JinjaTemplate(tokenizer, template_args or {}, date)
+            self._folds_system = not self._has_system_role()
             self._require_faithful()
             before, _, after = self._render([QUESTION, {**ANSWER, "content": MARK}, QUESTION]).partition(MARK)
             padding = before.removeprefix(self._render([QUESTION]))
-            # Some templates set a blank before an action and expect the model to sample it: then it is in the ids.
+            # Some templates write a blank before an action that the model is expected to sample: it is in the ids.
             self._padding = padding if padding.isspace() else ""
             self._stop_ids = self._endings(after, stop_ids)
-        self._writes_tools = writes_tools(self._render, MARK)
+        self._supports_tools = supports_tools(self._render, MARK)
 
     @property
     def stop_ids(self) -> frozenset[int]:
@@ -76,16 +76,16 @@ class TemplateChat:
 
     @property
     def template_args(self) -> Mapping[str, JSON]:
-        """The variables of the template."""
+        """Variables of the template."""
         return self._template.variables
 
     @property
     def date(self) -> str:
-        """The day that the template takes for today, as `2026-11-26`."""
+        """Day that the template takes for today, as `2026-11-26`."""
         return self._template.date
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
-        messages, schemas = _apart(messages) if self._writes_tools else (messages, ())
+        messages, schemas = _separate_tools(messages) if self._supports_tools else (messages, ())
         sampled = [message.ids for message in messages if message.ids]
         texts = [*(message.content for message in messages), json.dumps(list(map(dict, schemas)), ensure_ascii=False)]
         fence = _fence(texts)
@@ -94,11 +94,11 @@ class TemplateChat:
             {"role": message.role, "content": next(marks) if message.ids else message.content} for message in messages
         ]
         with translate_errors(PolicyError, "the chat template cannot write this conversation"):
-            chunks, found = _apart_from_marks(fence, self._render(conversation, schemas))
-            if found != list(range(len(sampled))):
+            chunks, numbers = _split_at_marks(fence, self._render(conversation, schemas))
+            if numbers != list(range(len(sampled))):
                 raise PolicyError(
                     "the chat template does not repeat the assistant's messages as they were, once and in order; "
-                    "take another"
+                    "set another `chat_template`"
                 )
             encoded: list[int] = []
             for chunk, ids in zip(chunks, sampled, strict=False):
@@ -117,8 +117,8 @@ class TemplateChat:
         self.tokenizer.save_pretrained(path)
 
     def _after(self, before: Sequence[int], text: str) -> list[int]:
-        """The ids of template text; the stop token that it begins with is left out where it was sampled already."""
-        # Half a surrogate pair, which JSON can write, is a text that no tokenizer takes.
+        """Encodes template text, without the stop token that it begins with if that was sampled already."""
+        # Tokenizers reject half a surrogate pair, which JSON can contain.
         ids: list[int] = self.tokenizer.encode(text.encode(errors="replace").decode(), add_special_tokens=False)
         repeated = before and before[-1] in self._stop_ids and ids[:1] == [before[-1]]
         return ids[1:] if repeated else ids
@@ -130,33 +130,33 @@ class TemplateChat:
         *,
         reply: bool = True,
     ) -> str:
-        """A conversation as text, with the header of the next reply if there is to be one."""
+        """Renders a conversation, with the header of the next reply if `reply` is set."""
         conversation = _fold_system(conversation) if self._folds_system else conversation
         return self._template.render(conversation, schemas, reply=reply)
 
-    def _takes_system(self) -> bool:
+    def _has_system_role(self) -> bool:
         from jinja2 import TemplateError
 
         try:
             return MARK in self._render([{"role": "system", "content": MARK}, QUESTION])
-        except TemplateError:  # what a template's own raise_exception raises
+        except TemplateError:  # by raise_exception in the template
             return False
 
     def _require_faithful(self) -> None:
-        """Refuses a template that loses messages, moves them, or writes those of the assistant again."""
+        """Requires that the template writes each message, in order, and those of the assistant once."""
         conversation = [
-            {"role": "assistant" if place % 2 else "user", "content": mark}
-            for place, mark in enumerate(_marks(MARK, 5))
+            {"role": "assistant" if index % 2 else "user", "content": mark}
+            for index, mark in enumerate(_marks(MARK, 5))
         ]
-        _, found = _apart_from_marks(MARK, self._render(conversation))
-        if list(dict.fromkeys(found)) != list(range(5)) or any(found.count(place) > 1 for place in (1, 3)):
+        _, numbers = _split_at_marks(MARK, self._render(conversation))
+        if list(dict.fromkeys(numbers)) != list(range(5)) or any(numbers.count(index) > 1 for index in (1, 3)):
             raise ConfigError(
                 f"the chat template of {self.tokenizer.name_or_path!r} drops, reorders or repeats messages; set "
                 "another `chat_template`"
             )
 
     def _endings(self, after: str, others: Iterable[int]) -> frozenset[int]:
-        """The stop tokens: the tokenizer's own, what the template sets after a reply, and others."""
+        """Collects the stop tokens: the tokenizer's own, the one that the template writes after a reply, and others."""
         endings = {self.tokenizer.eos_token_id, *others} - {None}
         special = self.tokenizer.added_tokens_decoder
         endings.update(token for token in self._after((), after)[:1] if token in special)
@@ -166,30 +166,29 @@ class TemplateChat:
 
 
 def _fence(texts: Iterable[str]) -> str:
-    """What a mark begins with: a string that occurs in none of the texts."""
+    """Returns a beginning for marks, which occurs in none of the texts."""
     joined = "".join(texts)
     return MARK if MARK not in joined else next(f for n in count() if (f := f"{MARK}{n}:") not in joined)
 
 
 def _marks(fence: str, count: int) -> list[str]:
-    return [f"{fence}{place};" for place in range(count)]
+    return [f"{fence}{number};" for number in range(count)]
 
 
-def _apart_from_marks(fence: str, text: str) -> tuple[list[str], list[int]]:
-    """The text between the marks, and their numbers; -1 for what is left of a mark that was cut."""
+def _split_at_marks(fence: str, text: str) -> tuple[list[str], list[int]]:
+    """Splits a text; returns the pieces and the numbers of the marks between them, -1 for a mark that was cut."""
     pieces = re.split(f"{fence}(?:([0-9]+);)?", text)
     return pieces[::2], [int(number or -1) for number in pieces[1::2]]
 
 
-def _apart(messages: Sequence[Message]) -> tuple[Sequence[Message], tuple[Mapping[str, JSON], ...]]:
-    """The messages without the words for tools, and the schemas of these."""
-    told = [message.tools for message in messages if message.tools]
-    without = [replace(m, content=m.tools.content, tools=None) if m.tools else m for m in messages]
-    return without, tuple(schema for tools in told for schema in tools.schemas)
+def _separate_tools(messages: Sequence[Message]) -> tuple[Sequence[Message], tuple[Mapping[str, JSON], ...]]:
+    """Returns the messages without descriptions of tools, and the schemas of these tools."""
+    schemas = tuple(schema for message in messages if message.tools for schema in message.tools.schemas)
+    return [replace(m, content=m.tools.content, tools=None) if m.tools else m for m in messages], schemas
 
 
 def _fold_system(conversation: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """The system text at the head of the first user message, for templates without a system role."""
+    """Puts the system text at the head of the first user message, for templates without a system role."""
     if not conversation or conversation[0]["role"] != "system":
         return conversation
     system, first, *others = conversation

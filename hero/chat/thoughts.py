@@ -1,7 +1,7 @@
-"""Thoughts apart from actions, for every reader of a model's text: environments, users, reflectors. No imports of hero.
+"""Separating thoughts from actions in a model's text, for every reader: environments, users, reflectors.
 
-The forms are those that models write: `<think>` tags and their kin, alone at the end where the chat template opens
-them; the channels of gpt-oss and Gemma; ReAct's `Thought: ... Action: ...` (2210.03629).
+The forms are those that models write: `<think>` and similar tags, or only the end tag where the chat template writes
+the first; the channels of gpt-oss and Gemma; ReAct's `Thought: ... Action: ...` (2210.03629).
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ _TAGS: Final = (
     ("<unused94>thought", "<unused95>"),
     (r"<\|channel\|>analysis<\|message\|>", r"<\|end\|>"),
 )
-"""What begins and what ends a thought, besides tags of a name: `<think>` and `</think>`."""
+"""Beginning and end of a thought, besides tags with one of the names: `<think>` and `</think>`."""
 _ENDS_OTHERS: Final = r"<\|end\|>"
-"""An end that also ends replies without thoughts, so that it tells nothing where no beginning stands before it."""
+"""An end that also ends replies without thoughts, so that it means nothing without a beginning before it."""
 _BOUNDARY: Final = re.compile(
     rf"(?i:<(?:(?P<name>{_NAME})|/(?:{_NAME}))[ \t]*>)|"
     + "|".join([*(f"({begin})" for begin, _ in _TAGS), *(end for _, end in _TAGS if end != _ENDS_OTHERS)])
 )
 _ENDINGS: Final = tuple(re.compile(end) for _, end in _TAGS)
 _SIGNS: Final = ("<", "◁", "THINK]")
-"""Every mark of a thought holds one of them, and most texts hold none."""
+"""Every tag of a thought contains one of them, and most texts contain none."""
 _FRAME: Final = re.compile(
     r"(?:<\|start\|>assistant)?<\|channel\|>(?:final|commentary)<\|message\|>"
     r"|<\|(?:START|END)_RESPONSE\|>|<\|(?:begin|end)_of_solution\|>|<\|(?:end|return|call)\|>\s*+\Z"
 )
-"""What such models set around their words."""
+"""Frames that models with such tags write around the words of a reply."""
 
 _LABEL: Final = (
     r"[ \t>#*_-]*+(?:\d+[.)][ \t*_]*+)?{}[ \t]*+(?:\d+[ \t]*+)?[*_]*+[ \t]*+[:：][*_]*+"
     r"|[ \t]*+(?:\#+|[*_]{{2}})[ \t*_]*+{}[ \t]*+(?:\d+[ \t]*+)?[*_]*+[ \t]*+\r?$"
 )
-"""A label with a colon, or one that is a heading."""
+"""A line label with a colon, or one that is a heading."""
 
 
 def _label(name: str) -> str:
@@ -68,11 +68,11 @@ _QUOTES: Final = ('"', "'", "`")
 
 
 class Reply(NamedTuple):
-    """A model's text in its two parts.
+    """The two parts of a model's text.
 
     Attributes:
-        thought: "" where there is none.
-        words: the whole text, unchanged, where there is no thought; "" where there is nothing else.
+        thought: "" if there is none.
+        words: the whole text, unchanged, if there is no thought; "" if there is nothing but a thought.
     """
 
     thought: str
@@ -83,10 +83,10 @@ class Reply(NamedTuple):
 def split(text: str) -> Reply:
     """Separates what a model thought from what it says or does.
 
-    Thoughts are what stands between a beginning and an end, after a beginning that never ends, and before an end that
-    never began. So is what follows a line label `Thought:`. The words are then what follows the first `Action:`, up
-    to the next observation or thought, or what stands before the thought where there is no action. So it is with a
-    text that begins with `Action:`.
+    A thought stands between a beginning and an end, after a beginning without an end, or before an end without a
+    beginning. It also follows a line label `Thought:`; the words are then what follows the first `Action:`, up to the
+    next observation or thought, or what precedes the thought if there is no action. A text that begins with `Action:`
+    is read in the same way.
     """
     thoughts, words = _untagged(text)
     begun = words.lstrip()
@@ -101,16 +101,16 @@ def split(text: str) -> Reply:
 
 
 def without_thoughts(text: str) -> str:
-    """The words of a text: what it says or does."""
+    """Returns the words of a text: what it says or does."""
     return split(text).words
 
 
 def readings(text: str) -> Iterator[str]:
     """Yields what may be the action in a text, for an environment that takes the first that it can read.
 
-    Words with line labels `Action:` are taken in parts, each up to the next observation or thought. Of each part comes
-    the whole, the same without quotes and emphasis around it, what stands in `<action>`, `<answer>`, `<response>` and
-    `<tool_call>` tags and in fences, and last, if there are labels, the first line.
+    Words with line labels `Action:` are taken in parts, each up to the next observation or thought. For each part come
+    the whole, the whole without quotes and emphasis around it, the contents of `<action>`, `<answer>`, `<response>`
+    and `<tool_call>` tags and of fences, and last, if there are labels, the first line.
     """
     labelled = _ACTION_LINE.search(text)
     for part in _ACTION_LINE.split(without_thoughts(text)):
@@ -124,7 +124,7 @@ def readings(text: str) -> Iterator[str]:
 
 
 def action_input(text: str) -> tuple[str, str] | None:
-    """The name and the argument of an action on two lines, `search` and `Action Input: shoes`; None for other forms."""
+    """Returns name and argument of an action on two lines, `search` and `Action Input: shoes`; else None."""
     if not _INPUT_WORDS.search(text):
         return None
     match = next(filter(None, map(_INPUT.fullmatch, readings(text))), None)
@@ -132,7 +132,7 @@ def action_input(text: str) -> tuple[str, str] | None:
 
 
 def _argument(text: str) -> str:
-    """The argument without a fence, quotes or brackets around the whole of it."""
+    """Strips a fence, quotes or brackets around the whole argument."""
     if (fenced := _WRAPPED.fullmatch(text)) and fenced["fenced"]:
         return fenced["fenced"].strip()
     quoted = len(text) > 1 and ((text[0] == text[-1] and text[0] in _QUOTES) or text[0] + text[-1] == "[]")
@@ -144,38 +144,38 @@ def _plain(text: str) -> str:
 
 
 def _untagged(text: str) -> tuple[list[str], str]:
-    """The thoughts in tags and channels, and the rest; the text itself where there are none."""
+    """Returns the thoughts in tags and channels, and the rest: the text itself if there are none."""
     if not any(sign in text for sign in _SIGNS):
         return [], text
     thoughts: list[str] = []
     words: list[str] = []
-    place = 0
-    while match := _BOUNDARY.search(text, place):
-        words.append(text[place : match.start()])
-        place = match.end()
-        if match.lastindex is None:  # an end that never began
+    position = 0
+    while match := _BOUNDARY.search(text, position):
+        words.append(text[position : match.start()])
+        position = match.end()
+        if match.lastindex is None:  # an end without a beginning
             thoughts += words
             words.clear()
-        elif end := _ending(match).search(text, place):
-            thoughts.append(text[place : end.start()])
-            place = end.end()
+        elif end := _ending(match).search(text, position):
+            thoughts.append(text[position : end.start()])
+            position = end.end()
         else:
-            thoughts.append(text[place:])
-            place = len(text)
-    if place == 0 and not _FRAME.search(text):
+            thoughts.append(text[position:])
+            position = len(text)
+    if position == 0 and not _FRAME.search(text):
         return [], text
-    return thoughts, _FRAME.sub("", "".join([*words, text[place:]]))
+    return thoughts, _FRAME.sub("", "".join([*words, text[position:]]))
 
 
 def _ending(begin: re.Match[str]) -> re.Pattern[str]:
-    """What ends a thought that begins so."""
+    """Returns the pattern of the end that belongs to a beginning."""
     if name := begin["name"]:
         return re.compile(rf"</{name}[ \t]*>", re.IGNORECASE)
     return _ENDINGS[(begin.lastindex or 0) - 2]
 
 
 def _labelled(words: str, thought: re.Match[str] | None) -> tuple[str, str]:
-    """Words with a label `Thought:`, or with `Action:` at their head, in their two parts."""
+    """Splits words with a label `Thought:`, or with `Action:` at their head, into thought and words."""
     begin = thought.end() if thought else 0
     line = _ACTION_LINE.search(words, begin) or _ANSWER_LINE.search(words, begin)
     label = line or next(reversed(list(_ACTION_WORD.finditer(words, begin))), None)

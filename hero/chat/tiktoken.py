@@ -1,4 +1,4 @@
-"""Conversations in a tiktoken encoding, with a template of our own."""
+"""The chat of the models that ship with the package: a tiktoken encoding and a fixed template."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TiktokenChat:
-    """The chat of a model whose vocabulary is a tiktoken encoding with our four special tokens.
+    """Encodes conversations in a tiktoken encoding that has the four special tokens of this template.
 
     The template is `<|system|>text<|end|><|user|>text<|end|><|assistant|>text<|end|>`. Contents are ordinary text:
     one that spells `<|end|>` ends nothing.
@@ -36,7 +36,7 @@ class TiktokenChat:
         self.encoding = encoding
         system, user, assistant, self._end = (encoding.encode_single_token(token) for token in self.SPECIAL)
         self._header = {"system": system, "user": user, "assistant": assistant}
-        # Every prompt of an episode repeats the texts of the one before it.
+        # Every prompt of an episode repeats the texts of the previous one.
         self._ordinary = lru_cache(maxsize=4096)(lambda text: tuple(encoding.encode_ordinary(text)))
 
     @property
@@ -57,8 +57,9 @@ class TiktokenChat:
         return self.encoding.decode([token for token in ids if token != self._end])
 
     def save(self, path: Path) -> None:
-        """Writes the ranks in tiktoken's own format, which the special tokens follow in the order of `SPECIAL`, and the
-        pattern that splits a text before the merges.
+        """Writes the ranks in tiktoken's own format and the pattern that splits a text before the merges.
+
+        The special tokens are not written: they follow the ranks in the order of `SPECIAL`.
         """
         ranks = (self.encoding.decode_single_token_bytes(rank) for rank in range(self._header["system"]))
         lines = [f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in enumerate(ranks)]

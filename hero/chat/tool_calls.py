@@ -1,4 +1,4 @@
-"""Tool calls in a model's text, by the forms that models write. Standard library only."""
+"""Finding the tool call in a model's text, in any form that models write. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from hero.chat.thoughts import action_input, readings, without_thoughts
 
 _TAGGED: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 _MARK: Final = "<|python_tag|>"
-"""What Llama sets before a call."""
+"""A token that Llama writes before a call."""
 _FENCED: Final = re.compile(r"```[ \w]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 
 
 def call_text(text: str) -> str | None:
-    """The part of a text that is meant as a tool call, mostly JSON; None where the text is words alone.
+    """Returns the part of a text that is meant as a tool call, mostly JSON; None if the text is words alone.
 
-    A text is meant as a call that has a `<tool_call>` tag (the first of several counts), that begins with a brace, bare
-    or in a fence, or that is ReAct's `Action: name` with an `Action Input:` in braces. So is an object with `name` and
-    `arguments` (or `parameters`, as Llama calls them) in tags, in a fence or behind a line label among words. Thoughts
-    are left out before, unless the whole text is JSON: then they are in what the call says.
+    A text is meant as a call if it has a `<tool_call>` tag (the first of several counts), if it begins with a brace,
+    bare or in a fence, or if it is ReAct's `Action: name` with an `Action Input:` in braces. So is, among other words,
+    an object with `name` and `arguments` (or `parameters`, as Llama calls them) in tags, in a fence or behind a line
+    label. Thoughts are left out first, unless the whole text is JSON: then they are part of the call's arguments.
     """
     if _is_object(text.strip()):
         return text.strip()

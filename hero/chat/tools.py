@@ -1,4 +1,4 @@
-"""Whether a chat template can be given tools."""
+"""A check, by probes, whether a chat template can be given tools."""
 
 from __future__ import annotations
 
@@ -35,35 +35,35 @@ CALL: Final[Mapping[str, Any]] = {
 
 
 class Render(Protocol):
-    """What a template makes of a conversation."""
+    """Renders a conversation with a chat template."""
 
     def __call__(
         self, conversation: Sequence[Mapping[str, Any]], schemas: Sequence[Mapping[str, Any]], *, reply: bool
     ) -> str: ...
 
 
-def writes_tools(render: Render, system: str) -> bool:
-    """Whether a template writes tools, keeps them where they are, and has them called as environments read calls.
+def supports_tools(render: Render, system: str) -> bool:
+    """Returns whether a template writes tools, keeps them in place, and writes calls in a form that environments read.
 
-    That is as a JSON object with `name` and `arguments` (or `parameters`), alone or in `<tool_call>` tags: a model
-    that is told to write anything else is not understood.
+    The form is a JSON object with `name` and `arguments` (or `parameters`), alone or in `<tool_call>` tags;
+    environments would not understand a model that is asked for any other.
 
     Args:
-        system: a text that has to stay beside the tools.
+        system: system text that the template must keep beside the tools.
     """
     opening = [{"role": "system", "content": system}, QUESTION]
     try:
         now = render(opening, [PROBE], reply=True)
         later = render([*opening, ANSWER, QUESTION], [PROBE], reply=True)
         before, called = (render(talk, [PROBE], reply=False) for talk in (opening, [*opening, CALL]))
-    except Exception:  # whatever a template raises that knows no tools, or not such tools
+    except Exception:  # a template without tools, or without tools like these, may raise anything
         return False
     places = now.split(NAME)[:-1]
     if not places or places != later.split(NAME)[:-1] or system not in now or not called.startswith(before):
         return False
-    said = called.removeprefix(before).removeprefix(now.removeprefix(before))
+    written = called.removeprefix(before).removeprefix(now.removeprefix(before))
     try:
-        call, _ = json.JSONDecoder().raw_decode((said.partition("<tool_call>")[2] or said).lstrip())
+        call, _ = json.JSONDecoder().raw_decode((written.partition("<tool_call>")[2] or written).lstrip())
     except ValueError:
         return False
     return isinstance(call, dict) and call.get("name") == NAME and bool(call.get("arguments", call.get("parameters")))

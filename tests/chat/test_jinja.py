@@ -41,17 +41,17 @@ def test_variables_reach_the_template() -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("enable_thinking", "does not read it; it reads bos_token|does not read it; it reads date_string"),
-        ("message", "does not read it"),
-        ("content", "does not read it"),
-        ("tokenize", "does not read it"),
-        ("messages", "sets it otherwise"),
-        ("add_generation_prompt", "sets it otherwise"),
-        ("strftime_now", "sets it otherwise"),
+        ("enable_thinking", "is not read; it reads bos_token|is not read; it reads date_string"),
+        ("message", "is not read"),
+        ("content", "is not read"),
+        ("tokenize", "is not read"),
+        ("messages", "is set by transformers"),
+        ("add_generation_prompt", "is set by transformers"),
+        ("strftime_now", "is set by transformers"),
     ],
 )
 def test_a_variable_that_does_nothing_is_refused(name: str, why: str) -> None:
-    with pytest.raises(ConfigError, match=f"cannot be given {name}: it ({why})"):
+    with pytest.raises(ConfigError, match=f"cannot be given {name}, which ({why})"):
         TemplateChat(tokenizer(DATED), template_args={name: False})
 
 
