@@ -33,7 +33,7 @@ from hero.distill.pack import Row, micro_batches, share_prefixes, student_rows, 
 from hero.errors import DataError
 from hero.runs.reader import Episode, read_episodes
 from hero.types import Group
-from hero_cli.build import load_model
+from hero_cli.model import ModelChoice, load_model
 from hero_cli.settings import stored_settings
 from hero_cli.terminal import polite
 
@@ -99,7 +99,7 @@ def main(
 ) -> None:
     """Compares micro-batches by what is read with micro-batches by whole length."""
     torch.set_num_threads(threads)
-    lm = load_model(stored_settings(run).model)
+    lm = load_model(ModelChoice(stored_settings(run).model), 256)
     examples = examples_of([episode for episode in read_episodes(run) if episode.step == step][:episodes])
     if not any(example.teacher for example in examples):
         raise DataError(f"step {step} of {run} has nothing that a teacher scores; give a step that was distilled")

@@ -21,7 +21,7 @@ from hero.reflect.model import ModelReflector
 from hero.reflect.rules import LIMITS, RulesReflector
 from hero.runs.reader import Episode, read_episodes
 from hero.types import Diagnosis, Verdict
-from hero_cli.build import load_model
+from hero_cli.model import ModelChoice, load_model
 from hero_cli.settings import stored_settings
 from hero_cli.terminal import polite
 
@@ -73,7 +73,7 @@ def main(
     if not episodes:
         raise DataError(f"{run} has no training episodes; give a run that has done a step")
     if again:
-        reflector = ModelReflector(load_model(stored_settings(run).model).policy(temperature=0.0))
+        reflector = ModelReflector(load_model(ModelChoice(stored_settings(run).model), 256).policy(temperature=0.0))
         diagnoses = reflector.reflect([episode.trajectory for episode in episodes])
         episodes = [replace(old, diagnosis=new) for old, new in zip(episodes, diagnoses, strict=True)]
     by_step: dict[int, list[Episode]] = {}

@@ -16,6 +16,7 @@ from hero.runs.reader import read_config
 from . import build
 from .arguments import read_arguments
 from .interrupt import unmissable
+from .model import ModelChoice, load_model
 from .provenance import as_it_was, of_env, other_versions, require_same, run_of, versions
 from .settings import Settings, settings_of, stored_settings
 from .terminal import console, estimate, log_shown, polite, with_default
@@ -87,7 +88,7 @@ def evaluate_command(
     settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
     stored = read_config(run).provenance if run else {}
     stored_env = {} if "env_args" in given else stored.get("env", {})
-    model = build.Wanted(policy, read_arguments("chat_args", chat_arg or []))
+    model = ModelChoice(policy, read_arguments("chat_args", chat_arg or []))
     if warning := other_versions(stored.get("versions", {}), versions(settings)):
         console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
     evaluation, has_tools = _evaluate(settings, run, stored_env, model, split, tasks, trials, seed)
@@ -104,7 +105,7 @@ def _evaluate(
     settings: Settings,
     run: Path | None,
     stored_env: Mapping[str, Any],
-    model: build.Wanted,
+    model: ModelChoice,
     split: str,
     num_tasks: int | None,
     trials: int,
@@ -135,8 +136,7 @@ def _evaluate(
     elif num_tasks > env.num_tasks:
         raise ConfigError(f"--tasks {num_tasks}, but {split} has {env.num_tasks}; give fewer")
     envs = build.make_envs(settings.env, split, num_tasks * trials, env_args)
-    lm = build.ShortReplies(build.load_model(model), settings.action_tokens)
-    policy = lm.policy(temperature=settings.temperature)
+    policy = load_model(model, settings.action_tokens).policy(temperature=settings.temperature)
     # The seed of an episode depends on its task and trial alone, so that more of either leave it as it is.
     seeds = [(index, index + trial * env.num_tasks) for index in range(num_tasks) for trial in range(trials)]
     tasks = [Task(index, episode_seed, episode_seed) for index, episode_seed in seeds]

@@ -1,4 +1,4 @@
-"""Starting, resuming and telling a run, once its settings are known."""
+"""Start or resume a run, and show how it goes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from hero.runs.reader import read_config, read_summary
 from . import build, provenance
 from .interrupt import asked_to_stop, unmissable
 from .main import INTERRUPTED
-from .settings import Settings, extension, stored_settings
+from .model import ModelChoice, load_model
+from .settings import Settings, extension, option, stored_settings
 from .terminal import console, log_shown, optional
 
 if TYPE_CHECKING:
@@ -28,42 +29,53 @@ if TYPE_CHECKING:
 
 
 def start(out: Path | None, settings: Settings) -> None:
-    """Builds everything and only then the run directory, so that a mistake leaves nothing behind."""
+    """Starts a run; its directory is made once everything is built, so that a mistake leaves nothing behind."""
     from hero.runs.writer import Run, require_empty
 
-    path = out or _free(Path("runs"), f"{settings.env}-{settings.learner}-seed{settings.seed}")
+    path = out or _unused(Path("runs"), f"{settings.env}-{settings.learner}-seed{settings.seed}")
     require_empty(path)
-    parts, here = _build(path, settings, settings.model, provenance.today(), {})
-    with Run.create(path, settings.record(), here) as held:
-        _go(held, settings, parts)
+    components, now = _build(path, settings, settings.model, provenance.today(), {})
+    with Run.create(path, settings.record(), now) as run:
+        _train(run, settings, components)
 
 
 def resume(path: Path, given: dict[str, Any]) -> None:
-    """Goes on with a run on what it was started on, or not at all; longer where more steps or turns are given."""
+    """Resumes a run on the data and the model that it was started with; longer where more steps or turns are given.
+
+    Raises:
+        ConfigError: a limit is smaller than before, or a larger one adds nothing.
+        RunError: there is no run, a given setting is another, or data or model have changed.
+    """
     from hero.runs.writer import Run
 
-    settings, then = stored_settings(path), read_config(path).provenance
+    settings, stored = stored_settings(path), read_config(path).provenance
     more = extension(settings, given)
-    with Run.resume(path, {name: value for name, value in given.items() if name not in more}) as held:
+    with Run.resume(path, {name: value for name, value in given.items() if name not in more}) as run:
         if more:
             settings = replace(settings, **more)
-            _require_work(settings.plan(), more, held.rows("steps"))
-        parts, here = _build(path, settings, provenance.source_of(path), then.get("date", provenance.today()), then)
+            _require_work(settings.plan(), more, run.rows("steps"))
+        date = stored.get("date", provenance.today())
+        components, now = _build(path, settings, provenance.source_of(path), date, stored)
         if more:
-            held.extend(more)
-        _go(held, settings, parts, provenance.other_versions(then.get("versions", {}), here["versions"]))
+            run.extend(more)
+        _train(run, settings, components, provenance.other_versions(stored.get("versions", {}), now["versions"]))
 
 
-def _free(parent: Path, name: str) -> Path:
-    """The first of NAME, NAME-2, NAME-3 ... that is not there yet."""
+def _unused(parent: Path, name: str) -> Path:
+    """Returns the first of NAME, NAME-2, NAME-3 ... that does not exist."""
     return next(path for n in count(1) if not (path := parent / (name if n == 1 else f"{name}-{n}")).exists())
 
 
+def _progress(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Returns the step and the environment turns that a run has reached."""
+    return (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
+
+
 def _require_work(plan: Plan, more: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Refuses a longer run that would end where it is, by its other limit."""
-    step, turns = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
+    """Refuses a longer run that is at its other limit already."""
+    step, turns = _progress(rows)
     if plan.is_done(step, turns):
-        given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in more.items())
+        given = " ".join(f"{option(name)} {value}" for name, value in more.items())
         raise ConfigError(
             f"{given} adds nothing: after {step} steps and {turns} environment turns the run is at its limits of "
             f"{plan.steps or 'any'} steps and {plan.turn_budget or 'any'} turns; raise both"
@@ -72,84 +84,89 @@ def _require_work(plan: Plan, more: Mapping[str, Any], rows: Sequence[Mapping[st
 
 @unmissable()
 def _build(
-    path: Path, settings: Settings, source: str, date: str, then: Mapping[str, Any]
+    path: Path, settings: Settings, source: str, date: str, stored: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The blocks of a run, the model last, since it takes longest; and what they come to here.
+    """Builds the components of a run, what takes long last, and returns them with their provenance.
 
     Args:
-        source: where the model is to be loaded from.
-        date: what templates are shown as today.
-        then: what they came to where a run that is resumed was started; empty for a new one.
+        source: where to load the model from.
+        date: the date that chat templates write as today.
+        stored: the provenance of the run that is resumed; empty for a new one.
     """
     build.require_train_extra()
     build.check_components(settings)
     build.use_threads(settings.threads)
-    arguments = settings.env_args | then.get("env", {}).get("arguments", {})
-    with provenance.as_it_was(path, "env", DataError) if then else nullcontext():
+    arguments = settings.env_args | stored.get("env", {}).get("arguments", {})
+    with provenance.as_it_was(path, "env", DataError) if stored else nullcontext():
         envs = build.make_envs(settings.env, "train", settings.episodes, arguments)
         eval_envs = build.make_envs(settings.env, "validation", settings.eval_tasks, arguments)
-    if settings.eval_tasks > (there_are := eval_envs[0].num_tasks):
-        raise ConfigError(f"--eval-tasks {settings.eval_tasks}, but there are {there_are} validation tasks; give fewer")
-    if then:
-        provenance.require_same(path, "env", then["env"], provenance.of_env(envs[0]))
+    if settings.eval_tasks > (num_tasks := eval_envs[0].num_tasks):
+        raise ConfigError(f"--eval-tasks {settings.eval_tasks}, but there are {num_tasks} validation tasks; give fewer")
+    if stored:
+        provenance.require_same(path, "env", stored["env"], provenance.of_env(envs[0]))
         with provenance.as_it_was(path, "model", ConfigError, DataError):
             now = provenance.of_model(source)
-        provenance.require_same(path, "model", then["model"], now)
-    lm = build.load_model(build.Wanted(source, settings.chat_args, date))
-    parts = {
+        provenance.require_same(path, "model", stored["model"], now)
+    learner = build.make_learner(settings)
+    lm = load_model(ModelChoice(source, settings.chat_args, date), settings.action_tokens)
+    components = {
         "envs": envs,
         "eval_envs": eval_envs,
-        "trainer": build.make_trainer(settings, lm),
+        "learner": learner,
         "reflector": build.make_reflector(settings, lm),
-        "learner": build.make_learner(settings),
+        "trainer": build.make_trainer(settings, lm),
     }
-    return parts, provenance.surroundings(settings, source, envs[0], date, lm.model.device.type)
+    return components, provenance.surroundings(settings, source, envs[0], date, lm.model.device.type)
 
 
-def _go(held: Run, settings: Settings, parts: dict[str, Any], warning: str = "") -> None:
-    """Trains and tells; leaves with exit code 130 where Ctrl-C stopped it, with 2 where a service was given up."""
+def _train(run: Run, settings: Settings, components: dict[str, Any], warning: str = "") -> None:
+    """Trains and reports; exits with code 130 if Ctrl-C stopped the run, with 2 if a service was given up."""
     from hero.train import Training
 
-    from . import curve
     from .progress import Display, Log
-    from .report import report
 
     out, plan = console(), settings.plan()
     title = f"{settings.learner} of {settings.model} in {settings.env}"
-    rows = held.rows("steps")
-    started, used = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
-    view = Display(out, plan, started, used) if out.is_interactive else Log(out, plan)
-    finished, code, why = False, INTERRUPTED, ""
+    view = Display(out, plan, *_progress(run.rows("steps"))) if out.is_interactive else Log(out, plan)
+    finished, code, error = False, INTERRUPTED, ""
     with log_shown(view.on_warning):
         try:
             with asked_to_stop(lambda: view.tell("stopping after this step; Ctrl-C again stops at once")) as asked:
                 with optional("the display failed"):
-                    view.tell(f"{title}; writing {held.path}")
+                    view.tell(f"{title}; writing {run.path}")
                     if warning:
                         view.on_warning(warning)
                 with _shown(view):
-                    finished = Training(run_dir=held, plan=plan, callback=view, **parts).run(asked)
+                    finished = Training(run_dir=run, plan=plan, callback=view, **components).run(asked)
         except KeyboardInterrupt:
             pass
-        except UnavailableError as error:
-            code, why = 2, str(error)
-        if rows := held.rows("evals"):
-            with optional(f"no learning curve: cannot write {held.path / 'curve.png'}"):
-                curve.draw_curve(held.path / "curve.png", rows, title)
-        if finished:
-            with optional("no report"):
-                report(out, held.path, read_summary(held.path), held.rows("timings"))
+        except UnavailableError as unavailable:
+            code, error = 2, str(unavailable)
+        _report(run, title, finished)
     if not finished:
         errors = console(errors=True)
-        if why:
-            errors.print(f"error: {why}", style="red", markup=False)
-        errors.print(f"stopped; go on with: hero run --resume --out {held.path}", markup=False)
+        if error:
+            errors.print(f"error: {error}", style="red", markup=False)
+        errors.print(f"stopped; go on with: hero run --resume --out {run.path}", markup=False)
         raise typer.Exit(code)
+
+
+def _report(run: Run, title: str, finished: bool) -> None:
+    """Draws the learning curve and, at the end of a run, prints the report; a failure of either is a warning."""
+    from . import curve
+    from .report import report
+
+    if rows := run.rows("evals"):
+        with optional(f"no learning curve: cannot write {run.path / 'curve.png'}"):
+            curve.draw_curve(run.path / "curve.png", rows, title)
+    if finished:
+        with optional("no report"):
+            report(console(), run.path, read_summary(run.path), run.rows("timings"))
 
 
 @contextmanager
 def _shown(view: Log) -> Iterator[None]:
-    """Shows a view during the block, if that works."""
+    """Shows a view during the block; a failure to do so is a warning."""
     stack = ExitStack()
     with optional("the display failed"):
         stack.enter_context(view)

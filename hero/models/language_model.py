@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from hero.chat.base import SavableChat
 from hero.models.architecture import context_length
 from hero.models.sampler import TransformersPolicy
-
-MAX_NEW_TOKENS: Final = 256
-"""Default of the maximum length of an action."""
 
 
 @dataclass
@@ -23,12 +20,14 @@ class LanguageModel:
         name: name of the model in messages.
         batch_tokens: maximum number of padded tokens that a policy decodes at a time (but always one row): bounds the
             memory for keys and values.
+        max_new_tokens: maximum length of an action, unless `policy` is given another.
     """
 
     model: Any
     chat: SavableChat
     name: str
     batch_tokens: int = 65_536
+    max_new_tokens: int = 256
 
     @property
     def context_length(self) -> int:
@@ -36,7 +35,7 @@ class LanguageModel:
         return context_length(self.model)
 
     def policy(
-        self, *, temperature: float = 1.0, seed: int = 0, max_new_tokens: int = MAX_NEW_TOKENS, version: int = 0
+        self, *, temperature: float = 1.0, seed: int = 0, max_new_tokens: int | None = None, version: int = 0
     ) -> TransformersPolicy:
         """Returns a policy on the current weights (no copy); its arguments are those of `TransformersPolicy`."""
         return TransformersPolicy(
@@ -46,7 +45,7 @@ class LanguageModel:
             batch_tokens=self.batch_tokens,
             temperature=temperature,
             seed=seed,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=self.max_new_tokens if max_new_tokens is None else max_new_tokens,
             version=version,
         )
 

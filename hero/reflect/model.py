@@ -64,7 +64,7 @@ class Student(Protocol):
     name: str
 
     @property
-    def context(self) -> int: ...
+    def context_length(self) -> int: ...
     def policy(self, *, temperature: float, max_new_tokens: int) -> Policy: ...
 
 
@@ -80,10 +80,10 @@ class SelfReflector:
     """
 
     def __init__(self, student: Student, *, max_new_tokens: int = 256) -> None:
-        if not 0 < max_new_tokens < student.context:
+        if not 0 < max_new_tokens < student.context_length:
             raise ConfigError(
                 f"max_new_tokens = {max_new_tokens} of the reflector self leaves no room for a prompt: {student.name} "
-                f"has {student.context} tokens; give at least 1 and fewer than that"
+                f"has {student.context_length} tokens; give at least 1 and fewer than that"
             )
         self.student = student
         self.max_new_tokens = max_new_tokens

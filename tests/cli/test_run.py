@@ -338,7 +338,7 @@ def test_the_date_of_the_start_is_what_templates_see(
     registry_load = registry.load("hero.models", "hf")
     monkeypatch.setattr("hero.models.load.load", load)
     monkeypatch.setattr("hero_cli.provenance.today", lambda: "2031-01-01")
-    monkeypatch.setattr("hero_cli.build.today", lambda: "2031-01-01")
+    monkeypatch.setattr("hero_cli.model.today", lambda: "2031-01-01")
     assert hero("run", "--resume", "--out", finished).exit_code == 0
     assert hero("eval", finished, "--tasks", 3).exit_code == 0
     assert seen == [read_config(finished).provenance["date"]] * 2 != ["2031-01-01"] * 2
@@ -440,7 +440,7 @@ def test_self_reflection_runs(hero: Hero, model: str, tmp_path: Path) -> None:
         (["--learning-rate", "-1"], "--learning-rate -1.0 is not possible"),
         (["--learning-rate", "inf"], "--learning-rate inf is not possible"),
         (["--eval-tasks", "13"], "--eval-tasks 13, but there are 12 validation tasks; give fewer"),
-        (["--model", "hf"], "--model hf says not which model"),
+        (["--model", "hf"], "--model hf needs a model: give its directory"),
         pytest.param(["--out", "/dev/null/run"], "cannot write /dev/null/run", marks=NEEDS_POSIX),
         (["--resume"], "--resume needs --out, the directory of the run"),
         (["--resume", "--out", "."], "is not a run directory: it has no config.json"),
@@ -450,7 +450,7 @@ def test_mistakes_are_told_before_anything_is_loaded_or_written(
     hero: Hero, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
     if "hf" not in arguments:
-        monkeypatch.setattr("hero_cli.build.load_model", lambda source: pytest.fail("the model was loaded"))
+        monkeypatch.setattr("hero_cli.training.load_model", lambda *choice: pytest.fail("the model was loaded"))
     refused(hero("run", "--env", "guess", "--eval-tasks", 3, *arguments), said)
     assert list(tmp_path.iterdir()) == []
 
@@ -532,12 +532,12 @@ def test_a_report_that_fails_is_a_warning(hero: Hero, finished: Path, tmp_path: 
 def test_ctrl_c_while_a_run_is_built_is_heard_though_a_library_swallows_it(
     hero: Hero, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def deaf(source: str) -> LanguageModel:
+    def deaf(*choice: object) -> LanguageModel:
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         return random_model(context=1024)
 
-    monkeypatch.setattr("hero_cli.build.load_model", deaf)
+    monkeypatch.setattr("hero_cli.training.load_model", deaf)
     result = hero("run", "--steps", 1, "--out", "run", *FAST)
     assert (result.exit_code, result.stderr) == (130, "interrupted\n")
     assert list(tmp_path.iterdir()) == []
