@@ -1,4 +1,4 @@
-"""Reading a beginning once changes no result: not for a model, not for a place of the branches, not in a gradient."""
+"""Reading a shared prefix once changes no result: for no model, for no start of a suffix, and in no gradient."""
 
 from __future__ import annotations
 
@@ -34,88 +34,87 @@ ids = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=9).map(tuple
 
 
 @st.composite
-def forests(draw: st.DrawFn) -> tuple[list[tuple[int, ...]], list[Row]]:
-    """PrefixCache, and rows that branch off them anywhere, the very beginning and the end included."""
+def prefixed_rows(draw: st.DrawFn) -> tuple[list[tuple[int, ...]], list[Row]]:
+    """Draws prefixes, and rows that leave them anywhere, the very beginning and the end included."""
     prefixes = draw(st.lists(ids, min_size=1, max_size=3))
     rows = []
     for _ in range(draw(st.integers(1, 6))):
-        trunk = draw(st.integers(0, len(prefixes) - 1))
-        shared = draw(st.integers(0, len(prefixes[trunk])))
+        number = draw(st.integers(0, len(prefixes) - 1))
+        shared = draw(st.integers(0, len(prefixes[number])))
         own, action = draw(ids), draw(ids)
         start = shared + len(own)
-        rows.append(
-            Row(prefixes[trunk][:shared] + own + action, (Span(start, start + len(action), (0,)),), trunk, shared)
-        )
+        span = Span(start, start + len(action), (0,))
+        rows.append(Row(prefixes[number][:shared] + own + action, (span,), number, shared))
     return prefixes, rows
 
 
 @every_kind
 @settings(max_examples=25)
-@given(forest=forests())
+@given(drawn=prefixed_rows())
 @torch.no_grad()
 def test_scores_equal_those_of_rows_that_share_nothing(
-    build: Callable[[], PreTrainedModel], forest: tuple[list[tuple[int, ...]], list[Row]]
+    build: Callable[[], PreTrainedModel], drawn: tuple[list[tuple[int, ...]], list[Row]]
 ) -> None:
-    prefixes, rows = forest
+    prefixes, rows = drawn
     model = build_once(build)
     close(action_logits(model, rows, PrefixCache(model, prefixes)), action_logits(model, rows))
 
 
 @every_kind
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_gradients_flow_through_the_trunk(build: Callable[[], PreTrainedModel], attention: str) -> None:
+def test_gradients_flow_through_the_prefix(build: Callable[[], PreTrainedModel], attention: str) -> None:
     model = in_float64(build)
     if attention == "sdpa" and build is gemma:
         pytest.skip("Gemma 2 caps its attention scores, which only eager attention can")
     model.set_attn_implementation(attention)
-    trunk = (5, 3, 8, 8, 1, 2, 9)
+    prefix = (5, 3, 8, 8, 1, 2, 9)
     rows = [
-        Row((*trunk[:3], 4, 4, 6), (Span(4, 6, (0,)),), 0, 3),
-        Row((*trunk, 7, 1, 1), (Span(8, 10, (1,)),), 0, 7),
+        Row((*prefix[:3], 4, 4, 6), (Span(4, 6, (0,)),), 0, 3),
+        Row((*prefix, 7, 1, 1), (Span(8, 10, (1,)),), 0, 7),
     ]
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     towards = torch.randn(4, VOCABULARY, dtype=torch.float64)
-    once = torch.autograd.grad((action_logits(model, rows, PrefixCache(model, [trunk])) * towards).sum(), weights)
+    once = torch.autograd.grad((action_logits(model, rows, PrefixCache(model, [prefix])) * towards).sum(), weights)
     again = torch.autograd.grad((action_logits(model, rows) * towards).sum(), weights)
     close(once, again)
 
 
 @torch.no_grad()
-def test_a_trunk_is_read_once_and_branches_without_it() -> None:
-    model, trunk = tiny_model(), tuple(range(20))
-    rows = [Row((*trunk[:cut], 9, 9, 4), (Span(cut + 2, cut + 3, (0,)),), 0, cut) for cut in (4, 12, 20)]
+def test_a_prefix_is_read_once_and_suffixes_without_it() -> None:
+    model, prefix = tiny_model(), tuple(range(20))
+    rows = [Row((*prefix[:cut], 9, 9, 4), (Span(cut + 2, cut + 3, (0,)),), 0, cut) for cut in (4, 12, 20)]
     read: list[torch.Size] = []
     transformed: list[torch.Size] = []
     with (
         model.model.embed_tokens.register_forward_hook(lambda module, inputs, output: read.append(inputs[0].shape)),
         model.model.layers[-1].mlp.register_forward_hook(lambda module, inputs, out: transformed.append(out.shape[:2])),
     ):
-        action_logits(model, rows, PrefixCache(model, [trunk]))
+        action_logits(model, rows, PrefixCache(model, [prefix]))
     assert read == [(1, 20), (3, 3)]
-    assert transformed == [(3, 3)]  # of the trunk nothing is wanted beyond the last layer's keys and values
+    assert transformed == [(3, 3)]  # of the prefix nothing is needed beyond the keys and values of the last layer
 
 
 @every_kind
 @torch.no_grad()
 def test_padding_stands_within_the_context(build: Callable[[], PreTrainedModel]) -> None:
-    """A long past beside a long branch: together they would reach beyond what learned positions there are."""
-    model, trunk = in_float64(build), tuple(range(56))
+    """A long prefix beside a long suffix: together they would exceed the learned positions."""
+    model, prefix = in_float64(build), tuple(range(56))
     rows = [
-        Row((*trunk, 9, 4, 7), (Span(57, 59, (0,)),), 0, 56),
-        Row((*trunk[:1], *[9] * 40, 4, 7), (Span(41, 43, (1,)),), 0, 1),
+        Row((*prefix, 9, 4, 7), (Span(57, 59, (0,)),), 0, 56),
+        Row((*prefix[:1], *[9] * 40, 4, 7), (Span(41, 43, (1,)),), 0, 1),
     ]
-    close(action_logits(model, rows, PrefixCache(model, [trunk])), action_logits(model, rows))
+    close(action_logits(model, rows, PrefixCache(model, [prefix])), action_logits(model, rows))
 
 
 @torch.no_grad()
 def test_layers_may_share_keys_and_values() -> None:
     model = sharing_model(VOCABULARY).double()
-    trunk = tuple(range(30))
-    rows = [Row((*trunk[:cut], 9, 9, 4, 7), (Span(cut + 2, cut + 4, (0,)),), 0, cut) for cut in (4, 12, 30)]
-    close(action_logits(model, rows, PrefixCache(model, [trunk])), action_logits(model, rows))
+    prefix = tuple(range(30))
+    rows = [Row((*prefix[:cut], 9, 9, 4, 7), (Span(cut + 2, cut + 4, (0,)),), 0, cut) for cut in (4, 12, 30)]
+    close(action_logits(model, rows, PrefixCache(model, [prefix])), action_logits(model, rows))
 
 
-def test_a_model_that_keeps_a_state_cannot_branch() -> None:
+def test_a_model_that_keeps_a_state_cannot_share_a_prefix() -> None:
     assert can_share_prefix(tiny_model())
     assert can_share_prefix(gemma())
     longrope = tiny_model()
@@ -129,20 +128,19 @@ def test_a_model_that_keeps_a_state_cannot_branch() -> None:
 
 @st.composite
 def distilled(draw: st.DrawFn) -> list[Example]:
-    """Episodes some of whose turns are told something: after their prompts, or with the past left out."""
+    """Draws episodes some of whose turns have a privileged text: after their prompts, or with the past left out."""
     examples = []
     for episode in range(draw(st.integers(1, 3))):
         ledger: tuple[int, ...] = ()
         for _ in range(draw(st.integers(1, 4))):
             prompt, action = ledger + draw(ids), draw(ids)
-            told = None
+            privileged = None
             if draw(st.booleans()):
                 past = Message("assistant", "", prompt[draw(st.sampled_from([0, 0, 1, len(prompt) - 1])) :])
-                told = (past, Message("user", draw(st.text("abc", min_size=1, max_size=4))))
+                privileged = (past, Message("user", draw(st.text("abc", min_size=1, max_size=4))))
             tokens = Tokens(prompt, action, (0.0,) * len(action))
-            examples.append(
-                Example(episode, tokens, teacher=told, distillation=1.0 if told else 0.0, cross_entropy=1.0)
-            )
+            distillation = 1.0 if privileged else 0.0
+            examples.append(Example(episode, tokens, teacher=privileged, distillation=distillation, cross_entropy=1.0))
             ledger = prompt + action
     return examples
 
@@ -150,24 +148,24 @@ def distilled(draw: st.DrawFn) -> list[Example]:
 @given(distilled())
 def test_what_is_shared_is_the_same_and_leaves_something_to_predict_from(examples: list[Example]) -> None:
     students, rows = student_rows(examples), teacher_rows(examples, CharacterChat())
-    found, prefixes = share_prefixes(rows, students)
-    assert Counter((row.ids, row.spans) for row in found) == Counter((row.ids, row.spans) for row in rows)
-    for row in found:
+    sharing, prefixes = share_prefixes(rows, students)
+    assert Counter((row.ids, row.spans) for row in sharing) == Counter((row.ids, row.spans) for row in rows)
+    for row in sharing:
         assert row.shared < row.spans[0].start
         if row.shared:
             assert row.ids[: row.shared] == prefixes[row.prefix][: row.shared]
-    for number, trunk in enumerate(prefixes):
-        assert any(trunk == student.ids[: len(trunk)] for student in students)
-        shared = [row.shared for row in found if row.prefix == number and row.shared]
-        assert len(shared) > 1  # a trunk for one row alone saves nothing
-        assert max(shared) == len(trunk)
+    for number, prefix in enumerate(prefixes):
+        assert any(prefix == student.ids[: len(prefix)] for student in students)
+        shared = [row.shared for row in sharing if row.prefix == number and row.shared]
+        assert len(shared) > 1  # a prefix of one row alone saves nothing
+        assert max(shared) == len(prefix)
 
 
-def test_two_rows_are_enough_for_a_trunk_and_one_is_not() -> None:
+def test_two_rows_are_enough_for_a_prefix_and_one_is_not() -> None:
     examples = []
     for prompt in ((5, 6), (5, 6, 7, 8)):
-        told = (Message("assistant", "", prompt), Message("user", "no"))
-        examples.append(Example(0, Tokens(prompt, (7,), (0.0,)), teacher=told, distillation=1.0))
+        privileged = (Message("assistant", "", prompt), Message("user", "no"))
+        examples.append(Example(0, Tokens(prompt, (7,), (0.0,)), teacher=privileged, distillation=1.0))
     students = student_rows(examples)
     for count, shared in ((1, [0]), (2, [2, 4])):
         rows, prefixes = share_prefixes(teacher_rows(examples[:count], CharacterChat()), students)
@@ -181,8 +179,8 @@ def test_an_appended_text_shares_all_that_stands_before_it() -> None:
     for number in range(3):
         prompt = (*ledger, *(20 + number,) * 4)
         tokens = Tokens(prompt, (7, 7), (0.0, 0.0))
-        told = (Message("assistant", "", prompt), Message("user", "no"))
-        examples.append(Example(0, tokens, teacher=told, distillation=1.0))
+        privileged = (Message("assistant", "", prompt), Message("user", "no"))
+        examples.append(Example(0, tokens, teacher=privileged, distillation=1.0))
         ledger = (*prompt, 7, 7)
     (student,) = student_rows(examples)
     rows, prefixes = share_prefixes(teacher_rows(examples, chat), [student])
