@@ -60,7 +60,7 @@ SHAPE: dict[str, Any] = {
 
 
 def random_model(*, seed: int = 0, context: int = 256, stop_bias: float = 15.0, **config: Any) -> LanguageModel:
-    """Two layers of width 32, byte by byte, with grouped key-value heads.
+    """Makes a Llama of two layers of width 32, with grouped key-value heads, that reads byte by byte.
 
     Args:
         stop_bias: by default replies end after one to eight tokens, mostly; below 0 they never do.
@@ -90,7 +90,7 @@ def random_model(*, seed: int = 0, context: int = 256, stop_bias: float = 15.0, 
 
 
 def tiny_model(seed: int = 0, *, tied: bool = True, context: int = 128) -> LlamaForCausalLM:
-    """A Llama of two layers in float64, though its norms work in float32."""
+    """Makes a Llama of two layers in float64, though its norms work in float32."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=VOCABULARY,
@@ -110,24 +110,24 @@ def tiny_model(seed: int = 0, *, tied: bool = True, context: int = 128) -> Llama
 
 
 def gemma() -> PreTrainedModel:
-    """Caps its logits softly, slides its attention, and ties its embeddings."""
+    """Makes a model with soft-capped logits, sliding attention and tied embeddings."""
     config = SHAPE | {"head_dim": 16, "sliding_window": 4, "final_logit_softcapping": 0.5}
     return Gemma2ForCausalLM(Gemma2Config(vocab_size=VOCABULARY, **config))
 
 
 def granite() -> PreTrainedModel:
-    """Divides its logits by a constant."""
+    """Makes a model that divides its logits by a constant."""
     config = SHAPE | {"num_hidden_layers": 1, "num_key_value_heads": None, "logits_scaling": 3.0}
     return GraniteForCausalLM(GraniteConfig(vocab_size=VOCABULARY, **config))
 
 
 def gpt2() -> PreTrainedModel:
-    """Has learned absolute positions, and dropout unless evaluated."""
+    """Makes a model with learned absolute positions, and with dropout in training."""
     return GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=2, n_positions=64))
 
 
 def mixtral() -> PreTrainedModel:
-    """Routes tokens to experts; only the eager ones work in float64."""
+    """Makes a model that routes tokens to experts; only eager experts work in float64."""
     config = SHAPE | {"num_local_experts": 3, "experts_implementation": "eager"}
     return MixtralForCausalLM(MixtralConfig(vocab_size=VOCABULARY, **config))
 
@@ -149,7 +149,7 @@ def in_float64(build: Callable[[], PreTrainedModel]) -> PreTrainedModel:
 
 
 def sharing_model(vocabulary: int) -> Gemma3nForCausalLM:
-    """A model whose last two of four layers use the keys and values of the first two."""
+    """Makes a model whose last two of four layers use the keys and values of the first two."""
     torch.manual_seed(0)
     config = SHAPE | {
         "vocab_size": vocabulary,
@@ -169,7 +169,7 @@ def sharing_model(vocabulary: int) -> Gemma3nForCausalLM:
 
 
 def sliding_model(vocabulary: int) -> MistralForCausalLM:
-    """A model that attends to the last eight tokens."""
+    """Makes a model that attends to the last eight tokens."""
     torch.manual_seed(0)
     config = MistralConfig(
         vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
@@ -179,18 +179,18 @@ def sliding_model(vocabulary: int) -> MistralForCausalLM:
 
 
 def state_space_model() -> MambaForCausalLM:
-    """A model without attention."""
+    """Makes a model without attention."""
     return MambaForCausalLM(MambaConfig(vocab_size=8, hidden_size=8, state_size=2, num_hidden_layers=1))
 
 
 def convolving_model(vocabulary: int) -> Lfm2ForCausalLM:
-    """A model one of whose two layers keeps a state in place of keys and values."""
+    """Makes a model one of whose two layers keeps a state in place of keys and values."""
     kinds = ["conv", "full_attention"]
     return Lfm2ForCausalLM(Lfm2Config(vocab_size=vocabulary, layer_types=kinds, **SHAPE))
 
 
 class CharacterChat:
-    """One id per character; sampled ids stand as they are."""
+    """A chat with one id per character; sampled ids stand as they are."""
 
     stop_ids = frozenset({1})
 
@@ -216,7 +216,7 @@ class TinyLM:
 
 
 def save_pretrained(path: Path, kind: str = "llama", template: str = CHATML, **config: Any) -> None:
-    """Writes a random model of a kind that transformers knows, with its tokenizer, as released models come."""
+    """Writes a random model of a kind that transformers knows, with its tokenizer, in the files of a released model."""
     spoken = tokenizer(template)
     shape: dict[str, Any] = {
         "vocab_size": len(spoken),
@@ -241,11 +241,11 @@ def save_pretrained(path: Path, kind: str = "llama", template: str = CHATML, **c
 
 
 def save_gguf(file: Path, *, layers: int = 2, blocks: int = 2) -> None:
-    """Writes a random Llama in llama.cpp's format; skips the test where nothing could read it.
+    """Writes a random Llama in llama.cpp's format; skips the test if a package that reads it is missing.
 
     Args:
-        layers: what the header says.
-        blocks: what there are.
+        layers: number of layers in the header.
+        blocks: number of layers in the file.
     """
     needed = ["gguf", "accelerate"] + (["sentencepiece"] if version("transformers") < "5" else [])
     if missing := [name for name in needed if find_spec(name) is None]:

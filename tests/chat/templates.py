@@ -34,7 +34,7 @@ GEMMA: Final = (
     "{% if add_generation_prompt %}{{'<start_of_turn>model\n'}}{% endif %}"
 )
 SILENT: Final = GEMMA.replace("{{ raise_exception('System role not supported') }}", "{% set messages = messages[1:] %}")
-"""Drops a system message without a word."""
+"""Drops a system message without an error."""
 THINKING: Final = (
     "{% for message in messages %}{% set content = message['content'] %}{% if message['role'] == 'assistant' %}"
     "{% set content = content.split('</think>')[-1].lstrip('\n') %}{% endif %}"
@@ -65,7 +65,7 @@ FIRST: Final = (
     "{% else %}{{ message['content'] | trim + '<|eot_id|>' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
 )
-"""Has tools in the first message of the user, and calls alone."""
+"""Has tools in the first message of the user, and calls without words beside them."""
 NO_TOOLS: Final = {
     "no system": HERMES.replace("{{ messages[0]['content'] + '\n\n' }}", ""),
     "other calls": HERMES.replace('{"name": "\' + call', "<function=' + call"),
@@ -79,8 +79,8 @@ NO_TOOLS: Final = {
         "{{ tool | tojson }}",
     ),
 }
-"""Write tools in place of what the system message says, have calls written in a way of their own, or in none, set tools
-before the latest message of the user, and ask for descriptions that not all tools have.
+"""Templates that write tools in place of the system text, write calls in another form or not at all, put tools before
+the latest message of the user, or ask for descriptions that not all tools have.
 """
 LAST: Final = MISTRAL.replace(
     "{{ '[INST] '",
@@ -92,7 +92,7 @@ TOOLS: Final = {"hermes": HERMES, "first": FIRST}
 
 WHOLE: Final = "{{ message['content'] + eos_token }}"
 LOOP: Final = "{% for message in messages %}" + WHOLE + "{% endfor %}"
-"""Writes nothing but what is said."""
+"""Writes nothing but the contents."""
 
 APPEND_ONLY: Final = {
     "chatml": CHATML, "llama3": LLAMA3, "mistral": MISTRAL, "gemma": GEMMA, "silent": SILENT, "last": LAST, **TOOLS,
@@ -109,7 +109,7 @@ SPECIAL: Final = (
 
 @cache
 def tokenizer(template: str | None, eos: str | None = "</s>") -> Any:
-    """A byte-level tokenizer with a few merges, also of line feeds and blanks, so that boundaries matter."""
+    """Makes a byte-level tokenizer with a few merges, also of line feeds and blanks, so that boundaries matter."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

@@ -1,4 +1,4 @@
-"""The token ledger: what was sampled stays as it was, and every prompt extends the one before it."""
+"""The token ledger: sampled ids stay as they were, and every prompt extends the previous one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ contents = st.lists(pieces, max_size=5).map("".join)
 
 
 def schema(name: str, about: str) -> dict[str, JSON]:
-    """One tool."""
+    """Makes the schema of one tool."""
     return {
         "type": "function",
         "function": {"name": name, "description": about, "parameters": {"type": "object", "properties": {}}},
@@ -68,7 +68,7 @@ def vocabulary(chat: Chat) -> int:
 
 @st.composite
 def episodes(draw: st.DrawFn, chat: Chat) -> list[list[Message]]:
-    """The growing prompts of an episode whose actions are any ids, ended by a stop token or cut off."""
+    """Draws the growing prompts of an episode whose actions are any ids, ended by a stop token or cut off."""
     system = draw(st.none() | contents.filter(bool))
     prompt = [Message("system", system, tools=draw(tools))] if system else []
     prompt.append(Message("user", draw(contents)))
@@ -121,7 +121,7 @@ def test_without_sampled_ids_a_prompt_is_what_transformers_makes_of_it(name: str
 @pytest.mark.parametrize("name", list(APPEND_ONLY))
 @given(observations=st.lists(st.text("ab: \n", max_size=8), min_size=2, max_size=4), action=st.text("ab:", min_size=1))
 def test_sampled_ids_stand_where_the_template_puts_the_action(name: str, observations: list[str], action: str) -> None:
-    """The prompt with ids, as text, is what the template makes of the texts."""
+    """The prompt with ids, as text, equals the text that the template renders without them."""
     chat, model = chat_of(name), tokenizer(APPEND_ONLY[name])
     spaced = name in ("mistral", "last")  # whose templates show the blank that the model sampled
     spelt = " " + action if spaced else action
@@ -269,8 +269,8 @@ HALVES: Final = "ab \ud800 c\udfff"
 @given(st.text(st.characters() | st.characters(categories=["Cs"]), min_size=1, max_size=8))
 @example(HALVES)
 def test_every_text_is_read_halves_of_surrogate_pairs_too(name: str, text: str) -> None:
-    told = Message("system", text, tools=Tools((schema("cancel", text),), text))
-    encoded = chat_of(name).encode([told, Message("user", text), Message("assistant", text), Message("user", text)])
+    system = Message("system", text, tools=Tools((schema("cancel", text),), text))
+    encoded = chat_of(name).encode([system, Message("user", text), Message("assistant", text), Message("user", text)])
     assert max(encoded) < vocabulary(chat_of(name))
 
 

@@ -1,4 +1,4 @@
-"""What a chat template is given besides the conversation: variables, and a day that stays."""
+"""Variables reach a chat template, and its date does not change."""
 
 from __future__ import annotations
 
@@ -84,6 +84,6 @@ def test_two_of_the_same_date_read_alike_on_any_day(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("date", ["26.11.2026", "2026-13-01", "today", 20261126])
-def test_a_date_that_is_none_is_refused(date: str) -> None:
+def test_a_date_that_is_not_valid_is_refused(date: str) -> None:
     with pytest.raises(ConfigError, match="is not a day such as 2026-11-26"):
         TemplateChat(tokenizer(CHATML), date=date)

@@ -1,4 +1,4 @@
-"""Thoughts apart from actions: every form, every reader, hostile sizes."""
+"""Thoughts are separated from actions: in every form, for every reader, at hostile sizes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hero.types import Action, Stop, Trajectory, Turn, Verdict
 from tests.hostile import limited
 
 plain = st.text(string.ascii_letters + string.digits + " .,!?\n", max_size=40).map(str.strip)
-"""Text in which no form of a thought begins."""
+"""Text without the beginning of any thought."""
 
 FORMS: dict[str, Callable[[str, str], str]] = {
     "think": lambda thought, words: f"<think>\n{thought}\n</think>\n\n{words}",
@@ -85,7 +85,7 @@ WRAPPINGS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 @given(plain.filter(lambda text: "action" not in text.lower()), plain.filter(bool))
-def test_every_form_is_taken_apart(form: str, thought: str, words: str) -> None:
+def test_every_form_is_separated(form: str, thought: str, words: str) -> None:
     assert split(FORMS[form](thought, words)) == (thought, words)
 
 

@@ -1,4 +1,4 @@
-"""Damaged files of a model, in every format: an error of this package when it is loaded, or a model that acts."""
+"""Damaged files of a model, in every format: loading raises an error of this package, or the model acts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ODD: Final = (0, -1, 10**6, 2**70, 1.5, math.nan, True, False, None, "x", "", []
 
 
 def write(format: str, path: Path) -> Path:
-    """Writes a sound model; returns what to load."""
+    """Writes a sound model; returns the path to load."""
     path.mkdir()
     if format == "gguf":
         save_gguf(path / "model.gguf")
@@ -40,8 +40,8 @@ def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return write(request.param, tmp_path_factory.mktemp("sound") / "model")
 
 
-def holds(source: Path) -> str:
-    """Loads and plays; returns the error that there was, which must be ours."""
+def error_of(source: Path) -> str:
+    """Loads a model and lets it act; returns the message of the error of this package, or "" if there was none."""
     try:
         (action,) = load(str(source)).policy(max_new_tokens=4).act(PROMPT)
     except HeroError as error:
@@ -51,19 +51,19 @@ def holds(source: Path) -> str:
     return ""
 
 
-def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where something stands in a JSON value, but for what is the same in a long list or table."""
-    yield place
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yields the keys that lead to each part of a JSON value, for at most 40 entries of a list or table."""
+    yield path
     items = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else [])
     for key, inner in items[:40]:
-        yield from places(inner, (*place, key))
+        yield from paths(inner, (*path, key))
 
 
-def put(value: Any, place: tuple[Any, ...], new: Any) -> Any:
-    if not place:
+def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
         return new
     copy = value.copy()
-    copy[place[0]] = put(value[place[0]], place[1:], new)
+    copy[path[0]] = put(value[path[0]], path[1:], new)
     return copy
 
 
@@ -75,13 +75,13 @@ def drop(text: str, rng: random.Random) -> str:
 
 def odd(text: str, rng: random.Random) -> str:
     value = json.loads(text)
-    return json.dumps(put(value, rng.choice([*places(value)]), rng.choice(ODD)))
+    return json.dumps(put(value, rng.choice([*paths(value)]), rng.choice(ODD)))
 
 
 def nest(text: str, rng: random.Random) -> str:
     value = json.loads(text)
     deep = "[" * 10**5 + "]" * 10**5
-    return json.dumps(put(value, rng.choice([*places(value)]), "DEEP")).replace('"DEEP"', deep)
+    return json.dumps(put(value, rng.choice([*paths(value)]), "DEEP")).replace('"DEEP"', deep)
 
 
 def flip(content: bytes, rng: random.Random) -> bytes:
@@ -103,16 +103,16 @@ IN_JSON: Final[tuple[Callable[[str, random.Random], str], ...]] = (drop, odd, od
 
 
 def damage(source: Path, rng: random.Random) -> str:
-    """Damages one file; returns what was done."""
+    """Damages one file; returns how."""
     file = source if source.is_file() else rng.choice(sorted(source.iterdir()))
     content = file.read_bytes()
     if file.suffix == ".json" and rng.random() < 0.7:
         how = rng.choice(IN_JSON)
         file.write_text(how(content.decode(), rng))
         return f"{how.__name__} {file.name}"
-    place = rng.randrange(len(IN_BYTES))
-    file.write_bytes(IN_BYTES[place](content, rng))
-    return f"{place} {file.name}"
+    index = rng.randrange(len(IN_BYTES))
+    file.write_bytes(IN_BYTES[index](content, rng))
+    return f"{index} {file.name}"
 
 
 ROUNDS: Final = int(os.environ.get("HERO_FUZZ_ROUNDS", "40"))
@@ -126,13 +126,13 @@ def test_damaged_files_are_refused_or_do_no_harm(sound: Path, tmp_path: Path) ->
             sound, source if sound.is_dir() else tmp_path / "m.gguf"
         )
         source = source if sound.is_dir() else tmp_path / "m.gguf"
-        done = damage(source, rng)
+        how = damage(source, rng)
         try:
-            refused += bool(holds(source))
+            refused += bool(error_of(source))
         except BaseException as error:
-            raise AssertionError(f"round {number}: {done}") from error
+            raise AssertionError(f"round {number}: {how}") from error
     assert refused > ROUNDS / 3
 
 
 def test_the_sound_model_is_loaded(sound: Path) -> None:
-    assert not holds(sound)
+    assert not error_of(sound)

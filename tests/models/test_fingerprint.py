@@ -1,4 +1,4 @@
-"""A model is known by its files, wherever they are."""
+"""A model is identified by its files, wherever they are."""
 
 from __future__ import annotations
 
@@ -54,22 +54,22 @@ def test_a_file_stands_for_itself(tmp_path: Path) -> None:
     hashes = set()
     for content in (b"a", b"b"):
         (tmp_path / "x.gguf").write_bytes(content)
-        found = model_fingerprint(str(tmp_path / "x.gguf"))
-        assert found.keys() == {"source", "path", "sha256"}
-        hashes.add(found["sha256"])
+        identity = model_fingerprint(str(tmp_path / "x.gguf"))
+        assert identity.keys() == {"source", "path", "sha256"}
+        hashes.add(identity["sha256"])
     assert len(hashes) == 2
 
 
 def test_models_that_are_registered_are_known_by_name() -> None:
     assert set(SHIPPED) == set(registry.names("hero.models")) - {"hf"}
-    found = [model_fingerprint(name) for name in SHIPPED]
-    assert [one.keys() for one in found] == [{"source", "sha256"}] * 2
-    assert found[0]["sha256"] != found[1]["sha256"]
+    webshop, taubench = (model_fingerprint(name) for name in SHIPPED)
+    assert webshop.keys() == taubench.keys() == {"source", "sha256"}
+    assert webshop["sha256"] != taubench["sha256"]
 
 
 @pytest.fixture
 def snapshot(saved: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The model as `somebody/model`, fetched from the hub before."""
+    """Puts the model into the hub's cache as `somebody/model`."""
     repository = saved.parent / "hub" / "models--somebody--model"
     for name in ("huggingface_hub.constants.HF_HUB_CACHE", "transformers.utils.hub.TRANSFORMERS_CACHE"):
         monkeypatch.setattr(name, str(repository.parent), raising=False)

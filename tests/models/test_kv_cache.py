@@ -124,7 +124,7 @@ def test_kept_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def storages(policy: TransformersPolicy) -> int:
-    """Bytes that are alive because the policy keeps something."""
+    """Returns the number of bytes that are alive because the policy keeps prefixes."""
     tensors = [tensor for prefix in policy._prefixes for layer in prefix.layers for tensor in layer]
     return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
 

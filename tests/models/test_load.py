@@ -37,7 +37,7 @@ LONG = {
     "rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 256,
     "short_factor": [1.0] * 4, "long_factor": [1.5, 4.0, 16.0, 64.0],
 }  # fmt: skip
-TURNED: dict[str, tuple[str, dict[str, Any]]] = {
+LENGTH_DEPENDENT: dict[str, tuple[str, dict[str, Any]]] = {
     "longrope": ("phi3", {"rope_parameters": LONG, "original_max_position_embeddings": 256}),
     "longrope by layer": (
         "gemma3_text",
@@ -47,19 +47,19 @@ TURNED: dict[str, tuple[str, dict[str, Any]]] = {
     "dynamic": ("llama", {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0},
                           "max_position_embeddings": 256}),
 }  # fmt: skip
-"""Models that turn the keys of all tokens otherwise where a sequence has more than 256."""
+"""Models that rotate the keys of all tokens differently in a sequence of more than 256."""
 
 
-@pytest.mark.parametrize("kind", TURNED)
+@pytest.mark.parametrize("kind", LENGTH_DEPENDENT)
 def test_a_model_that_depends_on_the_length_stays_where_it_does_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    model, config = TURNED[kind]
+    model, config = LENGTH_DEPENDENT[kind]
     save_pretrained(tmp_path, model, **({"max_position_embeddings": 512} | config))
     lm = load(str(tmp_path))
     assert lm.context_length == 256
-    announced = [record.getMessage() for record in caplog.records if record.name.startswith("hero")]
-    assert ["attends to 512 tokens, of which 256 are used" in text for text in announced] == [True] * ("long" in kind)
+    warnings = [record.getMessage() for record in caplog.records if record.name.startswith("hero")]
+    assert ["attends to 512 tokens, of which 256 are used" in text for text in warnings] == [True] * ("long" in kind)
     policy, header = lm.policy(max_new_tokens=9), len(lm.chat.encode(ask("b"))) - 1
     prompts, played = [ask("a"), ask("b" * 40), ask("ab " * 5), ask("b" * (254 - header))], list[Action]()
     for _ in range(2):
@@ -69,9 +69,9 @@ def test_a_model_that_depends_on_the_length_stays_where_it_does_not(
         grown = [[*prompt, action.message(), *ask("c")] for prompt, action in zip(prompts, actions, strict=True)]
         prompts = [*(prompt for prompt in grown if policy.count(prompt) <= 256), ask("b" * (255 - header))]
         assert len(prompts) > 1
-    lived = [Example(n, tokens_of(action), policy_gradient=n - 3.5) for n, action in enumerate(played)]
+    examples = [Example(n, tokens_of(action), policy_gradient=n - 3.5) for n, action in enumerate(played)]
     assert max(len(tokens_of(action).prompt_ids + tokens_of(action).action_ids) for action in played) == 256
-    assert TorchTrainer(lm).update(lived)["mismatch"] < 1e-5
+    assert TorchTrainer(lm).update(examples)["mismatch"] < 1e-5
     with pytest.raises(PolicyError, match="a prompt of 256 tokens leaves no room in the context"):
         policy.act([ask("b" * (256 - header))])
     with pytest.raises(PolicyError, match="an action and its prompt have 257 tokens, but the model reads 256"):

@@ -1,4 +1,4 @@
-"""Models as others release them: checked while they are loaded, and nothing that they bring is run."""
+"""Models as others release them: checked while they are loaded, without running code that comes with them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.models.acting import assert_true_logprobs
 from tests.tiny_models import save_pretrained
 
 HAS_ALL = version("transformers") >= "5"
-"""Whether every kind of model below is given all that it needs."""
+"""Whether this release of transformers passes on all that each kind of model below needs."""
 PROMPTS = [[Message("user", "ab")], [Message("system", "be brief"), Message("user", "a longer one, ab ab")]]
 
 
@@ -224,7 +224,7 @@ CODE = "open({target!r}, 'w').close()\nfrom transformers import LlamaConfig as C
 
 
 def test_tokens_that_only_transformers_adds_are_left_out_where_the_model_lacks_them(tmp_path: Path) -> None:
-    """Its class for Qwen 2 adds GPT-2's end of a text to any vocabulary; a pad token may be a mere setting."""
+    """Its class for Qwen 2 adds GPT-2's end of text to any vocabulary; a pad token may be in the settings alone."""
     save_pretrained(tmp_path, "qwen2")
     change_json(tmp_path / "tokenizer_config.json", pad_token="[PAD]")
     lm = load(str(tmp_path))
@@ -242,7 +242,11 @@ def test_tokens_that_are_added_to_the_files_are_not(saved: Path) -> None:
 
 
 def plant(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Puts code where transformers would find it, and says yes to every question; returns what the code makes."""
+    """Puts code where transformers would find it, and answers every question with yes.
+
+    Returns:
+        The file that exists if the code was run.
+    """
     for name in ("planted.py", "custom_generate/generate.py"):
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_text(CODE.format(target=str(path / "ran")))
@@ -298,7 +302,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_acts_with_true_logprobs_or_is_refused_by_name(tmp_path: Path, kind: str) -> None:
-    """Older releases of transformers pass over what some kinds are given; then these are refused."""
+    """Older releases of transformers ignore some arguments of some kinds; then these are refused."""
     save_pretrained(tmp_path, kind, **KINDS[kind])
     if not HAS_ALL and kind not in ("gemma2", "gpt_oss"):
         with contextlib.suppress(ConfigError):
@@ -314,7 +318,7 @@ def test_a_kind_acts_with_true_logprobs_or_is_refused_by_name(tmp_path: Path, ki
         ]
 
 
-def test_a_kind_that_says_no_length_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_kind_that_states_no_length_is_refused_by_name(tmp_path: Path) -> None:
     save_pretrained(tmp_path, "bloom", n_layer=2, n_head=4)
     for value in (None, 0, -1, "many"):
         change_json(tmp_path / "config.json", max_position_embeddings=value)
@@ -336,7 +340,7 @@ def test_a_model_that_ignores_positions_is_refused(saved: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("ids", ["x", [1, None], 2.5, {"a": 1}])
-def test_stop_tokens_that_are_none_are_refused(saved: Path, ids: object) -> None:
+def test_stop_tokens_that_are_not_ids_are_refused(saved: Path, ids: object) -> None:
     change_json(saved / "generation_config.json", eos_token_id=ids)
     with pytest.raises(ConfigError):
         load(str(saved))

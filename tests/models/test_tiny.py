@@ -1,4 +1,4 @@
-"""The directory layout of the shipped model, with random weights."""
+"""Loading the directory of a shipped model, here with random weights, and the patterns of its vocabularies."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_loaders_are_registered() -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", '{"pattern": 3}', "{}", '{"pattern": "("}'])
-def test_a_pattern_that_is_none_is_refused(saved: Path, text: str) -> None:
+def test_a_pattern_that_is_not_one_is_refused(saved: Path, text: str) -> None:
     (saved / "tokenizer_config.json").write_text(text)
     with pytest.raises(DataError, match=r"tokenizer_config\.json is not"):
         tiny.load(saved)
@@ -72,7 +72,7 @@ def test_a_pattern_that_is_none_is_refused(saved: Path, text: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["", "a*", "[a-z]+", r"\\S+", "(a+)+$", r"(?=(a+)+$)a|."])
 def test_a_pattern_that_loses_text_is_refused(saved: Path, pattern: str) -> None:
-    """Some make tiktoken panic, which is no `Exception`."""
+    """Some patterns make tiktoken panic, which is not an `Exception`."""
     (saved / "tokenizer_config.json").write_text(json.dumps({"pattern": pattern}))
     with pytest.raises(DataError, match=r"tokenizer_config\.json"):
         tiny.load(saved)
@@ -91,9 +91,9 @@ def test_an_id_reads_alike_in_records_and_in_words() -> None:
 
 @given(st.text() | st.text(st.sampled_from("ab12 \n[]$.,é"), max_size=20))
 def test_the_pattern_covers_every_text_and_splits_off_each_digit(text: str) -> None:
-    found = regex.findall(PATTERN, text)
-    assert "".join(found) == text
-    assert all(len(piece) == 1 for piece in found if regex.search(r"\p{N}", piece))
+    pieces = regex.findall(PATTERN, text)
+    assert "".join(pieces) == text
+    assert all(len(piece) == 1 for piece in pieces if regex.search(r"\p{N}", piece))
 
 
 def test_a_button_reads_alike_on_a_page_and_in_an_action() -> None:
