@@ -24,7 +24,8 @@ from hero.envs.taubench.tools.shared import TRANSFER
 from hero.envs.taubench.users.base import STOP
 from hero.envs.taubench.world import SPLITS, Domain
 from hero.errors import HeroError
-from hero.evaluate import Evaluation, Outcome
+from hero.evaluation import Evaluation
+from hero.outcomes import Outcome
 from hero.policy import FunctionPolicy
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory

@@ -21,7 +21,8 @@ from rich.table import Table
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.pages import CHOSEN, SEPARATOR
 from hero.envs.webshop.shop import SplitBy
-from hero.evaluate import Evaluation, evaluate
+from hero.evaluate import evaluate
+from hero.evaluation import Evaluation
 from hero.policy import FunctionPolicy
 from hero.rollout import Task
 from hero.types import Message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -24,7 +25,8 @@ from .terminal import console, estimate, log_shown, polite, with_default
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hero.evaluate import Evaluation
+    from hero.evaluation import Evaluation
+    from hero.intervals import Estimate
     from hero.types import Turn
 
 
@@ -170,6 +172,8 @@ def _print(out: Console, title: str, evaluation: Evaluation, has_tools: bool) ->
     }
     if evaluation.tool_calls is not None:
         measures["tool calls per episode"] = estimate(evaluation.tool_calls.record())
+    for name, (mean, count) in evaluation.metrics.items():
+        measures[f"metric {name}"] = f"{_in_digits(mean)}, of {count} episodes"
     if evaluation.trials > 1:
         measures |= {f"pass^{k}": f"{100 * evaluation.pass_hat(k):.1f} %" for k in range(1, evaluation.trials + 1)}
     if evaluation.errors:
@@ -178,3 +182,9 @@ def _print(out: Console, title: str, evaluation: Evaluation, has_tools: bool) ->
     out.print(f"{title}: {episodes} episodes of {episodes // evaluation.trials} tasks (95 % intervals)", markup=False)
     for name, text in measures.items():
         out.print(f"{name:<27} {text}", markup=False)
+
+
+def _in_digits(mean: Estimate) -> str:
+    """Writes an estimate of unknown scale to three digits, such as `0.833 [0.7, 0.967]`."""
+    interval = "" if math.isnan(mean.low) else f" [{mean.low:.3g}, {mean.high:.3g}]"
+    return f"{mean.value:.3g}{interval}"

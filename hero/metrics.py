@@ -1,4 +1,4 @@
-"""A step and a run in a few numbers."""
+"""Statistics of a training step and of a whole run."""
 
 from __future__ import annotations
 
@@ -6,45 +6,50 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, Final
 
-from hero.evaluate import Evaluation, Measure, Outcome, difference
+from hero.evaluation import Evaluation, Measure, difference
+from hero.outcomes import Outcome, metric_values
 from hero.types import Diagnosis, Stop, Trajectory
 
 MODES: Final = ("sampled", "greedy")
-"""How a policy is evaluated in a run: at the temperature that it trains with, and at temperature 0."""
+"""Ways to evaluate a policy in a run: at the temperature that it trains with, and at temperature 0."""
 GAINS: Final[Mapping[str, Measure]] = {"success": "success", "score": "score", "turns_per_episode": "turns"}
 
 
-def rollout_metrics(played: Sequence[Trajectory]) -> dict[str, float]:
-    """What the episodes of one step came to: success and score as in evaluations, and what to keep an eye on."""
-    outcomes = [Outcome.of(trajectory) for trajectory in played]
-    turns = [turn for trajectory in played for turn in trajectory.turns]
-    calls = [outcome.calls for outcome in outcomes if outcome.calls is not None]
+def rollout_metrics(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
+    """Returns statistics of the episodes of one step: success and score as in evaluations, and signs of trouble.
+
+    `metrics` has the mean of each metric of the environment over the episodes that report it.
+    """
+    outcomes = [Outcome.of(trajectory) for trajectory in trajectories]
+    turns = [turn for trajectory in trajectories for turn in trajectory.turns]
+    tool_calls = [outcome.tool_calls for outcome in outcomes if outcome.tool_calls is not None]
     return {
-        "episodes": len(played),
+        "episodes": len(outcomes),
         "success": fmean(outcome.success for outcome in outcomes),
         "score": 100 * fmean(outcome.reward for outcome in outcomes),
         "turns_per_episode": fmean(outcome.turns for outcome in outcomes),
         "valid_actions": fmean(outcome.valid for outcome in outcomes),
-        **({"tool_calls_per_episode": sum(calls) / len(played)} if calls else {}),
+        **({"tool_calls_per_episode": sum(tool_calls) / len(outcomes)} if tool_calls else {}),
+        "metrics": {name: fmean(values) for name, values in metric_values(outcomes).items()},
         "cut_off_actions": sum(turn.action.cut_off for turn in turns),
         "drift_tokens": sum(drift for turn in turns if isinstance(drift := turn.info.get("drift_tokens"), int)),
-        "errors": sum(trajectory.stop is Stop.ERROR for trajectory in played),
+        "errors": sum(outcome.stop is Stop.ERROR for outcome in outcomes),
     }
 
 
 def reflection_metrics(pairs: Sequence[tuple[Trajectory, Diagnosis]]) -> dict[str, float]:
-    """How much the reflector had to say, as a share of turns and of episodes, and what it cost in tokens."""
-    said = [[finding for finding in diagnosis.findings if finding.text()] for _, diagnosis in pairs]
+    """Returns the shares of turns and of episodes that have a finding, and the reflector's cost in tokens."""
+    findings = [[finding for finding in diagnosis.findings if finding.text()] for _, diagnosis in pairs]
     turns = sum(len(trajectory.turns) for trajectory, _ in pairs)
     return {
-        "turns_with_finding": sum(map(len, said)) / max(1, turns),
-        "episodes_with_finding": fmean(map(bool, said)),
+        "turns_with_finding": sum(map(len, findings)) / max(1, turns),
+        "episodes_with_finding": fmean(map(bool, findings)),
         "tokens": sum(diagnosis.tokens for _, diagnosis in pairs),
     }
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A run in a few numbers: its first evaluation, its last, and how much one exceeds the other, paired by task.
+    """Returns the first and the last evaluation of a run, and their difference, paired by task.
 
     Args:
         rows: evals.jsonl, one row per mode and evaluation.
@@ -53,8 +58,8 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     summary: dict[str, Any] = {"steps": last[0]["step"], "turns": last[0]["turns"]}
     summary["noop_reward"] = last[0].get("noop_reward")
     for before, after in zip(first, last, strict=True):
-        ends = Evaluation.of_record(after), Evaluation.of_record(before)
-        gain = {name: difference(*ends, measure).record() for name, measure in GAINS.items()}
+        evaluations = Evaluation.of_record(after), Evaluation.of_record(before)
+        gain = {name: difference(*evaluations, measure).record() for name, measure in GAINS.items()}
         summary[after["mode"]] = {"start": _estimates(before), "end": _estimates(after), "gain": gain}
     return summary
 

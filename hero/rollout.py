@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hero.chat.base import drift_tokens
+from hero.context import ContextBuilder, conversation
 from hero.envs.validate import brief, read_start, read_step
 from hero.errors import ConfigError, PolicyError, UnavailableError
 from hero.policy import ContextLimited, Policy
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from hero.envs.base import TextEnv
 
 T = TypeVar("T")
-ContextBuilder: TypeAlias = Callable[[Sequence[Message], Sequence[Turn], str], tuple[Message, ...]]
-"""A function of (opening, turns so far, newest observation) that returns the next prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +38,6 @@ class Task:
     index: int
     seed: int
     episode: int | None = field(default=None, compare=False)
-
-
-def opening(env: TextEnv) -> tuple[Message, ...]:
-    """Returns the beginning of every prompt: the environment's instructions as system message, with its tools."""
-    return (Message("system", env.instructions, tools=env.tools),) if env.instructions else ()
-
-
-def conversation(opening: Sequence[Message], turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
-    """Builds a prompt of the whole episode: the opening, then observations and actions in turn."""
-    played = tuple(message for turn in turns for message in (turn.prompt[-1], turn.action.message()))
-    return (*opening, *played, Message("user", observation))
-
-
-def window(size: int) -> ContextBuilder:
-    """Returns a context builder that keeps the opening, the last `size` turns and the newest observation.
-
-    Dropping turns forks the token ledger: `drift_tokens` is above 0 from turn `size` + 1 on.
-
-    Raises:
-        ConfigError: a negative size.
-    """
-    if size < 0:
-        raise ConfigError(f"a window of {size} turns is not possible; give 0 or more")
-
-    def build(opening: Sequence[Message], turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
-        return conversation(opening, turns[max(0, len(turns) - size) :], observation)
-
-    return build
 
 
 def rollout(
@@ -184,7 +155,9 @@ class _Episode:
             if start is None:
                 return
             self.observation, self.task_id = start
-        self.prompt = build_context(opening(self.env), self.turns, self.observation)
+        env = self.env
+        opening = (Message("system", env.instructions, tools=env.tools),) if env.instructions else ()
+        self.prompt = build_context(opening, self.turns, self.observation)
         if not fits(self.prompt):
             self.stop = Stop.MAX_TOKENS
 

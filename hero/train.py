@@ -12,8 +12,9 @@ from hero.callback import Callback, Phase, expendable
 from hero.distill.base import Example, Learner, Trainer
 from hero.distill.learners import group_examples
 from hero.errors import ConfigError, RunError
-from hero.evaluate import Outcome, evaluate, hopeless
+from hero.evaluate import evaluate, hopeless
 from hero.metrics import MODES, reflection_metrics, rollout_metrics, summarise
+from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
 from hero.reflect.base import Reflector
 from hero.rollout import Task, rollout

@@ -81,7 +81,10 @@ def actions(*, text: st.SearchStrategy[str] = texts) -> st.SearchStrategy[Action
 
 infos: st.SearchStrategy[dict[str, JSON]] = st.one_of(
     st.just({}),
-    st.fixed_dictionaries({"action_valid": st.booleans()}, optional={"success": st.booleans()}),
+    st.fixed_dictionaries(
+        {"action_valid": st.booleans()},
+        optional={"success": st.booleans(), "metrics": st.dictionaries(words, st.floats(-1e6, 1e6), max_size=3)},
+    ),
     st.dictionaries(words, json_values, max_size=2),
 )
 """The public facts of a step: none, the usual ones, or any."""

@@ -14,10 +14,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hero.evaluate import Evaluation, Outcome, difference, evaluate, hopeless
+from hero.evaluate import evaluate, hopeless
+from hero.evaluation import Evaluation, difference
 from hero.intervals import t_interval, wilson_interval
+from hero.metrics import rollout_metrics
+from hero.outcomes import Outcome
 from hero.policy import FunctionPolicy
-from hero.rollout import Task
+from hero.rollout import Task, rollout
 from hero.types import Action, Message, Stop, Trajectory, Turn
 from tests.doubles import GuessEnv
 from tests.strategies import trajectories
@@ -167,7 +170,7 @@ def test_invalid_actions_are_counted_by_episode() -> None:
 
 def test_doing_nothing_is_scored_by_task_and_only_where_it_is_known_of_all() -> None:
     def noop_reward(*known: tuple[str, float | None]) -> float | None:
-        outcomes = (Outcome(task, True, 1.0, 1, 1.0, Stop.TERMINATED, nothing=value) for task, value in known)
+        outcomes = (Outcome(task, True, 1.0, 1, 1.0, Stop.TERMINATED, noop_reward=value) for task, value in known)
         return Evaluation(tuple(outcomes)).noop_reward
 
     assert noop_reward(("a", 1.0), ("b", 0.0), ("b", 0.0)) == 50
@@ -222,7 +225,9 @@ def test_episodes_that_tell_nothing_are_called_hopeless(ends: list[tuple[str, in
 
 def test_tool_calls_are_counted_apart_from_what_is_valid() -> None:
     def result(*calls: int | None) -> Evaluation:
-        outcomes = (Outcome(f"{n}", False, 0.0, 3, 1.0, Stop.TRUNCATED, calls=count) for n, count in enumerate(calls))
+        outcomes = (
+            Outcome(f"{n}", False, 0.0, 3, 1.0, Stop.TRUNCATED, tool_calls=count) for n, count in enumerate(calls)
+        )
         return Evaluation(tuple(outcomes))
 
     assert result(None, None).tool_calls is None
@@ -237,5 +242,30 @@ def test_tool_calls_are_counted_apart_from_what_is_valid() -> None:
         assert Evaluation.of_record(record) == evaluation
         assert (record["tool_calls_per_episode"] is None) == (evaluation.tool_calls is None)
     for outcome in record["outcomes"]:
-        del outcome["calls"]  # as runs of earlier versions have them
+        del outcome["tool_calls"]  # as runs of earlier versions have them
     assert Evaluation.of_record(record).tool_calls is None
+
+
+def reported(task: str, metrics: dict[str, float]) -> Outcome:
+    return Outcome(task, False, 0.0, 1, 1.0, Stop.TERMINATED, metrics=metrics)
+
+
+def test_metrics_are_means_over_the_episodes_that_report_them() -> None:
+    outcomes = [reported("a", {"m": 1.0}), reported("a", {"m": 0.0, "rare": 5.0}), reported("b", {"m": 1.0})]
+    result = Evaluation((*outcomes, reported("c", {})))
+    mean, count = result.metrics["m"]
+    assert (mean, count) == (t_interval([0.5, 1.0]), 3)  # the task is the unit, as everywhere
+    assert [(name, mean.value, count) for name, (mean, count) in result.metrics.items()][1:] == [("rare", 5.0, 1)]
+    record = json.loads(json.dumps(result.record(), allow_nan=False))
+    assert record["metrics"]["m"] == mean.record() | {"episodes": 3}
+    assert record["metrics"]["rare"] == {"value": 5.0, "low": None, "high": None, "episodes": 1}
+    assert Evaluation.of_record(record) == result
+
+
+def test_metrics_come_from_the_end_of_episodes() -> None:
+    trajectories = rollout([GuessEnv()], FunctionPolicy(lambda _: "red"), [Task(0, 0), Task(1, 0)], max_turns=3)
+    assert [trajectory.metrics for trajectory in trajectories] == [{"colour": 1.0}, {"colour": 0.0}]
+    assert rollout_metrics(trajectories)["metrics"] == {"colour": 0.5}
+    cut = rollout([GuessEnv()], FunctionPolicy(lambda _: "red"), [Task(1, 0)], max_turns=2)
+    assert (cut[0].metrics, rollout_metrics(cut)["metrics"]) == ({}, {})
+    assert rollout_metrics([*trajectories, *cut])["metrics"] == {"colour": 0.5}

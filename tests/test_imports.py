@@ -40,11 +40,15 @@ ALLOWED: dict[str, set[str]] = {
     "distill.trainer": CORE
     | {"distill", "distill.losses", "distill.pack", "distill.scorer", "distill.state", "distill.loss", "models"},
     "callback": {"types"},
-    "rollout": CORE | {"envs"},
+    "context": {"types", "errors"},
+    "rollout": CORE | {"envs", "context"},
     "plan": CORE | {"rollout"},
-    "evaluate": CORE | {"envs", "rollout", "intervals"},
-    "metrics": CORE | {"evaluate"},
-    "train": CORE | {"envs", "rollout", "reflect", "distill", "models", "evaluate", "metrics", "callback", "plan"},
+    "outcomes": {"types"},
+    "evaluation": {"types", "intervals", "outcomes"},
+    "evaluate": CORE | {"envs", "rollout", "outcomes", "evaluation"},
+    "metrics": CORE | {"outcomes", "evaluation"},
+    "train": CORE
+    | {"envs", "rollout", "reflect", "distill", "models", "outcomes", "evaluate", "metrics", "callback", "plan"},
 }
 """What each block of `hero` may import besides itself, deferred imports included; `hero_cli` may import everything.
 

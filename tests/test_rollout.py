@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.chat.base import drift_tokens
+from hero.context import ContextBuilder, conversation, window
 from hero.envs.base import StepResult, TextEnv
 from hero.errors import ConfigError, PolicyError, UnavailableError
 from hero.policy import FunctionPolicy
-from hero.rollout import ContextBuilder, Task, conversation, rollout, window
+from hero.rollout import Task, rollout
 from hero.types import Action, Message, Stop, Tokens, Tools, Trajectory, Turn
 from tests.tiny_models import random_model
 

@@ -56,6 +56,12 @@ def test_tool_calls_are_counted_where_there_are_tools(hero: Hero, model: str, mo
     assert rows["tool calls per episode"] == rows["turns per episode"]
 
 
+def test_metrics_of_the_environment_have_a_row_each(hero: Hero, model: str) -> None:
+    rows = {row[:27].strip(): row[27:].strip() for row in hero("eval", model, *GUESS).stdout.splitlines()[1:]}
+    share = float(rows["success"].split()[0]) / 100
+    assert re.fullmatch(rf"{share:g} \[[-\d.]+, [-\d.]+\], of 4 episodes", rows["metric colour"])
+
+
 def test_several_trials_tell_pass_hat_k(hero: Hero, model: str) -> None:
     result = hero("eval", model, *GUESS, "--trials", 3, "--greedy")
     assert "temperature 0: 12 episodes of 4 tasks" in result.stdout

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from hero.evaluate import Evaluation, Outcome
+from hero.evaluation import Evaluation
+from hero.outcomes import Outcome
 from hero.plan import Plan
 from hero.types import Action, Message, Stop, Turn
 from hero_cli.progress import Display

@@ -146,6 +146,7 @@ def test_tasks_can_be_solved(level: str) -> None:
             observation, reward, terminated, truncated, info = env.step(action)
         assert (reward, terminated, truncated, info["success"]) == (1.0, True, False, True)
         assert info["metrics"]["r_att"] == 1.0
+        assert ("r_option" in info["metrics"]) == bool(env._goals[task].options)
         assert observation == "Thank you for shopping with us!"
         assert info["available_actions"] == []
 
