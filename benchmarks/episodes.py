@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import torch
 
-from hero.distill import loss, scorer
+from hero.distill import batch, scorer
 from hero.distill.base import Example
 from hero.distill.pack import Row, student_rows
 from hero.models import sampler
@@ -77,5 +77,5 @@ def turn_by_turn() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(sampler, "longest_prefix", lambda prefixes, prompt: CachedPrefix()))
         stack.enter_context(patch.object(scorer, "can_share_prefix", lambda model: False))
-        stack.enter_context(patch.object(loss, "student_rows", apart))
+        stack.enter_context(patch.object(batch, "student_rows", apart))
         yield

@@ -24,10 +24,12 @@ from torch import Tensor
 
 from benchmarks import models
 from benchmarks.episodes import Ledger, episode, turn_by_turn
+from hero.distill.batch import UpdateBatch
 from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
 from hero.distill.pack import student_rows, teacher_rows
 from hero.distill.scorer import teacher_hidden_states
+from hero.models.architecture import context_length
 from hero.models.head import head_logits
 
 TOKENS = 8192
@@ -70,11 +72,12 @@ def result(model: Any, turns: int) -> Result:
         ):
             lengths = [len(row.spans[0]) for row in part]
             for row, of_row in zip(part, head_logits(teacher, states).float().split(lengths), strict=True):
-                told[row.spans[0].examples[0]] = of_row
+                told[row.example] = of_row
     student.zero_grad(set_to_none=True)
+    batch = UpdateBatch.of(examples, Ledger(), context_length(teacher))
     loss = UpdateLoss(
-        student=student, teacher=teacher, chat=Ledger(), divergence=jensen_shannon, clip=0.2, micro_batch_tokens=TOKENS
-    ).backward(examples)["loss"]
+        student=student, teacher=teacher, divergence=jensen_shannon, clip=0.2, micro_batch_tokens=TOKENS
+    ).backward(batch)["loss"]
     gradient = torch.cat([weight.grad.float().flatten() for weight in student.parameters() if weight.grad is not None])
     return Result(told, loss, gradient)
 

@@ -34,9 +34,11 @@ from torch import Tensor
 from benchmarks import models
 from benchmarks.episodes import Ledger, episode, medians
 from hero.distill.base import Example
+from hero.distill.batch import UpdateBatch
 from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
 from hero.distill.pack import micro_batches, teacher_rows
+from hero.models.architecture import context_length
 
 
 def ours(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) -> Callable[[], float]:
@@ -44,7 +46,6 @@ def ours(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) -
     loss = UpdateLoss(
         student=student,
         teacher=teacher,
-        chat=Ledger(),
         divergence=jensen_shannon,
         clip=0.2,
         micro_batch_tokens=tokens,
@@ -52,7 +53,7 @@ def ours(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) -
 
     def arm() -> float:
         student.zero_grad(set_to_none=True)
-        return loss.backward(examples)["loss"]
+        return loss.backward(UpdateBatch.of(examples, Ledger(), context_length(teacher)))["loss"]
 
     return arm
 

@@ -36,9 +36,11 @@ ALLOWED: dict[str, set[str]] = {
     "distill.pack": CORE | {"distill"},
     "distill.state": CORE,
     "distill.scorer": CORE | {"distill", "distill.pack", "models"},
-    "distill.loss": CORE | {"distill", "distill.losses", "distill.pack", "distill.scorer", "models"},
+    "distill.batch": CORE | {"distill", "distill.pack"},
+    "distill.loss": CORE | {"distill", "distill.batch", "distill.losses", "distill.pack", "distill.scorer", "models"},
     "distill.trainer": CORE
-    | {"distill", "distill.losses", "distill.pack", "distill.scorer", "distill.state", "distill.loss", "models"},
+    | {"distill", "distill.batch", "distill.losses", "distill.pack", "distill.scorer", "distill.state", "distill.loss"}
+    | {"models"},
     "callback": {"types"},
     "context": {"types", "errors"},
     "rollout": CORE | {"envs", "context"},
@@ -55,7 +57,10 @@ ALLOWED: dict[str, set[str]] = {
 A block is a module, or a package without those of its modules that are blocks of their own.
 """
 
-TORCH = ("hero.models", *(f"hero.distill.{name}" for name in ("losses", "pack", "scorer", "state", "loss", "trainer")))
+TORCH = (
+    "hero.models",
+    *(f"hero.distill.{name}" for name in ("batch", "losses", "pack", "scorer", "state", "loss", "trainer")),
+)
 HOMES = {
     "torch": TORCH,
     "transformers": ("hero.models",),

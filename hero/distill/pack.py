@@ -10,16 +10,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Final, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from hero.chat.base import Chat
 from hero.distill.base import Example
-
-Term: TypeAlias = Literal["policy_gradient", "cross_entropy", "distillation"]
-TERMS: Final[tuple[Term, ...]] = get_args(Term)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,7 @@ class Span:
 
     def __post_init__(self) -> None:
         if not 0 < self.start < self.stop:
-            raise ValueError(f"ids {self.start} to {self.stop} are no action; it takes a prompt and at least one id")
+            raise ValueError(f"ids {self.start} to {self.stop} are not an action: that takes a prompt and an id")
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -50,8 +46,8 @@ class Row:
     """A sequence that goes through the model once, and the actions to score in it; they may overlap.
 
     Attributes:
-        prefix: number of the sequence that it begins like, among those of a micro-batch.
-        shared: how many of its first ids are also those of the trunk; fewer than stand before its first action.
+        prefix: index of the shared prefix that the row begins with, among the prefixes of a micro-batch.
+        shared: number of ids that the row has in common with that prefix; smaller than the start of its first action.
     """
 
     ids: tuple[int, ...]
@@ -60,13 +56,23 @@ class Row:
     shared: int = 0
 
     @property
+    def suffix_length(self) -> int:
+        """Number of ids after the shared ones."""
+        return len(self.ids) - self.shared
+
+    @property
     def action_ids(self) -> tuple[int, ...]:
         """The ids of all actions, one after the other: as many as the row has logits."""
         return tuple(chain.from_iterable(self.ids[span.start : span.stop] for span in self.spans))
 
+    @property
+    def example(self) -> int:
+        """Index of the example of a teacher's row, which has no other."""
+        return self.spans[0].examples[0]
+
 
 def student_rows(examples: Sequence[Example]) -> list[Row]:
-    """Rows that score every action in the prompt that it was sampled in.
+    """Makes the rows that score every action in the prompt that it was sampled in.
 
     A causal model reads the beginning of a sequence as if the rest were not there. So an example whose prompt and
     action are the beginning of another's, of the same episode, needs no row of its own. With an append-only chat that
@@ -84,65 +90,101 @@ def student_rows(examples: Sequence[Example]) -> list[Row]:
     return [row for indices in episodes.values() for row in _episode_rows(examples, indices)]
 
 
+def _episode_rows(examples: Sequence[Example], indices: Sequence[int]) -> Iterator[Row]:
+    """Makes the rows of one episode, longest first: an example joins the first row that begins with its ids."""
+    ledgers = {index: examples[index].tokens.prompt_ids + examples[index].tokens.action_ids for index in indices}
+    rows: list[tuple[tuple[int, ...], list[int]]] = []
+    for index in sorted(indices, key=lambda index: len(ledgers[index]), reverse=True):
+        ledger = ledgers[index]
+        members = next((members for ids, members in rows if ids[: len(ledger)] == ledger), None)
+        if members is None:
+            members = []
+            rows.append((ledger, members))
+        members.append(index)
+    for ids, members in rows:
+        yield Row(ids, _spans(examples, members))
+
+
+def _spans(examples: Sequence[Example], indices: Sequence[int]) -> tuple[Span, ...]:
+    """Makes the spans of a row, in order. Examples share one if they are about the same sampling of the same action."""
+    spans: dict[tuple[int, int, float, tuple[float, ...]], list[int]] = {}
+    for index in indices:
+        tokens = examples[index].tokens
+        start, stop = len(tokens.prompt_ids), len(tokens.prompt_ids) + len(tokens.action_ids)
+        spans.setdefault((start, stop, tokens.temperature, tokens.logprobs), []).append(index)
+    return tuple(Span(start, stop, tuple(members)) for (start, stop, *_), members in sorted(spans.items()))
+
+
 def teacher_rows(examples: Sequence[Example], chat: Chat) -> list[Row]:
-    """One row per distilled example, in order: the privileged prompt, then the ids that the student sampled.
+    """Makes the `teacher_row` of each distilled example, in order."""
+    rows = (teacher_row(example, index, chat) for index, example in enumerate(examples))
+    return [row for row in rows if row]
+
+
+def teacher_row(example: Example, index: int, chat: Chat) -> Row | None:
+    """Makes the row of the privileged prompt and then the ids that the student sampled; None without such a prompt.
+
+    Args:
+        index: of the example, for its span.
 
     Raises:
         ValueError: an example without action ids.
     """
-    rows = []
-    for index, example in enumerate(examples):
-        if example.teacher is not None:
-            prompt_ids = tuple(chat.encode(example.teacher))
-            ids = prompt_ids + example.tokens.action_ids
-            rows.append(Row(ids, (Span(len(prompt_ids), len(ids), (index,)),)))
-    return rows
+    if example.teacher is None:
+        return None
+    prompt_ids = tuple(chat.encode(example.teacher))
+    ids = prompt_ids + example.tokens.action_ids
+    return Row(ids, (Span(len(prompt_ids), len(ids), (index,)),))
 
 
 def share_prefixes(rows: Sequence[Row], students: Sequence[Row]) -> tuple[list[Row], list[tuple[int, ...]]]:
-    """The rows, knowing how much they share with a trunk: what they begin with in common with the student's row.
+    """Finds the prefixes that several of the teacher's rows have in common, each with the same row of the student.
 
-    Where only one row begins like a student's, there is nothing to save, and no trunk.
+    A prefix that only one row begins with is not shared, since there is nothing to save.
 
     Args:
-        rows: of `teacher_rows`.
-        students: of `student_rows`; among them they hold all examples of `rows`.
+        rows: made by `teacher_rows`.
+        students: made by `student_rows`; among them they hold all examples of `rows`.
 
     Returns:
-        The rows in some order, and the prefixes that they number; a row that shares nothing has `shared` = 0.
+        The rows in some order, each with the `prefix` and the number of `shared` ids, 0 for none; and the prefixes.
     """
     homes = {index: number for number, row in enumerate(students) for span in row.spans for index in span.examples}
-    kin: dict[int, list[Row]] = {}
+    families: dict[int, list[Row]] = {}
     for row in rows:
-        (span,) = row.spans
-        number = homes[span.examples[0]]
-        shared = min(_common(row.ids, students[number].ids), span.start - 1)
-        kin.setdefault(number, []).append(replace(row, shared=shared))
-    found: list[Row] = []
+        home = homes[row.example]
+        shared = min(_common(row.ids, students[home].ids), row.spans[0].start - 1)
+        families.setdefault(home, []).append(replace(row, shared=shared))
+    result: list[Row] = []
     prefixes: list[tuple[int, ...]] = []
-    for number, siblings in kin.items():
+    for home, siblings in families.items():
         if sum(row.shared > 0 for row in siblings) > 1:
-            found += [replace(row, prefix=len(prefixes)) for row in siblings]
-            prefixes.append(students[number].ids[: max(row.shared for row in siblings)])
+            result += [replace(row, prefix=len(prefixes)) for row in siblings]
+            prefixes.append(students[home].ids[: max(row.shared for row in siblings)])
         else:
-            found += [replace(row, shared=0) for row in siblings]
-    return found, prefixes
+            result += [replace(row, shared=0) for row in siblings]
+    return result, prefixes
+
+
+def _common(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """Returns the number of ids that two sequences both begin with."""
+    shorter = min(len(one), len(other))
+    return bisect_left(range(shorter), True, key=lambda index: one[: index + 1] != other[: index + 1])
 
 
 def tokens_read(rows: Sequence[Row]) -> int:
-    """How many tokens a model reads to score rows after their prefixes, the prefixes included."""
+    """Counts the tokens that a model reads to score rows: each shared prefix once, and each suffix."""
     prefixes: dict[int, int] = {}
     for row in rows:
         prefixes[row.prefix] = max(prefixes.get(row.prefix, 0), row.shared)
-    return sum(len(row.ids) - row.shared for row in rows) + sum(prefixes.values())
+    return sum(row.suffix_length for row in rows) + sum(prefixes.values())
 
 
 def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
-    """Parts of `rows`, each of at most `tokens` tokens, with what is shared and with padding; a row longer than that is
-    a part by itself.
+    """Parts rows into batches of at most `tokens` tokens each, prefixes and padding included; a longer row goes alone.
 
-    Rows of which about as much is to be read come together, the longest first, and among these rows of like length: so
-    there is little padding both in what is read and in what is only seen.
+    Rows with suffixes of about the same length come together, the longest first, and among them rows of like length:
+    so there is little padding both in what is read and in what is only attended to.
     """
     batch: list[Row] = []
     for row in sorted(rows, key=_size, reverse=True):
@@ -155,71 +197,30 @@ def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
 
 
 def _size(row: Row) -> tuple[int, int]:
-    """How much there is to read, in steps of about a quarter, and the whole length."""
-    return round(3 * math.log2(len(row.ids) - row.shared)), len(row.ids)
+    """Returns the length of the suffix, in steps of about a quarter, and that of the whole row."""
+    return round(3 * math.log2(row.suffix_length)), len(row.ids)
 
 
 def _columns(rows: Sequence[Row]) -> int:
-    """Of the rows side by side, where what is shared ends in the same column."""
-    return max(row.shared for row in rows) + max(len(row.ids) - row.shared for row in rows)
+    """Returns the width of rows that are aligned at the end of their shared prefixes."""
+    return max(row.shared for row in rows) + max(row.suffix_length for row in rows)
 
 
 def collate(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
-    """At least one row, without what it shares, as tensors on the CPU, padded on the right.
+    """Makes tensors on the CPU of the suffixes of at least one row, padded on the right.
 
-    There is no attention mask, and no id that means padding: what stands to the right of a row is nothing that a causal
-    model could see from within it.
+    There is no attention mask, and no id that means padding: a causal model sees nothing to the right of a row.
 
     Returns:
         ids_BL: the ids; in the padding 0, which may be an id like any other.
         predictors_N: for each action token, by row, by span, by token, the index into the flattened [B * L] positions
             of the token before it, whose logits predict it.
     """
-    longest = max(len(row.ids) - row.shared for row in rows)
+    longest = max(row.suffix_length for row in rows)
     ids_BL = torch.zeros(len(rows), longest, dtype=torch.int64)
     predictors: list[int] = []
     for number, row in enumerate(rows):
-        ids_BL[number, : len(row.ids) - row.shared] = torch.tensor(row.ids[row.shared :])
+        ids_BL[number, : row.suffix_length] = torch.tensor(row.ids[row.shared :])
         first = number * longest - row.shared
         predictors += chain.from_iterable(range(first + s.start - 1, first + s.stop - 1) for s in row.spans)
     return ids_BL, torch.tensor(predictors)
-
-
-def _common(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    """How many ids two sequences begin with alike."""
-    shorter = min(len(one), len(other))
-    return bisect_left(range(shorter), True, key=lambda index: one[: index + 1] != other[: index + 1])
-
-
-def _episode_rows(examples: Sequence[Example], indices: Sequence[int]) -> Iterator[Row]:
-    """The rows of one episode: longest first, an example joins the first row that begins with its ids.
-
-    Examples share a span if their action is the same and was sampled at the same temperature.
-    """
-    ledgers = {index: examples[index].tokens.prompt_ids + examples[index].tokens.action_ids for index in indices}
-    rows: list[tuple[tuple[int, ...], dict[tuple[int, int, float], list[int]]]] = []
-    for index in sorted(indices, key=lambda index: len(ledgers[index]), reverse=True):
-        ledger = ledgers[index]
-        spans = next((spans for ids, spans in rows if ids[: len(ledger)] == ledger), None)
-        if spans is None:
-            spans = {}
-            rows.append((ledger, spans))
-        tokens = examples[index].tokens
-        spans.setdefault((len(tokens.prompt_ids), len(ledger), tokens.temperature), []).append(index)
-    for ids, found in rows:
-        yield Row(ids, tuple(Span(key[0], key[1], tuple(found[key])) for key in sorted(found)))
-
-
-def fitting(examples: Sequence[Example], rows: Sequence[Row], context: int) -> list[Example]:
-    """The examples without the distillation of those whose privileged prompt and action exceed a context.
-
-    Args:
-        rows: of `teacher_rows`, of these examples.
-    """
-    long = {row.spans[0].examples[0] for row in rows if len(row.ids) > context}
-    return [replace(e, teacher=None, distillation=0.0) if i in long else e for i, e in enumerate(examples)]
-
-
-def carrying(examples: Sequence[Example]) -> list[Example]:
-    """The examples that change anything: with at least one action token and one term."""
-    return [e for e in examples if e.tokens.action_ids and any(getattr(e, term) for term in TERMS)]

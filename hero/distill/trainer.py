@@ -16,12 +16,14 @@ from torch.nn.utils import clip_grad_norm_
 
 from hero.chat.base import Chat
 from hero.distill.base import Example
-from hero.distill.loss import NOTHING, UpdateLoss
+from hero.distill.batch import UpdateBatch
+from hero.distill.loss import UpdateLoss, report
 from hero.distill.losses import entropy, forward_kl, jensen_shannon, merged, reverse_kl
-from hero.distill.pack import carrying, student_rows
+from hero.distill.pack import student_rows
 from hero.distill.scorer import action_logits
 from hero.distill.state import MODEL, STATE, TEACHER, read_state, read_weights, unreadable, widen, write_state
 from hero.errors import ConfigError, RunError
+from hero.models.architecture import context_length
 from hero.policy import Policy
 
 if TYPE_CHECKING:
@@ -134,7 +136,6 @@ class TorchTrainer:
         self._loss = UpdateLoss(
             student=self._model,
             teacher=self._teacher,
-            chat=lm.chat,
             divergence=chosen if top_k is None else partial(merged, chosen, k=top_k, of=top_k_of),
             clip=clip,
             micro_batch_tokens=micro_batch_tokens,
@@ -145,12 +146,13 @@ class TorchTrainer:
         return self.lm.policy(temperature=temperature, version=self.updates)
 
     def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
-        """One step down the sum of the terms, each a mean over the action tokens that carry it in the whole update.
+        """Takes one step down the loss: the sum of its components, each a mean over the action tokens that carry it.
 
         Returns:
-            `tokens_with_loss`: action tokens that carry any term; 0 means that no step was taken. `turns_with_finding`:
-            distilled examples. `turns_too_long`: those that are not, since with their privileged text they exceed the
-            model's context. `loss`: the sum of the terms `policy_gradient`, `cross_entropy` and `distillation`.
+            `tokens_with_loss`: action tokens that carry any component; 0 means that no step was taken.
+            `turns_with_finding`: distilled examples. `turns_too_long`: those that are not, since with their privileged
+            text they exceed the model's context. `loss`: the sum of the components `policy_gradient`, `cross_entropy`
+            and `distillation`.
             Where a step was taken also: `grad_norm` before clipping; `learning_rate`; `action_length`, the mean in
             tokens; and, from before the step, in nats per token, at the temperature of sampling: `entropy` of the
             student; `mismatch`, the mean of |log p sampled - log p recomputed|. Where anything was distilled, at
@@ -164,29 +166,27 @@ class TorchTrainer:
                 finite, or too large to compute with: they are not to be saved. Or `decay_steps` are already done.
             PolicyError: a prompt with its action is longer than the model's context.
         """
-        learning_from = carrying(examples)
-        if not learning_from:
-            return {**NOTHING, "turns_with_finding": 0.0, "turns_too_long": 0.0}
+        batch = UpdateBatch.of(examples, self.lm.chat, context_length(self._teacher))
+        if not batch.examples:
+            return report(batch, {})
         learning_rate = self._rate()
         self._optimizer.zero_grad(set_to_none=True)
-        report = self._loss.backward(learning_from)
-        if not report["tokens_with_loss"]:
-            return report
+        numbers = self._loss.backward(batch)
         grad_norm = clip_grad_norm_(self._trained, self._max_grad_norm).item()
-        if not (math.isfinite(report["loss"]) and math.isfinite(grad_norm)):
+        if not (math.isfinite(numbers["loss"]) and math.isfinite(grad_norm)):
             raise ConfigError(
-                f"the gradient of update {self.updates + 1} has norm {grad_norm} (loss {report['loss']}); "
+                f"the gradient of update {self.updates + 1} has norm {grad_norm} (loss {numbers['loss']}); "
                 f"give a learning_rate below {self._learning_rate}, or look for logits or log-probabilities that are "
                 "not finite"
             )
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
-        self._require_usable(learning_from)
+        self._require_usable(batch)
         self.updates += 1
         if self._teacher_kind == "ema":
             self._average()
-        return report | {"grad_norm": grad_norm, "learning_rate": learning_rate}
+        return numbers | {"grad_norm": grad_norm, "learning_rate": learning_rate}
 
     def save(self, path: Path) -> None:
         """Writes the weights, the teacher's unless it is live, the optimiser's state and the counter.
@@ -233,11 +233,11 @@ class TorchTrainer:
         return factor * self._learning_rate
 
     @torch.no_grad()
-    def _require_usable(self, examples: Sequence[Example]) -> None:
+    def _require_usable(self, batch: UpdateBatch) -> None:
         """Refuses weights that a step has made too large, or with which an action has no log-probabilities."""
         largest = [torch.linalg.vector_norm(weight, math.inf).item() for weight in self._trained]
         unusable = [size for size in largest if not size < LARGEST]  # so written that NaN is among them
-        shortest = min(examples, key=lambda example: len(example.tokens.prompt_ids + example.tokens.action_ids))
+        shortest = min(batch.examples, key=lambda example: len(example.tokens.prompt_ids + example.tokens.action_ids))
         if not unusable and entropy(action_logits(self._model, student_rows([shortest]))).isnan().any():
             unusable = [max(largest)]
         if unusable:

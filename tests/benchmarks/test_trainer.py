@@ -10,6 +10,7 @@ import torch
 from benchmarks.episodes import Ledger, episode, turn_by_turn
 from benchmarks.exactness import result
 from benchmarks.scoring import Masked, compared
+from hero.distill.batch import UpdateBatch
 from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
 from hero.distill.pack import share_prefixes, student_rows, teacher_rows
@@ -43,12 +44,11 @@ def test_turn_by_turn_reads_everything_again_with_the_same_result() -> None:
         loss = UpdateLoss(
             student=deepcopy(model),
             teacher=model,
-            chat=Ledger(),
             divergence=jensen_shannon,
             clip=0.2,
             micro_batch_tokens=8192,
         )
-        return loss.backward(episode(0, 3, VOCABULARY))
+        return loss.backward(UpdateBatch.of(episode(0, 3, VOCABULARY), Ledger(), 4096))
 
     once, first = read(), result(model, 3)
     with turn_by_turn():

@@ -14,15 +14,16 @@ from torch import Tensor
 
 from hero.distill import loss
 from hero.distill.base import Example
+from hero.distill.batch import UpdateBatch, trainable
 from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
-from hero.distill.pack import carrying
 from hero.types import Message, Tokens
 from tests.distill.doubles import episode, logprobs, rounding
 from tests.tiny_models import VOCABULARY, CharacterChat, tiny_model
 
 STUDENT, TEACHER = tiny_model(0), tiny_model(1)
 CHAT = CharacterChat()
+CONTEXT = 128
 CLIP = 0.2
 CLOSE = rounding(STUDENT)
 close = partial(torch.testing.assert_close, rtol=CLOSE, atol=CLOSE)
@@ -39,7 +40,7 @@ def stale(tokens: Tokens, random: Random) -> Tokens:
 
 
 def mixture(seed: int) -> list[Example]:
-    """Every term, alone and together, on three episodes of different temperatures, whose weights have moved since."""
+    """Every component, alone and together, on three episodes of different temperatures, of weights that have moved."""
     random = Random(seed)
     examples = []
     for number in range(3):
@@ -53,7 +54,7 @@ def mixture(seed: int) -> list[Example]:
                 examples.append(Example(number, tokens, teacher=review, distillation=weight, cross_entropy=0.3))
             examples.append(Example(number, tokens, cross_entropy=random.choice([0.0, 1.0])))
     random.shuffle(examples)
-    return carrying(examples)
+    return trainable(examples)
 
 
 def gradient(examples: Sequence[Example], *, micro_batch_tokens: int = 10_000) -> tuple[dict[str, float], list[Tensor]]:
@@ -62,20 +63,19 @@ def gradient(examples: Sequence[Example], *, micro_batch_tokens: int = 10_000) -
     loss = UpdateLoss(
         student=STUDENT,
         teacher=TEACHER,
-        chat=CHAT,
         divergence=partial(jensen_shannon, beta=0.3),
         clip=CLIP,
         micro_batch_tokens=micro_batch_tokens,
     )
-    report = loss.backward(examples)
+    report = loss.backward(UpdateBatch.of(examples, CHAT, CONTEXT))
     return report, [weight.grad.clone() for weight in STUDENT.parameters() if weight.grad is not None]
 
 
 def by_definition(examples: Sequence[Example]) -> Tensor:
     """The loss of an update: one forward pass per example, every token by name."""
 
-    def tokens_with(term: str) -> int:
-        return sum(len(example.tokens.action_ids) for example in examples if getattr(example, term))
+    def tokens_with(component: str) -> int:
+        return sum(len(example.tokens.action_ids) for example in examples if getattr(example, component))
 
     def rows_before_action(
         model: torch.nn.Module, prompt_ids: Sequence[int], action_ids: Sequence[int], temperature: float = 1.0
@@ -150,7 +150,7 @@ def test_how_many_logits_exist_at_a_time_changes_nothing(monkeypatch: pytest.Mon
     close(parts, whole)
 
 
-def test_terms_are_means_over_their_own_tokens_and_add_up() -> None:
+def test_components_are_means_over_their_own_tokens_and_add_up() -> None:
     examples = mixture(6)
     report, whole = gradient(examples)
     alone = {
@@ -165,8 +165,8 @@ def test_terms_are_means_over_their_own_tokens_and_add_up() -> None:
         ],
     }
     reports, gradients = zip(*(gradient(carriers) for carriers in alone.values()), strict=True)
-    for term, only in zip(alone, reports, strict=True):
-        assert only["loss"] == only[term] == pytest.approx(report[term], abs=CLOSE)
+    for component, only in zip(alone, reports, strict=True):
+        assert only["loss"] == only[component] == pytest.approx(report[component], abs=CLOSE)
     close([sum(parts) for parts in zip(*gradients, strict=True)], whole)
 
 
@@ -178,12 +178,6 @@ def test_a_policy_gradient_at_the_sampling_weights_is_that_of_the_advantage_weig
     close(found, gradient(imitated)[1])
     assert report["loss"] == pytest.approx(-1.5)  # the ratio is 1 everywhere
     assert report["clip_fraction"] == 0
-
-
-def test_examples_that_carry_nothing_are_left_out() -> None:
-    tokens, empty = Tokens((1,), (2,), (-1.0,)), Tokens((1,), (), ())
-    kept = [Example(0, tokens, policy_gradient=-0.5), Example(0, tokens, cross_entropy=1.0)]
-    assert carrying([Example(0, tokens), *kept, Example(1, empty, cross_entropy=1.0)]) == kept
 
 
 @pytest.mark.parametrize("temperature", [0.3, 0.5, 2.0])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.distill.base import Example
-from hero.distill.pack import Row, Span, collate, micro_batches, student_rows, teacher_rows
+from hero.distill.pack import Row, Span, collate, micro_batches, share_prefixes, student_rows, teacher_rows
 from hero.types import Message, Tokens
 from tests.tiny_models import CharacterChat
 
@@ -91,6 +91,23 @@ def test_an_append_only_episode_is_one_row() -> None:
     ]
 
 
+def test_two_samplings_of_one_action_keep_their_own_spans() -> None:
+    once = Tokens((5, 6), (7,), (-0.5,))
+    others = [replace(once, logprobs=(-0.25,)), replace(once, temperature=0.5), replace(once, policy_version=3)]
+    (row,) = student_rows([Example(0, tokens, cross_entropy=1.0) for tokens in (once, *others)])
+    assert sorted(span.examples for span in row.spans) == [(0, 3), (1,), (2,)]
+
+
+@pytest.mark.parametrize(("count", "shared"), [(1, 0), (2, 3), (3, 3)])
+def test_a_prefix_is_shared_from_two_rows_on(count: int, shared: int) -> None:
+    tokens = Tokens((5, 6, 8), (7,), (0.0,))
+    hints = [(Message("user", "", ids=(5, 6, 8)), Message("user", "", ids=(hint,))) for hint in range(count)]
+    examples = [Example(0, tokens, teacher=hint, distillation=1.0) for hint in hints]
+    rows, prefixes = share_prefixes(teacher_rows(examples, CharacterChat()), student_rows(examples))
+    assert [(row.prefix, row.shared) for row in rows] == [(0, shared)] * count
+    assert prefixes == ([(5, 6, 8)] if shared else [])
+
+
 def test_a_teacher_reads_the_privileged_prompt_and_then_the_sampled_ids() -> None:
     tokens = Tokens((5, 6), (7, 8), (0.0, 0.0))
     privileged = (Message("user", "", ids=(5, 6)), Message("user", "", ids=(3, 3)))
@@ -138,5 +155,5 @@ def test_tensors_hold_the_rows_and_predictors_stand_before_what_they_predict(row
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 2), (2, 2), (3, 2)])
 def test_an_action_takes_a_prompt_and_an_id(start: int, stop: int) -> None:
-    with pytest.raises(ValueError, match="it takes a prompt and at least one id"):
+    with pytest.raises(ValueError, match="that takes a prompt and an id"):
         Span(start, stop, (0,))

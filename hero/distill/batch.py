@@ -1,0 +1,166 @@
+"""All that an update learns from, made once; and the action tokens of each of its micro-batches, as tensors.
+
+Shapes: N the action tokens of a micro-batch, or of a part of it; M those of them that carry one component of the loss;
+D the hidden size.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Final, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+
+from hero.chat.base import Chat
+from hero.distill.base import Example
+from hero.distill.pack import Row, student_rows, teacher_row
+
+Component: TypeAlias = Literal["policy_gradient", "cross_entropy", "distillation"]
+COMPONENTS: Final[tuple[Component, ...]] = get_args(Component)
+"""The components of the loss, named like the weights of an `Example`."""
+
+
+def trainable(examples: Sequence[Example]) -> list[Example]:
+    """Returns the examples that change anything: those with at least one action token and one weight that is not 0."""
+    return [e for e in examples if e.tokens.action_ids and any(getattr(e, component) for component in COMPONENTS)]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateBatch:
+    """The examples of one update, and the rows in which models read them.
+
+    Attributes:
+        examples: the trainable ones; without a teacher where the privileged prompt is too long.
+        student_rows: score the action of every example.
+        teacher_rows: by the index of the example that is distilled.
+        tokens: number of action tokens that carry a component; a token of two examples counts twice.
+        turns_too_long: number of examples that lost their teacher.
+    """
+
+    examples: Sequence[Example]
+    student_rows: Sequence[Row]
+    teacher_rows: Mapping[int, Row]
+    tokens: Mapping[Component, int]
+    turns_too_long: int
+
+    @classmethod
+    def of(cls, examples: Sequence[Example], chat: Chat, context: int) -> UpdateBatch:
+        """Makes the batch; it is empty where no example is trainable.
+
+        Args:
+            chat: encodes the privileged prompts.
+            context: maximum number of tokens of a privileged prompt with its action.
+
+        Raises:
+            ValueError: a trainable example has an empty prompt.
+        """
+        kept: list[Example] = []
+        teachers: dict[int, Row] = {}
+        too_long = 0
+        for example in trainable(examples):
+            row = teacher_row(example, len(kept), chat)
+            if row and len(row.ids) > context:
+                too_long += 1
+                row, example = None, replace(example, teacher=None, distillation=0.0)
+            if row:
+                teachers[len(kept)] = row
+            kept += trainable([example])
+        tokens = {name: sum(len(e.tokens.action_ids) for e in kept if getattr(e, name)) for name in COMPONENTS}
+        return cls(kept, student_rows(kept), teachers, tokens, too_long)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentTokens:
+    """The action tokens that carry one component of the loss, in order; a token of two examples is there twice.
+
+    Attributes:
+        index: positions among the N action tokens, ascending.
+        weights_M: weight of the component.
+        teacher_states_MD: hidden states of the teacher for distillation; for other components D is 0.
+    """
+
+    index: Sequence[int]
+    weights_M: Tensor
+    teacher_states_MD: Tensor
+
+    def part(self, start: int, stop: int) -> ComponentTokens:
+        """Returns those among the action tokens from `start` up to `stop`, their positions counted from `start`."""
+        within = slice(bisect_left(self.index, start), bisect_left(self.index, stop))
+        index = [position - start for position in self.index[within]]
+        return ComponentTokens(index, self.weights_M[within], self.teacher_states_MD[within])
+
+
+@dataclass(frozen=True, slots=True)
+class ActionTokens:
+    """The action tokens of student rows: by row, by span, by token.
+
+    Attributes:
+        logprobs_N: log-probabilities at the time of sampling, each at its `temperature_N1`.
+        components: those that any of the tokens carries.
+    """
+
+    ids_N: Tensor
+    logprobs_N: Tensor
+    temperature_N1: Tensor
+    components: Mapping[Component, ComponentTokens]
+
+    @classmethod
+    def of(
+        cls, batch: UpdateBatch, rows: Sequence[Row], teacher_states: Mapping[int, Tensor], states_ND: Tensor
+    ) -> ActionTokens:
+        """Collects the action tokens of a micro-batch.
+
+        Args:
+            rows: student rows of the batch.
+            teacher_states: the teacher's hidden states of an action, a row per token, by example; for each example in
+                `rows` that is distilled.
+            states_ND: the student's; the result is on their device, of their floating type but at least float32.
+        """
+        like = states_ND.new_empty(0, dtype=torch.promote_types(states_ND.dtype, torch.float32))
+        spans = [span for row in rows for span in row.spans]
+        sampled = [batch.examples[span.examples[0]].tokens for span in spans]
+        positions: dict[int, range] = {}
+        start = 0
+        for span in spans:
+            positions |= dict.fromkeys(span.examples, range(start, start + len(span)))
+            start += len(span)
+        components: dict[Component, ComponentTokens] = {}
+        for name in COMPONENTS:
+            weights = {example: getattr(batch.examples[example], name) for example in positions}
+            if any(weights.values()):
+                components[name] = _component_tokens(name, weights, positions, teacher_states, like)
+        return cls(
+            torch.tensor(list(chain.from_iterable(tokens.action_ids for tokens in sampled)), device=like.device),
+            like.new_tensor(list(chain.from_iterable(tokens.logprobs for tokens in sampled))),
+            like.new_tensor([[tokens.temperature] for tokens in sampled for _ in tokens.action_ids]),
+            components,
+        )
+
+    def part(self, start: int, stop: int) -> ActionTokens:
+        """Returns those from `start` up to `stop`."""
+        within = slice(start, stop)
+        parts = {name: tokens.part(start, stop) for name, tokens in self.components.items()}
+        components = {name: tokens for name, tokens in parts.items() if tokens.index}
+        return ActionTokens(self.ids_N[within], self.logprobs_N[within], self.temperature_N1[within], components)
+
+
+def _component_tokens(
+    name: Component,
+    weights: Mapping[int, float],
+    positions: Mapping[int, range],
+    teacher_states: Mapping[int, Tensor],
+    like: Tensor,
+) -> ComponentTokens:
+    """Returns the action tokens of the examples whose weight for a component is not 0."""
+    carriers = [example for example, weight in weights.items() if weight]
+    tokens = [(position, weights[example]) for example in carriers for position in positions[example]]
+    states = [teacher_states[example] for example in carriers] if name == "distillation" else []
+    states_MD = torch.cat(states) if states else like.new_empty(len(tokens), 0)
+    order = sorted(range(len(tokens)), key=lambda m: tokens[m][0])
+    return ComponentTokens(
+        [tokens[m][0] for m in order], like.new_tensor([tokens[m][1] for m in order]), states_MD[order]
+    )
