@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,7 +19,9 @@ from hero.distill.base import Example
 from hero.distill.batch import UpdateBatch
 from hero.distill.loss import UpdateLoss, report
 from hero.distill.losses import entropy, forward_kl, jensen_shannon, merged, reverse_kl
+from hero.distill.options import Range, require, require_declared
 from hero.distill.pack import student_rows
+from hero.distill.schedule import LinearSchedule
 from hero.distill.scorer import action_logits
 from hero.distill.state import MODEL, STATE, TEACHER, read_state, read_weights, unreadable, widen, write_state
 from hero.errors import ConfigError, RunError
@@ -30,12 +32,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 LARGEST: Final = 1e16
-"""Of larger weights a sum of squares, such as models take for their norms, may not be finite in float32."""
+"""Bound on the size of a weight: the sum of squares of larger ones, as in a norm, may not be finite in float32."""
 Divergence: TypeAlias = Literal["forward_kl", "reverse_kl", "jensen_shannon"]
 TeacherWeights: TypeAlias = Literal["ema", "live", "frozen"]
+TopKOf: TypeAlias = Literal["student", "teacher", "union"]
 
 
-class LanguageModel(Protocol):
+class TrainableModel(Protocol):
     """A model with its chat, shared by the trainer and the policies that sample from it."""
 
     @property
@@ -56,19 +59,22 @@ class TorchTrainer:
     Args:
         divergence: what distillation minimises between student and teacher, over the whole vocabulary.
         beta: weight of the teacher in the Jensen-Shannon divergence.
-        top_k: take the divergence over so many of the likeliest ids and all others as one; None for every id by itself.
+        top_k: number of likeliest ids over which the divergence is taken, with all others as one; None for every id by
+            itself.
         top_k_of: whose likeliest ids.
         teacher_weights: the weights that read the privileged prompt. `ema`: an exponential moving average of the
             student's; `frozen`: the student's at the start; `live`: the student's own as they are before the step,
             without a copy.
-        ema_decay: how much of the moving average a step keeps.
-        learning_rate: after the warm-up.
-        warmup_steps: the first steps, over which the rate rises linearly.
-        decay_steps: the rate falls linearly from the end of the warm-up to 0 after that many steps; None for no fall.
+        ema_decay: share of the moving average that a step keeps.
+        learning_rate: the rate after the warm-up.
+        warmup_steps: number of steps at the start over which the rate rises linearly.
+        decay_steps: number of steps by which the rate has fallen linearly, from the end of the warm-up, to 0; None for
+            no fall.
         weight_decay: decoupled, of AdamW (1711.05101).
         max_grad_norm: a gradient of a larger norm is scaled down to it.
-        micro_batch_tokens: how many tokens go through the model at once, padding included: for memory and speed only.
-        clip: of the policy gradient's ratio (1707.06347).
+        micro_batch_tokens: maximum number of tokens that go through the model at once, padding included: for memory and
+            speed only.
+        clip: how far the policy gradient's ratio may be from 1 (1707.06347).
 
     Raises:
         ConfigError: an argument out of its range, or a model without weights to train.
@@ -76,73 +82,50 @@ class TorchTrainer:
 
     def __init__(
         self,
-        lm: LanguageModel,
+        lm: TrainableModel,
         *,
         divergence: Divergence = "reverse_kl",
-        beta: float = 0.5,
+        beta: Annotated[float, Range(above=0, below=1)] = 0.5,
         top_k: int | None = None,
-        top_k_of: Literal["student", "teacher", "union"] = "teacher",
+        top_k_of: TopKOf = "teacher",
         teacher_weights: TeacherWeights = "ema",
-        ema_decay: float = 0.95,
-        learning_rate: float = 2e-4,
-        warmup_steps: int = 0,
-        decay_steps: int | None = None,
-        weight_decay: float = 0.0,
-        max_grad_norm: float = 1.0,
-        micro_batch_tokens: int = 16_384,
-        clip: float = 0.2,
-    ) -> None:
-        divergences: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-            "forward_kl": forward_kl,
-            "reverse_kl": reverse_kl,
-            "jensen_shannon": partial(jensen_shannon, beta=beta),
-        }
-        _require(divergence in divergences, "divergence", divergence, f"one of {', '.join(divergences)}")
-        _require(
-            teacher_weights in get_args(TeacherWeights), "teacher_weights", teacher_weights, "one of ema, live, frozen"
-        )
-        _require(top_k_of in ("student", "teacher", "union"), "top_k_of", top_k_of, "one of student, teacher, union")
-        vocabulary = lm.model.config.get_text_config().vocab_size
-        _require(top_k is None or 1 <= top_k <= vocabulary, "top_k", top_k, f"1 to {vocabulary}, or None")
-        _require(0 < beta < 1, "beta", beta, "more than 0 and less than 1")
-        _require(0 < ema_decay < 1, "ema_decay", ema_decay, "more than 0 and less than 1")
+        ema_decay: Annotated[float, Range(above=0, below=1)] = 0.95,
         # The first step of AdamW moves a weight by about the rate.
-        _require(0 < learning_rate < LARGEST, "learning_rate", learning_rate, f"more than 0 and below {LARGEST:g}")
-        _require(warmup_steps >= 0, "warmup_steps", warmup_steps, "0 or more")
-        _require(
-            decay_steps is None or decay_steps > warmup_steps, "decay_steps", decay_steps, "more than warmup_steps"
-        )
-        _require(0 <= weight_decay < math.inf, "weight_decay", weight_decay, "0 or more")
-        _require(max_grad_norm > 0, "max_grad_norm", max_grad_norm, "more than 0")
-        _require(micro_batch_tokens > 0, "micro_batch_tokens", micro_batch_tokens, "at least 1")
-        _require(clip > 0, "clip", clip, "more than 0")
-        chosen = divergences[divergence]
+        learning_rate: Annotated[float, Range(above=0, below=LARGEST)] = 2e-4,
+        warmup_steps: Annotated[int, Range(least=0)] = 0,
+        decay_steps: int | None = None,
+        weight_decay: Annotated[float, Range(least=0, below=math.inf)] = 0.0,
+        max_grad_norm: Annotated[float, Range(above=0)] = 1.0,
+        micro_batch_tokens: Annotated[int, Range(least=1)] = 16_384,
+        clip: Annotated[float, Range(above=0)] = 0.2,
+    ) -> None:
+        require_declared(TorchTrainer.__init__, locals())
+        vocabulary = lm.model.config.get_text_config().vocab_size
+        require(top_k is None or 1 <= top_k <= vocabulary, "top_k", top_k, f"1 to {vocabulary}, or None")
+        self._schedule = LinearSchedule(learning_rate, warmup_steps, decay_steps)
         self.lm = lm
         self.updates = 0
         """Optimiser steps taken so far."""
-        self._teacher_kind: TeacherWeights = teacher_weights
+        self._teacher_weights: TeacherWeights = teacher_weights
         self._ema_decay = ema_decay
-        self._learning_rate = learning_rate
-        self._warmup_steps = warmup_steps
-        self._decay_steps = decay_steps
         self._max_grad_norm = max_grad_norm
         self._model = lm.model
         self._model.eval()  # type: ignore[no-untyped-call]
         widen(self._model)
         self._trained = [weight for weight in self._model.parameters() if weight.requires_grad]
-        _require(bool(self._trained), "trained weights", "none", "a model with weights that require a gradient")
+        require(bool(self._trained), "trained weights", "none", "a model with weights that require a gradient")
         self._teacher = self._model if teacher_weights == "live" else deepcopy(self._model).requires_grad_(False)
         self._optimizer = torch.optim.AdamW(self._trained, lr=learning_rate, weight_decay=weight_decay)
         self._loss = UpdateLoss(
             student=self._model,
             teacher=self._teacher,
-            divergence=chosen if top_k is None else partial(merged, chosen, k=top_k, of=top_k_of),
+            divergence=_divergence(divergence, beta, top_k, top_k_of),
             clip=clip,
             micro_batch_tokens=micro_batch_tokens,
         )
 
     def policy(self, *, temperature: float) -> Policy:
-        """A policy on the current weights (no copy), its version the number of updates so far."""
+        """Returns a policy on the current weights (no copy), its version the number of updates so far."""
         return self.lm.policy(temperature=temperature, version=self.updates)
 
     def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
@@ -169,14 +152,14 @@ class TorchTrainer:
         batch = UpdateBatch.of(examples, self.lm.chat, context_length(self._teacher))
         if not batch.examples:
             return report(batch, {})
-        learning_rate = self._rate()
+        learning_rate = self._schedule.rate(self.updates)
         self._optimizer.zero_grad(set_to_none=True)
         numbers = self._loss.backward(batch)
         grad_norm = clip_grad_norm_(self._trained, self._max_grad_norm).item()
         if not (math.isfinite(numbers["loss"]) and math.isfinite(grad_norm)):
             raise ConfigError(
                 f"the gradient of update {self.updates + 1} has norm {grad_norm} (loss {numbers['loss']}); "
-                f"give a learning_rate below {self._learning_rate}, or look for logits or log-probabilities that are "
+                f"give a learning_rate below {self._schedule.peak}, or look for logits or log-probabilities that are "
                 "not finite"
             )
         for group in self._optimizer.param_groups:
@@ -184,7 +167,7 @@ class TorchTrainer:
         self._optimizer.step()
         self._require_usable(batch)
         self.updates += 1
-        if self._teacher_kind == "ema":
+        if self._teacher_weights == "ema":
             self._average()
         return numbers | {"grad_norm": grad_norm, "learning_rate": learning_rate}
 
@@ -196,7 +179,7 @@ class TorchTrainer:
         """
         state = {
             "model": self.lm.name,
-            "teacher": self._teacher_kind,
+            "teacher": self._teacher_weights,
             "updates": self.updates,
             "optimizer": self._optimizer.state_dict(),
         }
@@ -210,7 +193,7 @@ class TorchTrainer:
         """
         state = read_state(path / STATE, self._model.device)
         try:
-            for key, own in (("model", self.lm.name), ("teacher", self._teacher_kind)):
+            for key, own in (("model", self.lm.name), ("teacher", self._teacher_weights)):
                 if state[key] != own:
                     raise RunError(f"{path} was written with {key} = {state[key]!r}; go on with that, not with {own!r}")
             read_weights(self._model, path / MODEL)
@@ -220,17 +203,6 @@ class TorchTrainer:
             self.updates = operator.index(state["updates"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise unreadable(path / STATE, error) from error
-
-    def _rate(self) -> float:
-        """The learning rate of the next step."""
-        factor = 1.0
-        if self._warmup_steps:
-            factor = min(factor, (self.updates + 1) / self._warmup_steps)
-        if self._decay_steps is not None:
-            if self.updates >= self._decay_steps:
-                raise ConfigError(f"all of decay_steps = {self._decay_steps} are taken; give more, or None")
-            factor = min(factor, (self._decay_steps - self.updates) / (self._decay_steps - self._warmup_steps))
-        return factor * self._learning_rate
 
     @torch.no_grad()
     def _require_usable(self, batch: UpdateBatch) -> None:
@@ -243,7 +215,7 @@ class TorchTrainer:
         if unusable:
             raise ConfigError(
                 f"update {self.updates + 1} made weights as large as {unusable[0]:.3g}, with which nothing can be "
-                f"computed; give a learning_rate below {self._learning_rate} or a lower weight_decay"
+                f"computed; give a learning_rate below {self._schedule.peak} or a lower weight_decay"
             )
 
     @torch.no_grad()
@@ -253,6 +225,14 @@ class TorchTrainer:
             average.lerp_(weight, 1 - self._ema_decay)
 
 
-def _require(holds: bool, name: str, value: object, remedy: str) -> None:
-    if not holds:
-        raise ConfigError(f"{name} = {value} is not possible; give {remedy}")
+def _divergence(
+    name: Divergence, beta: float, top_k: int | None, top_k_of: TopKOf
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Returns the divergence that goes by a name, of the likeliest ids if `top_k` says so."""
+    divergences: dict[Divergence, Callable[[Tensor, Tensor], Tensor]] = {
+        "forward_kl": forward_kl,
+        "reverse_kl": reverse_kl,
+        "jensen_shannon": partial(jensen_shannon, beta=beta),
+    }
+    whole = divergences[name]
+    return whole if top_k is None else partial(merged, whole, k=top_k, of=top_k_of)
