@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
@@ -137,6 +138,33 @@ def test_a_model_plays_the_user(endpoint: Endpoint) -> None:
     assert user.usage.dollars == pytest.approx(200 * 2e-6 + 20 * 10e-6)
 
 
+def test_a_connection_is_kept_between_requests(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(handler: Handler) -> None:
+        connections.add(handler.client_address)
+        handler.answer(completion("Yes."))
+
+    connections: set[Any] = set()
+    monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")
+    endpoint.content = answer
+    with model_user(endpoint) as user:
+        assert [user.open(task("x")), user.reply("Sure?")] == ["Yes."] * 2
+    assert len(connections) == 1
+
+
+def test_a_user_can_be_asked_while_an_event_loop_runs_as_in_a_notebook(endpoint: Endpoint) -> None:
+    async def cell() -> list[str]:
+        with model_user(endpoint) as user:
+            return [user.open(task("x")), user.reply("Hm?")]
+
+    assert asyncio.run(cell()) == ["answer 2", "answer 4"]
+
+
+def test_a_user_that_is_closed_twice_stays_closed(endpoint: Endpoint) -> None:
+    with model_user(endpoint) as user:
+        user.open(task("x"))
+        user.close()
+
+
 def test_a_busy_endpoint_is_asked_again_and_a_dead_one_given_up(endpoint: Endpoint) -> None:
     endpoint.failures = [503, 429]
     with model_user(endpoint, attempts=3) as user:
@@ -149,7 +177,7 @@ def test_a_busy_endpoint_is_asked_again_and_a_dead_one_given_up(endpoint: Endpoi
             user.open(task("x"))
         assert endpoint.failures == []
         endpoint.content = {"choices": []}
-        with pytest.raises(ConfigError, match="no chat completion"):
+        with pytest.raises(ConfigError, match="is not a chat completion"):
             user.open(task("x"))
     with (
         ModelUser(model="m", url="http://127.0.0.1:9", attempts=2, wait=0.001) as nowhere,
@@ -175,7 +203,7 @@ def test_a_busy_endpoint_is_asked_again_and_a_dead_one_given_up(endpoint: Endpoi
 def test_what_is_no_chat_completion_is_told_without_the_key(endpoint: Endpoint, content: Any) -> None:
     endpoint.content = content
     with model_user(endpoint, key="ghost-key") as user:
-        with pytest.raises(ConfigError, match="no chat completion") as raised:
+        with pytest.raises(ConfigError, match="is not a chat completion") as raised:
             user.open(task("x"))
         assert "ghost" not in str(raised.value)
 
@@ -340,7 +368,7 @@ def test_what_is_sent_can_be_chosen_and_left_out(endpoint: Endpoint) -> None:
         ('{"detail": [{"loc": ["body", "seed"], "msg": "not permitted"}]}', 'user_args={"seed": null}'),
         (
             "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
-            'user_args={"max_tokens": null}; give "parameters": {"max_completion_tokens": 1024} in its place',
+            'user_args={"max_tokens": null}; give "parameters": {"max_completion_tokens": 1024} instead',
         ),
         ("no top_k here", "take top_k out of the parameters of user_args"),
         (f"{' ' * 5000}temperature", 'user_args={"temperature": null}'),
@@ -366,16 +394,16 @@ def test_a_parameter_that_is_refused_is_named_with_the_setting_that_leaves_it_ou
         ({"parameters": {"stop": {1}}}, "must be plain JSON"),
         ({"parameters": {"stop": "\ud800"}}, "must be plain JSON"),
         ({"model": "\udc00"}, "must be plain JSON"),
-        ({"recording": "\ud800"}, "is not a path"),
-        ({"parameters": {"messages": []}}, "parameters cannot have 'messages'"),
-        ({"parameters": {"stream": True}}, "parameters cannot have 'stream'"),
+        ({"recording": "\ud800"}, "is no path"),
+        ({"parameters": {"messages": []}}, "parameters must not have 'messages'"),
+        ({"parameters": {"stream": True}}, "parameters must not have 'stream'"),
         ({"parameters": ["seed"]}, "must be a mapping"),
         ({"prices": 5}, "must be two numbers"),
-        ({"timeout": 0}, "timeout=0 is not possible"),
-        ({"wait": float("inf")}, "wait=inf is not possible"),
-        ({"attempts": 0}, "attempts=0 is not possible"),
-        ({"model": 5}, "the model of the user must be a text"),
-        ({"recording": 5}, "recording=5 is not a path"),
+        ({"timeout": 0}, "timeout=0 must be a number from 0.001 to 86400"),
+        ({"wait": float("inf")}, "wait=inf must be a number"),
+        ({"attempts": 0}, "attempts=0 must be a number from 1"),
+        ({"model": 5}, "the model of the user must be a str"),
+        ({"recording": 5}, "recording=5 is no path"),
     ],
 )
 def test_wrong_arguments_of_a_model_user(arguments: dict[str, Any], message: str) -> None:
@@ -423,7 +451,7 @@ def endless(handler: Handler) -> None:
         (dripping_headers, "does not answer: no answer within 0.2 s"),
         (gone, "does not answer: Server disconnected"),
         (endless, "answers more than 16777216 bytes"),
-        (b"oops", "answers what is no chat completion: oops"),
+        (b"oops", "is not a chat completion: oops"),
         (429, "does not answer: status 429"),
         (500, "does not answer: status 500"),
     ],
@@ -478,34 +506,40 @@ def test_half_a_surrogate_pair_is_neither_sent_nor_said(endpoint: Endpoint) -> N
     assert [message["content"] for message in endpoint.requests[1]["messages"][2:]] == ["a?", "?b"]
 
 
+UNUSABLE = r"the URL of the user's model \(not shown: .* must be http://host/path or https://host/path"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"key": "ghost\n"}, "the key of the user's model"),
         ({"key": "ghöst"}, "the key of the user's model"),
-        ({"url": "http://[::1"}, "the URL of the user's model is none"),
-        ({"url": "localhost:8000/v1"}, "neither http:// nor https://"),
+        ({"url": "http://[::1"}, UNUSABLE),
+        ({"url": "localhost:8000/v1"}, UNUSABLE),
         ({"url": "http://me:ghost@127.0.0.1:9/v1"}, "at http://127.0.0.1:9/v1 does not answer"),
-        ({"url": "me:ghost@localhost:8000/v1"}, "neither http:// nor https://"),
-        ({"url": "ghost@localhost"}, "neither http:// nor https://"),
-        ({"url": "ghost:ghost"}, "neither http:// nor https://"),
-        ({"url": "ftp://me:ghost@localhost"}, "neither http:// nor https://"),
-        ({"url": "//me:ghost@localhost"}, "neither http:// nor https://"),
-        ({"url": "http://me:gh/ost@localhost/v1"}, "the URL of the user's model is none"),
-        ({"url": "http://me:12/ghost@localhost/v1"}, "percent and two digits"),
-        ({"url": "http://me:gh?ost@localhost/v1"}, "the URL of the user's model is none"),
-        ({"url": "http://me:12#ghost@localhost/v1"}, "percent and two digits"),
-        ({"url": "http://localhost/v1?key=ghost"}, "percent and two digits"),
-        ({"url": "http://"}, "must be scheme://host/path"),
-        ({"url": "http://\ud800"}, "the URL of the user's model is none"),
-        ({"url": ""}, "the url of the user must be a text"),
+        ({"url": "me:ghost@localhost:8000/v1"}, UNUSABLE),
+        ({"url": "ghost@localhost"}, UNUSABLE),
+        ({"url": "ghost:ghost"}, UNUSABLE),
+        ({"url": "ftp://me:ghost@localhost"}, UNUSABLE),
+        ({"url": "//me:ghost@localhost"}, UNUSABLE),
+        ({"url": "http://me:gh/ost@localhost/v1"}, UNUSABLE),
+        ({"url": "http://me:12/ghost@localhost/v1"}, UNUSABLE),
+        ({"url": "http://me:gh?ost@localhost/v1"}, UNUSABLE),
+        ({"url": "http://me:12#ghost@localhost/v1"}, UNUSABLE),
+        ({"url": "http://localhost/v1?key=ghost"}, UNUSABLE),
+        ({"url": "http://"}, UNUSABLE),
+        ({"url": "http://\ud800"}, UNUSABLE),
+        ({"url": ""}, "the url of the user must be a str"),
     ],
 )
 def test_keys_and_addresses_that_cannot_be_used_are_told_without_what_is_secret(
     arguments: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(HeroError, match=message) as raised:
-        ModelUser(**({"model": "m", "attempts": 1} | arguments)).open(task("x"))
+    with (
+        pytest.raises(HeroError, match=message) as raised,
+        ModelUser(**({"model": "m", "attempts": 1} | arguments)) as user,
+    ):
+        user.open(task("x"))
     assert "gh" not in "".join(traceback.format_exception(raised.value)).partition("HeroError")[2]
     assert "gh" not in str(raised.value)
     assert raised.value.__cause__ is None

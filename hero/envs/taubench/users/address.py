@@ -1,51 +1,35 @@
-"""The address of an endpoint, which may hold secrets: read, and shown without them."""
+"""Reads the address of an endpoint, which may hold a name and a password."""
 
 from __future__ import annotations
 
-import base64
-import json
-import re
-from collections.abc import Iterator
 from typing import Final
-from urllib.parse import quote
 
 import httpx
 
 from hero.errors import ConfigError
 
-_PLAIN: Final = re.compile(r"[\w.-]+(?::\d+)?(?:/[\w./-]*)?")
-"""An address that can be shown though it cannot be used: it has no place for a secret."""
+_UNUSABLE: Final = (
+    "the URL of the user's model (not shown: it may hold a secret) must be http://host/path or https://host/path, "
+    "without ? and #, and with special characters of a password in percent encoding"
+)
 
 
 def read_address(url: str) -> httpx.URL:
-    """The address of an endpoint.
+    """Reads the address of an endpoint.
 
     Raises:
-        ConfigError: it cannot be used; the message shows nothing that may be a secret.
+        ConfigError: The address cannot be used.
     """
-    shown = f", {url}," if _PLAIN.fullmatch(url) else ""
     try:
-        given = httpx.URL(url)
-    except (httpx.InvalidURL, ValueError) as error:
-        why = "" if "@" in url else f": {error}"
-        raise ConfigError(f"the URL of the user's model is none{why}") from None
-    if given.scheme not in ("http", "https"):
-        raise ConfigError(f"the URL of the user's model{shown} begins with neither http:// nor https://")
-    if not given.host or "@" in given.path or given.query or given.fragment:
-        raise ConfigError(
-            "the URL of the user's model must be scheme://host/path, without ? and #; write signs of a password as "
-            "percent and two digits"
-        )
-    return given
+        address = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        raise ConfigError(_UNUSABLE) from None  # the cause shows the URL
+    usable = address.scheme in ("http", "https") and address.host
+    if not usable or "@" in address.path or address.query or address.fragment:
+        raise ConfigError(_UNUSABLE)
+    return address
 
 
-def bare(address: httpx.URL) -> str:
-    """An address without name and password: httpx logs the URL of a request as it is."""
+def without_userinfo(address: httpx.URL) -> str:
+    """Returns an address without name and password, which httpx would log with the URL of each request."""
     return str(address.copy_with(username=None, password=None)).rstrip("/")
-
-
-def spellings(key: str, name: str, password: str) -> Iterator[str]:
-    """Yields what is secret, as it stands in headers, addresses and JSON."""
-    basic = base64.b64encode(f"{name}:{password}".encode()).decode() if name or password else ""
-    for secret in filter(None, (key, password or name, basic)):
-        yield from (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], secret.replace("/", "\\/"))

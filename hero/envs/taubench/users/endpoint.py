@@ -1,39 +1,44 @@
-"""An OpenAI-compatible chat endpoint, asked once at a time, within a time, and without telling its secrets on."""
+"""An OpenAI-compatible chat endpoint: one request at a time, with a deadline, and no secrets in any text."""
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import logging
-import threading
-import zlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from hero.envs.taubench.users.address import bare, read_address, spellings
+from hero.envs.taubench.users.address import read_address, without_userinfo
+from hero.envs.taubench.users.redactor import Redactor
 from hero.errors import ConfigError, UnavailableError
 
-LARGEST: Final = 2**24
-"""Bytes of an answer."""
+MAX_BYTES: Final = 2**24
+"""Maximum size of an answer."""
 PATIENCE: Final = 10.0
 """Seconds after which a wait is reported."""
 DOWN: Final = (502, 503, 504)
-"""What proxies answer for a service that does not."""
+"""Status codes of proxies for a service that does not answer."""
+BUSY: Final = (408, 409, 429)
+"""Status codes, besides those from 500 on, of a service that may answer the next attempt."""
 SILENCE: Final = (httpx.TimeoutException, httpx.NetworkError, httpx.ProxyError)
 HUNG_UP: Final = "Server disconnected"
-"""What httpx says of an endpoint that takes a request and closes the connection."""
+"""Beginning of httpx's message about an endpoint that takes a request and closes the connection."""
+SHORTEST_SECRET: Final = 8
+"""Minimum length of a secret that is removed from the model's words: keys of local servers may be ordinary words."""
 
 _LOG: Final = logging.getLogger("hero")
+T = TypeVar("T")
 
 
 class BusyError(Exception):
-    """The endpoint answers that it is to be tried again later, or what cannot be read."""
+    """The endpoint asks to be tried again later, or its answer cannot be decoded."""
 
 
 class SilentError(BusyError):
@@ -41,20 +46,20 @@ class SilentError(BusyError):
 
 
 class RefusalError(ConfigError):
-    """The endpoint does not take a request; `said` is its answer."""
+    """The endpoint does not accept a request; `answer` is what it sent."""
 
-    def __init__(self, message: str, said: str) -> None:
+    def __init__(self, message: str, answer: str) -> None:
         super().__init__(message)
-        self.said = said
+        self.answer = answer
 
 
 @dataclass
 class _Standing:
-    """What a process knows of an address, whoever asks there with as much patience.
+    """The state of an address, shared by all endpoints of a process that wait equally long for it.
 
     Attributes:
-        answered: whether it answered since it last failed to.
-        given_up: why nobody asks there any more; "" while somebody does.
+        answered: Whether it answered since it last failed to.
+        given_up: Why nobody asks there any more; "" while somebody does.
     """
 
     answered: bool = False
@@ -67,32 +72,33 @@ def _standing(url: str, timeout: float) -> _Standing:
 
 
 class Endpoint:
-    """Where chat completions come from.
+    """A source of chat completions.
 
     Args:
-        url: up to and without `/chat/completions`; may hold a name and a password.
-        key: sent as a bearer token; "" sends none.
-        timeout: seconds that an answer may take.
-        attempts: how often an endpoint that is busy or silent is asked.
-        wait: seconds before the second attempt, doubled for each one after it, 60 at most.
+        url: The address up to and without `/chat/completions`; may hold a name and a password.
+        key: Sent as a bearer token; "" sends none.
+        timeout: Seconds within which an answer has to be complete.
+        attempts: Maximum number of attempts at an endpoint that is busy or silent.
+        wait: Seconds before the second attempt, doubled for each one after it, 60 at most.
 
     Attributes:
-        url: without name and password.
+        url: The address without name and password.
 
     Raises:
-        ConfigError: the URL, the key or the proxy of the environment cannot be used.
+        ConfigError: The URL, the key or the proxy of the environment cannot be used.
     """
 
     def __init__(self, url: str, key: str, timeout: float, attempts: int, wait: float) -> None:
-        if not (key.isascii() and key.isprintable()):  # httpx would say so by printing it
-            raise ConfigError("the key of the user's model has a line break or another sign that no header can hold")
-        given = read_address(url)
-        self.url = bare(given)
-        self._headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        self._auth = (given.username, given.password) if given.userinfo else None
-        self._secrets = sorted(set(spellings(key, given.username, given.password)), key=len, reverse=True)
+        address = read_address(url)
+        self.url = without_userinfo(address)
+        secrets = [key, address.password or address.username]
+        if address.userinfo:  # as the header of the request has them
+            secrets.append(base64.b64encode(f"{address.username}:{address.password}".encode()).decode())
+        self._redact = Redactor(secrets)
+        self._redact_words = Redactor(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
         self._timeout, self._standing = timeout, _standing(self.url, timeout)
-        self._client = self._connected()
+        self._client = _client(key, address)
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._retrying = Retrying(
             retry=retry_if_exception_type(BusyError),
             stop=stop_after_attempt(attempts),
@@ -103,138 +109,122 @@ class Endpoint:
         self._reported = False
 
     def close(self) -> None:
-        """Ends the connection."""
-        self._client.close()
+        """Closes the connection."""
+
+        def close() -> None:
+            self._runner.run(self._client.aclose())
+            self._runner.close()
+
+        if not self._client.is_closed:
+            _outside_event_loops(close)
 
     def ask(self, request: Mapping[str, Any], read: Callable[[Any], str]) -> str:
-        """The answer of the endpoint, as `read` takes it from JSON, and without its secrets.
+        """Returns the answer of the endpoint, without its secrets.
 
-        An endpoint that never answered, or failed to for two requests in a row, is given up: this process asks it no
-        more, whichever environment wants to.
+        An endpoint that never answered, or failed to for two requests in a row, is given up: no endpoint of this
+        process asks it again.
 
         Args:
-            read: raises a ValueError, LookupError, TypeError, AttributeError or OverflowError where it cannot.
+            read: Reads the answer from JSON; raises a ValueError, LookupError, TypeError, AttributeError or
+                OverflowError where it cannot.
 
         Raises:
-            ConfigError: this request failed: it is refused, the answer cannot be read, or did not come in time.
-            UnavailableError: the endpoint is given up.
+            ConfigError: This request failed: it is refused, or the answer cannot be read or did not come in time.
+            UnavailableError: The endpoint is given up.
         """
         standing, self._reported = self._standing, False
         if standing.given_up:
             raise UnavailableError(standing.given_up)
         try:
-            return self._retrying(self._asked, request, read)
+            return self._retrying(self._attempt, request, read)
         except BusyError as error:
-            why = f"the user's model at {self.url} does not answer: {error}"
+            reason = f"the user's model at {self.url} does not answer: {error}"
             if isinstance(error, SilentError) and not standing.answered:
-                standing.given_up = f"{why}; see to it that it runs, and go on in a new process"
+                standing.given_up = f"{reason}; make sure that it runs, and resume in a new process"
                 raise UnavailableError(standing.given_up) from None
             standing.answered = standing.answered and not isinstance(error, SilentError)
-            raise ConfigError(why) from None
+            raise ConfigError(reason) from None
 
-    def redacted(self, text: str, shortest: int = 1) -> str:
-        """A text without the key and the password, which some endpoints repeat.
-
-        Args:
-            shortest: of these. What is shorter, as local servers take it, may be a word like any other.
-        """
-        for secret in self._secrets:
-            text = text.replace(secret, "***") if len(secret) >= shortest else text
-        return text
-
-    def _asked(self, request: Mapping[str, Any], read: Callable[[Any], str]) -> str:
-        """One attempt.
+    def _attempt(self, request: Mapping[str, Any], read: Callable[[Any], str]) -> str:
+        """Asks once.
 
         Raises:
-            BusyError: another one may succeed.
-            ConfigError: the endpoint refuses, or answers what is no chat completion, or too much of it.
+            BusyError: Another attempt may succeed.
+            ConfigError: The endpoint refuses, or its answer is not a chat completion, or too long.
         """
         try:
-            status, body = self._posted(request)
+            status, body = _outside_event_loops(lambda: self._runner.run(self._post(request)))
         except httpx.RequestError as error:
             silent = isinstance(error, SILENCE) or str(error).startswith(HUNG_UP)
-            raise (SilentError if silent else BusyError)(self.redacted(str(error) or type(error).__name__)) from None
+            raise (SilentError if silent else BusyError)(self._redact(str(error) or type(error).__name__)) from None
         if status in DOWN:
             raise SilentError(f"status {status}")
         self._standing.answered = True
-        if status in (408, 409, 429) or status >= 500:
+        if status in BUSY or status >= 500:
             raise BusyError(f"status {status}")
-        said = self.redacted(body.decode(errors="replace").replace("\0", ""))
         if status != 200:
-            raise RefusalError(f"{self.url} refuses: status {status}, {said[:200]}", said)
+            answer = self._shown(body)
+            raise RefusalError(f"{self.url} refuses: status {status}, {answer[:200]}", answer)
         try:
-            return self.redacted(read(json.loads(body)), shortest=8)
+            return self._redact_words(read(json.loads(body)))
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
-            raise ConfigError(f"{self.url} answers what is no chat completion: {said[:200]}") from None
+            raise ConfigError(f"the answer of {self.url} is not a chat completion: {self._shown(body)[:200]}") from None
 
-    def _posted(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Status and body of the answer.
+    async def _post(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
+        """Returns status and body of the answer.
 
-        httpx bounds every read, but not how many there are: an endpoint that drips would hold the run for ever. So the
-        reading is left to a thread, and given up with its connection when the time is over.
+        httpx bounds every read, but not their number, so that an endpoint could send single bytes for ever: the
+        deadline is that of asyncio, which closes the connection.
         """
-        client, answers = self._client, SimpleQueue[tuple[int, bytes] | Exception]()
-
-        def read() -> None:
-            try:
-                answers.put(self._read(client, request))
-            except Exception as error:
-                answers.put(error)
-
-        threading.Thread(target=read, daemon=True).start()
+        reason = f"no answer within {PATIENCE:g} s"
+        report = asyncio.get_running_loop().call_later(PATIENCE, self._report, reason)
+        body = bytearray()
         try:
-            answer = self._awaited(answers)
-        except Empty:
-            self._client = self._connected()
-            client.close()
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream("POST", f"{self.url}/chat/completions", json=request) as response,
+            ):
+                encoding = response.headers.get("Content-Encoding", "").strip().lower()
+                if encoding not in ("", "identity", "gzip"):  # others unpack without bounds
+                    raise ConfigError(f"{self.url} answers in {encoding:.40}, which was not asked for")
+                async for part in response.aiter_bytes():
+                    body += part
+                    if len(body) > MAX_BYTES:
+                        raise ConfigError(f"{self.url} answers more than {MAX_BYTES} bytes")
+                return response.status_code, bytes(body)
+        except TimeoutError:
             raise SilentError(f"no answer within {self._timeout:g} s") from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        finally:
+            report.cancel()
 
-    def _awaited(self, answers: SimpleQueue[tuple[int, bytes] | Exception]) -> tuple[int, bytes] | Exception:
-        """What comes within the time; a wait that is long is reported meanwhile."""
-        left = self._timeout
-        if left > PATIENCE:
-            with suppress(Empty):
-                return answers.get(timeout=PATIENCE)
-            self._report(f"no answer within {PATIENCE:g} s")
-            left -= PATIENCE
-        return answers.get(timeout=left)
+    def _shown(self, body: bytes) -> str:
+        """Returns the text of an answer, without secrets in whatever encoding."""
+        return self._redact(body.decode(errors="replace").replace("\0", ""))
 
     def _report(self, reason: str) -> None:
-        """Says that an answer is waited for, once per answer."""
+        """Logs that an answer is waited for, once per answer."""
         if not self._reported:
             _LOG.warning("waiting for the user's model at %s: %s", self.url, reason)
         self._reported = True
 
-    def _read(self, client: httpx.Client, request: Mapping[str, Any]) -> tuple[int, bytes]:
-        body = bytearray()
-        with client.stream("POST", f"{self.url}/chat/completions", json=request) as response:
-            encoding = response.headers.get("Content-Encoding", "").strip().lower()
-            if encoding not in ("", "identity", "gzip"):
-                raise ConfigError(f"{self.url} answers in {encoding:.40}, which was not asked for")
-            for part in response.iter_raw():
-                body += part
-                self._require_small(body)
-        if encoding != "gzip":
-            return response.status_code, bytes(body)
-        try:
-            unpacked = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(bytes(body), LARGEST + 1)
-        except zlib.error as error:
-            raise BusyError(f"an answer in gzip that cannot be unpacked: {error}") from None
-        self._require_small(unpacked)
-        return response.status_code, unpacked
 
-    def _require_small(self, body: bytes | bytearray) -> None:
-        if len(body) > LARGEST:
-            raise ConfigError(f"{self.url} answers more than {LARGEST} bytes")
+def _outside_event_loops(call: Callable[[], T]) -> T:
+    """Calls a function, in another thread where this one runs an event loop, as a notebook's does."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return call()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
 
-    def _connected(self) -> httpx.Client:
-        try:
-            return httpx.Client(headers=self._headers, auth=self._auth, timeout=self._timeout + 1)
-        except (ValueError, ImportError, httpx.InvalidURL) as error:
-            why = "" if "@" in str(error) else f": {error}"
-            raise ConfigError(
-                f"the proxy that the environment names for the user's model cannot be used{why}"
-            ) from None
+
+def _client(key: str, address: httpx.URL) -> httpx.AsyncClient:
+    if not (key.isascii() and key.isprintable()):  # httpx's own message would show it
+        raise ConfigError("the key of the user's model has a line break or another character that no header can hold")
+    headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    userinfo = (address.username, address.password) if address.userinfo else None
+    try:
+        return httpx.AsyncClient(headers=headers, auth=userinfo, timeout=None)
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        reason = "" if "@" in str(error) else f": {error}"
+        raise ConfigError(f"the proxy that the environment names for the user's model cannot be used{reason}") from None

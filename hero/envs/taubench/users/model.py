@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -13,11 +11,12 @@ from typing import Any, Final, Self
 
 from hero.chat.thoughts import without_thoughts
 from hero.envs.taubench.task import Task
-from hero.envs.taubench.users.address import bare, read_address
+from hero.envs.taubench.users.address import read_address, without_userinfo
 from hero.envs.taubench.users.base import GREETING, STOP
 from hero.envs.taubench.users.endpoint import Endpoint, RefusalError
 from hero.envs.taubench.users.recording import Recording, shared
-from hero.envs.validate import real_path, require_integer, require_path
+from hero.envs.taubench.users.request import advice, build_request, message
+from hero.envs.validate import real_path, require_path
 from hero.errors import ConfigError
 from hero.types import JSON
 
@@ -34,24 +33,22 @@ How to play:
 - Say things in your own words, in keeping with the character; do not recite the text above.
 - Once what you want is done, or it is clear that it will not be, write {STOP} alone, which ends the conversation."""
 
-MOST_TOKENS: Final = 2**53
-"""Of one answer; what is more is no number of tokens."""
-LONGEST_WAIT: Final = 86_400
-"""Seconds."""
-USUAL: Final = frozenset(("temperature", "seed", "max_tokens"))
-"""Parameters of a request that have arguments of their own."""
-OWN: Final = frozenset(("model", "messages", "stream", "n"))
-"""Parameters of a request that no argument changes."""
-
-Message = Mapping[str, str]
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "attempts": (1, 1000),
+    "wait": (0.001, 86_400),
+    "timeout": (0.001, 86_400),
+}
+"""Smallest and largest value of the arguments of a model user that are numbers of its own."""
+MAX_TOKENS: Final = 2**53
+"""Maximum number of tokens that an endpoint can count for one answer."""
 
 
 @dataclass(slots=True)
 class Usage:
-    """What the endpoint was asked so far; answers from a recording cost nothing.
+    """The use of an endpoint so far; answers from a recording cost nothing.
 
     Attributes:
-        dollars: by the prices that the user was built with.
+        dollars: Costs by the prices that the user was built with.
     """
 
     calls: int = 0
@@ -61,27 +58,27 @@ class Usage:
 
 
 class ModelUser:
-    """Plays the user by the roles of the original: the model is told the task and the rules, sees the agent's messages
+    """Plays the user by the roles of the original: the model gets the task and the rules, sees the agent's messages
     as a user's, and its own as an assistant's.
 
-    With a recording, a request that was answered before gets the same answer, without being asked again: a run that is
-    repeated with the same agent needs no endpoint, and `offline` makes sure of that.
+    With a recording, a request that was answered before gets the same answer without being sent again: a run that is
+    repeated with the same agent needs no endpoint, and `offline` makes sure that it uses none.
 
     Args:
-        url: of the endpoint, up to and without `/chat/completions`.
-        key: sent as a bearer token; "" sends none.
-        seed: sent with every request, as are `temperature` and `max_tokens`, the limit of an answer; None leaves one
+        url: Address of the endpoint, up to and without `/chat/completions`.
+        key: Sent as a bearer token; "" sends none.
+        seed: Sent with every request, as are `temperature` and `max_tokens`, the limit of an answer; None leaves one
             out.
-        parameters: more of what is sent, by name, such as `{"max_completion_tokens": 1024}`.
-        prices: dollars per million tokens of prompt and of completion.
-        attempts: before an endpoint that is busy or out of reach is given up.
-        wait: seconds before the second attempt, doubled for each one after it, 60 at most.
-        timeout: seconds that an attempt may take.
-        recording: the recording, or the path of its file.
+        parameters: More parameters of a request by name, such as `{"max_completion_tokens": 1024}`.
+        prices: Dollars per million tokens of prompt and of completion.
+        attempts: Maximum number of attempts at an endpoint that is busy or out of reach.
+        wait: Seconds before the second attempt, doubled for each one after it, 60 at most.
+        timeout: Seconds that an attempt may take.
+        recording: The recording, or the path of its file.
 
     Raises:
-        ConfigError: an argument is not as above; offline without a recording; or the URL, the key or the proxy cannot
-            be used.
+        ConfigError: An argument is not as above; the user is offline without a recording; or the URL, the key or the
+            proxy cannot be used.
     """
 
     def __init__(
@@ -103,63 +100,63 @@ class ModelUser:
     ) -> None:
         for name, text in {"model": model, "url": url}.items():
             if not isinstance(text, str) or not text:
-                raise ConfigError(f"the {name} of the user must be a text that is not empty")
-        require_integer("attempts", attempts, 1)
-        for name, seconds in {"wait": wait, "timeout": timeout}.items():
-            if not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_WAIT:
-                raise ConfigError(f"{name}={seconds!r} is not possible; give seconds above 0, at most {LONGEST_WAIT}")
+                raise ConfigError(f"the {name} of the user must be a str that is not empty")
+        for name, value in {"attempts": attempts, "wait": wait, "timeout": timeout}.items():
+            least, most = RANGES[name]
+            if not isinstance(value, int | float) or not least <= value <= most:
+                raise ConfigError(f"{name}={value!r} must be a number from {least:g} to {most:g}")
         if not isinstance(recording, Recording):
             require_path("recording", recording)
         if offline and recording is None:
             raise ConfigError("a user who is offline needs a recording")
         self.name = f"model:{model}"
         self.usage = Usage()
-        self._request = _request(
-            model, {"temperature": temperature, "seed": seed, "max_tokens": max_tokens}, parameters
-        )
-        self._prices, self._offline = _prices(prices), offline
+        arguments = {"temperature": temperature, "seed": seed, "max_tokens": max_tokens}
+        self._request = build_request(model, arguments, parameters)
+        self._prices, self._offline = _read_prices(prices), offline
         self._recording = shared(real_path(recording)) if isinstance(recording, str | Path) else recording
         self._endpoint = Endpoint(url, key, timeout, attempts, wait)
         self._task_id = ""
-        self._messages: list[Message] = []
+        self._messages: list[Mapping[str, str]] = []
 
     @classmethod
     def of_environment(cls, arguments: Mapping[str, Any] | None = None) -> Self:
-        """The user with these arguments; those that are left out come from environment variables.
+        """Builds the user with these arguments; environment variables stand in for those that are left out.
 
-        These are HERO_USER_MODEL, OPENAI_BASE_URL, HERO_USER_RECORDING (the file of a recording), HERO_USER_OFFLINE=1,
-        and OPENAI_API_KEY, which alone holds the key. Name and password of an address come from OPENAI_BASE_URL alone.
+        The variables are HERO_USER_MODEL, OPENAI_BASE_URL, HERO_USER_RECORDING (the file of a recording),
+        HERO_USER_OFFLINE=1, and OPENAI_API_KEY, which alone holds the key. Only OPENAI_BASE_URL may hold the name and
+        the password of an address: arguments are stored and shown.
 
         Raises:
-            ConfigError: there is no model, or an argument is not one of a model user.
+            ConfigError: No model is named, or an argument is not one of a model user.
         """
         arguments = arguments or {}
-        known = signature(cls).parameters.keys() - {"key"}
-        if unknown := sorted(arguments.keys() - known):
+        allowed = signature(cls).parameters.keys() - {"key"}
+        if unknown := sorted(arguments.keys() - allowed):
             hint = "; the key is taken from OPENAI_API_KEY" if "key" in unknown else ""
-            raise ConfigError(f"user_args has no {unknown[0]!r}{hint}; it takes: {', '.join(sorted(known))}")
-        around = os.environ.get("OPENAI_BASE_URL") or OPENAI
-        taken: dict[str, Any] = {
+            raise ConfigError(f"user_args has no {unknown[0]!r}{hint}; it takes: {', '.join(sorted(allowed))}")
+        default_url = os.environ.get("OPENAI_BASE_URL") or OPENAI
+        options: dict[str, Any] = {
             "model": os.environ.get("HERO_USER_MODEL"),
-            "url": bare(read_address(around)),
+            "url": without_userinfo(read_address(default_url)),
             "recording": os.environ.get("HERO_USER_RECORDING") or None,
             "offline": os.environ.get("HERO_USER_OFFLINE") == "1",
         } | dict(arguments)
-        if not taken["model"]:
+        if not options["model"]:
             raise ConfigError(
                 'user=model needs HERO_USER_MODEL, or user_args={"model": ...}, and OPENAI_BASE_URL or its url for any '
                 "endpoint but OpenAI's"
             )
-        if isinstance(taken["url"], str) and taken["url"]:
-            address = read_address(taken["url"])
-            if address.userinfo:  # arguments are stored and shown
+        if isinstance(options["url"], str) and options["url"]:
+            address = read_address(options["url"])
+            if address.userinfo:
                 raise ConfigError("the url of user_args holds a name or password: give those in OPENAI_BASE_URL alone")
-            if bare(address) == bare(read_address(around)):
-                taken["url"] = around
-        return cls(**taken, key=os.environ.get("OPENAI_API_KEY", ""))
+            if without_userinfo(address) == without_userinfo(read_address(default_url)):
+                options["url"] = default_url
+        return cls(**options, key=os.environ.get("OPENAI_API_KEY", ""))
 
     def provenance(self) -> dict[str, JSON]:
-        """What the surroundings may have decided; as the environment's, with the `arguments` of this user."""
+        """Returns what environment variables may have decided, as an environment does, with arguments of this user."""
         recording = str(self._recording.path) if self._recording else None
         facts: dict[str, JSON] = {"model": self._request["model"], "url": self._endpoint.url}
         return {"user": facts, "arguments": facts | {"recording": recording, "offline": self._offline}}
@@ -171,28 +168,28 @@ class ModelUser:
         self.close()
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._endpoint.close()
 
     def open(self, task: Task) -> str:
-        """The answer to the greeting."""
+        """Begins an episode; returns the answer to the greeting."""
         self._task_id = task.id
-        self._messages = [_message("system", SYSTEM.format(instruction=task.instruction))]
+        self._messages = [message("system", SYSTEM.format(instruction=task.instruction))]
         return self.reply(GREETING)
 
-    def reply(self, message: str) -> str:
-        """The answer of the model, without its thoughts.
+    def reply(self, message_of_agent: str) -> str:
+        """Returns the answer of the model, without its thoughts.
 
         Raises:
-            ConfigError: the endpoint refuses, is busy for too long, or answers out of shape; or the user is offline,
-                and nothing was recorded of this conversation.
-            UnavailableError: the endpoint is out of reach.
+            ConfigError: The endpoint refuses, is busy for too long, or its answer has the wrong form; or the user is
+                offline, and nothing was recorded of this conversation.
+            UnavailableError: The endpoint is out of reach.
         """
-        self._messages.append(_message("user", message))
-        self._messages.append(_message("assistant", without_thoughts(self._answer(self._messages))))
+        self._messages.append(message("user", message_of_agent))
+        self._messages.append(message("assistant", without_thoughts(self._answer(self._messages))))
         return self._messages[-1]["content"]
 
-    def _answer(self, messages: Sequence[Message]) -> str:
+    def _answer(self, messages: Sequence[Mapping[str, str]]) -> str:
         request = self._request | {"messages": list(messages)}
         recorded = self._recording.find(request) if self._recording else None
         if recorded is not None:
@@ -202,19 +199,19 @@ class ModelUser:
         try:
             answer = self._endpoint.ask(request, self._read)
         except RefusalError as error:
-            raise ConfigError(f"{error}{_advice(self._request, error.said)}") from None
+            raise ConfigError(f"{error}{advice(self._request, error.answer)}") from None
         if self._recording:
             self._recording.add(self._task_id, request, answer)
         return answer
 
-    def _read(self, record: Any) -> str:
-        """The words in a chat completion, which is counted."""
-        answer = record["choices"][0]["message"]["content"]
+    def _read(self, completion: Any) -> str:
+        """Returns the words in a chat completion, and counts what it used."""
+        answer = completion["choices"][0]["message"]["content"]
         if not isinstance(answer, str | None):
             raise TypeError
-        used = record.get("usage") or {}
+        used = completion.get("usage") or {}
         tokens = [int(used.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion")]
-        if not all(0 <= count <= MOST_TOKENS for count in tokens):
+        if not all(0 <= count <= MAX_TOKENS for count in tokens):
             raise ValueError
         self.usage.calls += 1
         self.usage.prompt_tokens += tokens[0]
@@ -223,42 +220,9 @@ class ModelUser:
         return answer or ""
 
 
-def _request(model: str, usual: Mapping[str, Any], more: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Everything of a request but its messages.
-
-    Raises:
-        ConfigError: a parameter is not JSON, or one that decides what an answer is.
-    """
-    request = {"model": model} | {name: value for name, value in usual.items() if value is not None}
-    if not isinstance(more or {}, Mapping):
-        raise ConfigError(f"parameters={more!r:.60} must be a mapping of names to values")
-    if taken := sorted(OWN & (more or {}).keys()):
-        raise ConfigError(f"parameters cannot have {taken[0]!r}, which the user sets or relies on")
-    try:
-        written = json.dumps(request | dict(more or {}), allow_nan=False, ensure_ascii=False)
-        return dict(json.loads(written.encode()))  # half a surrogate pair has no encoding
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"what is sent to the user's model must be plain JSON: {error}") from None
-
-
-def _prices(prices: Sequence[float]) -> tuple[float, float]:
+def _read_prices(prices: Sequence[float]) -> tuple[float, float]:
     try:
         prompt, completion = map(float, prices)
     except (TypeError, ValueError):
         raise ConfigError(f"prices={prices!r:.60} must be two numbers: dollars per million tokens in and out") from None
     return prompt, completion
-
-
-def _advice(request: Mapping[str, Any], said: str) -> str:
-    """How to do without the parameters that a refusal names; "" where it names none."""
-    named = [name for name in request if name not in OWN and re.search(rf"\b{re.escape(name)}\b", said)]
-    ways = [f'leave {name} out with user_args={{"{name}": null}}' for name in named if name in USUAL]
-    ways += [f"take {name} out of the parameters of user_args" for name in named if name not in USUAL]
-    if "max_completion_tokens" in said and "max_tokens" in named:
-        ways.append(f'give "parameters": {{"max_completion_tokens": {request["max_tokens"]}}} in its place')
-    return "".join(f"; {way}" for way in ways)
-
-
-def _message(role: str, text: str) -> Message:
-    """A message that can be sent: half a surrogate pair, which JSON can write, no encoding has."""
-    return {"role": role, "content": text.encode(errors="replace").decode()}
