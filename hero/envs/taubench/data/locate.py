@@ -1,4 +1,4 @@
-"""Where the data are: a directory that is named, one that the environment names, or an installed package."""
+"""Finds the data: a directory that is named, one that the environment names, a download, or an installed package."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
+
+from platformdirs import user_cache_path
 
 from hero.envs.taubench.data import tau2, v1
 from hero.envs.taubench.data.embedded import generate
@@ -22,45 +24,44 @@ EMBEDDED: Final = "embedded"
 
 
 def locate(data: str | Path | None, domain: Domain) -> Path | None:
-    """The root of the data: `data`, else TAU_BENCH_DIR, else TAU2_DATA_DIR, else what was downloaded or installed.
+    """Returns the root of the data: `data`, else TAU_BENCH_DIR, else TAU2_DATA_DIR, else a download or a package.
 
-    None for the embedded world: where `data` is "embedded", or nothing else is found and the domain is retail.
+    None stands for the embedded world: where `data` is "embedded", or there is nothing else and the domain is retail.
 
     Raises:
-        ConfigError: there is no data for the airline domain, which is not embedded.
+        ConfigError: There are no data for the airline domain, which is not embedded.
     """
-    if data == EMBEDDED:
-        found = None
-    elif data is not None:
-        found = Path(data)
-    else:
-        named = (os.environ.get(name) for name in VARIABLES)
-        found = next((Path(name) for name in named if name), None) or downloaded() or _installed()
-    if found is None and domain == "airline":
+    root = None
+    if data != EMBEDDED:
+        named = (data, *map(os.environ.get, VARIABLES))
+        root = next((Path(name) for name in named if name), None) or downloaded() or _installed()
+    if root is None and domain == "airline":
         raise ConfigError(
             "the airline domain needs the original's data: run `hero data taubench`, or give data=DIR, TAU_BENCH_DIR "
             "or TAU2_DATA_DIR"
         )
-    return None if found is None else real_path(found)
+    return None if root is None else real_path(root)
 
 
 def cache() -> Path:
-    """The directory that `hero data taubench` fills.
+    """Returns the directory that `hero data taubench` fills, below the system's cache directory of the user.
 
     Raises:
-        ConfigError: the user has no home directory, and no other was named.
+        ConfigError: The user has no home directory, and no other is named.
     """
     try:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = user_cache_path("hero", appauthor=False)
     except RuntimeError:
-        raise ConfigError("there is no home directory to keep data in; set XDG_CACHE_HOME to a directory") from None
-    return Path(base) / "hero" / "taubench"
+        folder = Path()
+    if not folder.is_absolute():
+        raise ConfigError("there is no home directory to keep data in; set XDG_CACHE_HOME to an absolute path")
+    return folder / "taubench"
 
 
 def downloaded() -> Path | None:
-    """The downloaded data; None where there are none."""
+    """Returns the directory of downloaded data; None where nothing was downloaded."""
     with suppress(ConfigError):
-        if os.path.isdir(cache()):  # unlike Path.is_dir, False for what cannot be looked into
+        if os.path.isdir(cache()):  # unlike Path.is_dir, False for a directory that cannot be looked into
             return cache()
     return None
 
@@ -75,22 +76,22 @@ def _installed() -> Path | None:
 
 @lru_cache(maxsize=8)
 def open_world(domain: Domain, root: Path | None, seed: int) -> World:
-    """The world of one configuration; equal arguments give the same object.
+    """Returns the world of one configuration; equal arguments give the same object.
 
     Args:
-        root: what `locate` found; None for the embedded world.
-        seed: of the embedded world; not looked at with data.
+        root: Root of the data, from `locate`; None for the embedded world.
+        seed: Seed of the embedded world; ignored with data.
 
     Raises:
-        DataError: the directory holds no data of that domain, or they are malformed.
+        DataError: The directory holds no data of that domain, or they are malformed.
     """
     if root is None:
         return generate(seed)
     try:
-        if place := v1.find(root, domain):
-            return v1.read(place, domain)
-        if place := tau2.find(root, domain):
-            return tau2.read(place, domain)
+        if directory := v1.find(root, domain):
+            return v1.read(directory, domain)
+        if directory := tau2.find(root, domain):
+            return tau2.read(directory, domain)
     except OSError as error:
         raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}") from error
     raise DataError(
