@@ -8,7 +8,6 @@ import random
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -165,15 +164,25 @@ def test_a_run_that_dies_anywhere_goes_on_as_if_it_had_not(
     assert contents(path) == contents(finished)
 
 
+class Talking(Callback):
+    """Prints a line whenever something happens."""
+
+    def on_phase_begin(self, step: int, phase: Phase, episodes: int) -> None:
+        print(step, phase, flush=True)  # noqa: T201
+
+    def on_turn(self, episode: int, turn: Turn) -> None:
+        print(episode, flush=True)  # noqa: T201
+
+
 SCRIPT = """
     from pathlib import Path
     from hero.runs.writer import Run
-    from tests.test_train import training
+    from tests.test_train import Talking, training
     path = Path({path!r})
     make = Run.resume if (path / "config.json").exists() else Run.create
     with make(path, {{"seed": 7}}) as run:
         print("started", flush=True)
-        training(run).run()
+        training(run, callback=Talking()).run()
 """
 
 
@@ -184,8 +193,8 @@ def test_kill_9_at_random_moments_changes_nothing(finished: Path, tmp_path: Path
     for _ in range(20):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
-            process.stdout.readline()
-            time.sleep(moments.uniform(0.0, 0.03))
+            for _ in range(moments.randint(1, 60)):
+                process.stdout.readline()
             process.kill()
             if process.wait() == 0:
                 break

@@ -69,6 +69,14 @@ class Later(datetime.datetime):
         return cls(2031, 5, 6)
 
 
+class LaterDate(datetime.date):
+    """A day on that clock."""
+
+    @classmethod
+    def today(cls) -> LaterDate:
+        return cls(2031, 5, 6)
+
+
 def test_two_of_the_same_date_read_alike_on_any_day(monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers.utils import chat_template_utils
 
@@ -80,7 +88,11 @@ def test_two_of_the_same_date_read_alike_on_any_day(monkeypatch: pytest.MonkeyPa
     for date in (today.date, given.date):
         assert spoken(TemplateChat(tokenizer(DATED), date=date)) in before
     assert "26 Nov 2026" in before[1]
-    assert today.date == datetime.date.today().isoformat()
+
+
+def test_the_date_is_by_default_the_day_of_building(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datetime, "date", LaterDate)
+    assert TemplateChat(tokenizer(DATED)).date == "2031-05-06"
 
 
 @pytest.mark.parametrize("date", ["26.11.2026", "2026-13-01", "today", 20261126])

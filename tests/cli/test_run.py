@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from hero.models.fingerprint import model_fingerprint
 from hero.models.language_model import LanguageModel
 from hero.runs.reader import read_config, read_rows
 from hero.runs.writer import Run
-from hero_cli.provenance import today
 from hero_cli.settings import settings_of
 from tests.cli.conftest import FAST, Hero, contents
 from tests.doubles import GivenUpEnv, GuessEnv
@@ -312,7 +312,7 @@ def test_a_terminal_that_cannot_redraw_gets_a_line_per_step(
 
 def test_a_run_knows_what_it_ran_on(finished: Path, model: str) -> None:
     found = read_config(finished).provenance
-    assert found["date"] == today()
+    assert date.fromisoformat(found["date"])
     assert found["env"] == {"env_id": "guess"}
     assert found["model"] == {"path": model} | {"sha256": model_fingerprint(model)["sha256"]}
     assert found["versions"].keys() == {"python", "hero", "torch", "transformers", "guess", "device"}

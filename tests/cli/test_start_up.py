@@ -1,11 +1,9 @@
-"""The command answers at once."""
+"""The command answers at once, because it loads nothing heavy before it has to."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-
-import pytest
 
 from hero import __version__
 
@@ -13,27 +11,19 @@ HELP = """
 import sys
 from hero_cli.main import app
 app({arguments}, standalone_mode=False)
-heavy = {{"torch", "transformers", "gymnasium", "numpy", "scipy", "matplotlib"}} & sys.modules.keys()
+heavy = {{"torch", "transformers", "gymnasium", "numpy", "scipy", "matplotlib", "filelock"}} & sys.modules.keys()
 assert not heavy, heavy
 """
 
 
 def ask(*arguments: str) -> str:
-    """What the command says to arguments that need nothing heavy."""
+    """Returns the output of the command for arguments that need nothing heavy."""
     code = HELP.format(arguments=list(arguments))
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
 
-def test_help_answers_in_half_a_second_and_loads_nothing_heavy() -> None:
-    resource = pytest.importorskip("resource", reason="processor time of other processes is not known on Windows")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_help_loads_nothing_heavy() -> None:
     assert "hindsight" in ask("--help")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # Processor time, since wall-clock time on a busy machine says little.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
-
-
-def test_the_help_of_every_command_loads_nothing_heavy() -> None:
     for command in ("run", "eval", "play"):
         assert "--env" in ask(command, "--help")
     assert "--from" in ask("data", "webshop", "--help")
