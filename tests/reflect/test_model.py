@@ -38,7 +38,14 @@ def test_reads_back_every_finding_that_names_an_existing_turn_once(findings: lis
     assert parse("\n".join(lines), turns=4) == tuple(first[turn] for turn in sorted(first))
 
 
-@given(st.text(), st.integers(0, 5))
+ANSWERS = st.lists(
+    st.sampled_from(["\n1 failed", "\n2 useful: ", "\nturn 7 invalid ", "; instead: ", "1", "0 useful"])
+    | st.text(max_size=4)
+).map("".join)
+
+
+@given(ANSWERS, st.integers(0, 5))
+@example("1 failed: x; instead: y", 1)
 def test_invents_nothing_whatever_the_answer(text: str, turns: int) -> None:
     found = parse(text, turns)
     assert all(0 <= finding.turn < turns for finding in found)
