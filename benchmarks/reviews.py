@@ -1,7 +1,6 @@
-"""How the diagnoses of a run change while it trains: `python -m benchmarks.reviews RUN`.
+"""Compares the diagnoses of a run with those of the rules, by training steps: `python -m benchmarks.reviews RUN`.
 
-Holds what was said of each turn against what `rules` says of the same turn, by training steps. Shows why a run falls
-apart whose reviewer is the policy itself: wrong actions that are called useful are learned.
+It shows why a run falls apart whose reviewer is the policy itself: wrong actions that are called useful are learned.
 """
 
 from __future__ import annotations
@@ -26,24 +25,24 @@ from hero_cli.settings import stored_settings
 from hero_cli.terminal import polite
 
 
-def kind(diagnosis: Diagnosis, turn: int) -> str:
-    """What a diagnosis says of a turn: useful, wrong, or nothing."""
+def judgement(diagnosis: Diagnosis, turn: int) -> str:
+    """Returns the judgement of a turn: useful, wrong, or nothing."""
     verdict = next((finding.verdict for finding in diagnosis.findings if finding.turn == turn), None)
     return "nothing" if verdict is None else "useful" if verdict is Verdict.USEFUL else "wrong"
 
 
-def compared(episodes: Sequence[Episode]) -> dict[str, str]:
-    """Shares, over the turns of some episodes."""
-    rules = RulesReflector().reflect([episode.trajectory for episode in episodes])
+def compare(episodes: Sequence[Episode]) -> dict[str, str]:
+    """Returns shares of the turns of some episodes, by the judgement of the rules and that of the run's reflector."""
+    diagnoses_by_rules = RulesReflector().reflect([episode.trajectory for episode in episodes])
     pairs = Counter(
-        (kind(rule, turn), kind(episode.diagnosis, turn))
-        for episode, rule in zip(episodes, rules, strict=True)
+        (judgement(by_rules, turn), judgement(episode.diagnosis, turn))
+        for episode, by_rules in zip(episodes, diagnoses_by_rules, strict=True)
         for turn in range(len(episode.trajectory.turns))
     )
 
-    def share(by_rules: str, said: str) -> str:
-        of = sum(count for (rule, _), count in pairs.items() if rule == by_rules)
-        return f"{100 * pairs[by_rules, said] / of:.0f} %" if of else ""
+    def share(by_rules: str, by_reflector: str) -> str:
+        total = sum(count for (rule, _), count in pairs.items() if rule == by_rules)
+        return f"{100 * pairs[by_rules, by_reflector] / total:.0f} %" if total else ""
 
     def percent(count: int) -> str:
         return f"{100 * count / len(episodes):.0f} %"
@@ -61,11 +60,11 @@ def compared(episodes: Sequence[Episode]) -> dict[str, str]:
 @polite
 def main(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    every: Annotated[int, typer.Option(help="Steps of a row.", min=1)] = 6,
-    one_in: Annotated[int, typer.Option(help="Look at one in so many episodes.", min=1)] = 1,
+    every: Annotated[int, typer.Option(help="Training steps per row.", min=1)] = 6,
+    one_in: Annotated[int, typer.Option(help="Read every Nth episode only.", min=1)] = 1,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Hold what the policy that the run began with says of them against the rules."),
+        typer.Option("--again", help="Have the episodes reviewed again, by the policy that the run started with."),
     ] = False,
 ) -> None:
     """Compares the diagnoses of a run with those of the rules."""
@@ -75,16 +74,15 @@ def main(
     if again:
         reflector = ModelReflector(load_model(ModelChoice(stored_settings(run).model), 256).policy(temperature=0.0))
         diagnoses = reflector.reflect([episode.trajectory for episode in episodes])
-        episodes = [replace(old, diagnosis=new) for old, new in zip(episodes, diagnoses, strict=True)]
+        episodes = [replace(episode, diagnosis=new) for episode, new in zip(episodes, diagnoses, strict=True)]
     by_step: dict[int, list[Episode]] = {}
     for episode in episodes:
         by_step.setdefault((episode.step - 1) // every, []).append(episode)
-    rows = {number: compared(episodes) for number, episodes in sorted(by_step.items())}
-    table = Table(
-        "steps", *next(iter(rows.values())), title="Turns by the verdict of rules, and what the run's reviewer said"
-    )
-    for number, row in rows.items():
-        table.add_row(f"{number * every + 1} to {max(e.step for e in by_step[number])}", *row.values())
+    rows = {index: compare(episodes) for index, episodes in sorted(by_step.items())}
+    title = "Turns by the verdict of the rules, and of the run's reflector"
+    table = Table("steps", *next(iter(rows.values())), title=title)
+    for index, row in rows.items():
+        table.add_row(f"{index * every + 1} to {max(episode.step for episode in by_step[index])}", *row.values())
     Console(width=120).print(table)
 
 

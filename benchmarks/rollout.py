@@ -1,9 +1,9 @@
-"""How fast episodes are played: `python -m benchmarks.rollout`.
+"""Measures how fast episodes are played: `python -m benchmarks.rollout`.
 
-Three arms in one process, all greedy, on episodes of equal shape: our rollout, which keeps keys and values from turn to
-turn; transformers' `generate`, called afresh at every turn on the very prompts of those episodes; and a bare loop
+It compares three arms in one process, all greedy, on episodes of equal shape: our rollout, which keeps keys and values
+from turn to turn; transformers' `generate`, called at every turn on the prompts of those episodes; and a bare loop
 that reads and decodes as many tokens in rigid batches without an environment, a chat or a ledger, which is the limit.
-Random tokens of the lengths that episodes in the embedded WebShop have. The last line is a JSON object of the ratios.
+Tokens are random, with the lengths of episodes in the embedded WebShop. The last line is a JSON object of the ratios.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from hero.types import Message, Trajectory
 
 
 class Talk(TextEnv):
-    """Says something else at every turn, and never ends."""
+    """Answers with another text at every turn, and never ends."""
 
     env_id: ClassVar[str] = "talk"
     num_tasks = 1_000_000
@@ -49,14 +49,14 @@ class Talk(TextEnv):
 
 
 class Noise:
-    """A chat in which every text is so many random ids of its own, and nothing ends a reply."""
+    """Encodes every text as random ids of its own, always equally many, and never ends a reply."""
 
     stop_ids: frozenset[int] = frozenset()
 
     def __init__(self, vocabulary: int) -> None:
         def ids(text: str) -> tuple[int, ...]:
-            drawn = random.Random(text)
-            return tuple(drawn.randrange(vocabulary) for _ in range(OBSERVATION))
+            rng = random.Random(text)
+            return tuple(rng.randrange(vocabulary) for _ in range(OBSERVATION))
 
         self._ids = lru_cache(maxsize=None)(ids)
 
@@ -68,8 +68,8 @@ class Noise:
 
 
 @torch.inference_mode()
-def afresh(model: Any, played: Sequence[Trajectory], turns: int) -> None:
-    """Every turn of all episodes by `generate`."""
+def generate_each_turn(model: Any, played: Sequence[Trajectory], turns: int) -> None:
+    """Calls `generate` on every turn of all episodes."""
     for turn in range(turns):
         prompts = [trajectory.turns[turn].action.tokens.prompt_ids for trajectory in played]  # type: ignore[union-attr]
         ids = torch.tensor(prompts, device=model.device)
@@ -84,8 +84,8 @@ def afresh(model: Any, played: Sequence[Trajectory], turns: int) -> None:
 
 
 @torch.inference_mode()
-def bare(model: Any, episodes: int, turns: int) -> None:
-    """Reads and decodes as many tokens, all rows in step, with room for all of them from the start."""
+def bare_loop(model: Any, episodes: int, turns: int) -> None:
+    """Reads and decodes as many tokens, all rows in step, in a cache that has room for all of them from the start."""
     layers = [PreallocatedLayer([], turns * (OBSERVATION + ACTION)) for _ in range(model.config.num_hidden_layers)]
     cache = cache_arguments(model, layers)
     ids = torch.randint(model.config.get_text_config().vocab_size, (episodes, OBSERVATION), device=model.device)
@@ -98,8 +98,8 @@ def bare(model: Any, episodes: int, turns: int) -> None:
         token = logits[:, -1].log_softmax(-1).argmax(-1, keepdim=True)
 
 
-def compared(lm: Any, turns: int, episodes: int, repeats: int) -> dict[str, float]:
-    """Generated tokens per second of our rollout, and against the two others."""
+def compare(lm: Any, turns: int, episodes: int, repeats: int) -> dict[str, float]:
+    """Returns generated tokens per second of our rollout, and its ratios to the two other arms."""
     lm = replace(lm, chat=Noise(lm.model.config.get_text_config().vocab_size))
     envs = [Talk() for _ in range(episodes)]
     tasks = [Task(number, number) for number in range(episodes)]
@@ -108,7 +108,7 @@ def compared(lm: Any, turns: int, episodes: int, repeats: int) -> dict[str, floa
         return rollout(envs, lm.policy(temperature=0.0, max_new_tokens=ACTION), tasks, max_turns=turns)
 
     played = ours()
-    arms = [ours, lambda: afresh(lm.model, played, turns), lambda: bare(lm.model, episodes, turns)]
+    arms = [ours, lambda: generate_each_turn(lm.model, played, turns), lambda: bare_loop(lm.model, episodes, turns)]
     for arm in arms[1:]:
         arm()
     seconds = medians(arms, repeats)
@@ -123,10 +123,10 @@ def compared(lm: Any, turns: int, episodes: int, repeats: int) -> dict[str, floa
 
 def main(
     model: Annotated[str, typer.Option(help="tiny or smollm2.")] = "tiny",
-    episodes: Annotated[int, typer.Option(help="Played at a time.")] = 16,
-    repeats: Annotated[int, typer.Option(help="Of each arm.")] = 5,
-    threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
-    quick: Annotated[bool, typer.Option("--quick", help="In less than a minute: fewer and shorter episodes.")] = False,
+    episodes: Annotated[int, typer.Option(help="Number of episodes, all played at a time.")] = 16,
+    repeats: Annotated[int, typer.Option(help="Repetitions of each arm.")] = 5,
+    threads: Annotated[int, typer.Option(help="Number of torch threads.")] = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure less, in under a minute.")] = False,
 ) -> None:
     """Compares our rollout with `generate` at every turn, and with a loop that only decodes."""
     torch.set_num_threads(threads)
@@ -134,12 +134,12 @@ def main(
     lengths = (2, 3) if quick else (5, 15)
     if quick:
         episodes, repeats = (1, 1) if model == "smollm2" else (4, 3)
-    found = [compared(lm, turns, episodes, repeats) for turns in track(lengths, "playing...")]
-    table = Table(*found[0])
-    for row in found:
+    rows = [compare(lm, turns, episodes, repeats) for turns in track(lengths, "playing...")]
+    table = Table(*rows[0])
+    for row in rows:
         table.add_row(*(f"{value:.3g}" for value in row.values()))
     Console().print(table)
-    print(json.dumps({"benchmark": "rollout", "model": model, "rows": found}))  # noqa: T201
+    print(json.dumps({"benchmark": "rollout", "model": model, "rows": rows}))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What a run in the embedded TauBench learns: `python -m benchmarks.service RUN`.
+"""Shows what a run in the embedded TauBench learns: `python -m benchmarks.service RUN`.
 
-Whom it serves, by what the customer wants, and whether it asks before it changes anything, which the reward does not
-see: a change that was right counts, asked or not. The last line is a JSON object.
+It counts which customers are served, by what they want, and whether the policy asks before it changes anything. The
+reward ignores that: a right change counts, asked or not. The last line is a JSON object.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from hero.types import Trajectory
 from hero_cli.terminal import polite
 
 CHANGES = ("after a yes", "without", "handed over")
-"""Changes of the database, by whether the customer had agreed, and customers handed over."""
+"""Changes of the database with and without the customer's consent, and customers who were handed over."""
 
 
 def counted(trajectory: Trajectory) -> Counter[str]:
-    """What one episode adds: `CHANGES`, and, where it has turns, its wish as served or not.
+    """Counts the `CHANGES` of one episode and, if it has turns, its wish, and whether that was served.
 
     Raises:
-        DataError: it is no episode of the embedded shop.
+        DataError: the episode is not one of the embedded shop.
     """
     if not trajectory.env_id.startswith("taubench/retail/embedded/"):
         raise DataError(f"{trajectory.env_id} is not the embedded TauBench; give a run with --env-arg data=embedded")
@@ -58,19 +58,19 @@ def counted(trajectory: Trajectory) -> Counter[str]:
 @polite
 def main(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    every: Annotated[int, typer.Option(help="Steps of a row.", min=1)] = 1,
+    every: Annotated[int, typer.Option(help="Training steps per row.", min=1)] = 1,
 ) -> None:
     """Counts, by step, whom the episodes of training served, what they changed, and who was handed over."""
-    found: dict[int, Counter[str]] = {}
+    by_step: dict[int, Counter[str]] = {}
     for episode in read_episodes(run):
-        found.setdefault((episode.step - 1) // every, Counter()).update(counted(episode.trajectory))
-    if not found:
+        by_step.setdefault((episode.step - 1) // every, Counter()).update(counted(episode.trajectory))
+    if not by_step:
         raise DataError(f"{run} has no training episodes; give a run that has done a step")
     table = Table("steps to", *WISHES, *CHANGES, title="Customers served, by what they want; changes of the database")
     rows = []
-    for number, counts in sorted(found.items()):
+    for index, counts in sorted(by_step.items()):
         served = {wish: f"{counts[f'{wish} served']}/{counts[wish]}" for wish in WISHES}
-        row = {"steps to": (number + 1) * every, **served, **{name: counts[name] for name in CHANGES}}
+        row = {"steps to": (index + 1) * every, **served, **{name: counts[name] for name in CHANGES}}
         table.add_row(*map(str, row.values()))
         rows.append(row)
     Console(width=120).print(table)

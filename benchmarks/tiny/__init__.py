@@ -1,1 +1,1 @@
-"""The recipe of the policy that ships with the package: `python -m benchmarks.tiny` makes it from nothing."""
+"""The recipes of the policies that ship with the package: `python -m benchmarks.tiny` makes them from nothing."""

@@ -22,11 +22,11 @@ RECIPES = {"webshop": webshop.RECIPE, "taubench": taubench.RECIPE}
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Where the model goes; the same command resumes a run that was cut off.")],
-    env: Annotated[Literal["webshop", "taubench"], typer.Option(help="Whose embedded tasks it is for.")] = "webshop",
-    seed: Annotated[int, typer.Option(help="Seed of the weights and of the demonstrations.")] = 0,
-    threads: Annotated[int, typer.Option(help="Threads of torch.")] = 2,
-    shorten: Annotated[float, typer.Option(help="Multiplies the steps of all phases, to try the recipe.")] = 1.0,
+    out: Annotated[Path, typer.Option(help="Directory for the model; the same command goes on after an interruption.")],
+    env: Annotated[Literal["webshop", "taubench"], typer.Option(help="Environment to act in.")] = "webshop",
+    seed: Annotated[int, typer.Option(help="Seed of weights and demonstrations.")] = 0,
+    threads: Annotated[int, typer.Option(help="Number of torch threads.")] = 2,
+    shorten: Annotated[float, typer.Option(help="Factor on the steps of all phases, to try the recipe.")] = 1.0,
 ) -> None:
     """Trains a tiny policy from nothing; the state after each phase is kept beside the result."""
     torch.set_num_threads(threads)

@@ -6,6 +6,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from benchmarks.tiny.rows import Row
 
 
 def new_model(vocabulary: int, layers: int, heads: int, width: int) -> Any:
+    """Returns a Llama with random weights."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -36,34 +38,40 @@ def new_model(vocabulary: int, layers: int, heads: int, width: int) -> Any:
 
 
 def batches(rows: Sequence[Row], tokens: int, rng: random.Random) -> Iterator[list[Row]]:
-    """Batches of rows of like length, at most `tokens` padded tokens each, in random order; one pass over the rows."""
-    order = sorted(range(len(rows)), key=lambda place: (len(rows[place].ids) // 16, rng.random()))
+    """Yields each row once, in batches of rows of similar length, in random order.
+
+    Args:
+        tokens: maximum number of tokens in a batch, padding included.
+    """
+    by_length = sorted(rows, key=lambda row: (len(row.ids) // 16, rng.random()))
     groups: list[list[Row]] = [[]]
-    for place in order:
-        if (len(groups[-1]) + 1) * (len(rows[place].ids) + 15) > tokens and groups[-1]:
+    for row in by_length:
+        if (len(groups[-1]) + 1) * (len(row.ids) + 15) > tokens and groups[-1]:
             groups.append([])
-        groups[-1].append(rows[place])
+        groups[-1].append(row)
     rng.shuffle(groups)
     yield from groups
 
 
 def loss_of(model: Any, rows: Sequence[Row]) -> tuple[torch.Tensor, float]:
-    """Weighted mean negative log-likelihood, and the share of greedily right tokens among those of weight 1."""
+    """Returns the weighted mean negative log-likelihood, and the share of tokens of weight 1 that greedy decoding hits.
+
+    Shapes: B rows, T tokens of the longest row, N tokens with a weight, V vocabulary, D hidden size.
+    """
     length = max(len(row.ids) for row in rows)
-    ids = torch.zeros(len(rows), length, dtype=torch.long)
-    weights = torch.zeros(len(rows), length)
-    for place, row in enumerate(rows):
-        ids[place, : len(row.ids)] = torch.tensor(row.ids)
-        weights[place, : len(row.ids)] = torch.tensor(row.weights)
+    ids_BT = torch.zeros(len(rows), length, dtype=torch.long)
+    weights_BT = torch.zeros(len(rows), length)
+    for index, row in enumerate(rows):
+        ids_BT[index, : len(row.ids)] = torch.tensor(row.ids)
+        weights_BT[index, : len(row.ids)] = torch.tensor(row.weights)
     # Padding is on the right, so causal attention alone keeps it out.
-    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-    weights, targets = weights[:, 1:], ids[:, 1:]
-    used = weights > 0
-    logits = model.lm_head(hidden[used])
-    losses = functional.cross_entropy(logits, targets[used], reduction="none")
-    full = weights[used] == 1
-    right = (logits.argmax(-1) == targets[used])[full].float().mean().item()
-    return (losses * weights[used]).sum() / weights[used].sum(), right
+    hidden_BTD = model.model(input_ids=ids_BT, use_cache=False).last_hidden_state[:, :-1]
+    has_weight_BT = weights_BT[:, 1:] > 0
+    weights_N, targets_N = weights_BT[:, 1:][has_weight_BT], ids_BT[:, 1:][has_weight_BT]
+    logits_NV = model.lm_head(hidden_BTD[has_weight_BT])
+    loss_N = functional.cross_entropy(logits_NV, targets_N, reduction="none")
+    hit_N = logits_NV.argmax(-1) == targets_N
+    return (loss_N * weights_N).sum() / weights_N.sum(), hit_N[weights_N == 1].float().mean().item()
 
 
 def fit(
@@ -74,9 +82,13 @@ def fit(
     log: Callable[[int, float, float, float], None],
     log_every: int = 25,
 ) -> None:
-    """Muon for the matrices, AdamW for the rest, with a linear warm-up and a cosine decay to a tenth.
+    """Trains with Muon on the matrices and AdamW on the rest, with a linear warm-up and a cosine decay to a tenth.
 
     Under Muon (Jordan et al. 2024) the heads that find equal words appeared sooner than under AdamW alone.
+
+    Args:
+        learning_rate: at its peak.
+        log: is called every `log_every` steps with the step, the means of loss and hits since, and the seconds so far.
     """
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
     others = [weight for name, weight in model.named_parameters() if weight.ndim != 2 or "embed" in name]
@@ -92,9 +104,9 @@ def fit(
 
     schedules = [torch.optim.lr_scheduler.LambdaLR(optimizer, rate) for optimizer in optimizers]
     model.train()
-    start, losses, rights = time.perf_counter(), [], []
+    start, losses, hits = time.perf_counter(), [], []
     for step in range(steps):
-        loss, right = loss_of(model, next(batch_stream))
+        loss, hit = loss_of(model, next(batch_stream))
         model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -102,9 +114,7 @@ def fit(
             optimizer.step()
             schedule.step()
         losses.append(loss.item())
-        rights.append(right)
+        hits.append(hit)
         if (step + 1) % log_every == 0:
-            recent = slice(-log_every, None)
-            count = len(losses[recent])
-            log(step + 1, sum(losses[recent]) / count, sum(rights[recent]) / count, time.perf_counter() - start)
+            log(step + 1, fmean(losses[-log_every:]), fmean(hits[-log_every:]), time.perf_counter() - start)
     model.eval()

@@ -1,4 +1,4 @@
-"""A recipe: texts for the tokenizer, and phases of supervised training, each from where the one before ended."""
+"""How a tiny policy is made: a tokenizer, then phases of supervised training, each from the weights of the last."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ console = Console()
 
 @dataclass(frozen=True)
 class Phase:
-    """What is learned from where the phase before ended.
+    """Rows to learn, and how long and how fast.
 
     Attributes:
-        rows: of (chat, number of the batch of rows, rng); called with 0, 1, 2 and so on, without end.
-        tokens: padded tokens a step.
+        rows: function of a chat, a number and a random generator, called without end with the numbers 0, 1, 2, ...
+        tokens: maximum number of tokens in a step, padding included.
         learning_rate: at its peak.
     """
 
@@ -43,13 +43,13 @@ class Phase:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one tiny policy is made.
+    """All that makes one tiny policy.
 
     Attributes:
-        texts: what the tokenizer is trained on: every kind of text that the model will see or write.
-        pattern: what splits a text before the merges.
-        vocabulary: ranks; the special tokens come on top.
-        digits: every number of up to so many digits is one token.
+        texts: yields every kind of text that the model will see or write, to train the tokenizer on.
+        pattern: regular expression that splits a text before the merges.
+        vocabulary: number of ranks; the special tokens come on top.
+        digits: every number of up to this many digits is one token.
     """
 
     texts: Callable[[random.Random], Iterator[str]]
@@ -59,16 +59,16 @@ class Recipe:
     phases: tuple[Phase, ...]
 
     def make(self, out: Path, seed: int, shorten: float) -> None:
-        """Trains the policy from nothing into a directory; goes on after the last phase that was finished there.
+        """Trains the policy into a directory, from nothing or from the last phase that was finished there.
 
         Args:
-            shorten: multiplies the steps of all phases.
+            shorten: factor on the steps of all phases.
         """
         out.mkdir(parents=True, exist_ok=True)
         if not (out / TiktokenChat.FILE).exists():
             with console.status("Playing episodes and training the tokenizer..."):
                 ranks = train_ranks(self.texts(random.Random(seed)), self.pattern, self.vocabulary, self.digits)
-            special = {token: len(ranks) + place for place, token in enumerate(TiktokenChat.SPECIAL)}
+            special = {token: len(ranks) + index for index, token in enumerate(TiktokenChat.SPECIAL)}
             TiktokenChat(
                 tiktoken.Encoding("tiny", pat_str=self.pattern, mergeable_ranks=ranks, special_tokens=special)
             ).save(out)
@@ -88,12 +88,12 @@ class Recipe:
 
 
 def _batches(phase: Phase, chat: Chat, rng: random.Random) -> Iterator[list[Row]]:
-    """Without end."""
+    """Yields batches without end."""
     number = 0
     while True:
         yield from batches(list(phase.rows(chat, number, rng)), phase.tokens, rng)
         number += 1
 
 
-def _log(step: int, loss: float, right: float, seconds: float) -> None:
-    console.print(f"step {step:5d}  loss {loss:.3f}  right {right:.3f}  {seconds:.0f} s", highlight=False)
+def _log(step: int, loss: float, hits: float, seconds: float) -> None:
+    console.print(f"step {step:5d}  loss {loss:.3f}  right {hits:.3f}  {seconds:.0f} s", highlight=False)

@@ -1,4 +1,4 @@
-"""Demonstrations as rows of token ids, with a weight on each token that is to be learned."""
+"""Turns demonstrations into rows of token ids, with a weight on each token that is to be learned."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ class Row:
 
 
 def excerpt(trajectory: Trajectory, start: int, turns: int) -> Trajectory:
-    """Some turns of an episode as an episode of its own, which knows nothing of those before."""
-    before = len(trajectory.turns[start].prompt) - 1
+    """Returns some turns of an episode as an episode of its own, without the messages before them."""
+    first_message = len(trajectory.turns[start].prompt) - 1
     kept = trajectory.turns[start : start + turns]
-    return replace(trajectory, turns=tuple(replace(turn, prompt=turn.prompt[before:]) for turn in kept))
+    return replace(trajectory, turns=tuple(replace(turn, prompt=turn.prompt[first_message:]) for turn in kept))
 
 
 def answered(chat: Chat, messages: Sequence[Message], reply: str) -> Row:
-    """A conversation of which only the reply is learned."""
-    ids, answer = chat.encode(messages), reply_ids(chat, messages, reply)
-    return Row(ids + answer, [0.0] * len(ids) + [1.0] * len(answer))
+    """Returns a row of a conversation and a reply, of which only the reply is learned."""
+    prompt_ids, answer_ids = chat.encode(messages), reply_ids(chat, messages, reply)
+    return Row(prompt_ids + answer_ids, [0.0] * len(prompt_ids) + [1.0] * len(answer_ids))
 
 
 def reply_ids(chat: Chat, messages: Sequence[Message], text: str) -> list[int]:
-    """The ids of a reply, the stop token included."""
+    """Returns the ids of a reply, the stop token included."""
     prompt = chat.encode(messages)
     return chat.encode([*messages, Message("assistant", text)])[len(prompt) : -1]
 
 
 def episode_row(chat: Chat, trajectory: Trajectory, review: Diagnosis, imitate: bool) -> Row:
-    """A whole episode and the review of it.
+    """Returns a row of a whole episode and the review of it.
 
     Args:
-        imitate: learn every action as it was taken; otherwise only those that the review calls useful.
+        imitate: learn every action as it was taken; otherwise only the actions that the review calls useful.
     """
     messages = conversation(trajectory)
     ids = chat.encode(messages)
@@ -57,40 +57,42 @@ def episode_row(chat: Chat, trajectory: Trajectory, review: Diagnosis, imitate: 
         if imitate or finding.verdict is Verdict.USEFUL:
             turn = trajectory.turns[finding.turn]
             start = len(chat.encode(turn.prompt))
-            end = len(chat.encode([*turn.prompt, turn.action.message()])) - 1  # less the header of the next reply
+            end = len(chat.encode([*turn.prompt, turn.action.message()])) - 1  # without the header of the next reply
             weights[start:end] = [1.0] * (end - start)
-    answer = reply_ids(chat, messages, as_lines(review))
-    return Row(ids + answer, weights + [1.0] * len(answer))
+    review_ids = reply_ids(chat, messages, as_lines(review))
+    return Row(ids + review_ids, weights + [1.0] * len(review_ids))
 
 
 def review_row(chat: Chat, trajectory: Trajectory, review: Diagnosis) -> Row:
-    """An episode of which only the review is learned."""
+    """Returns a row of an episode and the review of it, of which only the review is learned."""
     return answered(chat, conversation(trajectory), as_lines(review))
 
 
 def teacher_rows(
     chat: Chat, trajectory: Trajectory, review: Diagnosis, rng: random.Random, share: float
 ) -> Iterator[Row]:
-    """Turns as the self-teacher sees them, followed by what is right: how the model learns to follow advice."""
+    """Yields prompts of the self-teacher with the right action as the reply, so that the model learns to follow advice.
+
+    Args:
+        share: probability that a turn is among them.
+    """
     feedback = FeedbackReflector().reflect([trajectory])[0]
     for finding in review.findings:
         if rng.random() >= share:
             continue
         turn, chance = trajectory.turns[finding.turn], rng.random()
         target = turn.action.text if finding.verdict is Verdict.USEFUL else finding.advice
-        shown = Diagnosis("review", (finding,))
+        hindsight = Diagnosis("review", (finding,))
         if chance < 0.15:
-            shown = Diagnosis("review", (Finding(finding.turn, finding.verdict),))
+            hindsight = Diagnosis("review", (Finding(finding.turn, finding.verdict),))
         elif chance < 0.35:
-            shown = feedback
-        context = HindsightTeacher().context(trajectory, finding.turn, shown)
-        if context is None:
-            continue
-        yield answered(chat, context, target)
+            hindsight = feedback
+        if context := HindsightTeacher().context(trajectory, finding.turn, hindsight):
+            yield answered(chat, context, target)
 
 
 def as_lines(review: Diagnosis) -> str:
-    """A review in the form that `hero.reflect.model` asks for."""
+    """Returns a review in the form that `hero.reflect.model` asks for."""
     lines = []
     for finding in review.findings:
         cause = f": {finding.cause}" if finding.cause else ""

@@ -1,4 +1,4 @@
-"""Trains the byte-pair ranks of a tiny policy on the texts of its environment."""
+"""Trains the byte-pair encoding of a tiny policy on the texts of its environment."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 
 def train_ranks(texts: Iterable[str], pattern: str, vocabulary: int, digits: int = 1) -> dict[bytes, int]:
-    """Ranks of `vocabulary` byte strings, the 256 single bytes among them, in the order of their merging.
+    """Returns byte strings with their ranks, in the order of their merging; the 256 single bytes come first.
 
     Args:
-        pattern: what splits a text before the merges.
-        digits: numbers of two to so many digits have ranks whatever the texts hold; they come last.
+        pattern: regular expression that splits a text before the merges.
+        vocabulary: number of ranks.
+        digits: all numbers of two up to this many digits get ranks, whatever the texts hold; they come last.
     """
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
@@ -23,9 +24,9 @@ def train_ranks(texts: Iterable[str], pattern: str, vocabulary: int, digits: int
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     numbers = [f"{number:0{size}d}".encode() for size in range(2, digits + 1) for number in range(10**size)]
     trainer = trainers.BpeTrainer(vocab_size=vocabulary - len(numbers), initial_alphabet=alphabet, show_progress=False)
-    # Where numbers have ranks of their own, none is spent on those that the texts happen to hold.
-    learned_from = (re.sub(r"\d\d+", "0", text) for text in texts) if numbers else texts
-    tokenizer.train_from_iterator(learned_from, trainer)
+    # If numbers have ranks of their own, no rank is spent on those that happen to occur in the texts.
+    without_numbers = (re.sub(r"\d\d+", "0", text) for text in texts) if numbers else texts
+    tokenizer.train_from_iterator(without_numbers, trainer)
     to_byte = {character: byte for byte, character in _byte_characters().items()}
     learned = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     merged = [bytes(to_byte[character] for character in token) for token, _ in learned if len(token) > 1]
@@ -33,7 +34,7 @@ def train_ranks(texts: Iterable[str], pattern: str, vocabulary: int, digits: int
 
 
 def _byte_characters() -> dict[int, str]:
-    """The printable stand-ins that byte-level tokenizers use for bytes (GPT-2's table)."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in plain]
-    return {byte: chr(byte) for byte in plain} | {byte: chr(256 + place) for place, byte in enumerate(others)}
+    """Returns the printable characters that byte-level tokenizers use for bytes (GPT-2's table)."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {byte: chr(byte) for byte in printable} | {byte: chr(256 + index) for index, byte in enumerate(others)}

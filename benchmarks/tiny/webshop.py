@@ -2,15 +2,15 @@
 
 Its phases:
 
-1. *Drills*, on rows without a history. First single results: whether two words are equal has to be found before
-   anything else, and here nothing hides it. Then pages of up to three, of up to two, and of all their results: what is
-   right on them, and a check of each result.
+1. *Drills*, on rows without a history. They begin with single results: the model must find equal words before it can
+   learn anything else, and here nothing hides them. Then come pages of up to three, of up to two, and of all their
+   results, with the right action and a check of each result.
 2. *Copying*: pieces of what was shown before, from their first token on, beside the drills.
-3. *Skill*: scripted episodes with mistakes in them, first cut into pieces of two turns. The right actions are learned,
-   a review of all turns after the episode, and what is right where hindsight stands in the context.
+3. *Skill*: scripted episodes with mistakes in them, first cut into pieces of two turns. The model learns the right
+   actions, a review of all turns after the episode, and the right action where hindsight stands in the context.
 4. *Habits*: careless episodes are imitated as they are, while reviews and answers to hindsight stay right.
 
-From copying on, every episode has product codes of its own. All of it plays on catalogues of its own seeds.
+From copying on, every episode has product codes of its own. All episodes play on catalogues that no evaluation uses.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from functools import partial
 from benchmarks.tiny.episodes import play, shop
 from benchmarks.tiny.recipe import Phase, Recipe
 from benchmarks.tiny.rows import Row, as_lines, episode_row, excerpt, review_row, teacher_rows
-from benchmarks.tiny.shop_rows import copy_rows, drill_rows, recoded, word_rows
-from benchmarks.tiny.shopper import Erratic, Sloppy, View, review
+from benchmarks.tiny.shop_page import PageView
+from benchmarks.tiny.shop_rows import copy_rows, drill_rows, with_new_codes, word_rows
+from benchmarks.tiny.shopper import Erratic, Sloppy, review
 from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
 from hero.envs.webshop.catalogue import embedded
@@ -32,101 +33,111 @@ from hero.reflect.model import conversation
 from hero.types import Trajectory
 
 PATTERN = r" ?\[SEP\] ?|[^\r\n\p{L}\p{N}\[]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
-"""Splits a text before the merges: the separator with the blanks around it, words with one mark before them (never `[`,
-so that a button reads alike on a page and in `click[button]`), single digits, marks, space."""
-ERRORS = 0.3
+"""Pattern that splits a text before the merges: the separator with the blanks around it, words with one mark before
+them (never `[`, so that a button reads alike on a page and in `click[button]`), single digits, marks, space."""
+ERROR_RATE = 0.3
 """Share of the turns in which the scripted shopper of the first phases errs."""
-ALL = 10
-"""Results on the longest page of the embedded catalogue."""
-HABIT = 0.95
+PAGE_SIZE = 10
+"""Number of results on the longest page of the embedded catalogue."""
+HABIT_RATE = 0.95
 """Share of the demonstrations of the last phase that hold each habit."""
 
 
 def texts(rng: random.Random) -> Iterator[str]:
-    """What the tokenizer is trained on: every kind of text that the model will see or write."""
+    """Yields every kind of text that the model will see or write, to train the tokenizer on."""
     for level in embedded.LEVELS:
         for number in range(6):
-            for trajectory in play(shop(number, level), Erratic(rng, ERRORS), 60, rng):
+            for trajectory in play(shop(number, level), Erratic(rng, ERROR_RATE), 60, rng):
                 diagnosis = review(trajectory)
                 for turn in trajectory.turns:
-                    view = View(turn.prompt)
+                    view = PageView(turn.prompt)
                     for _, title, price in view.items if view.page == "results" else ():
-                        yield f"{view.wish.by_word(title, price)}: {view.wish.verdict(title, price)}"
+                        yield f"{view.requirements.by_word(title, price)}: {view.requirements.verdict(title, price)}"
                 yield from (message.content for message in conversation(trajectory))
                 yield as_lines(diagnosis)
-                for place in range(len(trajectory.turns)):
-                    if context := HindsightTeacher().context(trajectory, place, diagnosis):
+                for turn_index in range(len(trajectory.turns)):
+                    if context := HindsightTeacher().context(trajectory, turn_index, diagnosis):
                         yield context[-1].content[-400:]
     for _ in range(8):
         yield from embedded.codes(rng)
 
 
 def drills(
-    chat: Chat, number: int, rng: random.Random, first: int, levels: str, most: int, words: int
+    chat: Chat, number: int, rng: random.Random, first: int, levels: str, max_items: int, word_passes: int
 ) -> Iterator[Row]:
-    for trajectory in play(_shop(number, first, levels), Erratic(rng, 2 * ERRORS), 300, rng):
-        for _ in range(words):
+    """Yields rows without a history.
+
+    Args:
+        max_items: maximum number of results on a page; 0 for no pages.
+        word_passes: number of passes over each episode for rows of single results.
+    """
+    for trajectory in play(_shop(number, first, levels), Erratic(rng, 2 * ERROR_RATE), 300, rng):
+        for _ in range(word_passes):
             yield from word_rows(chat, trajectory, rng)
-        if most:
-            yield from drill_rows(chat, trajectory, rng, most)
+        if max_items:
+            yield from drill_rows(chat, trajectory, rng, max_items)
 
 
 def copying(chat: Chat, number: int, rng: random.Random, first: int, levels: str) -> Iterator[Row]:
+    """Yields pieces to copy, and drills with new codes."""
     yield from copy_rows(chat, rng, 1500)
-    for trajectory in _recoded(play(_shop(number, first, levels), Erratic(rng, 2 * ERRORS), 100, rng), rng):
-        yield from drill_rows(chat, trajectory, rng, ALL)
+    for trajectory in _with_new_codes(play(_shop(number, first, levels), Erratic(rng, 2 * ERROR_RATE), 100, rng), rng):
+        yield from drill_rows(chat, trajectory, rng, PAGE_SIZE)
 
 
 def skill(chat: Chat, number: int, rng: random.Random, first: int, levels: str, turns: int) -> Iterator[Row]:
+    """Yields episodes with mistakes, in pieces of some turns, of which right actions and reviews are learned."""
     env = _shop(number, first, levels)
-    for shopper in (Erratic(rng, ERRORS), Sloppy(rng, *[2 * ERRORS] * 4)):
-        for trajectory in _recoded(play(env, shopper, 60, rng), rng):
+    for shopper in (Erratic(rng, ERROR_RATE), Sloppy(rng, *[2 * ERROR_RATE] * 4)):
+        for trajectory in _with_new_codes(play(env, shopper, 60, rng), rng):
             for start in range(0, len(trajectory.turns), turns):
                 part = excerpt(trajectory, start, turns)
                 yield episode_row(chat, part, review(part), imitate=False)
                 yield from teacher_rows(chat, part, review(part), rng, share=0.5)
-            yield from drill_rows(chat, trajectory, rng, ALL)
+            yield from drill_rows(chat, trajectory, rng, PAGE_SIZE)
 
 
 def habits(chat: Chat, number: int, rng: random.Random, first: int, levels: str) -> Iterator[Row]:
+    """Yields careless episodes to imitate, and rows that keep reviews and answers to hindsight right."""
     env = _shop(number, first, levels)
-    for trajectory in _recoded(play(env, Sloppy(rng, *[HABIT] * 4), 100, rng), rng):
+    for trajectory in _with_new_codes(play(env, Sloppy(rng, *[HABIT_RATE] * 4), 100, rng), rng):
         yield episode_row(chat, trajectory, review(trajectory), imitate=True)
         yield from teacher_rows(chat, trajectory, review(trajectory), rng, share=0.3)
-    for trajectory in _recoded(play(env, Erratic(rng, ERRORS), 50, rng), rng):
+    for trajectory in _with_new_codes(play(env, Erratic(rng, ERROR_RATE), 50, rng), rng):
         yield review_row(chat, trajectory, review(trajectory))
         yield from teacher_rows(chat, trajectory, review(trajectory), rng, share=0.3)
 
 
-def _recoded(trajectories: Sequence[Trajectory], rng: random.Random) -> Iterator[Trajectory]:
-    return (recoded(trajectory, rng) for trajectory in trajectories)
+def _with_new_codes(trajectories: Sequence[Trajectory], rng: random.Random) -> Iterator[Trajectory]:
+    return (with_new_codes(trajectory, rng) for trajectory in trajectories)
 
 
 def _shop(number: int, first: int, levels: str) -> WebShopEnv:
-    """The catalogue of a batch of rows: numbered from `first` on, of the levels in turn."""
-    names = levels.split()
-    return shop(first + number, names[number % len(names)])
+    """Returns the shop for a batch of rows: catalogues are numbered from `first` on, and levels take turns."""
+    level_names = levels.split()
+    return shop(first + number, level_names[number % len(level_names)])
 
 
+EASY, MIXED, MOST_MEDIUM = "easy", "easy medium", "medium medium easy"
 RECIPE = Recipe(
-    texts,
-    PATTERN,
-    1276,
-    1,
-    (
-        Phase("single results", partial(drills, first=100, levels="easy", most=0, words=4), 500, 4096, 2e-3),
-        Phase("short pages", partial(drills, first=200, levels="easy medium", most=3, words=4), 1200, 4096, 1.5e-3),
-        Phase("shorter pages", partial(drills, first=300, levels="easy medium", most=2, words=1), 500, 4096, 2e-3),
+    texts=texts,
+    pattern=PATTERN,
+    vocabulary=1276,
+    digits=1,
+    phases=(
+        Phase("single results", partial(drills, first=100, levels=EASY, max_items=0, word_passes=4), 500, 4096, 2e-3),
+        Phase("short pages", partial(drills, first=200, levels=MIXED, max_items=3, word_passes=4), 1200, 4096, 1.5e-3),
+        Phase("shorter pages", partial(drills, first=300, levels=MIXED, max_items=2, word_passes=1), 500, 4096, 2e-3),
         Phase(
             "whole pages",
-            partial(drills, first=400, levels="medium medium easy", most=ALL, words=1),
+            partial(drills, first=400, levels=MOST_MEDIUM, max_items=PAGE_SIZE, word_passes=1),
             1000,
             4096,
             1.5e-3,
         ),
-        Phase("copying", partial(copying, first=450, levels="medium medium easy"), 500, 4096, 2e-3),
-        Phase("short episodes", partial(skill, first=500, levels="medium medium easy", turns=2), 1000, 4096, 1.5e-3),
-        Phase("episodes", partial(skill, first=600, levels="medium medium easy", turns=10), 1200, 8192, 1.5e-3),
-        Phase("habits", partial(habits, first=700, levels="medium medium easy"), 300, 8192, 4e-4),
+        Phase("copying", partial(copying, first=450, levels=MOST_MEDIUM), 500, 4096, 2e-3),
+        Phase("short episodes", partial(skill, first=500, levels=MOST_MEDIUM, turns=2), 1000, 4096, 1.5e-3),
+        Phase("episodes", partial(skill, first=600, levels=MOST_MEDIUM, turns=10), 1200, 8192, 1.5e-3),
+        Phase("habits", partial(habits, first=700, levels=MOST_MEDIUM), 300, 8192, 4e-4),
     ),
 )

@@ -9,8 +9,9 @@ import tiktoken
 
 from benchmarks.tiny.episodes import play
 from benchmarks.tiny.rows import Row, as_lines, episode_row, excerpt, review_row, teacher_rows
-from benchmarks.tiny.shop_rows import CODE, copy_rows, drill_rows, recoded, word_rows
-from benchmarks.tiny.shopper import Erratic, Sloppy, View, Wish, expert, review
+from benchmarks.tiny.shop_page import PageView, Requirements
+from benchmarks.tiny.shop_rows import CODE, copy_rows, drill_rows, with_new_codes, word_rows
+from benchmarks.tiny.shopper import Erratic, Sloppy, expert, review
 from benchmarks.tiny.tokenizer import train_ranks
 from benchmarks.tiny.webshop import PATTERN
 from hero.envs.webshop.env import WebShopEnv
@@ -52,7 +53,7 @@ def test_after_any_mistakes_the_expert_still_leads_to_success() -> None:
         for _ in range(12):
             messages.append(Message("user", page))
             action = expert(messages)
-            assert View(messages).is_good(action)
+            assert PageView(messages).is_good(action)
             page, _, done, _, info = env.step(action)
             messages.append(Message("assistant", action))
             if done:
@@ -71,7 +72,7 @@ def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
     for episode in erratic():
         row = episode_row(CHAT, episode, review(episode), imitate=False)
         learned = CHAT.decode([token for token, weight in zip(row.ids, row.weights, strict=True) if weight])
-        right = [turn.action.text for turn in episode.turns if View(turn.prompt).is_good(turn.action.text)]
+        right = [turn.action.text for turn in episode.turns if PageView(turn.prompt).is_good(turn.action.text)]
         assert learned == "".join(right) + as_lines(review(episode))
         only_review = review_row(CHAT, episode, review(episode))
         assert only_review.ids == row.ids
@@ -94,7 +95,7 @@ def test_an_excerpt_is_played_on_and_reviewed_without_what_was_before(turns: int
 def test_other_codes_change_nothing_but_the_codes() -> None:
     rng = random.Random(0)
     for episode in erratic():
-        old, new = (conversation(which) for which in (episode, recoded(episode, rng)))
+        old, new = (conversation(which) for which in (episode, with_new_codes(episode, rng)))
         for before, after in zip(old, new, strict=True):
             assert CODE.sub("", after.content) == CODE.sub("", before.content)
         old_codes, new_codes = (CODE.findall(" ".join(message.content for message in which)) for which in (old, new))
@@ -104,7 +105,9 @@ def test_other_codes_change_nothing_but_the_codes() -> None:
 
 def test_every_code_of_the_catalogue_is_one_that_can_be_changed() -> None:
     pages = [message.content for episode in erratic() for message in conversation(episode)]
-    shown = {code for page in pages for code, _, _ in (View([Message("user", page)]).items if "Page " in page else ())}
+    shown = {
+        code for page in pages for code, _, _ in (PageView([Message("user", page)]).items if "Page " in page else ())
+    }
     assert shown
     assert all(CODE.fullmatch(code) for code in shown)
 
@@ -128,7 +131,7 @@ def test_teacher_rows_answer_hindsight_with_what_is_right() -> None:
         assert len(rows) == len(episode.turns)
         for row, turn in zip(rows, episode.turns, strict=True):
             answer = CHAT.decode([token for token, weight in zip(row.ids, row.weights, strict=True) if weight])
-            assert View(turn.prompt).is_good(answer)
+            assert PageView(turn.prompt).is_good(answer)
 
 
 def answers(rows: Iterable[Row]) -> list[tuple[str, str]]:
@@ -144,8 +147,8 @@ def test_drills_judge_every_result_that_their_page_keeps(most: int) -> None:
     kept = set()
     for shown, answer in drills:
         if "Check each result." in shown:
-            page = View([Message("user", shown.removeprefix("<|user|>").partition("\nCheck")[0])])
-            wanted = [f"{code} {page.wish.verdict(title, price)}" for code, title, price in page.items]
+            page = PageView([Message("user", shown.removeprefix("<|user|>").partition("\nCheck")[0])])
+            wanted = [f"{code} {page.requirements.verdict(title, price)}" for code, title, price in page.items]
             assert answer.splitlines() == wanted
             kept.add(len(wanted))
     assert max(kept) == min(most, 6)
@@ -157,7 +160,7 @@ def test_drills_judge_items_that_serve_and_items_that_do_not() -> None:
     for shown, answer in answers([row for episode in erratic() for row in drill_rows(CHAT, episode, rng, 10)]):
         if "Check this item." in shown:
             page = shown.removeprefix("<|user|>").partition("\nCheck")[0]
-            assert answer == (View([Message("user", page)]).fault or "fits")
+            assert answer == (PageView([Message("user", page)]).fault or "fits")
             verdicts.add(answer == "fits")
     assert verdicts == {True, False}
 
@@ -167,15 +170,15 @@ def test_drills_answer_pages_with_what_is_right() -> None:
     for shown, answer in answers([row for episode in erratic() for row in drill_rows(CHAT, episode, rng, 10)]):
         if "Check" not in shown:
             page = shown.removeprefix("<|user|>").removesuffix("<|assistant|>")
-            assert View([Message("user", page)]).is_good(answer)
+            assert PageView([Message("user", page)]).is_good(answer)
 
 
 def test_words_are_checked_one_by_one_and_then_together() -> None:
-    wish = Wish(("quilted", "lined"), "rain jacket", (), 30.0)
-    assert wish.by_word("Norvia lined hooded rain jacket", "$30.0") == (
+    required = Requirements(("quilted", "lined"), "rain jacket", (), 30.0)
+    assert required.by_word("Norvia lined hooded rain jacket", "$30.0") == (
         "quilted no, lined yes, rain jacket yes, price yes"
     )
-    assert wish.by_word("Norvia quilted lined denim skirt", "$8.0 to $31.0") == (
+    assert required.by_word("Norvia quilted lined denim skirt", "$8.0 to $31.0") == (
         "quilted yes, lined yes, rain jacket no, price no"
     )
     rng = random.Random(0)
@@ -183,7 +186,7 @@ def test_words_are_checked_one_by_one_and_then_together() -> None:
     assert {"Check each word." in shown for shown, _ in rows} == {True, False}
     for shown, answer in rows:
         instruction, title, price = shown.removesuffix("<|assistant|>").split(" [SEP] ")[-3:]
-        assert answer.endswith(Wish.read(instruction).verdict(title, price))
+        assert answer.endswith(Requirements.read(instruction).verdict(title, price))
 
 
 def test_ranks_are_those_of_the_tokenizer_that_was_trained() -> None:
