@@ -28,7 +28,6 @@ from rich.table import Table
 from benchmarks import models
 from benchmarks.episodes import ACTION, OBSERVATION, medians
 from hero.envs.base import StepResult, TextEnv
-from hero.models.cache_layers import PreallocatedLayer, cache_arguments
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory
 
@@ -84,10 +83,10 @@ def generate_each_turn(model: Any, played: Sequence[Trajectory], turns: int) -> 
 
 
 @torch.inference_mode()
-def bare_loop(model: Any, episodes: int, turns: int) -> None:
-    """Reads and decodes as many tokens, all rows in step, in a cache that has room for all of them from the start."""
-    layers = [PreallocatedLayer([], turns * (OBSERVATION + ACTION)) for _ in range(model.config.num_hidden_layers)]
-    cache = cache_arguments(model, layers)
+def bare(model: Any, episodes: int, turns: int) -> None:
+    """Reads and decodes as many tokens, all rows in step, with room for all of them from the start."""
+    layers = [GrowingLayer([], turns * (OBSERVATION + ACTION)) for _ in range(model.config.num_hidden_layers)]
+    cache = {cache_argument(model): Cache(layers=[*layers])}
     ids = torch.randint(model.config.get_text_config().vocab_size, (episodes, OBSERVATION), device=model.device)
     token = ids[:, :0]
     for _ in range(turns):
@@ -108,7 +107,7 @@ def compare(lm: Any, turns: int, episodes: int, repeats: int) -> dict[str, float
         return rollout(envs, lm.policy(temperature=0.0, max_new_tokens=ACTION), tasks, max_turns=turns)
 
     played = ours()
-    arms = [ours, lambda: generate_each_turn(lm.model, played, turns), lambda: bare_loop(lm.model, episodes, turns)]
+    arms = [ours, lambda: generate_each_turn(lm.model, played, turns), lambda: bare(lm.model, episodes, turns)]
     for arm in arms[1:]:
         arm()
     seconds = medians(arms, repeats)

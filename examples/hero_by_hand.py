@@ -53,9 +53,8 @@ def main(steps: int = 8, episodes: int = 64, eval_tasks: int = 100, max_turns: i
         # student's distributions towards the teacher's on these tokens, and on no others.
         metrics = trainer.update(examples)
         successes = sum(trajectory.success for trajectory in trajectories)
-        print(
-            f"step {step + 1}: {successes}/{episodes} successes, {len(examples)} examples, loss {metrics['loss']:.3f}"
-        )
+        loss = metrics["loss"]
+        print(f"step {step + 1}: {successes}/{episodes} successes, {len(examples)} examples, loss {loss:.3f}")
     return [*evaluations, validate()]
 
 
