@@ -1,1 +1,1 @@
-"""Policies: the shipped tiny model, any transformers causal language model."""
+"""Language models that run in this process, and all that depends on how transformers works inside."""
