@@ -28,6 +28,7 @@ from rich.table import Table
 from benchmarks import models
 from benchmarks.episodes import ACTION, OBSERVATION, medians
 from hero.envs.base import StepResult, TextEnv
+from hero.models.cache_layers import PreallocatedLayer, cache_arguments
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory
 
@@ -85,8 +86,8 @@ def generate_each_turn(model: Any, played: Sequence[Trajectory], turns: int) -> 
 @torch.inference_mode()
 def bare(model: Any, episodes: int, turns: int) -> None:
     """Reads and decodes as many tokens, all rows in step, with room for all of them from the start."""
-    layers = [GrowingLayer([], turns * (OBSERVATION + ACTION)) for _ in range(model.config.num_hidden_layers)]
-    cache = {cache_argument(model): Cache(layers=[*layers])}
+    layers = [PreallocatedLayer([], turns * (OBSERVATION + ACTION)) for _ in range(model.config.num_hidden_layers)]
+    cache = cache_arguments(model, layers)
     ids = torch.randint(model.config.get_text_config().vocab_size, (episodes, OBSERVATION), device=model.device)
     token = ids[:, :0]
     for _ in range(turns):

@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_type_hints
@@ -283,6 +283,7 @@ def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
                 "shorter: leave the option out, or start another run with another --out"
             )
         more[name] = now
+    _check_decay(replace(settings, **more))
     return more
 
 
@@ -311,11 +312,29 @@ def _check(settings: Settings) -> None:
             least = f"at least {low}" if above is None else f"more than {above}"
             most = "" if below == math.inf else f" and less than {below}"
             raise ConfigError(f"{option(name)} {value} is not possible; give {least}{most}")
+    _check_decay(settings)
     least_group = getattr(registry.load("hero.learners", settings.learner), "min_group_size", 1)
     if settings.group_size < least_group:
         raise ConfigError(
             f"--group-size {settings.group_size} leaves {settings.learner} nothing to compare; give at least "
             f"{least_group}"
+        )
+
+
+def _check_decay(settings: Settings) -> None:
+    """Refuses a learning rate that would be 0 before the run ends."""
+    last, steps = settings.decay_steps, settings.steps
+    if last is None:
+        return
+    if steps is None:
+        raise ConfigError(
+            f"--decay-steps {last} needs --steps, since a run with a turn budget alone may take more steps"
+        )
+    if last < steps or last <= settings.warmup_steps:
+        least = max(steps, settings.warmup_steps + 1)
+        raise ConfigError(
+            f"--decay-steps {last} leaves no learning rate for all of --steps {steps} after --warmup-steps "
+            f"{settings.warmup_steps}; give at least {least}"
         )
 
 

@@ -1,11 +1,10 @@
-"""Confidence intervals of shares, means and differences. Standard library only."""
+"""Confidence intervals of shares, means and differences."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from statistics import NormalDist, fmean, variance
 from typing import Final
 
@@ -43,40 +42,10 @@ def t_interval(values: Sequence[float]) -> Estimate:
     mean = fmean(values)
     if len(values) < 2:
         return Estimate(mean, math.nan, math.nan)
-    half = t_quantile(len(values) - 1) * math.sqrt(variance(values) / len(values))
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(len(values) - 1, 0.5 + LEVEL / 2)) * math.sqrt(variance(values) / len(values))
     return Estimate(mean, mean - half, mean + half)
-
-
-@lru_cache
-def t_quantile(freedom: int) -> float:
-    """Returns the t that Student's |T| does not exceed with probability `LEVEL`.
-
-    Newton's method on the exact finite series of that probability (Abramowitz and Stegun, 26.7.3 and 26.7.4). The
-    probability is concave in t, and the normal quantile is too small: so every step comes nearer from below.
-
-    Args:
-        freedom: degrees of freedom, 1 or more.
-    """
-    log_density = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(freedom * math.pi) / 2
-    t = NormalDist().inv_cdf(0.5 + LEVEL / 2)
-    while True:
-        density = math.exp(log_density - (freedom + 1) / 2 * math.log1p(t * t / freedom))
-        step = (LEVEL - _two_sided_probability(t, freedom)) / (2 * density)
-        if t + step <= t or step < 1e-14 * t:
-            return t
-        t += step
-
-
-def _two_sided_probability(t: float, freedom: int) -> float:
-    """Returns the probability that Student's |T| does not exceed t."""
-    sine, cosine = t / math.hypot(t, math.sqrt(freedom)), math.sqrt(freedom) / math.hypot(t, math.sqrt(freedom))
-    odd = freedom % 2
-    term = cosine if odd else 1.0
-    total = 0.0
-    for power in range(1 + odd, freedom, 2):
-        total += term
-        term *= cosine * cosine * power / (power + 1)
-    return 2 / math.pi * (math.atan2(sine, cosine) + sine * total) if odd else sine * total
 
 
 def clamp(estimate: Estimate, maximum: float) -> Estimate:

@@ -160,6 +160,8 @@ def test_a_run_becomes_longer_and_not_shorter() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             extension(settings, less)
+    with pytest.raises(ConfigError, match="--decay-steps 12 leaves no learning rate for all of --steps 13"):
+        extension(settings_of({"decay_steps": 12}), {"steps": 13})
     with pytest.raises(ConfigError, match="--steps 9, but the run was started without that limit"):
         extension(settings_of({"turn_budget": 3}), {"steps": 9})
 
@@ -220,6 +222,9 @@ def test_options_of_a_teacher_need_a_learner_that_takes_one(monkeypatch: pytest.
         ({"top_k_of": "union"}, "--top-k-of union does nothing without --top-k N"),
         ({"teacher_weights": "live", "ema_decay": 0.5}, "--ema-decay 0.5 does nothing without --teacher-weights ema"),
         ({"learner": "grpo", "ema_decay": 0.5}, "--ema-decay 0.5 does nothing without --teacher-weights ema"),
+        ({"decay_steps": 6}, "--decay-steps 6 leaves no learning rate for all of --steps 12 after .*give at least 12"),
+        ({"decay_steps": 12, "warmup_steps": 12}, "--warmup-steps 12; give at least 13"),
+        ({"decay_steps": 6, "turn_budget": 9}, "--decay-steps 6 needs --steps"),
         ({"learner": "grpo", "teacher": "hindsight"}, "--teacher hindsight does nothing with --learner grpo"),
     ],
 )

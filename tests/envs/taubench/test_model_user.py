@@ -394,7 +394,7 @@ def test_a_parameter_that_is_refused_is_named_with_the_setting_that_leaves_it_ou
         ({"parameters": {"stop": {1}}}, "must be plain JSON"),
         ({"parameters": {"stop": "\ud800"}}, "must be plain JSON"),
         ({"model": "\udc00"}, "must be plain JSON"),
-        ({"recording": "\ud800"}, "is no path"),
+        ({"recording": "\ud800"}, "is not a path"),
         ({"parameters": {"messages": []}}, "parameters must not have 'messages'"),
         ({"parameters": {"stream": True}}, "parameters must not have 'stream'"),
         ({"parameters": ["seed"]}, "must be a mapping"),
@@ -403,7 +403,7 @@ def test_a_parameter_that_is_refused_is_named_with_the_setting_that_leaves_it_ou
         ({"wait": float("inf")}, "wait=inf must be a number"),
         ({"attempts": 0}, "attempts=0 must be a number from 1"),
         ({"model": 5}, "the model of the user must be a str"),
-        ({"recording": 5}, "recording=5 is no path"),
+        ({"recording": 5}, "recording=5 is not a path"),
     ],
 )
 def test_wrong_arguments_of_a_model_user(arguments: dict[str, Any], message: str) -> None:
