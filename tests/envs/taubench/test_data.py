@@ -13,6 +13,7 @@ import pytest
 from platformdirs import user_cache_path
 
 from hero.envs.taubench.data import locate
+from hero.envs.taubench.data.embedded.world import generate
 from hero.envs.taubench.env import TauBenchEnv
 from hero.errors import ConfigError, DataError
 from tests.envs.taubench.files import CANCEL, TABLES, write_checkout, write_tau2
@@ -302,6 +303,10 @@ def test_the_embedded_world_is_reported_by_its_seed() -> None:
     assert first["arguments"] == {"data": "embedded"}
     assert first == TauBenchEnv(data="embedded", split="test").provenance()
     assert first["data"] != other["data"]
+
+
+def test_the_embedded_world_is_the_one_that_results_were_reported_on() -> None:
+    assert generate(0).fingerprint == "56b1f1333c29c9155cff06db8400a51133a6a7db5df40265b39c7caa121a8083"
 
 
 def no_home(*args: object, **kwargs: object) -> Path:

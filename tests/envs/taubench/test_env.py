@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 import hero.envs
 from hero.envs.contract import check_text_env
 from hero.envs.taubench.action import Call, Malformed, Reply, parse
-from hero.envs.taubench.data.embedded import generate
-from hero.envs.taubench.env import TauBenchEnv, _was_said
+from hero.envs.taubench.data.embedded.world import generate
+from hero.envs.taubench.env import TauBenchEnv
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users.base import STOP, ReplayUser
 from hero.errors import ConfigError

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.envs.taubench.action import Call, parse
-from hero.envs.taubench.data.embedded import generate
+from hero.envs.taubench.data.embedded.world import generate
 from hero.envs.taubench.data.reading import MAX_DEPTH
 from hero.envs.taubench.database import Database, Snapshot, copied, text
 from hero.envs.taubench.tools.calculate import calculate

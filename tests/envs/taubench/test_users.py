@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero.envs.taubench.data.embedded import generate
+from hero.envs.taubench.data.embedded.world import generate
 from hero.envs.taubench.env import TauBenchEnv
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.users.base import GREETING, STOP, HumanUser, ReplayUser

@@ -12,7 +12,7 @@ from typing import Final
 from platformdirs import user_cache_path
 
 from hero.envs.taubench.data import tau2, v1
-from hero.envs.taubench.data.embedded import generate
+from hero.envs.taubench.data.embedded.world import generate
 from hero.envs.taubench.world import Domain, World
 from hero.envs.validate import real_path
 from hero.errors import ConfigError, DataError
