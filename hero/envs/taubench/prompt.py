@@ -9,14 +9,14 @@ from hero.envs.taubench.tools.schemas import signature
 from hero.envs.taubench.world import World
 from hero.types import Tools
 
-HOW: Final = """\
+FORMAT: Final = """\
 Each of your messages is either one tool call and nothing else, written as
 <tool_call>{"name": "...", "arguments": {...}}</tool_call>
 or words to the customer."""
 
 
 def instructions(world: World, tools: Tools) -> str:
-    """The system message. The embedded world has its tools in a line each; with data come the whole schemas."""
+    """Returns the system message, with a line for each tool of the embedded world, and whole schemas with data."""
     if world.version == "embedded":
         lines = [signature(schema) for schema in world.schemas]
     else:
@@ -25,5 +25,5 @@ def instructions(world: World, tools: Tools) -> str:
 
 
 def tools_of(world: World) -> Tools:
-    """The tools, and the system message without them."""
-    return Tools(tuple(world.schemas), f"{world.policy.strip()}\n\n{HOW}")
+    """Returns the tools, with the system message that leaves them out."""
+    return Tools(tuple(world.schemas), f"{world.policy.strip()}\n\n{FORMAT}")

@@ -581,7 +581,7 @@ def test_recordings_that_cannot_be_read_or_written(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read as a recording"):
         Recording(tmp_path / "file")
     (tmp_path / "file").write_text("[" * 100_000)
-    with pytest.raises(DataError, match="line 1 is no recorded answer"):
+    with pytest.raises(DataError, match="line 1 is not a recorded answer"):
         Recording(tmp_path / "file")
     with pytest.raises(DataError, match="cannot be written: "):
         Recording(tmp_path / "file" / "below").add("t", {}, "")

@@ -1,13 +1,12 @@
-"""Data of tau2-bench: its databases and tasks, played with the tools of v1.
+"""Reads the data of tau2-bench: its databases and tasks, played with the tools of v1.
 
-The files do not say which version they are. So a version is called by the beginning of their fingerprint, and keys that
-are not known make a task one that is refused.
+The files do not say which version they are. So the beginning of their fingerprint names the version, and a task with
+unknown keys is refused.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from hero.envs.taubench.data.fields import entries, strings
 from hero.envs.taubench.data.reading import read_json, read_text
@@ -15,23 +14,23 @@ from hero.envs.taubench.data.tables import COLUMNS, read_snapshot
 from hero.envs.taubench.data.tau2_task import read_task
 from hero.envs.taubench.task import Task
 from hero.envs.taubench.tools.schemas import schemas
-from hero.envs.taubench.world import SPLITS, Domain, World
+from hero.envs.taubench.world import SPLITS, Domain, Split, World
 from hero.errors import DataError
 from hero.fingerprint import fingerprint
 
 
 def find(directory: Path, domain: Domain) -> Path | None:
-    """The directory of a domain below a root of the data; None where it is not there."""
+    """Returns the directory of a domain below a root of the data; None where there is none."""
     below = Path("tau2") / "domains" / domain
-    places = (directory / below, directory / "data" / below, directory / "tau2" / "data" / below)
-    return next((place for place in places if (place / "db.json").is_file()), None)
+    candidates = (directory / below, directory / "data" / below, directory / "tau2" / "data" / below)
+    return next((path for path in candidates if (path / "db.json").is_file()), None)
 
 
 def read(directory: Path, domain: Domain) -> World:
-    """The world of a domain whose directory `find` found.
+    """Reads a domain from the directory that `find` returned.
 
     Raises:
-        DataError: a file is missing or malformed; the message names the file and the record.
+        DataError: A file is missing or malformed; the message names the file and the record.
     """
     path = directory / "db.json"
     database = read_json(path)
@@ -44,28 +43,28 @@ def read(directory: Path, domain: Domain) -> World:
     splits = read_json(directory / "split_tasks.json")
     if not isinstance(splits, dict):
         raise DataError(f"{where} must be a dict of lists of task ids")
-    chosen: dict[Any, tuple[Task, ...]] = {}
+    of_split: dict[Split, tuple[Task, ...]] = {}
     for split in SPLITS:
         names = strings(entries(splits, split, where), f"{where}: {split}")
         if unknown := [name for name in names if name not in tasks]:
             raise DataError(f"{where}: {split} names task {unknown[0]!r}, which is not there")
-        chosen[split] = tuple(tasks[name] for name in names)
-    known = fingerprint(*(directory / name for name in ("db.json", "policy.md", "tasks.json", "split_tasks.json")))
+        of_split[split] = tuple(tasks[name] for name in names)
+    hashed = fingerprint(*(directory / name for name in ("db.json", "policy.md", "tasks.json", "split_tasks.json")))
     return World(
         domain=domain,
-        version=f"tau2-{known[:8]}",
+        version=f"tau2-{hashed[:8]}",
         snapshot=snapshot,
         schemas=schemas(domain),
         policy=read_text(directory / "policy.md"),
-        tasks=chosen,
-        fingerprint=known,
+        tasks=of_split,
+        fingerprint=hashed,
     )
 
 
 def _tasks(path: Path, domain: Domain) -> dict[str, Task]:
-    """Tasks by id."""
+    """Returns the tasks by id."""
     records = read_json(path)
     if not isinstance(records, list):
         raise DataError(f"{path}: a list of tasks is needed, not a {type(records).__name__}")
-    found = [read_task(record, domain, f"{path}: task {number}") for number, record in enumerate(records)]
-    return {task.id: task for task in found}
+    tasks = [read_task(record, domain, f"{path}: task {index}") for index, record in enumerate(records)]
+    return {task.id: task for task in tasks}

@@ -1,7 +1,7 @@
-"""Tasks of tau2-bench: what its evaluation asks of an episode, or why that cannot be asked here.
+"""Reads tasks of tau2-bench: what its evaluation requires of an episode, or why that cannot be required here.
 
-The reward is the product of what `reward_basis` names, by default DB and COMMUNICATE. What a task holds besides, such
-as texts to be said without COMMUNICATE, does not count.
+The reward is the product of the parts that `reward_basis` names, by default DB and COMMUNICATE. All else in a task does
+not count, such as texts to be said without COMMUNICATE.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from hero.envs.taubench.tools.domains import TOOLS
 from hero.envs.taubench.world import Domain
 
 PARTS: Final = ("known_info", "reason_for_call", "task_instructions", "unknown_info")
-"""The parts of an instruction, in the order in which the user is told them."""
+"""The parts of an instruction, in the order in which the user gets them."""
 BASES: Final = ("DB", "COMMUNICATE", "ACTION", "ENV_ASSERTION", "NL_ASSERTION")
-USUAL: Final = ("DB", "COMMUNICATE")
+DEFAULT_BASIS: Final = ("DB", "COMMUNICATE")
 HARMLESS: Final = {"get_item_details", "get_flight_status"}.union(*TOOLS.values())
-"""Calls that leave the database as tau2 does: tools of its own that only read, and tools of whichever domain, which in
-another one it passes over. Any other name may be a tool of a version that is not known."""
+"""Names of calls with which the database ends as in tau2: its own tools that only read, and all tools of both domains,
+since it ignores those of the other one. Any other name may be a tool of an unknown version."""
 KNOWN: Final[Mapping[str, frozenset[str]]] = {
     "evaluation_criteria": frozenset(
         ("actions", "communicate_info", "env_assertions", "nl_assertions", "reward_basis")
@@ -38,14 +38,14 @@ KNOWN: Final[Mapping[str, frozenset[str]]] = {
     "initial_state": frozenset(("initialization_data", "initialization_actions", "message_history")),
     "an action": frozenset(("action_id", "requestor", "name", "arguments", "info", "compare_args")),
 }
-"""Keys that are understood, of the records that decide about state and reward."""
+"""Keys that are understood in the records that decide about state and reward."""
 
 
 def read_task(record: Any, domain: Domain, where: str) -> Task:
-    """Reads a record of tasks.json; what cannot be played or graded as there, `refusal` of the task says.
+    """Reads a record of tasks.json; its `refusal` says what cannot be played or graded as in tau2.
 
     Raises:
-        DataError: it is malformed; the message begins with `where`.
+        DataError: The record is malformed; the message begins with `where`.
     """
     record = mapping(record, where)
     scenario = field(record, "user_scenario", dict, where)
@@ -53,10 +53,10 @@ def read_task(record: Any, domain: Domain, where: str) -> Task:
     state = optional_dict(record, "initial_state", where)
     actions = [mapping(action, f"{where}: an action") for action in entries(criteria, "actions", where)]
     calls = tuple(read_call(action, "arguments", where) for action in actions)
-    said = strings(entries(criteria, "communicate_info", where), f"{where}: communicate_info")
-    named = USUAL if criteria.get("reward_basis") is None else entries(criteria, "reward_basis", where)
+    outputs = strings(entries(criteria, "communicate_info", where), f"{where}: communicate_info")
+    named = DEFAULT_BASIS if criteria.get("reward_basis") is None else entries(criteria, "reward_basis", where)
     basis = strings(named if criteria else (), f"{where}: reward_basis")
-    # With neither actions nor assertions the original takes any database for right.
+    # With neither actions nor assertions the original accepts any database.
     checked = any(criteria.get(name) is not None for name in ("actions", "env_assertions"))
     wanted = [WantedCall(call, _compared(action, where)) for call, action in zip(calls, actions, strict=True)]
     setup = [_setup_call(entry, where) for entry in entries(state, "initialization_actions", where)]
@@ -66,7 +66,7 @@ def read_task(record: Any, domain: Domain, where: str) -> Task:
         id=field(record, "id", str, where),
         instruction=_instruction(scenario, where),
         actions=calls,
-        outputs=said if "COMMUNICATE" in basis else (),
+        outputs=outputs if "COMMUNICATE" in basis else (),
         compares=checked and "DB" in basis,
         wanted=tuple(wanted) if "ACTION" in basis else (),
         data=data,
@@ -83,10 +83,10 @@ def _refusals(
     domain: Domain,
     where: str,
 ) -> Iterator[str]:
-    """What a task asks for that is not here."""
+    """Yields reasons why a task cannot be played or graded as in tau2."""
     actions = entries(criteria, "actions", where)
-    read = {"evaluation_criteria": [criteria], "initial_state": [state], "an action": actions}
-    for name, records in read.items():
+    parts = {"evaluation_criteria": [criteria], "initial_state": [state], "an action": actions}
+    for name, records in parts.items():
         for unknown in sorted({key for part in records for key in part if part[key]} - KNOWN[name]):
             yield f"{name} has {unknown!r}, which is not known"
     yield from (f"{name} are not supported" for name in ("user_tools", "required_documents") if record.get(name))
@@ -104,7 +104,7 @@ def _refusals(
 
 
 def _refused_states(state: Mapping[str, Any], domain: Domain, where: str) -> Iterator[str]:
-    """What the initial state of a task asks for that is not here."""
+    """Yields reasons why the initial state of a task cannot be set up."""
     data = optional_dict(state, "initialization_data", where)
     if data.get("user_data"):
         yield "initial_state has user_data, and the user has no data here"
@@ -112,7 +112,7 @@ def _refused_states(state: Mapping[str, Any], domain: Domain, where: str) -> Ite
         if table not in COLUMNS[domain]:
             yield f"initialization_data changes {table!r}, which is not a table here"
         elif not isinstance(records, dict) or not all(isinstance(part, dict) for part in records.values()):
-            yield f"initialization_data has something else than records for {table}"
+            yield f"initialization_data has something other than records for {table}"
     for entry in entries(state, "initialization_actions", where):
         if entry.get("env_type") != "assistant" or entry.get("func_name") not in TOOLS[domain]:
             yield f"initialization_actions call {entry.get('func_name')!r}, which is not here"
@@ -121,17 +121,18 @@ def _refused_states(state: Mapping[str, Any], domain: Domain, where: str) -> Ite
 
 
 def _instruction(scenario: Mapping[str, Any], where: str) -> str:
-    """What the user is told: the persona, where there is one, and the instructions."""
-    told = scenario.get("instructions")
-    if not isinstance(told, str):
-        instructions = field(scenario, "instructions", dict, where)
-        told = [instructions.get(part) for part in PARTS]
-    parts = (scenario.get("persona"), *([told] if isinstance(told, str) else told))
+    """Returns the text for the user: the persona, where there is one, and the instructions."""
+    if isinstance(instructions := scenario.get("instructions"), str):
+        texts = [instructions]
+    else:
+        by_part = field(scenario, "instructions", dict, where)
+        texts = [by_part.get(part) for part in PARTS]
+    parts = (scenario.get("persona"), *texts)
     return "\n".join(strings((part for part in parts if part), where))
 
 
 def _compared(action: Mapping[str, Any], where: str) -> tuple[str, ...] | None:
-    """The arguments of an action that have to be right; None for those that the agent gives."""
+    """Returns the arguments of an action that have to be right; None for those that the agent gives."""
     if action.get("compare_args") is None:
         return None
     return strings(entries(action, "compare_args", where), f"{where}: compare_args")

@@ -1,4 +1,4 @@
-"""Data of tau-bench v1: a checkout of it, or a directory with the same as JSON throughout.
+"""Reads the data of tau-bench v1: a checkout of it, or a directory with the same records in JSON files.
 
 The task modules and tool classes of a checkout are Python: they are read, never run.
 """
@@ -21,20 +21,20 @@ from hero.errors import DataError
 from hero.fingerprint import fingerprint
 
 RECORDS: Final = ("Task", "Action")
-"""The constructors in the task modules, which take keywords alone."""
+"""The constructors in the task modules, which take only keywords."""
 
 
 def find(directory: Path, domain: Domain) -> Path | None:
-    """The directory of a domain below a root of the data; None where it is not there."""
-    places = (directory / "tau_bench" / "envs" / domain, directory / "envs" / domain, directory / domain)
-    return next((place for place in places if (place / "wiki.md").is_file()), None)
+    """Returns the directory of a domain below a root of the data; None where there is none."""
+    candidates = (directory / "tau_bench" / "envs" / domain, directory / "envs" / domain, directory / domain)
+    return next((path for path in candidates if (path / "wiki.md").is_file()), None)
 
 
 def read(directory: Path, domain: Domain) -> World:
-    """The world of a domain whose directory `find` found.
+    """Reads a domain from the directory that `find` returned.
 
     Raises:
-        DataError: a file is missing or malformed; the message names the file and the record.
+        DataError: A file is missing or malformed; the message names the file and the record.
     """
     folder = directory / "data" if (directory / "data").is_dir() else directory
     files = {name: folder / f"{name}.json" for name in COLUMNS[domain]}
@@ -56,8 +56,8 @@ def read(directory: Path, domain: Domain) -> World:
 
 
 def _tasks_file(directory: Path, domain: Domain, split: Split) -> Path | None:
-    places = (directory.parent / f"tasks_{domain}_{split}.json", directory / f"tasks_{split}.py")
-    return next((path for path in places if path.is_file()), None)
+    candidates = (directory.parent / f"tasks_{domain}_{split}.json", directory / f"tasks_{split}.py")
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _tools_files(directory: Path, domain: Domain) -> list[Path]:
@@ -66,14 +66,14 @@ def _tools_files(directory: Path, domain: Domain) -> list[Path]:
 
 
 def _tasks(directory: Path, domain: Domain, split: Split) -> tuple[Task, ...]:
-    """The tasks of a split; empty where it has no file."""
+    """Returns the tasks of a split; empty where it has no file."""
     path = _tasks_file(directory, domain, split)
     if path is None:
         return ()
-    found = read_json(path) if path.suffix == ".json" else _list_of(path)
-    if not isinstance(found, list):
-        raise DataError(f"{path}: a list of tasks is needed, not a {type(found).__name__}")
-    return tuple(_task(record, f"{split}-{number}", f"{path}: task {number}") for number, record in enumerate(found))
+    records = read_json(path) if path.suffix == ".json" else _list_of(path)
+    if not isinstance(records, list):
+        raise DataError(f"{path}: a list of tasks is needed, not a {type(records).__name__}")
+    return tuple(_task(record, f"{split}-{index}", f"{path}: task {index}") for index, record in enumerate(records))
 
 
 def _task(record: Any, name: str, where: str) -> Task:
@@ -88,13 +88,13 @@ def _task(record: Any, name: str, where: str) -> Task:
 
 
 def _list_of(path: Path) -> Any:
-    """The list that a task module assigns, with its records as dicts."""
+    """Returns the list that a task module assigns, with its records as dicts."""
     tree = _parsed(path)
     values = [node.value for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
     lists = [value for value in values if isinstance(value, ast.List)]
     if len(lists) != 1:
         raise DataError(f"{path}: one list of tasks is needed, not {len(lists)}")
-    return [_literal(item, f"{path}: task {number}") for number, item in enumerate(lists[0].elts)]
+    return [_literal(item, f"{path}: task {index}") for index, item in enumerate(lists[0].elts)]
 
 
 def _parsed(path: Path) -> ast.Module:
@@ -107,13 +107,13 @@ def _parsed(path: Path) -> ast.Module:
 def _literal(node: ast.expr, where: str) -> Any:
     try:
         value = ast.literal_eval(ast.fix_missing_locations(_Records().visit(node)))
-        return loads(json.dumps(value))  # a set, say, has no order, and so no text to be hashed
+        return loads(json.dumps(value))  # refuses sets, which have no order, and so no text to be hashed
     except (ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{where}: {error}; fetch it again") from error
 
 
 class _Records(ast.NodeTransformer):
-    """Turns the construction of a record into a dict of its keywords."""
+    """Replaces the construction of a record by a dict of its keywords."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -124,20 +124,20 @@ class _Records(ast.NodeTransformer):
 
 
 def _schemas(directory: Path, domain: Domain) -> list[Mapping[str, Any]]:
-    """The original's schemas, sorted by name; our own where it brings none."""
-    found: list[Any] = []
+    """Returns the original's schemas, sorted by name; our own where it brings none."""
+    records: list[Any] = []
     for path in _tools_files(directory, domain):
-        found += read_json(path) if path.suffix == ".json" else _infos(path)
-    if not found:
+        records += read_json(path) if path.suffix == ".json" else _infos(path)
+    if not records:
         return schemas(domain)
     try:
-        return sorted(found, key=lambda schema: str(schema["function"]["name"]))
+        return sorted(records, key=lambda schema: str(schema["function"]["name"]))
     except (KeyError, TypeError) as error:
         raise DataError(f"{directory}: a tool schema has no function name: {error!r}") from error
 
 
 def _infos(path: Path) -> Iterator[Any]:
-    """What the `get_info` of every tool class of a module returns."""
+    """Yields what the `get_info` of every tool class of a module returns."""
     for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.FunctionDef) and node.name == "get_info":
             last = node.body[-1]

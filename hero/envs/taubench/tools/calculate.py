@@ -1,4 +1,4 @@
-"""Arithmetic as the original's `calculate` has it, without evaluating code."""
+"""Computes what the original's tool `calculate` does, without evaluating code."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-CHARACTERS: Final = "0123456789+-*/(). "
-LONGEST: Final = 1 << 16
-"""Bits of the largest integer: the original computes towers of powers until the machine gives up."""
-MOST_WORK: Final = 1 << 27
-"""Bits of all integers that the operations of an expression take: many powers cost as much as a tower of them."""
+from hero.envs.taubench.answers import error
+
+ALLOWED: Final = "0123456789+-*/(). "
+MAX_BITS: Final = 1 << 16
+"""Maximum size of an integer: the original computes towers of powers until the machine gives up."""
+MAX_WORK: Final = 1 << 27
+"""Maximum number of bits of all operands of an expression: many powers cost as much as a tower of them."""
 SLOW: Final = 4
-"""By how much powers and divisions take longer than products of as many bits, at least."""
+"""Factor by which powers and divisions take longer than products of as many bits, at least."""
 
 BINARY: Final[Mapping[type[ast.operator], Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
@@ -27,27 +29,27 @@ UNARY: Final[Mapping[type[ast.unaryop], Callable[[Any], Any]]] = {ast.UAdd: oper
 
 
 def calculate(expression: str) -> str:
-    """The value of an expression as a float, rounded to 2 decimals; or `Error: ` and what is wrong.
+    """Returns the value of an expression as a float rounded to 2 decimals, or an error.
 
     Raises:
-        TypeError: the expression is neither a text nor a list of texts.
+        TypeError: The expression is neither a str nor a list of str.
     """
-    if not all(character in CHARACTERS for character in expression):
-        return "Error: invalid characters in expression"
+    if not all(character in ALLOWED for character in expression):
+        return error("invalid characters in expression")
     try:
         if not isinstance(expression, str):
             raise TypeError("eval() arg 1 must be a string, bytes or code object")
         tree = ast.parse(expression.lstrip(" "), "<string>", "eval")
         return str(round(float(_Evaluation().value(tree.body)), 2))
-    except Exception as error:  # whatever Python's arithmetic has to complain of is the answer
-        return f"Error: {error}"
+    except Exception as fault:  # whatever Python's arithmetic complains about is the answer
+        return error(fault)
 
 
 class _Evaluation:
-    """The value of one expression, within `MOST_WORK`."""
+    """Computes one expression, within `MAX_WORK`."""
 
     def __init__(self) -> None:
-        self._left = MOST_WORK
+        self._left = MAX_WORK
 
     def value(self, node: ast.expr) -> Any:
         pending = []
@@ -64,7 +66,7 @@ class _Evaluation:
             return node.value
         if isinstance(node, ast.UnaryOp):
             return UNARY[type(node.op)](self.value(node.operand))
-        if isinstance(node, ast.Tuple):  # (), the only one that can be written without a comma
+        if isinstance(node, ast.Tuple):  # (), the only tuple that can be written without a comma
             return ()
         if isinstance(node, ast.Call):  # 2(3), which Python takes for a call
             called, *_ = [self.value(part) for part in (node.func, *node.args)]
@@ -76,7 +78,7 @@ class _Evaluation:
             bits = left.bit_length() + right.bit_length()
             if isinstance(operation, ast.Pow) and abs(left) > 1:
                 bits = max(bits, left.bit_length() * right)
-            if bits > LONGEST and abs(left) > 1 and isinstance(operation, ast.Mult | ast.Pow):
+            if bits > MAX_BITS and abs(left) > 1 and isinstance(operation, ast.Mult | ast.Pow):
                 raise OverflowError("int too large to convert to float")
             self._left -= bits if isinstance(operation, ast.Add | ast.Sub | ast.Mult) else SLOW * bits
             if self._left < 0:

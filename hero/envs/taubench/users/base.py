@@ -1,4 +1,4 @@
-"""Who plays the user: one protocol, and the users that need nothing but the task."""
+"""The protocol of users, and those users that need only the task."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hero.envs.taubench.task import Task
 from hero.errors import ConfigError
 
 STOP: Final = "###STOP###"
-"""A reply that has this ends the episode."""
+"""A reply that contains this text ends the episode."""
 GREETING: Final = "Hi! How can I help you today?"
-"""What the agent is taken to have said before the user speaks."""
+"""The greeting of the agent that the user answers first."""
 
 
 class User(Protocol):
@@ -21,19 +21,19 @@ class User(Protocol):
     """
 
     def open(self, task: Task) -> str:
-        """Begins an episode; returns what the user says first."""
+        """Begins an episode; returns the user's first message."""
         ...
 
     def reply(self, message: str) -> str:
-        """Answers the agent; with `STOP` in it where the user is done."""
+        """Returns the answer to the agent; it contains `STOP` where the user is done."""
         ...
 
 
 class ReplayUser:
-    """Says what was recorded, whatever the agent says; after the last recorded text, that it is done.
+    """Repeats recorded messages, whatever the agent says, and then stops.
 
     Args:
-        scripts: what the user said, in order, by task id.
+        scripts: Messages of the user, in order, by task id.
     """
 
     name = "replay"
@@ -43,26 +43,26 @@ class ReplayUser:
         self._left: list[str] = []
 
     def open(self, task: Task) -> str:
-        """The first recorded text.
+        """Returns the first recorded message.
 
         Raises:
-            ConfigError: nothing was recorded of the task.
+            ConfigError: Nothing was recorded of the task.
         """
         if not self._scripts.get(task.id):
-            raise ConfigError(f"no words of a user were recorded for task {task.id}")
+            raise ConfigError(f"no messages of a user are recorded for task {task.id}")
         self._left = list(self._scripts[task.id])
         return self._left.pop(0)
 
     def reply(self, message: str) -> str:
-        """The next recorded text."""
+        """Returns the next recorded message."""
         return self._left.pop(0) if self._left else STOP
 
 
 class HumanUser:
-    """You: the task is shown, and what you type is said.
+    """Shows the task to a person at the terminal, who types the user's messages.
 
     Args:
-        ask: shows a text and returns what was typed.
+        ask: Shows a text and returns what was typed.
     """
 
     name = "human"
@@ -75,5 +75,5 @@ class HumanUser:
         return self._ask(f"{task.instruction}\n(write {STOP} when you are done)\n\nagent: {GREETING}\nyou: ")
 
     def reply(self, message: str) -> str:
-        """Shows what the agent says."""
+        """Shows the message of the agent."""
         return self._ask(f"agent: {message}\nyou: ")

@@ -1,4 +1,4 @@
-"""What a model said as the user, kept, so that a run can be repeated without asking it again."""
+"""Keeps the answers of a model that plays the user, so that a run can be repeated without asking it again."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hero.errors import DataError
 MARK: Final = b"\xef\xbb\xbf"
 """The byte order mark that some editors put before a text."""
 BEGINNING: Final = b'{"task": '
-"""Of every line."""
+"""Beginning of every line."""
 CHECKSUM: Final = "sha256"
 
 
 class Recording:
-    """Answers by request, in a file of one JSON object a line, each with a checksum; new ones are appended at once.
+    """Answers by request, in a file with a JSON object per line, each with a checksum; new ones are appended at once.
 
-    A last line that breaks off, as a process leaves it that is killed while it writes, is left out and written over.
+    An incomplete last line, which a process leaves that is killed while it writes, is ignored and written over.
 
     Raises:
-        DataError: the file cannot be read, or a line is damaged; the message names it.
+        DataError: The file cannot be read, or a line is damaged; the message names it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,10 +36,10 @@ class Recording:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 self._keep(line, number)
-        self._torn, self._glue, self._end = _breaks_off(rest), b"", len(content) - len(rest)
-        if rest and not self._torn:
+        self._has_incomplete_line, self._line_break, self._end = _is_incomplete(rest), b"", len(content) - len(rest)
+        if rest and not self._has_incomplete_line:
             self._keep(rest, len(lines) + 1)
-            self._glue = b"\n"
+            self._line_break = b"\n"
 
     def _keep(self, line: bytes, number: int) -> None:
         try:
@@ -49,19 +49,19 @@ class Recording:
             self._answers.setdefault(_key(record["request"]), str(record["answer"]))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             undecoded = isinstance(error, UnicodeError)
-            what = "cannot be read as a recording" if undecoded else "is no recorded answer, or a damaged one"
-            way = "remove the line to have it asked again, or name another file"
-            raise DataError(f"{self.path}, line {number} {what}: {error!r}; {way}") from error
+            what = "cannot be read as a recording" if undecoded else "is not a recorded answer, or is damaged"
+            remedy = "remove the line to have it asked again, or name another file"
+            raise DataError(f"{self.path}, line {number} {what}: {error!r}; {remedy}") from error
 
     def find(self, request: Mapping[str, Any]) -> str | None:
-        """The answer to a request; None if it was never asked."""
+        """Returns the answer to a request; None if none is recorded."""
         return self._answers.get(_key(request))
 
     def add(self, task_id: str, request: Mapping[str, Any], answer: str) -> None:
         """Keeps an answer.
 
         Raises:
-            DataError: the file cannot be written.
+            DataError: The file cannot be written.
         """
         self._answers[_key(request)] = answer
         record = {"task": task_id, "request": request, "answer": answer}
@@ -69,31 +69,31 @@ class Recording:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
-                if self._torn:
+                if self._has_incomplete_line:
                     os.truncate(file.fileno(), self._end)
                 else:
                     self._end = file.tell()
-                file.write(self._glue + line)
+                file.write(self._line_break + line)
         except OSError as error:
-            self._torn = True
+            self._has_incomplete_line = True
             raise DataError(f"{self.path} cannot be written: {error.strerror or error}") from error
-        self._torn, self._glue, self._end = False, b"", self._end + len(self._glue + line)
+        self._has_incomplete_line, self._line_break, self._end = False, b"", self._end + len(self._line_break + line)
 
 
 def _content(path: Path) -> bytes:
-    """What the file holds; nothing where there is none yet."""
+    """Returns the content of the file; nothing where there is none yet."""
     try:
         if path.is_file():
             return path.read_bytes()
         if os.path.lexists(path):  # reading from a device or a pipe may never end
-            raise DataError(f"{path} cannot be read as a recording: it is no file; name another one")
+            raise DataError(f"{path} cannot be read as a recording: it is not a regular file; name another one")
     except OSError as error:
         raise DataError(f"{path} cannot be read as a recording: {error}; name another file") from error
     return b""
 
 
-def _breaks_off(line: bytes) -> bool:
-    """Whether a line is the beginning of one, without its end."""
+def _is_incomplete(line: bytes) -> bool:
+    """Returns whether a line is incomplete: the beginning of one, without its end."""
     if not line:
         return False
     begins = line.startswith(BEGINNING) or BEGINNING.startswith(line)
@@ -114,5 +114,5 @@ def _key(request: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=8)
 def shared(path: Path) -> Recording:
-    """One recording per file and process, so that all environments of a run know what was answered."""
+    """Returns one recording per file and process, so that all environments of a run share its answers."""
     return Recording(path)

@@ -1,6 +1,6 @@
-"""A user by rules, for training and tests without a model: deterministic, and with no knowledge but the task's text.
+"""A user by rules, for training and tests without a model: deterministic, and it knows only the text of the task.
 
-The original's user is a language model, and an easier or harder partner than this one: results do not compare.
+The original's user is a language model, which is easier or harder to serve: their results cannot be compared.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from hero.envs.taubench.task import Task
 from hero.envs.taubench.users.base import STOP
 
 PATIENCE: Final = 3
-"""So many messages in a row that ask nothing which the user can tell, and the user gives up."""
+"""Number of messages in a row after which the user gives up, if they ask for nothing that the user knows."""
 
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z'\"(])|\n+")
 _EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.\w+)+")
 _ZIP: Final = re.compile(r"(?<![\w#])\d{5}(?!\w)")
 _USER_ID: Final = re.compile(r"\b[a-z]+_[a-z]+_\d+\b")
 _ADDRESS: Final = re.compile(r"\baddress (?:is|to)\b")
-"""Somewhere to send something to; what is in it says nothing of who the user is."""
+"""An address to send something to; it says nothing about who the user is."""
 _NAME: Final = re.compile(r"\b(?:name is|You are|You're|I am)\s+([A-Z][a-z]+ [A-Z][a-z]+)")
 _ORDER: Final = re.compile(r"#W\d+|\b(?=\d*[A-Z])[A-Z0-9]{6}\b")
 _PAYMENT: Final = re.compile(r"\b(?:pay|paypal|card|visa|mastercard|refund|payment|certificates?)", re.IGNORECASE)
@@ -54,41 +54,41 @@ _FIRST_PERSON: Final = (
 
 
 class ScriptedUser:
-    """Opens with the reason, says who he or she is when asked, tells what the task's text says about the question,
-    agrees to what is proposed, and stops when the agent reports that it is done or refuses.
+    """Opens with the reason, identifies itself when asked, answers with those sentences of the task that fit the
+    question, agrees to every proposal, and stops when the agent reports that it is done or refuses.
 
-    Whatever is asked that the text does not answer, the user says so. Nothing that is proposed is checked: the reward
-    tells whether it was right.
+    Where the text does not answer a question, the user says so. Proposals are not checked: the reward shows whether
+    they were right.
     """
 
     name = "scripted"
 
     def open(self, task: Task) -> str:
-        """The first sentence that wants something; the whole text where none does."""
+        """Returns the first sentence that wants something; the first sentence of all where none does."""
         sentences = [sentence.strip() for sentence in _SENTENCE.split(task.instruction) if sentence.strip()]
         self._text = task.instruction
-        wants = [sentence for sentence in sentences if _WANT.search(sentence)]
-        wanted = set(wants)
-        self._unsaid = wants or sentences
+        wishes = [sentence for sentence in sentences if _WANT.search(sentence)]
+        wished = set(wishes)
+        self._wishes = wishes or sentences
         about_me = (_EMAIL, _ZIP, _USER_ID, _NAME)
-        self._more = [
+        self._details = [
             sentence
             for sentence in sentences
-            if sentence not in wanted
+            if sentence not in wished
             and (_ADDRESS.search(sentence) or not any(pattern.search(sentence) for pattern in about_me))
         ]
         self._identified = False
         self._patience = PATIENCE
-        return self._say(self._unsaid[:1]) or "Hello."
+        return self._say(self._wishes[:1]) or "Hello."
 
     def reply(self, message: str) -> str:
-        """The answer to what the message asks for first: identity, a yes, more wishes, an order, the payment."""
+        """Answers the first of these that a message asks for: identity, further wishes, a yes, an order, the payment."""
         asked = message.lower()
         if _ASKS_IDENTITY.search(asked) and not (self._identified and _ASKS_YES.search(asked)):
             self._identified = True
             return self._identity(asked)
         if _ASKS_MORE.search(asked):
-            return self._say(self._unsaid[:1]) or STOP
+            return self._say(self._wishes[:1]) or STOP
         if _ASKS_YES.search(asked):
             self._patience = PATIENCE
             return self._conditions() or "Yes, please go ahead."
@@ -96,19 +96,19 @@ class ScriptedUser:
             orders = list(dict.fromkeys(_ORDER.findall(self._text)))
             return f"It is {' and '.join(orders)}." if orders else "I do not remember the number."
         if "?" in message and _ASKS_PAYMENT.search(asked):
-            told = [sentence for sentence in [*self._unsaid, *self._more] if _PAYMENT.search(sentence)]
-            return self._say(told) or self._know_nothing("I have nothing in mind about the payment.")
-        if rest := self._say([*self._unsaid, *self._more]):
+            about_payment = [sentence for sentence in [*self._wishes, *self._details] if _PAYMENT.search(sentence)]
+            return self._say(about_payment) or self._lose_patience("I have nothing in mind about the payment.")
+        if rest := self._say([*self._wishes, *self._details]):
             return rest
         if "?" not in message and _REPORTS.search(asked):
             return STOP
-        return self._know_nothing("I have told you all that I know about it.")
+        return self._lose_patience("I have told you all that I know about it.")
 
     def _identity(self, asked: str) -> str:
-        """What is asked for and known; all that is known where nothing of it is."""
+        """Returns those facts about the user that are asked for and known; all that are known where none of them is."""
         mine = " ".join(sentence for sentence in _SENTENCE.split(self._text) if not _ADDRESS.search(sentence))
         name, zips = _NAME.search(self._text), _ZIP.findall(mine)
-        known = {
+        facts = {
             "email": " ".join(_EMAIL.findall(self._text)[:1]),
             "name": name[1] if name else "",
             "zip": zips[0] if zips else "",
@@ -120,29 +120,28 @@ class ScriptedUser:
             "zip": "my zip code is {}",
             "user id": "my user id is {}",
         }
-        named = [key for key in known if key in asked.replace("e-mail", "email")]
-        told = [key for key in named or known if known[key]] or [key for key in known if known[key]]
-        lacking = [key for key in named if not known[key]]
-        parts = [words[key].format(known[key]) for key in told]
-        parts += [f"I do not remember my {key}" for key in lacking]
+        known = [key for key, fact in facts.items() if fact]
+        requested = [key for key in facts if key in asked.replace("e-mail", "email")]
+        given = [key for key in requested or facts if key in known] or known
+        parts = [words[key].format(facts[key]) for key in given]
+        parts += [f"I do not remember my {key}" for key in requested if key not in known]
         text = ", ".join(parts) or "I do not remember any of that"
         return f"{text[0].upper()}{text[1:]}."
 
     def _conditions(self) -> str:
-        """What the text says of being asked to confirm; "" if nothing that was not said."""
-        told = [sentence for sentence in [*self._unsaid, *self._more] if "confirm" in sentence.lower()]
-        return self._say(told)
+        """Returns the sentences about being asked to confirm; "" if there are none left."""
+        return self._say([words for words in [*self._wishes, *self._details] if "confirm" in words.lower()])
 
     def _say(self, sentences: list[str]) -> str:
-        """Sentences in the first person, which then count as said; "" for none."""
+        """Returns sentences in the first person, and notes them as said; "" for none."""
         said = set(sentences)
-        self._unsaid = [sentence for sentence in self._unsaid if sentence not in said]
-        self._more = [sentence for sentence in self._more if sentence not in said]
+        self._wishes = [sentence for sentence in self._wishes if sentence not in said]
+        self._details = [sentence for sentence in self._details if sentence not in said]
         text = " ".join(sentences)
         for pattern, mine in _FIRST_PERSON:
             text = re.sub(pattern, mine, text)
         return text
 
-    def _know_nothing(self, words: str) -> str:
+    def _lose_patience(self, words: str) -> str:
         self._patience -= 1
         return words if self._patience else STOP
