@@ -19,7 +19,7 @@ from rich.table import Table
 
 from hero.envs.taubench.data.locate import EMBEDDED
 from hero.envs.taubench.env import TauBenchEnv
-from hero.envs.taubench.task import Task as Wish
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.tools.shared import TRANSFER
 from hero.envs.taubench.users.base import STOP
 from hero.envs.taubench.world import SPLITS, Domain
@@ -57,7 +57,7 @@ class Silent:
 
     name = "silent"
 
-    def open(self, task: Wish) -> str:
+    def open(self, task: ServiceTask) -> str:
         return "Hello."
 
     def reply(self, message: str) -> str:
@@ -68,7 +68,7 @@ def written(name: str, arguments: Any) -> str:
     return json.dumps({"name": name, "arguments": dict(arguments)})
 
 
-def plan(task: Wish) -> list[str]:
+def plan(task: ServiceTask) -> list[str]:
     """What solves a task: its calls, and what has to be said."""
     calls = [written(call.name, call.arguments) for call in task.actions if call.name != TRANSFER]
     return [*calls, " ; ".join(task.outputs) or "done", LEAVE]

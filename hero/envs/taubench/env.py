@@ -13,7 +13,7 @@ from hero.envs.taubench import answers
 from hero.envs.taubench.action import Call, Malformed, Reply, parse
 from hero.envs.taubench.data.locate import EMBEDDED, locate, open_world
 from hero.envs.taubench.prompt import instructions, tools_of
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.tools.shared import TRANSFER
 from hero.envs.taubench.users.base import STOP, HumanUser, User
 from hero.envs.taubench.world import Domain, Split, World
@@ -178,7 +178,7 @@ class TauBenchEnv(TextEnv):
         return parts, gold.hash if as_gold else self._world.snapshot.hash_with(changes)
 
 
-def _playable(world: World, split: Split, data: str, skip: bool) -> tuple[tuple[Task, ...], str]:
+def _playable(world: World, split: Split, data: str, skip: bool) -> tuple[tuple[ServiceTask, ...], str]:
     """The tasks of a split, and the version of the data, which says how many of all tasks were left out.
 
     Raises:

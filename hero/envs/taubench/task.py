@@ -1,4 +1,4 @@
-"""The tasks of the benchmark as plain data: what a user wants, and what makes an episode right."""
+"""The tasks of the service desk as plain data: what a user wants, and what makes an episode right."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class WantedCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """What a user wants, and what comes of it where it is done right.
+class ServiceTask:
+    """A user's wishes, and what an episode has to lead to.
 
     Attributes:
         id: Name of the task within its domain and version of the data.

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from hero.envs.taubench import answers
 from hero.envs.taubench.action import Call
 from hero.envs.taubench.database import Changes, Database, Snapshot, merge
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.tools.domains import TOOLS
 from hero.envs.taubench.tools.shared import TRANSFER
 from hero.envs.taubench.tools.toolbox import Tool
@@ -49,7 +49,7 @@ class World:
     snapshot: Snapshot
     schemas: Sequence[Mapping[str, Any]]
     policy: str
-    tasks: Mapping[Split, tuple[Task, ...]]
+    tasks: Mapping[Split, tuple[ServiceTask, ...]]
     fingerprint: str = ""
     _gold: dict[str, Gold] = field(default_factory=dict, repr=False)
 
@@ -68,7 +68,7 @@ class World:
         except Exception as error:  # wrong arguments are the caller's fault, and the original reports them so
             return answers.error(error)
 
-    def start(self, task: Task) -> Database:
+    def start(self, task: ServiceTask) -> Database:
         """Returns the database as an episode of a task begins with it.
 
         Raises:
@@ -85,7 +85,7 @@ class World:
                 raise DataError(f"task {task.id} cannot be set up: {call.name} answers {answer}")
         return db
 
-    def gold(self, task: Task) -> Gold:
+    def gold(self, task: ServiceTask) -> Gold:
         """Returns what the right calls of a task lead to; computed once per task."""
         if task.id not in self._gold:
             db = self.start(task)

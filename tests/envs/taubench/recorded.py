@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.users.base import STOP
 
 FOLDER = Path(__file__).parents[4] / "shared" / "taubench"
@@ -30,7 +30,7 @@ class RecordedUser:
 
     name = "recorded"
 
-    def open(self, task: Task) -> str:
+    def open(self, task: ServiceTask) -> str:
         return ""
 
     def reply(self, message: str) -> str:

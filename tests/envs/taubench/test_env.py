@@ -21,14 +21,13 @@ import hero.envs
 from hero.envs.contract import check_text_env
 from hero.envs.taubench.action import Call, Malformed, Reply, parse
 from hero.envs.taubench.data.embedded.world import generate
-from hero.envs.taubench.env import TauBenchEnv
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.env import TauBenchEnv, _was_said
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.users.base import STOP, ReplayUser
 from hero.errors import ConfigError
 from hero.metrics import rollout_metrics
 from hero.policy import FunctionPolicy
-from hero.rollout import Task as Wanted
-from hero.rollout import rollout
+from hero.rollout import Task, rollout
 
 WORLD = generate()
 CALL = {"name": "get_order_details", "arguments": {"order_id": "#W1"}}
@@ -227,7 +226,7 @@ def test_prompts_of_the_embedded_world_are_short() -> None:
 class Talker:
     """Says the same to everything, and stops when asked to."""
 
-    def open(self, task: Task) -> str:
+    def open(self, task: ServiceTask) -> str:
         return f"task {task.id}"
 
     def reply(self, message: str) -> str:
@@ -300,7 +299,7 @@ def test_a_model_that_babbles_is_was_said_from_one_that_calls() -> None:
     ways = {"Hello!": 0, json.dumps(CALL): 4, "<tool_call>{": 0, '{"name": "nothing", "arguments": {}}': 4}
     for action, calls in ways.items():
         policy = FunctionPolicy(lambda messages, action=action: action)
-        played = rollout([embedded(user=Talker())], policy, [Wanted(0, 0)], max_turns=4)
+        played = rollout([embedded(user=Talker())], policy, [Task(0, 0)], max_turns=4)
         assert [turn.info["tool_call"] for turn in played[0].turns] == [bool(calls)] * 4
         assert rollout_metrics(played)["tool_calls_per_episode"] == calls
     assert "tool_calls_per_episode" not in rollout_metrics([replace(played[0], turns=())])

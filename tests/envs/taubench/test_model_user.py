@@ -17,13 +17,12 @@ from urllib.parse import quote
 import pytest
 
 from hero.envs.taubench.env import TauBenchEnv
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.users.base import GREETING, STOP
 from hero.envs.taubench.users.recording import Recording
 from hero.errors import ConfigError, DataError, HeroError, UnavailableError
 from hero.policy import FunctionPolicy
-from hero.rollout import Task as Wanted
-from hero.rollout import rollout
+from hero.rollout import Task, rollout
 from hero.runs.codec import encode_trajectory
 from hero.types import Message, Stop
 from tests.platforms import make_endless, make_link, make_pipe
@@ -34,8 +33,8 @@ pytest.importorskip("tenacity", reason="needs the extra `users`")
 from hero.envs.taubench.users.model import ModelUser
 
 
-def task(instruction: str) -> Task:
-    return Task("t", instruction, (), ())
+def task(instruction: str) -> ServiceTask:
+    return ServiceTask("t", instruction, (), ())
 
 
 class Endpoint(ThreadingHTTPServer):
@@ -262,7 +261,7 @@ def test_an_endpoint_that_never_answers_is_given_up_by_the_whole_process(
     endpoint.failures, endpoint.content = [status] * 9 if status else [], silent
     users = [model_user(endpoint, attempts=2, timeout=0.05) for _ in range(2)]
     envs = [TauBenchEnv(data="embedded", user=user) for user in users]
-    tasks = [Wanted(index, 0) for index in range(5)]
+    tasks = [Task(index, 0) for index in range(5)]
     for _ in range(2):
         with pytest.raises(UnavailableError, match=f"the user's model at {endpoint.url[:-1]} does not answer"):
             rollout(envs, FunctionPolicy(lambda messages: "Hm."), tasks, max_turns=2)
@@ -474,7 +473,7 @@ def test_an_episode_whose_user_fails_ends_as_data_and_the_others_go_on(
 
     timeout = 0.2 if "within 0.2 s" in reason else 20.0
     with model_user(endpoint, key="ghost-key", attempts=2, timeout=timeout) as user:
-        tasks = [Wanted(index, 0) for index in range(3)]
+        tasks = [Task(index, 0) for index in range(3)]
         played = rollout([Naming(data="embedded", user=user)], FunctionPolicy(agent), tasks, max_turns=2)
     if content in (dripping, dripping_headers):
         assert endpoint.hung_up.wait(5)  # the connection is given up as well

@@ -13,7 +13,7 @@ from hero.envs.taubench.action import Call
 from hero.envs.taubench.data.locate import open_world
 from hero.envs.taubench.database import Database
 from hero.envs.taubench.env import TauBenchEnv
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.world import Domain, World
 from tests.envs.taubench.recorded import DATA, RecordedUser, lines, needs_recordings
 
@@ -36,7 +36,7 @@ def written(name: str, arguments: dict[str, Any]) -> str:
     return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
 
 
-def in_order(arguments: dict[str, Any], task: Task) -> dict[str, Any]:
+def in_order(arguments: dict[str, Any], task: ServiceTask) -> dict[str, Any]:
     """The recorded arguments with their keys in the order of the task, which shows in answers and was not recorded."""
     return next((dict(call.arguments) for call in task.actions if call.arguments == arguments), arguments)
 

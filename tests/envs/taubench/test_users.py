@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hero.envs.taubench.data.embedded.world import generate
 from hero.envs.taubench.env import TauBenchEnv
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.users.base import GREETING, STOP, HumanUser, ReplayUser
 from hero.envs.taubench.users.scripted import PATIENCE, ScriptedUser
 from hero.errors import ConfigError
@@ -25,8 +25,8 @@ TEXT = (
 )
 
 
-def task(instruction: str, name: str = "t") -> Task:
-    return Task(name, instruction, (), ())
+def task(instruction: str, name: str = "t") -> ServiceTask:
+    return ServiceTask(name, instruction, (), ())
 
 
 def talk(instruction: str, *messages: str) -> list[str]:
@@ -112,7 +112,7 @@ def test_the_scripted_user_never_fails_and_repeats_itself_to_the_letter(instruct
 @given(st.integers(0, 399))
 def test_the_scripted_user_knows_the_text_of_the_task_alone(number: int) -> None:
     hidden = generate().tasks["train"][number]
-    bare = Task("other", hidden.instruction, (), ())
+    bare = ServiceTask("other", hidden.instruction, (), ())
     asked = ["Your email or zip?", "Which order?", "Which payment method?", "Confirm?", "What else?", "Anything else?"]
     users = ScriptedUser(), ScriptedUser()
     assert users[0].open(hidden) == users[1].open(bare)

@@ -12,7 +12,7 @@ from hero.envs.taubench.data.fields import entries, strings
 from hero.envs.taubench.data.reading import read_json, read_text
 from hero.envs.taubench.data.tables import COLUMNS, read_snapshot
 from hero.envs.taubench.data.tau2_task import read_task
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.tools.schemas import schemas
 from hero.envs.taubench.world import SPLITS, Domain, Split, World
 from hero.errors import DataError
@@ -43,7 +43,7 @@ def read(directory: Path, domain: Domain) -> World:
     splits = read_json(directory / "split_tasks.json")
     if not isinstance(splits, dict):
         raise DataError(f"{where} must be a dict of lists of task ids")
-    of_split: dict[Split, tuple[Task, ...]] = {}
+    of_split: dict[Split, tuple[ServiceTask, ...]] = {}
     for split in SPLITS:
         names = strings(entries(splits, split, where), f"{where}: {split}")
         if unknown := [name for name in names if name not in tasks]:
@@ -61,7 +61,7 @@ def read(directory: Path, domain: Domain) -> World:
     )
 
 
-def _tasks(path: Path, domain: Domain) -> dict[str, Task]:
+def _tasks(path: Path, domain: Domain) -> dict[str, ServiceTask]:
     """Returns the tasks by id."""
     records = read_json(path)
     if not isinstance(records, list):

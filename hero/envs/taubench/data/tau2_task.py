@@ -20,7 +20,7 @@ from hero.envs.taubench.data.fields import (
     strings,
 )
 from hero.envs.taubench.data.tables import COLUMNS
-from hero.envs.taubench.task import Task, WantedCall
+from hero.envs.taubench.task import ServiceTask, WantedCall
 from hero.envs.taubench.tools.domains import TOOLS
 from hero.envs.taubench.world import Domain
 
@@ -41,7 +41,7 @@ KNOWN: Final[Mapping[str, frozenset[str]]] = {
 """Keys that are understood in the records that decide about state and reward."""
 
 
-def read_task(record: Any, domain: Domain, where: str) -> Task:
+def read_task(record: Any, domain: Domain, where: str) -> ServiceTask:
     """Reads a record of tasks.json; its `refusal` says what cannot be played or graded as in tau2.
 
     Raises:
@@ -62,7 +62,7 @@ def read_task(record: Any, domain: Domain, where: str) -> Task:
     setup = [_setup_call(entry, where) for entry in entries(state, "initialization_actions", where)]
     data = optional_dict(optional_dict(state, "initialization_data", where), "agent_data", where)
     require_shallow(data, where)
-    return Task(
+    return ServiceTask(
         id=field(record, "id", str, where),
         instruction=_instruction(scenario, where),
         actions=calls,

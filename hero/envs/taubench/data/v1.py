@@ -14,7 +14,7 @@ from typing import Any, Final
 from hero.envs.taubench.data.fields import entries, field, mapping, read_call, strings
 from hero.envs.taubench.data.reading import loads, read_json, read_text
 from hero.envs.taubench.data.tables import COLUMNS, read_snapshot
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.tools.schemas import schemas
 from hero.envs.taubench.world import SPLITS, Domain, Split, World
 from hero.errors import DataError
@@ -65,7 +65,7 @@ def _tools_files(directory: Path, domain: Domain) -> list[Path]:
     return [records] if records.is_file() else sorted((directory / "tools").glob("*.py"))
 
 
-def _tasks(directory: Path, domain: Domain, split: Split) -> tuple[Task, ...]:
+def _tasks(directory: Path, domain: Domain, split: Split) -> tuple[ServiceTask, ...]:
     """Returns the tasks of a split; empty where it has no file."""
     path = _tasks_file(directory, domain, split)
     if path is None:
@@ -76,9 +76,9 @@ def _tasks(directory: Path, domain: Domain, split: Split) -> tuple[Task, ...]:
     return tuple(_task(record, f"{split}-{index}", f"{path}: task {index}") for index, record in enumerate(records))
 
 
-def _task(record: Any, name: str, where: str) -> Task:
+def _task(record: Any, name: str, where: str) -> ServiceTask:
     record = mapping(record, where)
-    return Task(
+    return ServiceTask(
         id=name,
         instruction=field(record, "instruction", str, where),
         actions=tuple(read_call(action, "kwargs", where) for action in field(record, "actions", list, where)),

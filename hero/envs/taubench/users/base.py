@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.errors import ConfigError
 
 STOP: Final = "###STOP###"
@@ -20,7 +20,7 @@ class User(Protocol):
     `name`, where there is one, becomes part of the environment's id: results of different users do not compare.
     """
 
-    def open(self, task: Task) -> str:
+    def open(self, task: ServiceTask) -> str:
         """Begins an episode; returns the user's first message."""
         ...
 
@@ -42,7 +42,7 @@ class ReplayUser:
         self._scripts = scripts
         self._left: list[str] = []
 
-    def open(self, task: Task) -> str:
+    def open(self, task: ServiceTask) -> str:
         """Returns the first recorded message.
 
         Raises:
@@ -70,7 +70,7 @@ class HumanUser:
     def __init__(self, ask: Callable[[str], str] = input) -> None:
         self._ask = ask
 
-    def open(self, task: Task) -> str:
+    def open(self, task: ServiceTask) -> str:
         """Shows the instruction and the greeting."""
         return self._ask(f"{task.instruction}\n(write {STOP} when you are done)\n\nagent: {GREETING}\nyou: ")
 

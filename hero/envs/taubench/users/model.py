@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from hero.chat.thoughts import without_thoughts
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.users.address import read_address, without_userinfo
 from hero.envs.taubench.users.base import GREETING, STOP
 from hero.envs.taubench.users.endpoint import Endpoint, RefusalError
@@ -171,7 +171,7 @@ class ModelUser:
         """Closes the connection."""
         self._endpoint.close()
 
-    def open(self, task: Task) -> str:
+    def open(self, task: ServiceTask) -> str:
         """Begins an episode; returns the answer to the greeting."""
         self._task_id = task.id
         self._messages = [message("system", SYSTEM.format(instruction=task.instruction))]

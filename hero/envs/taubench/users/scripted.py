@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.users.base import STOP
 
 PATIENCE: Final = 3
@@ -63,7 +63,7 @@ class ScriptedUser:
 
     name = "scripted"
 
-    def open(self, task: Task) -> str:
+    def open(self, task: ServiceTask) -> str:
         """Returns the first sentence that wants something; the first sentence of all where none does."""
         sentences = [sentence.strip() for sentence in _SENTENCE.split(task.instruction) if sentence.strip()]
         self._text = task.instruction

@@ -15,7 +15,7 @@ from hero.envs.taubench.data.embedded.errands import Errand, draw_errands
 from hero.envs.taubench.data.embedded.records import Customer, draw_customer, draw_products
 from hero.envs.taubench.data.embedded.tables import POLICY
 from hero.envs.taubench.database import Record, Snapshot
-from hero.envs.taubench.task import Task
+from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.tools.schemas import schemas
 from hero.envs.taubench.world import Split, World
 
@@ -30,7 +30,7 @@ def generate(seed: int = 0) -> World:
     products = {product["product_id"]: product for product in draw_products(rng, codes)}
     users: dict[str, Record] = {}
     orders: dict[str, Record] = {}
-    tasks: dict[Split, tuple[Task, ...]] = {}
+    tasks: dict[Split, tuple[ServiceTask, ...]] = {}
     for split, count in CUSTOMERS.items():
         errands: list[tuple[Customer, Errand]] = []
         for _ in range(count):
@@ -52,12 +52,12 @@ def generate(seed: int = 0) -> World:
     )
 
 
-def _task(name: str, customer: Customer, errand: Errand) -> Task:
+def _task(name: str, customer: Customer, errand: Errand) -> ServiceTask:
     words = f"{customer.says} {errand.words}"
-    return Task(name, words, (customer.find, *errand.calls), errand.outputs, customer.id)
+    return ServiceTask(name, words, (customer.find, *errand.calls), errand.outputs, customer.id)
 
 
-def _fingerprint(snapshot: Snapshot, tasks: Mapping[Split, tuple[Task, ...]]) -> str:
+def _fingerprint(snapshot: Snapshot, tasks: Mapping[Split, tuple[ServiceTask, ...]]) -> str:
     """Returns a hash of all that decides episodes."""
     played = [
         (task.instruction, task.outputs, [(call.name, call.arguments) for call in task.actions])
