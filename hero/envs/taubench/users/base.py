@@ -49,7 +49,7 @@ class ReplayUser:
             ConfigError: Nothing was recorded of the task.
         """
         if not self._scripts.get(task.id):
-            raise ConfigError(f"no messages of a user are recorded for task {task.id}")
+            raise ConfigError(f"no words of a user are recorded for task {task.id}")
         self._left = list(self._scripts[task.id])
         return self._left.pop(0)
 
