@@ -1,4 +1,4 @@
-"""Ctrl-C: heard while a run is built, and then polite: the first asks to stop, the second stops."""
+"""Handle Ctrl-C: stop at once while a run is built; later the first asks the run to stop, and the second stops it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from types import FrameType
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Has Ctrl-C raise KeyboardInterrupt in the block."""
+    """Lets Ctrl-C raise KeyboardInterrupt in the block."""
     with _handled_by(signal.default_int_handler):
         yield
 
 
 @contextmanager
 def unmissable() -> Iterator[None]:
-    """Has Ctrl-C raise KeyboardInterrupt in the block, even where a library swallows it or raises something else."""
+    """Lets Ctrl-C end the block with KeyboardInterrupt, even if a library swallows it or raises something else."""
     asked = False
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         asked = True
         raise KeyboardInterrupt
 
     try:
-        with _handled_by(note):
+        with _handled_by(handle):
             yield
     except Exception:
         if asked:
@@ -38,34 +38,34 @@ def unmissable() -> Iterator[None]:
 
 
 @contextmanager
-def asked_to_stop(tell: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Within the block the first Ctrl-C only calls `tell`, and the second raises KeyboardInterrupt.
+def asked_to_stop(announce: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Lets the first Ctrl-C in the block only call `announce`, and the second raise KeyboardInterrupt.
 
     Yields:
-        Whether there was a first one.
+        A function that returns whether there has been a Ctrl-C.
     """
     asked = False
-    # A thread of its own, since the signal may come in the midst of a write, which the same thread cannot enter again.
-    telling = Thread(target=tell, daemon=True)
+    # In another thread, since the signal may interrupt a write, which the same thread cannot enter again.
+    announcement = Thread(target=announce, daemon=True)
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
             raise KeyboardInterrupt
         asked = True
-        telling.start()
+        announcement.start()
 
     try:
-        with _handled_by(note):
+        with _handled_by(handle):
             yield lambda: asked
     finally:
         if asked:
-            telling.join()
+            announcement.join()
 
 
 @contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Has a function called on Ctrl-C in the block; nothing in a thread, which hears of none."""
+    """Lets a function handle Ctrl-C in the block; does nothing outside the main thread, which alone gets signals."""
     if current_thread() is not main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""The command `hero`: light, so that Ctrl-C is heard from the first moment."""
+"""Start the command `hero`; this module loads nothing, so that Ctrl-C works from the first moment."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 import signal
 
 INTERRUPTED = 130
-"""What shells expect of a program that Ctrl-C ended: 128 and the number of the signal."""
+"""Exit code of a program that Ctrl-C ended: 128 + SIGINT."""
 
 
 def main() -> None:
-    """Entry point of the command."""
-    signal.signal(signal.SIGINT, _leave)  # until a command has begun, and once it has ended
+    """Runs the command."""
+    signal.signal(signal.SIGINT, _leave)  # before a command begins, and after it ends
     _silence_others()
     from .app import app
     from .output import expendable_output
@@ -21,17 +21,14 @@ def main() -> None:
 
 
 def _silence_others() -> None:
-    """Keeps warnings of other libraries, which a user can do nothing about, off the screen unless Python was asked.
-
-    Their progress bars are for terminals, not for logs.
-    """
+    """Hides warnings of other libraries unless Python was asked for them, and progress bars outside a terminal."""
     import logging
     import sys
     import warnings
 
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    if logging.lastResort:  # prints what no handler took
+    if logging.lastResort:  # which prints whatever no handler takes
         logging.lastResort.addFilter(logging.Filter("hero"))
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     if sys.stderr is None or not sys.stderr.isatty():
@@ -39,7 +36,7 @@ def _silence_others() -> None:
 
 
 def _leave(number: int, frame: object) -> None:
-    """Ends the process where nothing is under way that wants to be put away."""
+    """Ends the process at once, while there is nothing to clean up."""
     os._exit(INTERRUPTED)
 
 

@@ -1,4 +1,4 @@
-"""Standard output that may fail: nothing raises, and the exit code says so at the end."""
+"""Survive a standard output that cannot be written: nothing raises, and the exit code reports it at the end."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 BROKEN_PIPE: Final = 141
-"""What shells expect of a program whose reader has left: 128 and the number of SIGPIPE."""
+"""Exit code of a program whose reader has left: 128 + SIGPIPE."""
 
 
 class Expendable(io.RawIOBase):
-    """Passes bytes on to what is below a stream until that fails, and drops them from then on.
+    """Passes bytes on to the raw stream below another until that fails, and drops them from then on.
 
     Attributes:
-        failure: why nothing is written any more; None while all is well.
+        failure: error that ended the writing; None before.
     """
 
     def __init__(self, stream: io.TextIOWrapper, warn: bool) -> None:
-        self.stream, self.warn = stream, warn  # which would close what is below it when it went
+        self.stream, self.warn = stream, warn  # kept, since a stream that is collected closes its raw stream
         buffer: Any = stream.buffer
         self.raw = getattr(buffer, "raw", buffer)
         self.failure: OSError | None = None
@@ -36,34 +36,34 @@ class Expendable(io.RawIOBase):
     def fileno(self) -> int:
         return int(self.raw.fileno())
 
-    def write(self, text: Any) -> int:
+    def write(self, content: Any) -> int:
         if self.failure is None:
             try:
-                return int(self.raw.write(text) or 0)
+                return int(self.raw.write(content) or 0)
             except OSError as error:
                 self.failure = error
                 if self.warn and error.errno != errno.EPIPE:
                     print(f"error: cannot write standard output: {error.strerror or error}", file=sys.stderr)  # noqa: T201
-        return len(text)
+        return len(content)
 
 
 @contextmanager
 def expendable_output() -> Iterator[None]:
-    """Within the block writing to standard output and standard error never raises.
+    """Keeps writes to standard output and standard error from raising in the block.
 
     Raises:
-        SystemExit: at the end, with exit code 2 where standard output could not be written, or with that of a broken
-            pipe; an exit code that the block leaves with goes before.
+        SystemExit: at the end, with exit code 2 if standard output could not be written, or with that of a broken pipe;
+            an error code with which the block exits takes precedence.
     """
-    for name in ("stdin", "stdout", "stderr"):  # in this order: a file that is opened takes the first free number
+    for name in ("stdin", "stdout", "stderr"):  # in this order: an opened file gets the lowest free descriptor
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
     out = _wrapped("stdout", warn=True)
     _wrapped("stderr", warn=False)
     try:
         yield
-    except SystemExit as leaving:
-        if leaving.code:
+    except SystemExit as exit_:
+        if exit_.code:
             raise
     finally:
         sys.stdout.flush()
@@ -72,14 +72,14 @@ def expendable_output() -> Iterator[None]:
 
 
 def _wrapped(name: str, *, warn: bool) -> Expendable | None:
-    """Puts a standard stream on top of `Expendable`; None where something else stands in for it."""
+    """Puts a standard stream on top of an `Expendable`, which it returns; None if the stream is of another kind."""
     stream = getattr(sys, name)
     if not isinstance(stream, io.TextIOWrapper):
         return None
     with suppress(OSError):
         stream.flush()
     wrapped = Expendable(stream, warn)
-    # A terminal without our signs is no reason to fail.
+    # Characters that the encoding of the terminal lacks are replaced.
     text = io.TextIOWrapper(
         io.BufferedWriter(wrapped), stream.encoding, "replace", line_buffering=stream.line_buffering or name == "stderr"
     )

@@ -1,4 +1,4 @@
-"""What not every system has: tests that need it are skipped where it lacks, with the reason."""
+"""Skip tests that need a feature which this system lacks, with the reason."""
 
 from __future__ import annotations
 

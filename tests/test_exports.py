@@ -1,4 +1,4 @@
-"""Every public name says what it is."""
+"""Every public name has a docstring, and packages hold modules but no code of their own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Documented = ast.Module | ast.ClassDef | ast.FunctionDef
 
 
 def declared(node: ast.AST) -> bool:
-    """Whether a method is only declared: its protocol's docstring speaks for it."""
+    """Returns whether a method is only declared, so that its protocol's docstring documents it."""
     return isinstance(node, ast.FunctionDef) and ast.unparse(node.body[-1]) == "..." and len(node.body) == 1
 
 
 def public(tree: ast.Module | ast.ClassDef, prefix: str = "") -> Iterator[tuple[str, Documented]]:
-    """Public classes, functions and methods, by their dotted names; overrides of documented methods do not count."""
+    """Yields public classes, functions and methods with their dotted names."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_") and not declared(node):
             yield prefix + node.name, node
@@ -54,6 +54,14 @@ def test_every_public_name_has_a_docstring(module: str) -> None:
         name for name, node in public(tree) if not ast.get_docstring(node) and name.rpartition(".")[2] not in INHERITED
     ]
     assert not bare, f"without docstring in {module}: {', '.join(bare)}"
+
+
+@pytest.mark.parametrize(
+    "module", [name for name, path in MODULES.items() if path.name == "__init__.py" and name != "hero.envs"]
+)
+def test_packages_are_near_empty(module: str) -> None:
+    docstring_or_version = (ast.Expr, ast.Assign)
+    assert all(isinstance(node, docstring_or_version) for node in ast.parse(MODULES[module].read_text("utf-8")).body)
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:

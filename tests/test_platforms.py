@@ -1,4 +1,4 @@
-"""What macOS and Windows lack is not asked for on a common path; told by taking it away, since no test runs there."""
+"""Common paths use nothing that macOS or Windows lacks; the tests take it away, since none runs there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ for name in ("fcntl", "resource", "termios", "tty", "pty", "pwd", "grp"):
     sys.modules[name] = None
 """,
 }
-"""Code that takes away what a system lacks."""
+"""Code that removes whatever a system lacks."""
 RUN = """
 import importlib, os, signal, sys
 import filelock, gymnasium, httpx, transformers.cache_utils, typer.rich_utils  # these have ways of their own
