@@ -1,4 +1,4 @@
-"""What an optimiser step does to the model: every term the right way, teachers as named, and resumption bit for bit."""
+"""What an optimiser step does to the model: each component the right way, teachers as named, resumption to the bit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.tiny_models import VOCABULARY, TinyLM, random_model, tiny_model
 RATE = 1e-3
 
 
-def trainer(lm: TinyLM | None = None, /, **options: Any) -> TorchTrainer:
+def make_trainer(lm: TinyLM | None = None, /, **options: Any) -> TorchTrainer:
     return TorchTrainer(lm or TinyLM(), **{"learning_rate": RATE, **options})
 
 
@@ -54,21 +54,21 @@ def likelihood(trainer: TorchTrainer, tokens: Tokens) -> float:
 LIVED = episode(tiny_model(), 1)
 
 
-def test_it_is_a_learner_and_its_policies_carry_the_number_of_updates() -> None:
+def test_it_is_a_trainer_and_its_policies_carry_the_number_of_updates() -> None:
     lm = TinyLM()
-    taught: Trainer = trainer(lm)
-    taught.policy(temperature=0.7)
-    taught.update(imitated(LIVED))
-    taught.update([])
-    taught.policy(temperature=0.0)
+    trainer: Trainer = make_trainer(lm)
+    trainer.policy(temperature=0.7)
+    trainer.update(imitated(LIVED))
+    trainer.update([])
+    trainer.policy(temperature=0.0)
     assert lm.asked == [(0.7, 0), (0.0, 1)]
 
 
 def test_cross_entropy_raises_the_likelihood() -> None:
-    taught = trainer()
-    before = [likelihood(taught, tokens) for tokens in LIVED]
-    taught.update(imitated(LIVED))
-    assert all(likelihood(taught, tokens) > then for tokens, then in zip(LIVED, before, strict=True))
+    trainer = make_trainer()
+    before = [likelihood(trainer, tokens) for tokens in LIVED]
+    trainer.update(imitated(LIVED))
+    assert all(likelihood(trainer, tokens) > then for tokens, then in zip(LIVED, before, strict=True))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0, 2.0])
@@ -83,17 +83,17 @@ def test_the_first_update_recomputes_what_a_policy_sampled(temperature: float) -
 
 def test_policy_gradient_follows_the_sign_of_the_advantage() -> None:
     good, bad = episode(tiny_model(), 2, turns=1)[0], episode(tiny_model(), 3, turns=1)[0]
-    taught = trainer()
-    before = likelihood(taught, good), likelihood(taught, bad)
-    taught.update([Example(0, good, policy_gradient=1.0), Example(1, bad, policy_gradient=-1.0)])
-    assert likelihood(taught, good) > before[0]
-    assert likelihood(taught, bad) < before[1]
+    trainer = make_trainer()
+    before = likelihood(trainer, good), likelihood(trainer, bad)
+    trainer.update([Example(0, good, policy_gradient=1.0), Example(1, bad, policy_gradient=-1.0)])
+    assert likelihood(trainer, good) > before[0]
+    assert likelihood(trainer, bad) < before[1]
 
 
 @pytest.mark.parametrize("divergence", ["forward_kl", "reverse_kl", "jensen_shannon"])
 def test_distillation_brings_the_student_to_a_frozen_teacher(divergence: Divergence) -> None:
-    taught = trainer(divergence=divergence, teacher_weights="frozen")
-    rows = [taught.update(distilled(LIVED)) for _ in range(15)]
+    trainer = make_trainer(divergence=divergence, teacher_weights="frozen")
+    rows = [trainer.update(distilled(LIVED)) for _ in range(15)]
     values = [row["divergence"] for row in rows]
     assert values[0] > 0.05
     assert values[-1] < values[0] / 2
@@ -102,19 +102,19 @@ def test_distillation_brings_the_student_to_a_frozen_teacher(divergence: Diverge
 
 def test_the_divergence_is_the_one_that_was_asked_for() -> None:
     kinds: tuple[Divergence, ...] = ("forward_kl", "reverse_kl", "jensen_shannon")
-    values = {kind: trainer(divergence=kind).update(distilled(LIVED))["divergence"] for kind in kinds}
+    values = {kind: make_trainer(divergence=kind).update(distilled(LIVED))["divergence"] for kind in kinds}
     assert len(set(values.values())) == 3
     assert values["jensen_shannon"] < 0.6932  # log 2, the bound
-    tilted = trainer(divergence="jensen_shannon", beta=0.1).update(distilled(LIVED))["divergence"]
+    tilted = make_trainer(divergence="jensen_shannon", beta=0.1).update(distilled(LIVED))["divergence"]
     assert tilted < 0.3251  # the entropy of (0.1, 0.9)
     assert tilted != values["jensen_shannon"]
 
 
 def test_the_likeliest_ids_bring_the_divergence_up_to_the_whole() -> None:
-    whole = trainer().update(distilled(LIVED))["divergence"]
+    whole = make_trainer().update(distilled(LIVED))["divergence"]
     for of in ("student", "teacher", "union"):
         few, more, every = (
-            trainer(top_k=k, top_k_of=of).update(distilled(LIVED))["divergence"] for k in (2, 16, VOCABULARY)
+            make_trainer(top_k=k, top_k_of=of).update(distilled(LIVED))["divergence"] for k in (2, 16, VOCABULARY)
         )
         assert few < more < whole
         assert every == pytest.approx(whole, abs=1e-6)
@@ -123,67 +123,67 @@ def test_the_likeliest_ids_bring_the_divergence_up_to_the_whole() -> None:
 def test_turns_that_are_too_long_with_hindsight_are_left_out_and_counted() -> None:
     short = distilled(LIVED)
     long = distilled(LIVED[:1], words="x" * 128)
-    alone, both = trainer(), trainer()
+    alone, both = make_trainer(), make_trainer()
     expected = alone.update(short)
     found = both.update([*long, *short])
     assert (expected["turns_too_long"], found["turns_too_long"]) == (0, 1)
     assert found["turns_with_finding"] == len(short)
     torch.testing.assert_close(weights(both), weights(alone))
-    assert trainer().update(long) == {
+    assert make_trainer().update(long) == {
         "tokens_with_loss": 0, "turns_with_finding": 0, "turns_too_long": 1, "loss": 0
     }  # fmt: skip
     size = len(LIVED[0].prompt_ids + LIVED[0].action_ids)
     for words, fits in ((128 - size, True), (129 - size, False)):
-        row = trainer().update(distilled(LIVED[:1], words="x" * words))
+        row = make_trainer().update(distilled(LIVED[:1], words="x" * words))
         assert row["turns_too_long"] == 1 - fits
         assert row["turns_with_finding"] == fits
     imitating = [replace(long[0], cross_entropy=1.0)]
-    assert trainer().update(imitating)["cross_entropy"] > 0
+    assert make_trainer().update(imitating)["cross_entropy"] > 0
 
 
 def test_where_rewards_are_equal_grpo_leaves_every_weight_alone_and_distillation_does_not() -> None:
     turns = tuple(Turn((Message("user", "go"),), Action("", tokens), "", 0.0) for tokens in LIVED)
     group = Group(tuple(Trajectory("env", "task", 0, turns, Stop.TERMINATED) for _ in range(4)))
-    taught = trainer()
-    before = weights(taught)
-    row = taught.update(GRPO().examples(group, [Diagnosis("none")] * 4))
+    trainer = make_trainer()
+    before = weights(trainer)
+    row = trainer.update(GRPO().examples(group, [Diagnosis("none")] * 4))
     assert row == {"tokens_with_loss": 0, "turns_with_finding": 0, "turns_too_long": 0, "loss": 0}
-    row = taught.update([Example(0, tokens, policy_gradient=0.0) for tokens in LIVED])
-    assert row["tokens_with_loss"] == taught.updates == 0
-    torch.testing.assert_close(weights(taught), before, rtol=0, atol=0)
-    row = taught.update(distilled(LIVED))
+    row = trainer.update([Example(0, tokens, policy_gradient=0.0) for tokens in LIVED])
+    assert row["tokens_with_loss"] == trainer.updates == 0
+    torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
+    row = trainer.update(distilled(LIVED))
     assert row["grad_norm"] > 1e-3
     assert row["tokens_with_loss"] == sum(len(tokens.action_ids) for tokens in LIVED)
-    assert all((now != then).any() for now, then in zip(weights(taught), before, strict=True))
+    assert all((now != then).any() for now, then in zip(weights(trainer), before, strict=True))
 
 
-def test_advantages_of_0_give_a_gradient_of_exactly_0_beside_other_terms() -> None:
-    alone, beside = trainer(), trainer()
+def test_advantages_of_0_give_a_gradient_of_exactly_0_beside_other_components() -> None:
+    alone, beside = make_trainer(), make_trainer()
     alone.update(distilled(LIVED))
     beside.update(distilled(LIVED) + [Example(0, tokens, policy_gradient=0.0) for tokens in LIVED])
     torch.testing.assert_close(weights(beside), weights(alone), rtol=0, atol=0)
 
 
 def test_mismatch_is_small_at_first_and_grows_once_the_weights_have_moved() -> None:
-    taught = trainer()
-    first, second = (taught.update(imitated(LIVED))["mismatch"] for _ in range(2))
+    trainer = make_trainer()
+    first, second = (trainer.update(imitated(LIVED))["mismatch"] for _ in range(2))
     assert first < 1e-6 < 1e-3 < second
 
 
 def test_an_ema_teacher_averages_after_each_step() -> None:
-    taught = trainer(teacher_weights="ema", ema_decay=0.8)
-    average = weights(taught)
+    trainer = make_trainer(teacher_weights="ema", ema_decay=0.8)
+    average = weights(trainer)
     for _ in range(3):
-        taught.update(imitated(LIVED))
-        average = [0.8 * old + 0.2 * new for old, new in zip(average, weights(taught), strict=True)]
-    torch.testing.assert_close(teacher_of(taught), average)
+        trainer.update(imitated(LIVED))
+        average = [0.8 * old + 0.2 * new for old, new in zip(average, weights(trainer), strict=True)]
+    torch.testing.assert_close(teacher_of(trainer), average)
 
 
 def test_a_frozen_teacher_stays_and_a_live_one_is_the_student() -> None:
-    frozen, live = trainer(teacher_weights="frozen"), trainer(teacher_weights="live")
+    frozen, live = make_trainer(teacher_weights="frozen"), make_trainer(teacher_weights="live")
     start = weights(frozen)
-    for taught in (frozen, live):
-        taught.update(imitated(LIVED))
+    for trainer in (frozen, live):
+        trainer.update(imitated(LIVED))
     torch.testing.assert_close(teacher_of(frozen), start, rtol=0, atol=0)
     torch.testing.assert_close(teacher_of(live), weights(live), rtol=0, atol=0)
     assert (weights(live)[0] != start[0]).any()
@@ -196,8 +196,8 @@ def teacher_of(trainer: TorchTrainer) -> list[Tensor]:
 
 def test_a_live_teacher_on_the_students_own_prompt_has_nothing_to_teach() -> None:
     own = [Example(0, t, (Message("user", "", t.prompt_ids),), distillation=1.0) for t in LIVED]
-    taught = trainer(teacher_weights="live")
-    row = taught.update(own)
+    trainer = make_trainer(teacher_weights="live")
+    row = trainer.update(own)
     assert row["divergence"] == pytest.approx(0, abs=1e-9)
     assert row["teacher_gap_abs"] == pytest.approx(0, abs=1e-6)
     assert row["grad_norm"] < 1e-6
@@ -205,10 +205,10 @@ def test_a_live_teacher_on_the_students_own_prompt_has_nothing_to_teach() -> Non
 
 def test_large_gradients_are_scaled_to_the_norm() -> None:
     # AdamW forgets the scale of a gradient, but its first moment remembers: (1 - 0.9) times the clipped gradient.
-    taught = trainer(max_grad_norm=0.5)
-    row = taught.update([Example(0, t, cross_entropy=100.0) for t in LIVED])
+    trainer = make_trainer(max_grad_norm=0.5)
+    row = trainer.update([Example(0, t, cross_entropy=100.0) for t in LIVED])
     assert row["grad_norm"] > 5
-    moments = [state["exp_avg"].flatten() for state in taught._optimizer.state.values()]
+    moments = [state["exp_avg"].flatten() for state in trainer._optimizer.state.values()]
     assert torch.cat(moments).norm().item() == pytest.approx(0.1 * 0.5, rel=1e-4)
 
 
@@ -222,29 +222,29 @@ def test_large_gradients_are_scaled_to_the_norm() -> None:
     ],
 )
 def test_the_learning_rate_rises_and_falls_linearly(options: dict[str, int], factors: list[float]) -> None:
-    taught = trainer(**options)
+    trainer = make_trainer(**options)
     rates = []
     for _ in factors:
-        before = weights(taught)
-        rates.append(taught.update(imitated(LIVED[:1]))["learning_rate"])
-        moved = max((now - then).abs().max().item() for now, then in zip(weights(taught), before, strict=True))
+        before = weights(trainer)
+        rates.append(trainer.update(imitated(LIVED[:1]))["learning_rate"])
+        moved = max((now - then).abs().max().item() for now, then in zip(weights(trainer), before, strict=True))
         assert 0 < moved <= 1.01 * rates[-1] * 2  # a step of AdamW is about the rate
-        taught.update([])  # counts for nothing
+        trainer.update([])  # counts for nothing
     assert rates == pytest.approx([RATE * factor for factor in factors])
 
 
 def test_an_update_after_the_last_is_refused() -> None:
-    taught = trainer(decay_steps=1)
-    taught.update(imitated(LIVED))
+    trainer = make_trainer(decay_steps=1)
+    trainer.update(imitated(LIVED))
     with pytest.raises(ConfigError, match="all of decay_steps = 1 are taken"):
-        taught.update(imitated(LIVED))
+        trainer.update(imitated(LIVED))
 
 
 def test_weight_decay_draws_weights_to_0() -> None:
-    plain, decayed = trainer(), trainer(weight_decay=0.5)
+    plain, decayed = make_trainer(), make_trainer(weight_decay=0.5)
     start = weights(plain)
-    for taught in (plain, decayed):
-        taught.update(imitated(LIVED))
+    for trainer in (plain, decayed):
+        trainer.update(imitated(LIVED))
     for began, free, drawn in zip(start, weights(plain), weights(decayed), strict=True):
         torch.testing.assert_close(drawn, free - RATE * 0.5 * began)
 
@@ -254,13 +254,13 @@ def test_weight_decay_draws_weights_to_0() -> None:
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, teacher: str, tied: bool) -> None:
     options = {"teacher_weights": teacher, "warmup_steps": 3, "decay_steps": 9, "ema_decay": 0.7}
     batches = [distilled(episode(tiny_model(), seed)) + imitated(LIVED) for seed in range(4)]
-    whole = trainer(TinyLM(tiny_model(tied=tied)), **options)
+    whole = make_trainer(TinyLM(tiny_model(tied=tied)), **options)
     rows = [whole.update(batch) for batch in batches]
-    first = trainer(TinyLM(tiny_model(tied=tied)), **options)
+    first = make_trainer(TinyLM(tiny_model(tied=tied)), **options)
     for batch in batches[:2]:
         first.update(batch)
     first.save(tmp_path / "state")
-    second = trainer(TinyLM(tiny_model(seed=7, tied=tied)), **options)
+    second = make_trainer(TinyLM(tiny_model(seed=7, tied=tied)), **options)
     second.load(tmp_path / "state")
     assert second.updates == 2
     resumed = [second.update(batch) for batch in batches[2:]]
@@ -271,43 +271,43 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, t
 
 def test_a_state_is_written_once_and_read_only_where_it_fits(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    trainer().save(path)
+    make_trainer().save(path)
     with pytest.raises(FileExistsError):
-        trainer().save(path)
+        make_trainer().save(path)
     with pytest.raises(RunError, match="teacher = 'ema'; go on with that, not with 'live'"):
-        trainer(teacher_weights="live").load(path)
+        make_trainer(teacher_weights="live").load(path)
     with pytest.raises(RunError, match="model = 'tiny-random'; go on with that, not with 'other'"):
-        trainer(TinyLM(name="other")).load(path)
+        make_trainer(TinyLM(name="other")).load(path)
     with pytest.raises(RunError, match="nowhere"):
-        trainer().load(tmp_path / "nowhere")
+        make_trainer().load(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("name", ["trainer.pt", "model.safetensors", "teacher.safetensors"])
 def test_a_state_with_a_damaged_file_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "state"
-    trainer().save(path)
+    make_trainer().save(path)
     (path / name).write_bytes((path / name).read_bytes()[:100])
     with pytest.raises(RunError, match=r"holds no state that can be taken up.*restore it from a copy"):
-        trainer().load(path)
+        make_trainer().load(path)
 
 
 @pytest.mark.parametrize("state", [[], {}, None, {"model": "tiny-random", "teacher": "ema"}, "updates"])
 def test_a_state_of_another_shape_is_refused(tmp_path: Path, state: object) -> None:
     path = tmp_path / "state"
-    trainer().save(path)
+    make_trainer().save(path)
     if state == "updates":
         state = torch.load(path / "trainer.pt", weights_only=True) | {"updates": "3"}
     torch.save(state, path / "trainer.pt")
     with pytest.raises(RunError, match="holds no state that can be taken up"):
-        trainer().load(path)
+        make_trainer().load(path)
 
 
 def test_an_empty_state_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    trainer().save(path)
+    make_trainer().save(path)
     (path / "trainer.pt").write_bytes(b"")
     with pytest.raises(RunError, match="holds no state that can be taken up"):
-        trainer().load(path)
+        make_trainer().load(path)
 
 
 def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path: Path) -> None:
@@ -316,18 +316,18 @@ def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path: Path) -> None:
     code = f"""
         import resource, signal
         from pathlib import Path
-        from tests.distill.test_trainer import LIVED, imitated, trainer
+        from tests.distill.test_trainer import LIVED, imitated, make_trainer
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        taught = trainer()
-        taught.update(imitated(LIVED))
+        trainer = make_trainer()
+        trainer.update(imitated(LIVED))
         for limit in (1000, {{}}):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
             try:
-                taught.save(Path({str(tmp_path)!r}) / str(limit))
+                trainer.save(Path({str(tmp_path)!r}) / str(limit))
             except OSError as error:
                 print("refused", error)
     """
-    whole = trainer()
+    whole = make_trainer()
     whole.update(imitated(LIVED))
     whole.save(tmp_path / "whole")
     sizes = {file.name: file.stat().st_size for file in (tmp_path / "whole").iterdir()}
@@ -343,23 +343,23 @@ def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path: Path) -> None:
 def test_half_precision_becomes_float32_so_that_small_steps_count() -> None:
     model = tiny_model()
     model.bfloat16()
-    taught = trainer(TinyLM(model), learning_rate=1e-6)
-    before = weights(taught)
-    taught.update(imitated(LIVED))
+    trainer = make_trainer(TinyLM(model), learning_rate=1e-6)
+    before = weights(trainer)
+    trainer.update(imitated(LIVED))
     assert all(weight.dtype == torch.float32 for weight in before)
-    assert all((now != then).any() for now, then in zip(weights(taught), before, strict=True))
+    assert all((now != then).any() for now, then in zip(weights(trainer), before, strict=True))
 
 
 def test_only_weights_that_require_a_gradient_are_trained() -> None:
     model = tiny_model()
     model.requires_grad_(False)
     with pytest.raises(ConfigError, match="trained weights = none"):
-        trainer(TinyLM(model))
+        make_trainer(TinyLM(model))
     model.lm_head.requires_grad_(True)
-    taught = trainer(TinyLM(model))
-    before = weights(taught)
-    taught.update(imitated(LIVED))
-    changed = [(now != then).any().item() for now, then in zip(weights(taught), before, strict=True)]
+    trainer = make_trainer(TinyLM(model))
+    before = weights(trainer)
+    trainer.update(imitated(LIVED))
+    changed = [(now != then).any().item() for now, then in zip(weights(trainer), before, strict=True)]
     assert changed == [weight.requires_grad for weight in model.parameters()]
 
 
@@ -369,17 +369,17 @@ def test_dropout_is_off() -> None:
     for layer in model.model.layers:
         layer.self_attn.attention_dropout = 0.5
     model.train()
-    assert trainer(TinyLM(model)).update(imitated(LIVED))["mismatch"] < 1e-6
+    assert make_trainer(TinyLM(model)).update(imitated(LIVED))["mismatch"] < 1e-6
 
 
 def test_a_gradient_that_is_not_finite_leaves_every_weight_alone() -> None:
-    taught = trainer()
-    before = weights(taught)
+    trainer = make_trainer()
+    before = weights(trainer)
     tokens = Tokens(LIVED[0].prompt_ids, LIVED[0].action_ids, (-1e4,) * len(LIVED[0].action_ids))
     with pytest.raises(ConfigError, match="gradient of update 1 has norm"):
-        taught.update([Example(0, tokens, policy_gradient=-1.0)])
-    torch.testing.assert_close(weights(taught), before, rtol=0, atol=0)
-    assert taught.updates == 0
+        trainer.update([Example(0, tokens, policy_gradient=-1.0)])
+    torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
+    assert trainer.updates == 0
 
 
 @pytest.mark.parametrize(
@@ -393,21 +393,21 @@ def test_a_gradient_that_is_not_finite_leaves_every_weight_alone() -> None:
     ids=str,
 )
 def test_a_step_that_makes_weights_unusable_is_an_error(options: dict[str, float]) -> None:
-    taught = trainer(TinyLM(tiny_model().float()), **options)
+    trainer = make_trainer(TinyLM(tiny_model().float()), **options)
     with pytest.raises(ConfigError, match=r"update 1 made weights as large as .* give a learning_rate below"):
-        taught.update(imitated(LIVED))
-    assert taught.updates == 0
+        trainer.update(imitated(LIVED))
+    assert trainer.updates == 0
 
 
 def test_a_teacher_that_computes_nothing_leaves_every_weight_alone() -> None:
-    taught = trainer(teacher_weights="frozen")
-    before = weights(taught)
+    trainer = make_trainer(teacher_weights="frozen")
+    before = weights(trainer)
     with torch.no_grad():
-        next(taught._teacher.parameters())[0] = float("nan")
+        next(trainer._teacher.parameters())[0] = float("nan")
     review = (Message("user", "", ids=(0,)), Message("user", "", ids=LIVED[0].prompt_ids))
     with pytest.raises(ConfigError, match=r"norm nan \(loss nan\).*look for logits"):
-        taught.update([Example(0, LIVED[0], review, distillation=1.0)])
-    torch.testing.assert_close(weights(taught), before, rtol=0, atol=0)
+        trainer.update([Example(0, LIVED[0], review, distillation=1.0)])
+    torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -436,4 +436,4 @@ def test_a_teacher_that_computes_nothing_leaves_every_weight_alone() -> None:
 )
 def test_arguments_out_of_range_are_named(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"{name} = {re.escape(str(value))} is not possible; give "):
-        trainer(**{name: value})
+        make_trainer(**{name: value})
