@@ -10,8 +10,8 @@ from hero.types import Diagnosis, Finding, Trajectory
 Rules: TypeAlias = Callable[[Trajectory], Mapping[int, Finding | None]]
 """Rules of one environment, an entry point of `hero.rules`: a pure function from an episode to findings by turn.
 
-A turn that is missing is left to the rules for all environments. None says that no rule may judge a turn, since its
-text leaves open whether the action was right.
+A turn that is missing is left to the rules for all environments. None keeps every rule from judging a turn, since its
+text leaves open whether the action was right. `hero.reflect.check.check_rules` checks all that is asked of them.
 """
 
 

@@ -1,0 +1,144 @@
+"""What rules of an environment must pass. Run it in the tests of your package: `check_rules(rules, trajectories)`.
+
+The episodes are yours, so they decide how much of the rules is checked: play some that end well and some that do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from itertools import product
+from typing import Final
+
+from hero.chat.thoughts import without_thoughts
+from hero.reflect.base import Rules
+from hero.types import Finding, Stop, Trajectory, Verdict
+
+HOSTILE: Final = (
+    "",
+    " \n\t",
+    "\x00",
+    "\\",
+    "]]][[[",
+    "{0} %s ${x}",
+    "<think>",
+    '{"name": null, "arguments": [1]}',
+    "🛒 ﷽ ẞ İ ǆ",
+    "e\u0301\u200b\u202e",
+    "-1",
+    "click[" * 20,
+    "a" * 10_000,
+)
+"""Texts of actions that a policy may come up with, and that no environment has to understand."""
+CUTS: Final = tuple(stop for stop in Stop if stop is not Stop.TERMINATED)
+"""Ways in which an episode may end after any turn."""
+
+
+def check_rules(rules: Rules, trajectories: Sequence[Trajectory]) -> None:
+    """Checks that rules may be registered as an entry point of `hero.rules`.
+
+    They are asked about each episode, about its beginnings up to every turn, and about the same episode without
+    feedback and with other texts in place of its actions.
+
+    Args:
+        trajectories: episodes of the rules' environment, at least one of them with turns.
+
+    Raises:
+        AssertionError: a check failed; the message says what to change.
+    """
+    _require(any(trajectory.turns for trajectory in trajectories), "give at least one episode that has turns")
+    for number, trajectory in enumerate(trajectories):
+        findings = _judged(rules, trajectory, f"episode {number}")
+        silent = replace(trajectory, turns=tuple(replace(turn, feedback="") for turn in trajectory.turns))
+        where = f"episode {number} without feedback"
+        _require(
+            _verdicts(_judged(rules, silent, where)) == _verdicts(findings),
+            f"{where} gets other verdicts than with it; judge by actions, observations, info and rewards, and read "
+            "feedback for the wording of a cause at most",
+        )
+        for variant, where in (*_beginnings(trajectory), *_hostile(trajectory)):
+            _judged(rules, variant, f"episode {number} {where}")
+
+
+def _beginnings(trajectory: Trajectory) -> Iterator[tuple[Trajectory, str]]:
+    """Yields the episode cut short at every length, 0 included, in every way to cut it; each with words for it."""
+    for length, stop in product(range(len(trajectory.turns) + 1), CUTS):
+        error = "ValueError: a fault" if stop is Stop.ERROR else ""
+        part = replace(trajectory, turns=trajectory.turns[:length], stop=stop, error=error)
+        yield part, f"cut to {length} of {len(trajectory.turns)} turns ({stop})"
+
+
+def _hostile(trajectory: Trajectory) -> Iterator[tuple[Trajectory, str]]:
+    """Yields the episode with each hostile text in place of all its actions, and of one; each with words for it."""
+    for number, text in enumerate(HOSTILE):
+        turns = [replace(turn, action=replace(turn.action, text=text)) for turn in trajectory.turns]
+        yield replace(trajectory, turns=tuple(turns)), f"with {text!r:.40} for every action"
+        if turns:
+            one = number % len(turns)
+            mixed = (*trajectory.turns[:one], turns[one], *trajectory.turns[one + 1 :])
+            yield replace(trajectory, turns=mixed), f"with {text!r:.40} for the action of turn {one}"
+
+
+def _judged(rules: Rules, trajectory: Trajectory, where: str) -> dict[int, Finding | None]:
+    """Asks the rules about an episode twice and returns their findings, checked."""
+    same = deepcopy(trajectory)
+    findings = _asked(rules, trajectory, where)
+    _require(trajectory == same, f"{where} is another after the rules have read it; copy what you change")
+    again = _asked(rules, same, where)
+    _require(findings == again, f"{where} gets other findings when it is judged again; keep no state and draw nothing")
+    for turn, finding in findings.items():
+        _require(
+            type(turn) is int and 0 <= turn < len(trajectory.turns),
+            f"{where} has a finding for {turn!r}; its turns are numbered from 0 to {len(trajectory.turns) - 1}",
+        )
+        _check_finding(finding, turn, trajectory, f"{where}, turn {turn}:")
+    return findings
+
+
+def _asked(rules: Rules, trajectory: Trajectory, where: str) -> dict[int, Finding | None]:
+    try:
+        findings = rules(trajectory)
+    except Exception as error:
+        raise AssertionError(
+            f"{where} raised {error!r}; leave out a turn that the rules cannot read, whatever its texts and length"
+        ) from error
+    _require(
+        isinstance(findings, Mapping),
+        f"{where} must get a mapping from turns to findings, not a {type(findings).__name__}; return {{}} for none",
+    )
+    return dict(findings)
+
+
+def _check_finding(finding: Finding | None, turn: int, trajectory: Trajectory, where: str) -> None:
+    if finding is None:
+        return
+    _require(
+        isinstance(finding, Finding),
+        f"{where} {finding!r} is not a hero.types.Finding; return None for a turn that no rule may judge",
+    )
+    _require(finding.turn == turn, f"{where} the finding is about turn {finding.turn}; key it by its own turn")
+    _require(
+        isinstance(finding.verdict, Verdict),
+        f"{where} the verdict is {finding.verdict!r}, not a hero.types.Verdict; leave out a turn without one",
+    )
+    for name, text in (("cause", finding.cause), ("advice", finding.advice)):
+        _require(
+            isinstance(text, str) and (text == "" or text.strip() != ""),
+            f'{where} the {name} is {text!r}, not a str with words; give "" where there is nothing to say',
+        )
+    done = without_thoughts(trajectory.turns[turn].action.text).strip()
+    _require(
+        finding.verdict is Verdict.USEFUL or finding.advice == "" or finding.advice.strip() != done,
+        f"{where} {done!r:.80} is both faulted ({finding.verdict}) and advised; leave the advice out",
+    )
+
+
+def _verdicts(findings: Mapping[int, Finding | None]) -> dict[int, Verdict | None]:
+    return {turn: finding.verdict for turn, finding in findings.items() if finding}
+
+
+def _require(holds: bool, message: str) -> None:
+    # Not an assert statement, which `python -O` would drop.
+    if not holds:
+        raise AssertionError(message)
