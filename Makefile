@@ -1,6 +1,7 @@
 # make run          set up and run the main command; options go into ARGS, as in: make run ARGS="--steps 40 --seed 1"
 # make test         set up and run every check
-# make lock         choose the newest versions that pyproject.toml allows and write them to requirements/
+# make lock         choose the newest versions that pyproject.toml allows and write them to requirements/;
+#                   with UPGRADE= only those of packages that pyproject.toml added
 # make test-oldest  run the tests with the oldest versions that pyproject.toml allows
 # make test-newest  run the tests with the newest; warnings are reported there, not errors
 
@@ -8,6 +9,7 @@ PYTHON ?= python3.11
 TORCH ?= torch==2.13.0
 TORCH_OLDEST ?= torch==2.6.0
 ARGS ?=
+UPGRADE ?= --upgrade
 
 # Idle threads that spin slow everything down where processes outnumber cores.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -43,9 +45,9 @@ COMPILE = .venv-lock/bin/uv pip compile --quiet --custom-compile-command "make l
 DEV = --extra gguf --extra users --extra dev
 
 lock: .venv-lock/uv
-	$(COMPILE) --upgrade --universal $(DEV) pyproject.toml -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) --universal $(DEV) pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --universal --constraint requirements/dev.txt --no-annotate pyproject.toml -o requirements/train.txt
-	$(COMPILE) --upgrade --resolution lowest-direct $(DEV) pyproject.toml -o requirements/oldest.txt
+	$(COMPILE) $(UPGRADE) --resolution lowest-direct $(DEV) pyproject.toml -o requirements/oldest.txt
 
 .venv-lock/uv:
 	$(PYTHON) -m venv .venv-lock
