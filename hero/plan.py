@@ -1,7 +1,7 @@
-"""How long a run trains, on what, and with which random numbers.
+"""The plan of a run: its length, its tasks and its random numbers.
 
 Every random number of a step comes from (seed, step, purpose), those of a policy from the episode and the turn as
-well. So there is no state of randomness to save, a resumed run equals an uninterrupted one, and an episode is the same
+well. So there is no random state to save, a resumed run equals an uninterrupted one, and an episode is the same
 whatever is played with it.
 """
 
@@ -18,12 +18,12 @@ from hero.errors import ConfigError
 from hero.rollout import Task
 from hero.streams import derived_seed
 
-MOST_EPISODES: Final = 100_000
-"""Episodes per step, at most."""
+MAX_EPISODES: Final = 100_000
+"""Maximum number of episodes per step."""
 
 
 class Purpose(IntEnum):
-    """What a random stream is for."""
+    """The purpose of a random stream."""
 
     TASKS = 0
     SAMPLING = 1
@@ -32,16 +32,17 @@ class Purpose(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long to train, on how much, and when to look.
+    """A schedule of training and evaluation.
 
     Attributes:
-        steps: optimiser steps; None for as many as the turn budget allows.
-        turn_budget: no step begins once the training episodes have used that many environment turns; None for no limit.
-        episodes: episodes per step, at most `MOST_EPISODES`.
-        group_size: how many of them share a task; divides `episodes`.
-        eval_every: evaluate after every so many steps, besides the start and the end.
-        eval_tasks: evaluate on that many tasks of the evaluation split, sampled and greedy.
-        temperature: of sampling, in training and in the sampled evaluation.
+        steps: number of optimiser steps; None for as many as the turn budget allows.
+        turn_budget: number of environment turns in training episodes after which no step begins; None for no limit.
+        episodes: number of episodes per step, at most `MAX_EPISODES`.
+        group_size: number of episodes that share a task; divides `episodes`.
+        eval_every: number of steps between evaluations, besides those at the start and the end.
+        eval_tasks: number of tasks of the evaluation split to evaluate on, sampled and greedy.
+        temperature: sampling temperature in training and in the sampled evaluation.
+        max_turns: maximum number of turns per episode.
 
     Raises:
         ConfigError: a number that is not possible.
@@ -63,9 +64,9 @@ class Plan:
         for name in ("episodes", "group_size", "eval_every", "eval_tasks", "max_turns"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)} is too few; give at least 1")
-        if self.episodes > MOST_EPISODES:
+        if self.episodes > MAX_EPISODES:
             raise ConfigError(
-                f"episodes = {self.episodes} is too many, since a step keeps them all; give at most {MOST_EPISODES:,}"
+                f"episodes = {self.episodes} is too many, since a step keeps them all; give at most {MAX_EPISODES:,}"
             )
         for name in ("steps", "turn_budget", "seed"):
             if (getattr(self, name) or 0) < 0:
@@ -76,24 +77,24 @@ class Plan:
             )
         if self.episodes % self.group_size:
             raise ConfigError(
-                f"episodes = {self.episodes} cannot be shared out to groups of {self.group_size}; "
+                f"episodes = {self.episodes} cannot be split into groups of {self.group_size}; "
                 f"give a multiple, such as {self.group_size * max(1, round(self.episodes / self.group_size))}"
             )
 
     def is_done(self, step: int, turns: int) -> bool:
-        """Whether to stop after that many steps and environment turns."""
+        """Returns whether to stop after that many steps and environment turns."""
         steps_done = self.steps is not None and step >= self.steps
         return steps_done or (self.turn_budget is not None and turns >= self.turn_budget)
 
     def sample_tasks(self, step: int, num_tasks: int) -> list[Task]:
-        """The tasks of a step, numbered, siblings side by side; no task twice unless there are too few."""
+        """Draws the tasks of a step, numbered, siblings side by side; no task twice unless there are too few."""
         random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(step, Purpose.TASKS)))
         groups = self.episodes // self.group_size
         indices = random.choice(num_tasks, size=groups, replace=groups > num_tasks)
         seeds = random.integers(2**31, size=groups)
-        drawn = [pair for pair in zip(indices.tolist(), seeds.tolist(), strict=True) for _ in range(self.group_size)]
-        return [Task(index, seed, episode) for episode, (index, seed) in enumerate(drawn)]
+        tasks = [pair for pair in zip(indices.tolist(), seeds.tolist(), strict=True) for _ in range(self.group_size)]
+        return [Task(index, seed, episode) for episode, (index, seed) in enumerate(tasks)]
 
     def seed_for(self, step: int, purpose: Purpose) -> int:
-        """The seed of the random numbers for one purpose in one step."""
+        """Returns the seed of the random numbers for one purpose in one step."""
         return derived_seed(self.seed, step, purpose)

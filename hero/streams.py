@@ -1,4 +1,4 @@
-"""Random streams that depend on nothing but what they are for."""
+"""Random streams, each of which depends on its name alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def derived_seed(seed: int, *key: int) -> int:
-    """The seed of the stream that a key names among those of a seed: 0 to 2**63 - 1, as endpoints take it.
+    """Returns the seed of the stream that `key` names among those of `seed`: 0 to 2**63 - 1, as endpoints accept it.
 
     Args:
         seed: 0 or more, like each number of `key`.

@@ -1,4 +1,4 @@
-"""The loop around everything, with no algorithm in it: play, reflect, take an optimiser step, evaluate, record."""
+"""The training loop, with no algorithm in it: play, reflect, take an optimiser step, evaluate, record."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """All that takes part in one run.
+    """Trains a policy: the parts of one run.
 
     Attributes:
         reflector: None for a learner that reads no diagnoses.
-        envs: of the training split; that many episodes are played at a time.
-        eval_envs: of the evaluation split.
-        callback: what it raises ends nothing.
+        envs: environments of the training split; as many episodes are played at a time.
+        eval_envs: environments of the evaluation split.
+        callback: observes the run; its exceptions do not end it.
 
     Raises:
-        ConfigError: the evaluation split has fewer tasks than the plan wants.
+        ConfigError: the evaluation split has fewer tasks than the plan evaluates on.
     """
 
     run_dir: Run
@@ -57,60 +57,61 @@ class Training:
                 f"group_size = {self.plan.group_size} leaves {type(self.learner).__name__} nothing to compare; give at "
                 f"least {least}"
             )
-        there_are = _num_tasks(self.eval_envs)
-        if self.plan.eval_tasks > there_are:
-            raise ConfigError(f"eval_tasks = {self.plan.eval_tasks}, but the split has {there_are}; give at most that")
+        num_tasks = _num_tasks(self.eval_envs)
+        if self.plan.eval_tasks > num_tasks:
+            raise ConfigError(f"eval_tasks = {self.plan.eval_tasks}, but the split has {num_tasks}; give at most that")
 
     def run(self, interrupted: Callable[[], bool] = lambda: False) -> bool:
-        """Trains on from the run's newest complete step.
+        """Trains from the newest complete step of the run directory on.
 
         Args:
-            interrupted: is asked before each step; the run can be resumed after it said True.
+            interrupted: is called before each step; True stops the run, which can be resumed.
 
         Returns:
-            Whether the plan is fulfilled; then the summary is written.
+            Whether the plan is done; then the summary is written.
 
         Raises:
             RunError: every episode of a step ended in an error, or before its first turn.
             UnavailableError: a service that the environment needs has been given up; the run can be resumed.
         """
-        plan, run = self.plan, self.run_dir
-        if run.checkpoint:
-            self.trainer.load(run.checkpoint.trainer)
+        run_dir = self.run_dir
+        if run_dir.checkpoint:
+            self.trainer.load(run_dir.checkpoint.trainer)
         else:
             timings: dict[str, Any] = {"step": 0}
             self._evaluate(0, 0, timings)
-            run.record("timings", timings)
-            run.save_checkpoint(0, self.trainer.save)
-        rows = run.rows("steps")
+            run_dir.record("timings", timings)
+            run_dir.save_checkpoint(0, self.trainer.save)
+        rows = run_dir.rows("steps")
         step, turns = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
-        while not plan.is_done(step, turns):
+        while not self.plan.is_done(step, turns):
             if interrupted():
                 return False
             step += 1
             turns = self._step(step, turns)
-        run.write_summary(summarise(run.rows("evals")))
+        run_dir.write_summary(summarise(run_dir.rows("evals")))
         return True
 
     def _step(self, step: int, turns: int) -> int:
-        """Takes one step; returns the environment turns used up to its end."""
+        """Takes one step; returns the number of environment turns used up to its end."""
         timings: dict[str, Any] = {"step": step}
         with self._timed(step, "rollout", self.plan.episodes, timings):
-            played = self._play(step)
-        with self._timed(step, "reflection", len(played), timings):
-            diagnoses = self.reflector.reflect(played) if self.reflector else [Diagnosis("none")] * len(played)
-        pairs = list(zip(played, diagnoses, strict=True))
+            trajectories = self._play(step)
+        episodes = len(trajectories)
+        with self._timed(step, "reflection", episodes, timings):
+            diagnoses = self.reflector.reflect(trajectories) if self.reflector else [Diagnosis("none")] * episodes
+        pairs = list(zip(trajectories, diagnoses, strict=True))
         self.run_dir.record("episodes", *(Episode(step, *pair).record() for pair in pairs))
-        _refuse_hopeless(step, map(Outcome.of, played))
-        with self._timed(step, "update", len(played), timings):
+        _refuse_hopeless(step, map(Outcome.of, trajectories))
+        with self._timed(step, "update", episodes, timings):
             examples = group_examples(self.learner, pairs)
             update = self.trainer.update(examples)
         self._warn(step, diagnoses, examples, update)
-        turns += sum(len(trajectory.turns) for trajectory in played)
+        turns += sum(len(trajectory.turns) for trajectory in trajectories)
         row = {
             "step": step,
             "turns": turns,
-            "rollout": rollout_metrics(played),
+            "rollout": rollout_metrics(trajectories),
             "reflection": reflection_metrics(pairs),
             "examples": len(examples),
             "update": dict(update),
@@ -139,7 +140,7 @@ class Training:
         tasks = [Task(index, index) for index in range(plan.eval_tasks)]
         with self._timed(step, "evaluation", len(MODES) * len(tasks), timings):
             for mode in MODES:
-                result = evaluate(
+                evaluation = evaluate(
                     self.eval_envs,
                     self.trainer.policy(temperature=plan.temperature if mode == "sampled" else 0.0),
                     tasks,
@@ -147,31 +148,33 @@ class Training:
                     seed=plan.seed_for(step, Purpose.EVALUATION),
                     on_turn=self.callback.on_turn,
                 )
-                _refuse_hopeless(step, result.outcomes)
-                row = {"step": step, "turns": turns, "mode": mode} | result.record()
+                _refuse_hopeless(step, evaluation.outcomes)
+                row = {"step": step, "turns": turns, "mode": mode} | evaluation.record()
                 self.run_dir.record("evals", row)
                 self.callback.on_evaluate(row)
 
     def _warn(
         self, step: int, diagnoses: Sequence[Diagnosis], examples: Sequence[Example], update: Mapping[str, float]
     ) -> None:
-        said = any(finding.text() for diagnosis in diagnoses for finding in diagnosis.findings)
-        if self.reflector and not said:
-            self.callback.on_warning(
-                f"step {step}: the reflector had nothing to say of any of {len(diagnoses)} episodes"
-            )
+        warn = self.callback.on_warning
+        has_finding = any(finding.text() for diagnosis in diagnoses for finding in diagnosis.findings)
+        if self.reflector and not has_finding:
+            warn(f"step {step}: the reflector found nothing to say about any of {len(diagnoses)} episodes")
         if not examples:
-            self.callback.on_warning(
-                f"step {step}: no episode gave anything to learn from; the weights stay as they are"
+            warn(f"step {step}: no episode gave anything to learn from; the weights stay as they are")
+        if turns_too_long := update.get("turns_too_long"):
+            warn(
+                f"step {step}: {turns_too_long:.0f} turns are not distilled: with hindsight they exceed the model's "
+                "context"
             )
-        if too_long := update.get("turns_too_long"):
-            self.callback.on_warning(
-                f"step {step}: {too_long:.0f} turns are not distilled: with hindsight they exceed the model's context"
-            )
-        apart = update.get("teacher_tokens_apart", 0.0)
+        unshared = update.get("teacher_tokens_apart", 0.0)
         # Where there are more turns than episodes, two of one episode could have shared their past.
-        if step == 1 and update.get("turns_with_finding", 0.0) > len(diagnoses) and apart == update["teacher_tokens"]:
-            self.callback.on_warning(
+        if (
+            step == 1
+            and update.get("turns_with_finding", 0.0) > len(diagnoses)
+            and unshared == update["teacher_tokens"]
+        ):
+            warn(
                 "the teacher's prompts do not begin like the episodes (a window of turns, or a chat template that "
                 "rewrites the past), so it reads each turn by itself, which takes longer"
             )
@@ -190,8 +193,8 @@ def _num_tasks(envs: Sequence[gymnasium.Env[str, str]]) -> int:
     return text_env(envs[0]).num_tasks
 
 
-def _refuse_hopeless(step: int, played: Iterable[Outcome]) -> None:
-    played = list(played)
-    if why := hopeless(played):
-        onwards = "; then go on with --resume" if any(outcome.error for outcome in played) else ""
-        raise RunError(f"step {step}: {why}{onwards}")
+def _refuse_hopeless(step: int, outcomes: Iterable[Outcome]) -> None:
+    outcomes = list(outcomes)
+    if why := hopeless(outcomes):
+        remedy = "; then go on with --resume" if any(outcome.error for outcome in outcomes) else ""
+        raise RunError(f"step {step}: {why}{remedy}")

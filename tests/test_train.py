@@ -358,7 +358,7 @@ def test_a_reflector_with_nothing_to_say_is_reported(tmp_path: Path) -> None:
     assert row["reflection"] == {"turns_with_finding": 0.0, "episodes_with_finding": 0.0, "tokens": 0}
     assert row["update"]["tokens_with_loss"] == 0
     assert callback.warnings == [
-        "step 1: the reflector had nothing to say of any of 8 episodes",
+        "step 1: the reflector found nothing to say about any of 8 episodes",
         "step 1: no episode gave anything to learn from; the weights stay as they are",
     ]
 
@@ -519,7 +519,7 @@ def test_no_two_actions_of_a_run_share_their_random_numbers(tmp_path: Path) -> N
         ({"temperature": 0.0}, "temperature = 0.0 leaves nothing to learn from"),
         ({"temperature": math.nan}, "temperature = nan leaves nothing to learn from"),
         ({"temperature": math.inf}, "temperature = inf leaves nothing to learn from"),
-        ({"group_size": 3}, "episodes = 8 cannot be shared out to groups of 3; give a multiple, such as 9"),
+        ({"group_size": 3}, "episodes = 8 cannot be split into groups of 3; give a multiple, such as 9"),
     ],
 )
 def test_an_impossible_plan_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -100,9 +100,9 @@ def _encode_turn(turn: Turn, previous: Turn | None) -> Record:
 
 def _decode_turn(record: Mapping[str, Any], previous: Turn | None) -> Turn:
     tokens = record.get("tokens")
-    added = tuple(_decode_message(message) for message in record["more" if "more" in record else "prompt"])
+    messages = tuple(_decode_message(message) for message in record["more" if "more" in record else "prompt"])
     return Turn(
-        prompt=_conversation(previous) + added if "more" in record else added,
+        prompt=_conversation(previous) + messages if "more" in record else messages,
         action=Action(
             text=record["action"],
             tokens=None if tokens is None else _decode_tokens(tokens, _ledger(previous)),

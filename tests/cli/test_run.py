@@ -409,7 +409,7 @@ def test_self_reflection_runs(hero: Hero, model: str, tmp_path: Path) -> None:
     result = hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST, *arguments)
     assert result.exit_code == 0, result.output
     # A random model says nothing that can be read, and that is told.
-    assert "warning: step 1: the reflector had nothing to say of any of 4 episodes" in result.stdout
+    assert "warning: step 1: the reflector found nothing to say about any of 4 episodes" in result.stdout
     assert read_rows(tmp_path / "run", "steps")[0]["reflection"]["tokens"] > 0
 
 
@@ -434,7 +434,7 @@ def test_self_reflection_runs(hero: Hero, model: str, tmp_path: Path) -> None:
             "--divergence forward_kl does nothing with --learner grpo",
         ),
         (["--learner", "grpo", "--group-size", "1"], "--group-size 1 leaves grpo nothing to compare"),
-        (["--episodes", "5", "--group-size", "2"], "--episodes 5 cannot be shared out to groups of 2"),
+        (["--episodes", "5", "--group-size", "2"], "--episodes 5 cannot be split into groups of 2"),
         (["--temperature", "0"], "--temperature 0.0 leaves nothing to learn from"),
         (["--temperature", "nan"], "--temperature nan leaves nothing to learn from"),
         (["--learning-rate", "-1"], "--learning-rate -1.0 is not possible"),
