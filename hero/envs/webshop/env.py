@@ -20,7 +20,7 @@ from hero.envs.webshop.shop import Wording, open_shop
 from hero.errors import ConfigError
 from hero.types import JSON
 
-SHOWN: Final = 16
+MAX_BUTTONS: Final = 16
 """Maximum number of buttons that a feedback names."""
 METRICS: Final = ("r_type", "r_att", "r_option", "r_price", "query_match", "category_match", "title_score")
 """Parts of a `Reward` that are reported; `r_option` only of goals with options."""
@@ -65,12 +65,12 @@ class WebShopEnv(TextEnv):
 
         Args:
             split: train, validation or test.
-            level: of the embedded catalogue: easy, medium or hard.
-            catalogue_seed: another seed is another embedded catalogue.
+            level: difficulty of the embedded catalogue: easy, medium or hard.
+            catalogue_seed: seed of the embedded catalogue.
             data: a directory of the original's files, in place of the embedded catalogue.
             goals: synthetic or human instructions. None is human in the embedded catalogue, which has no others, and
                 synthetic in the original's files, as is the custom with the 1,000-product set.
-            goal_seed: fixes prices and price bounds.
+            goal_seed: seed of prices and price bounds.
             split_by: how the goals of the original's files are split. "goal", which None stands for, is the custom:
                 ranges of goals, which those of one product straddle. "product" leaves no product and no synthetic
                 instruction in two splits. The embedded catalogue is always split by product.
@@ -123,15 +123,15 @@ class WebShopEnv(TextEnv):
         if state is not None:
             self._show(state)
         valid, info = state is not None, self._info()
-        if (bought := self._reward) is None:
+        if (purchase := self._reward) is None:
             return StepResult(self._page_text, action_valid=valid, feedback=feedback, info=info)
         return StepResult(
             self._page_text,
-            reward=bought.total,
+            reward=purchase.total,
             terminated=True,
             action_valid=valid,
-            success=bought.total == 1.0,
-            metrics={name: float(part) for name in METRICS if (part := getattr(bought, name)) is not None},
+            success=purchase.total == 1.0,
+            metrics={name: float(part) for name in METRICS if (part := getattr(purchase, name)) is not None},
             info=info,
         )
 
@@ -140,7 +140,7 @@ class WebShopEnv(TextEnv):
         return 0.0
 
     def provenance(self) -> dict[str, JSON]:
-        """Returns the absolute `data` path as an argument, what fixes the tasks, and a hash of all that is on sale.
+        """Returns the absolute `data` path as an argument, the origin of the tasks, and a hash of the products.
 
         Raises:
             DataError: the files in `data` are gone or cannot be read.
@@ -201,8 +201,8 @@ class WebShopEnv(TextEnv):
         values = self._working()
         if not values:
             return "write search[words] on this page"
-        more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
-        return f"there are: {', '.join(values[:SHOWN])}{more}"
+        more = f" and {len(values) - MAX_BUTTONS} more" if len(values) > MAX_BUTTONS else ""
+        return f"there are: {', '.join(values[:MAX_BUTTONS])}{more}"
 
 
 @lru_cache(maxsize=65536)
