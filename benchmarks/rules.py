@@ -18,10 +18,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hero.envs.webshop.actions import parse
+from hero.envs.webshop.actions import parse_action
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.goals.goals import Goal
-from hero.envs.webshop.pages import Page, State
+from hero.envs.webshop.page_parts import Page, State
 from hero.envs.webshop.reward import score
 from hero.policy import FunctionPolicy
 from hero.reflect.rules import RulesReflector
@@ -53,11 +53,11 @@ class Oracle:
 
     def shown(self) -> list[str]:
         """Codes of the results on the page."""
-        return [node.text for node in self.env._clickables.values() if node.text in self.env._shop.stock.products]
+        return [node.text for node in self.env._clickables.values() if node.text in self.env._shop.inventory.products]
 
     def serves(self, asin: str) -> bool:
         """Whether the product can be bought for full reward."""
-        product = self.env._shop.stock.products[asin]
+        product = self.env._shop.inventory.products[asin]
         options = {group: value for group, values in product.options.items() for value in values if self.asked(value)}
         return score(self.goal, product, options, self.env._shop.prices[asin]).total == 1.0
 
@@ -66,7 +66,7 @@ class Oracle:
 
     def missing(self) -> list[str]:
         """Options of the goal that the product of the page offers and that are not chosen."""
-        product = self.env._shop.stock.products[self.state.asin]
+        product = self.env._shop.inventory.products[self.state.asin]
         chosen = set(self.state.options.values())
         return [
             value
@@ -77,19 +77,19 @@ class Oracle:
 
     def needed(self, value: str) -> bool:
         """Whether a purchase of full reward owes it to the click on a value: the product's, an option's, to buy."""
-        product, price = self.env._shop.stock.products[self.state.asin], self.env._shop.prices[self.state.asin]
+        product, price = self.env._shop.inventory.products[self.state.asin], self.env._shop.prices[self.state.asin]
         rest = {group: chosen for group, chosen in self.state.options.items() if chosen != value}
         bought = value in ("buy now", product.asin.lower())
         return bought or (rest != self.state.options and score(self.goal, product, rest, price).total < 1.0)
 
     def finds(self, query: str) -> bool:
         """Whether the first page of results has a product that serves."""
-        found = self.env._shop.stock.index.search(query)[: self.env._shop.stock.page_size]
+        found = self.env._shop.inventory.index.search(query)[: self.env._shop.inventory.page_size]
         return any(map(self.serves, found))
 
     def good(self, action: str) -> bool | None:
         """Whether an action leads on; None where that is a matter of taste."""
-        command = parse(action)
+        command = parse_action(action)
         if command is None:
             return False
         if command.verb == "search":
@@ -145,7 +145,9 @@ def no_options(oracle: Oracle, rng: random.Random, query: str) -> str | None:
 def any_option(oracle: Oracle, rng: random.Random, query: str) -> str | None:
     if oracle.state.page is not Page.ITEM:
         return None
-    values = [value for group in oracle.env._shop.stock.products[oracle.state.asin].options.values() for value in group]
+    values = [
+        value for group in oracle.env._shop.inventory.products[oracle.state.asin].options.values() for value in group
+    ]
     return f"click[{rng.choice(values)}]" if values and rng.random() < 0.5 else None
 
 
@@ -222,7 +224,11 @@ class Tally:
         """Notes the clicks that a purchase of full reward needed, about to be made; faulted if all equal ones are."""
         findings_of: dict[str, list[Finding | None]] = {}
         for number, turn in enumerate(trajectory.turns):
-            if (command := parse(turn.action.text)) and command.verb == "click" and oracle.needed(command.argument):
+            if (
+                (command := parse_action(turn.action.text))
+                and command.verb == "click"
+                and oracle.needed(command.argument)
+            ):
                 findings_of.setdefault(command.argument, []).append(findings.get(number))
         self.counts["needed"] += len(findings_of)
         self.counts["needed, faulted"] += sum(

@@ -19,8 +19,8 @@ from rich.progress import track
 from rich.table import Table
 
 from hero.envs.webshop.env import WebShopEnv
-from hero.envs.webshop.pages import CHOSEN, SEPARATOR
-from hero.envs.webshop.shop import SplitBy
+from hero.envs.webshop.goals.splits import SplitBy
+from hero.envs.webshop.page_parts import SELECTED, SEPARATOR
 from hero.evaluate import evaluate
 from hero.evaluation import Evaluation
 from hero.policy import FunctionPolicy
@@ -68,7 +68,7 @@ def first_hit(messages: Sequence[Message], *, options: bool) -> str:
 
 def wanted(page: Sequence[str]) -> Iterator[str]:
     """The options of an item's page that its instruction asks for, as in "... with size: 10, and color: dark red"."""
-    offered = [text.removesuffix(CHOSEN) for text in page[4:-AFTER_OPTIONS]]
+    offered = [text.removesuffix(SELECTED) for text in page[4:-AFTER_OPTIONS]]
     wish = f"{page[1]}, and "
     for group, value in combinations(offered, 2):
         if any(f"{before}{group}: {value}, and " in wish for before in (" with ", ", and ")):

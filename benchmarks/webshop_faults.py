@@ -21,9 +21,11 @@ from rich.table import Table
 from benchmarks.webshop_baselines import POLICIES, WAYS, play, result
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.goals.goals import Goal, draw_prices, synthetic_goals
-from hero.envs.webshop.pages import SEPARATOR, Kind, Page, State, clickables, nodes
+from hero.envs.webshop.goals.splits import SplitBy
+from hero.envs.webshop.page_parts import SEPARATOR, NodeKind, Page, State
+from hero.envs.webshop.pages import clickables, nodes
 from hero.envs.webshop.reward import score
-from hero.envs.webshop.shop import Shop, SplitBy, open_shop
+from hero.envs.webshop.shop import Shop, open_shop
 from hero.policy import FunctionPolicy
 from hero.rollout import Task, rollout
 from hero.types import Trajectory
@@ -52,7 +54,7 @@ def share(found: Iterable[bool]) -> str:
 
 def open_files(data: Path, *, seed: int = 42, split_by: SplitBy = "goal") -> Shop:
     directory = data.resolve()
-    return open_shop(level="", seed=0, data=directory, wording="synthetic", goal_seed=seed, split_by=split_by)
+    return open_shop(level="", seed=0, data=directory, instruction_kind="synthetic", goal_seed=seed, split_by=split_by)
 
 
 def leaks(data: Path) -> Iterator[Row]:
@@ -126,29 +128,29 @@ def options(data: Path) -> Iterator[Row]:
 
 def item_pages(data: Path) -> Iterator[Row]:
     """Values of options that an item's page does not mark, or that cannot be clicked."""
-    stock = open_files(data).stock
+    inventory = open_files(data).inventory
     values = [
         (asin, group, value)
-        for asin, product in stock.products.items()
+        for asin, product in inventory.products.items()
         for group, offered in product.options.items()
         for value in offered
     ]
 
     def unmarked(asin: str, group: str, value: str, upstream: bool) -> bool:
         state = State(page=Page.ITEM, query="x", asin=asin, options={group: value})
-        return not any(node.chosen and node.text == value for node in nodes(stock, "", state, upstream=upstream))
+        return not any(node.chosen and node.text == value for node in nodes(inventory, "", state, upstream=upstream))
 
     def needs_blanks(asin: str, group: str, value: str, upstream: bool) -> bool:
-        page = nodes(stock, "", State(page=Page.ITEM, asin=asin), upstream=upstream)
+        page = nodes(inventory, "", State(page=Page.ITEM, asin=asin), upstream=upstream)
         return value.strip() not in clickables(page, upstream=upstream)
 
     def is_empty(asin: str, group: str, value: str, upstream: bool) -> bool:
         return not value
 
     def shares_text(asin: str, group: str, value: str, upstream: bool) -> bool:
-        page = nodes(stock, "", State(page=Page.ITEM, asin=asin), upstream=upstream)
-        same = [node for node in page if node.kind is not Kind.TEXT and node.text.strip().lower() == value.strip()]
-        return any(node.kind is not Kind.OPTION or node.group != group for node in same)
+        page = nodes(inventory, "", State(page=Page.ITEM, asin=asin), upstream=upstream)
+        same = [node for node in page if node.kind is not NodeKind.TEXT and node.text.strip().lower() == value.strip()]
+        return any(node.kind is not NodeKind.OPTION or node.group != group for node in same)
 
     for fault, holds in (
         ("values that text_rich does not mark once they are selected", unmarked),
@@ -171,7 +173,7 @@ def episodes(data: Path) -> Iterator[Row]:
         for number in range(env.num_tasks):
             played[-1] += rollout([env], policy, [Task(number, 0)], max_turns=15)
             state = env._state
-            product, price = env._shop.stock.products[state.asin], env._shop.prices[state.asin]
+            product, price = env._shop.inventory.products[state.asin], env._shop.prices[state.asin]
             rewards.append(score(env._goal, product, state.options, price, upstream=True).total)
         judged.append(percent(rewards))
     clicks = [[turn for episode in every for turn in episode.turns[2:-1]] for every in played]
@@ -195,7 +197,7 @@ def percent(rewards: Sequence[float]) -> str:
 
 def bounds(data: Path) -> Iterator[Row]:
     """Between one run and the next: of the original, each with draws of its own, and of ours, all with one seed."""
-    items = list(open_files(data).stock.products.values())
+    items = list(open_files(data).inventory.products.values())
 
     def run(seed: int) -> tuple[list[Goal], dict[str, float]]:
         rng = random.Random(seed)

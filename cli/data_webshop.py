@@ -89,8 +89,8 @@ def _make_nouns(out: Console, bars: Progress, directory: Path) -> None:
 
 
 def _prepare(out: Console, bars: Progress, directory: Path) -> None:
+    from hero.envs.webshop.catalogue.disk_index import INDEX, open_index, write_index
     from hero.envs.webshop.catalogue.files import locate
-    from hero.envs.webshop.catalogue.prepared import INDEX, open_index, prepare
 
     locate(directory)
     try:
@@ -106,7 +106,7 @@ def _prepare(out: Console, bars: Progress, directory: Path) -> None:
         bars.update(tasks[phase], completed=done, total=total, visible=True)
 
     began = time.perf_counter()
-    prepare(directory, report)
+    write_index(directory, report)
     prepared = open_index(directory)
     assert prepared is not None
     if not len(prepared.goals.order) + len(prepared.goals.human):

@@ -22,8 +22,8 @@ from rich.table import Table
 
 from benchmarks.webshop.catalogue import write
 from benchmarks.webshop.measure import FURTHER, PHASES
+from hero.envs.webshop.catalogue.disk_index import open_index, write_index
 from hero.envs.webshop.catalogue.files import locate
-from hero.envs.webshop.catalogue.prepared import open_index, prepare
 from hero.envs.webshop.shop import LARGE
 from hero.errors import DataError
 from hero_cli.terminal import polite
@@ -109,7 +109,7 @@ def figures_of(directory: Path, steps: int, bars: Progress) -> dict[str, Any]:
                 bars.update(task, completed=done)
 
         began, clock = time.process_time(), time.perf_counter()
-        prepare(directory, report)
+        write_index(directory, report)
         figures["prepare_cpu_s"] = time.process_time() - began
         figures["prepare_wall_s"] = time.perf_counter() - clock
     return figures | measured(directory, steps)

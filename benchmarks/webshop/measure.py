@@ -19,7 +19,7 @@ import typer
 
 from hero.envs.webshop import pages
 from hero.envs.webshop.env import WebShopEnv
-from hero.envs.webshop.products.packed import Products
+from hero.envs.webshop.products.packed import PackedProducts
 from hero.envs.webshop.search.index import Index
 from hero_cli.terminal import polite
 
@@ -107,7 +107,7 @@ def phases(env: WebShopEnv, steps: int) -> dict[str, float]:
     watch = Stopwatch()
     watched = (
         ("search", Index, "search"),
-        ("products", Products, "__getitem__"),
+        ("products", PackedProducts, "__getitem__"),
         ("page", pages, "nodes"),
         ("page", pages, "text"),
         ("page", pages, "clickables"),
@@ -138,7 +138,7 @@ def main(
         "first_cpu_s": time.process_time() - began,
         "first_wall_s": time.perf_counter() - clock,
         "tasks": env.num_tasks,
-        "products": len(env._shop.stock.products),
+        "products": len(env._shop.inventory.products),
     }
     first = memory()
     began = time.process_time()

@@ -78,7 +78,7 @@ def decode_diagnosis(record: Mapping[str, Any]) -> Diagnosis:
 
 
 def _encode_turn(turn: Turn, previous: Turn | None) -> Record:
-    more = _after(turn.prompt, _said(previous))
+    more = _after(turn.prompt, _conversation(previous))
     record: Record = {
         "prompt" if more is None else "more": [
             _encode_message(message) for message in (turn.prompt if more is None else more)
@@ -102,7 +102,7 @@ def _decode_turn(record: Mapping[str, Any], previous: Turn | None) -> Turn:
     tokens = record.get("tokens")
     added = tuple(_decode_message(message) for message in record["more" if "more" in record else "prompt"])
     return Turn(
-        prompt=_said(previous) + added if "more" in record else added,
+        prompt=_conversation(previous) + added if "more" in record else added,
         action=Action(
             text=record["action"],
             tokens=None if tokens is None else _decode_tokens(tokens, _ledger(previous)),

@@ -14,7 +14,7 @@ from benchmarks import webshop_baselines, webshop_faults
 from benchmarks.webshop import __main__ as webshop
 from benchmarks.webshop.catalogue import NAMES, write
 from benchmarks.webshop.measure import PHASES, Stopwatch, main
-from hero.envs.webshop.catalogue.prepared import open_index, prepare
+from hero.envs.webshop.catalogue.disk_index import open_index, write_index
 from tests.envs.webshop import files
 
 
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     told: list[int] = []
     write(path, 500, told.append)
     assert sum(told) == 500
-    prepare(path, lambda *_: None)
+    write_index(path, lambda *_: None)
     return path
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.webshop_baselines import ORIGINAL, first_hit, measure, play, result, wanted
 from hero.envs.webshop.env import WebShopEnv
-from hero.envs.webshop.pages import SEPARATOR, Page, State, nodes, text
+from hero.envs.webshop.page_parts import SEPARATOR, Page, State
+from hero.envs.webshop.pages import nodes, text
 from hero.envs.webshop.shop import open_shop
 from hero.types import Message
 from tests.envs.webshop.files import catalogue, write
@@ -51,9 +52,9 @@ def test_the_second_clicks_each_option_once_and_buys(tmp_path: Path, compat: Any
 
 @needs_recordings
 def test_of_every_product_the_wanted_options_of_its_goals_are_read() -> None:
-    shop = open_shop(level="", seed=0, data=DATA, wording="synthetic", goal_seed=42)
+    shop = open_shop(level="", seed=0, data=DATA, instruction_kind="synthetic", goal_seed=42)
     for goal in (goal for part in shop.goals.values() for goal in part[::7]):
-        page = nodes(shop.stock, goal.text, State(page=Page.ITEM, asin=goal.product.asin))
+        page = nodes(shop.inventory, goal.text, State(page=Page.ITEM, asin=goal.product.asin))
         assert set(wanted(text(page, show_chosen=True).split(SEPARATOR))) == set(goal.options)
 
 

@@ -16,7 +16,7 @@ from hero.envs.taubench.action import Call, Malformed, Reply
 from hero.envs.taubench.action import parse as read_taubench
 from hero.envs.taubench.env import _was_said
 from hero.envs.webshop.actions import Command
-from hero.envs.webshop.actions import parse as read_webshop
+from hero.envs.webshop.actions import parse_action as read_webshop
 from hero.envs.webshop.rules.episode import argument
 from hero.reflect.model import parse as read_review
 from hero.reflect.rules import RulesReflector

@@ -1,4 +1,4 @@
-"""What the two actions do, and how they are written."""
+"""The two actions: their grammar, and the state that each leads to."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 from hero.chat.thoughts import action_input, readings
-from hero.envs.webshop.pages import BACK, BUY, NEXT, PREVIOUS, SUB_PAGES, Kind, Node, Page, State
+from hero.envs.webshop.page_parts import BACK, BUY, NEXT, PREVIOUS, SUB_PAGES, Node, NodeKind, Page, State
 
 ACTION: Final = re.compile(r"(search|click)\[(.+)\]", re.IGNORECASE | re.DOTALL)
 PLAIN: Final = re.compile(r"(search|click)\[([^][<◁\n]+)\]", re.IGNORECASE)
-"""An action without room for a thought or a wrapping, as most are; matched first, as every step parses one."""
+"""An action that cannot contain a thought or a wrapping, as most; matched first, since every step parses an action."""
 
 
 class Command(NamedTuple):
-    """An action that could be read; `argument` is lower case."""
+    """A valid action; `argument` is in lower case."""
 
     verb: Literal["search", "click"]
     argument: str
 
 
-def parse(action: str, *, upstream: bool = False) -> Command | None:
-    """Reads `search[words]` or `click[value]`, in any form of `hero.chat.thoughts`; None for anything else.
+def parse_action(action: str, *, upstream: bool = False) -> Command | None:
+    """Parses `search[words]` or `click[value]`, in any form of `hero.chat.thoughts`; returns None for anything else.
 
     White space around the action and around its argument does not count, nor does case. The original takes the action
-    up to the last bracket of its first line, with the verb in lower case and every blank of the argument, and knows no
-    thoughts.
+    up to the last bracket of its first line, with the verb in lower case and all white space of the argument, and
+    recognises no thoughts.
     """
     if upstream:
         return _command(*_upstream_parts(action))
@@ -48,7 +48,7 @@ def _command(verb: str, argument: str) -> Command | None:
 
 
 def _upstream_parts(action: str) -> tuple[str, str]:
-    r"""What the original's pattern (.+)\[(.+)\] makes of an action, in linear time; empty texts without a match."""
+    r"""Splits an action as the original's pattern (.+)\[(.+)\] does, in linear time; "" twice without a match."""
     line = action.partition("\n")[0]
     end = line.rfind("]")
     start = line.rfind("[", 1, max(end - 1, 1))
@@ -56,15 +56,15 @@ def _upstream_parts(action: str) -> tuple[str, str]:
 
 
 def search(state: State, query: str) -> State:
-    """The first page of results."""
+    """Returns the state on the first page of results of a query."""
     return replace(state, page=Page.RESULTS, query=query, number=1, asin="", options={})
 
 
 def click(state: State, node: Node) -> State:
-    """What follows a click on a node of the page; `Page.DONE` after the purchase."""
-    if node.kind is Kind.LINK:
+    """Returns the state after a click on a node of the page; its page is `Page.DONE` after the purchase."""
+    if node.kind is NodeKind.LINK:
         return replace(state, page=Page.ITEM, asin=node.text, visited=state.visited | {node.text})
-    if node.kind is Kind.OPTION:
+    if node.kind is NodeKind.OPTION:
         return replace(state, options={**state.options, node.group: node.text})
     if node == BACK:
         return State()

@@ -9,14 +9,14 @@ from typing import Any, Final, Literal
 from hero.envs.base import StepResult, TextEnv
 from hero.envs.validate import real_path, require_integer, require_one_of, require_path, shortened
 from hero.envs.webshop import pages
-from hero.envs.webshop.actions import click, parse, search
+from hero.envs.webshop.actions import click, parse_action, search
 from hero.envs.webshop.catalogue.embedded import LEVELS
 from hero.envs.webshop.goals.goals import Goal
 from hero.envs.webshop.goals.splits import SPLITS, SplitBy
-from hero.envs.webshop.pages import Node, Page, State
+from hero.envs.webshop.page_parts import SEARCH, Node, Page, State
 from hero.envs.webshop.provenance import provenance_of
 from hero.envs.webshop.reward import Reward, score
-from hero.envs.webshop.shop import Wording, open_shop
+from hero.envs.webshop.shop import InstructionKind, open_shop
 from hero.errors import ConfigError
 from hero.types import JSON
 
@@ -54,7 +54,7 @@ class WebShopEnv(TextEnv):
         level: str = "medium",
         catalogue_seed: int = 0,
         data: str | Path | None = None,
-        goals: Wording | None = None,
+        goals: InstructionKind | None = None,
         goal_seed: int = 42,
         split_by: SplitBy | None = None,
         observation: Literal["text", "text_rich"] = "text",
@@ -95,19 +95,19 @@ class WebShopEnv(TextEnv):
             raise ConfigError(
                 "split_by is for the original's files: the embedded catalogue is split by product as it is"
             )
-        wording = goals or ("human" if data is None else "synthetic")
+        instruction_kind = goals or ("human" if data is None else "synthetic")
         directory = None if data is None else real_path(data)
         self._shop = open_shop(
             level=level,
             seed=catalogue_seed,
             data=directory,
-            wording=wording,
+            instruction_kind=instruction_kind,
             goal_seed=goal_seed,
             split_by=split_by or "goal",
         )
         self._goals = self._shop.goals[split]
         if not self._goals:
-            raise ConfigError(f"split {split!r} holds no {wording} goals; choose another split or other goals")
+            raise ConfigError(f"split {split!r} holds no {instruction_kind} goals; choose another split or other goals")
         self.num_tasks = len(self._goals)
         self.split = split
         self._observation_kind = observation
@@ -153,7 +153,7 @@ class WebShopEnv(TextEnv):
 
     def _follow(self, action: str) -> tuple[State | None, str]:
         """Returns the state that an action leads to, None for an invalid action, and the feedback about it."""
-        command = parse(action, upstream=self._upstream)
+        command = parse_action(action, upstream=self._upstream)
         if command is None:
             return None, f'not an action: "{shortened(action)}"; write search[words] or click[value]'
         if command.verb == "search":
@@ -161,7 +161,7 @@ class WebShopEnv(TextEnv):
                 return search(self._state, command.argument), ""
             return None, "there is no search bar on this page; click[back to search] leads to one"
         node = self._clickables.get(command.argument)
-        if node is None or node == pages.SEARCH:
+        if node is None or node == SEARCH:
             return None, f'no such button: "{shortened(command.argument)}"; {self._offer()}'
         return click(self._state, node), ""
 
@@ -169,11 +169,11 @@ class WebShopEnv(TextEnv):
         self._state = state
         self._reward: Reward | None = None
         if state.page is Page.DONE:
-            product, price = self._shop.stock.products[state.asin], self._shop.prices[state.asin]
+            product, price = self._shop.inventory.products[state.asin], self._shop.prices[state.asin]
             self._reward = score(self._goal, product, state.options, price, upstream=self._upstream)
             page = pages.upstream_receipt(state, self._reward.total) if self._upstream else [pages.GOODBYE]
         else:
-            page = pages.nodes(self._shop.stock, self._goal.text, state, upstream=self._upstream)
+            page = pages.nodes(self._shop.inventory, self._goal.text, state, upstream=self._upstream)
         self._clickables: dict[str, Node] = pages.clickables(page, upstream=self._upstream)
         if self._observation_kind == "text_rich":
             self._page_text = pages.text_rich(page)
@@ -192,9 +192,7 @@ class WebShopEnv(TextEnv):
     def _working(self) -> list[str]:
         """Returns the values whose click has an effect: neither the search button nor what no action can spell."""
         return [
-            value
-            for value, node in self._clickables.items()
-            if node != pages.SEARCH and _can_be_said(value, self._upstream)
+            value for value, node in self._clickables.items() if node != SEARCH and _can_be_said(value, self._upstream)
         ]
 
     def _offer(self) -> str:
@@ -208,4 +206,4 @@ class WebShopEnv(TextEnv):
 @lru_cache(maxsize=65536)
 def _can_be_said(value: str, upstream: bool) -> bool:
     """Returns whether an action can name a button."""
-    return parse(f"click[{value}]", upstream=upstream) == ("click", value)
+    return parse_action(f"click[{value}]", upstream=upstream) == ("click", value)

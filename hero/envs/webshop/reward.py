@@ -1,4 +1,4 @@
-"""How well a purchase fits a goal: the reward of the original (WebShop, 2207.01206, section 3 and its code)."""
+"""The reward of a purchase, as in the original (WebShop, 2207.01206, section 3 and its code)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ COLORS: Final = (
     "violet walnut wheat white wine yellow"
 ).split()
 SIMILAR: Final = 85
+"""Similarity above which two texts match."""
 _DROPPED: Final = dict.fromkeys(range(128, 256))
 
 
@@ -54,14 +55,14 @@ class Reward:
 
 
 def score(goal: Goal, product: Product, options: Mapping[str, str], price: float, *, upstream: bool = False) -> Reward:
-    """Judges a purchase.
+    """Computes the reward of a purchase.
 
     Args:
         options: chosen values by group.
         price: the product's price, in dollars.
-        upstream: as the original, which compares options of synthetic goals with the group as part of the value: some
-            never match, not even themselves. Without it equal values always do, and whatever else matches there; an
-            empty value, which no click can choose, asks for nothing.
+        upstream: follows the original, which compares options of synthetic goals with the group as part of the value,
+            so that some never match, not even themselves. Without it, equal values match as well, and an empty value,
+            which no click can choose, always counts as chosen.
     """
     title_score = _title_score(product, goal.product)
     query_match = product.query == goal.product.query
@@ -94,13 +95,13 @@ def score(goal: Goal, product: Product, options: Mapping[str, str], price: float
 
 
 def normalize_color(value: str) -> str:
-    """The first of `COLORS` that occurs anywhere in an option value; the value itself where none does."""
+    """Returns the first of `COLORS` that occurs anywhere in an option value; the value itself where none does."""
     return next((color for color in COLORS if color in value), value)
 
 
 @lru_cache(maxsize=65536)
 def similarity(a: str, b: str) -> int:
-    """thefuzz.fuzz.token_set_ratio, 0 to 100: case, order, punctuation and Latin-1 letters do not count."""
+    """Returns thefuzz.fuzz.token_set_ratio, 0 to 100; it ignores case, order, punctuation and Latin-1 letters."""
     return round(fuzz.token_set_ratio(_words(a), _words(b)))
 
 
@@ -113,7 +114,7 @@ def _similar_to_any(values: Iterable[str], wanted: str) -> bool:
 
 
 def _tuple_texts(goal: Goal) -> list[str]:
-    """What the original compares for a synthetic goal: (group, value) pairs, with colours looked up as members."""
+    """Returns the texts that the original compares: pairs of group and value, with colours looked up as members."""
     pairs = zip(goal.groups, goal.options, strict=True)
     return [next((color for color in COLORS if color in pair), str(pair)) for pair in pairs]
 

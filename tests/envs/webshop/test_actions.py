@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.chat.thoughts import readings
-from hero.envs.webshop.actions import PLAIN, Command, parse
+from hero.envs.webshop.actions import PLAIN, Command, parse_action
 from hero.envs.webshop.env import WebShopEnv
-from hero.envs.webshop.pages import Page
+from hero.envs.webshop.page_parts import Page
 from tests.envs.webshop.files import catalogue, write
 from tests.envs.webshop.recorded import lines, needs_recordings
 from tests.envs.webshop.test_env import moves, play
@@ -71,7 +71,7 @@ def test_every_value_that_is_not_blank_can_be_chosen(value: str) -> None:
         env.reset(seed=0)
         env.step("search[shoe]")
         env.step("click[b000000001]")
-        (name,) = env._shop.stock.products["B000000001"].options["size"]
+        (name,) = env._shop.inventory.products["B000000001"].options["size"]
         assert env.step(f"click[{name}]")[4]["action_valid"] == bool(name.strip())
         assert env._state.options == ({"size": name} if name.strip() else {})
 
@@ -89,8 +89,8 @@ def test_long_actions_neither_raise_nor_confuse(
             if not info["action_valid"]:
                 assert step[1] == before[1]
         state = env._state
-        assert (state.asin in env._shop.stock.products) or state.page in (Page.SEARCH, Page.RESULTS)
-        assert set(state.options.values()) <= set(env._shop.stock.products["B000000001"].options["size"])
+        assert (state.asin in env._shop.inventory.products) or state.page in (Page.SEARCH, Page.RESULTS)
+        assert set(state.options.values()) <= set(env._shop.inventory.products["B000000001"].options["size"])
         assert state.number >= 1
 
 
@@ -110,19 +110,19 @@ def split_upstream(action: str) -> Command | None:
     st.lists(st.sampled_from([*"[[]] \n\rxA\u2028", "search", "click", "search[", "click["]), max_size=10).map("".join)
 )
 def test_an_action_is_split_as_the_original_splits_it(action: str) -> None:
-    assert parse(action, upstream=True) == split_upstream(action)
+    assert parse_action(action, upstream=True) == split_upstream(action)
 
 
 @needs_recordings
 def test_recorded_actions_are_split_as_the_original_splits_them() -> None:
     recorded = {step["action"] for episode in lines("trajectories") for step in episode["steps"]}
     assert len(recorded) > 100
-    assert [parse(action, upstream=True) for action in recorded] == list(map(split_upstream, recorded))
+    assert [parse_action(action, upstream=True) for action in recorded] == list(map(split_upstream, recorded))
 
 
 @pytest.mark.parametrize("upstream", [False, True])
 def test_an_action_of_any_kind_is_split_in_a_moment(upstream: bool) -> None:
-    call_with_each(lambda action: parse(action, upstream=upstream), [*texts(), *actions()])
+    call_with_each(lambda action: parse_action(action, upstream=upstream), [*texts(), *actions()])
 
 
 @pytest.mark.parametrize("kind", [KINDS[0], KINDS[-1]])
@@ -227,8 +227,8 @@ def test_the_original_files_too_leave_the_global_random_state_alone(kind: dict[s
 @given(st.from_regex(PLAIN, fullmatch=True))
 def test_a_plain_action_is_read_as_any_other(action: str) -> None:
     assert next(readings(action)) == action
-    assert parse(action) == parse(f"<think>hm</think>{action}")
+    assert parse_action(action) == parse_action(f"<think>hm</think>{action}")
 
 
 def test_a_thought_within_brackets_is_no_part_of_a_plain_action() -> None:
-    assert parse("search[<think>hm</think>shoes]") == Command("search", "shoes")
+    assert parse_action("search[<think>hm</think>shoes]") == Command("search", "shoes")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from hero.envs.webshop.catalogue import checksums
-from hero.envs.webshop.catalogue.checksums import Original, identify
+from hero.envs.webshop.catalogue.checksums import KnownFile, identify
 from tests.envs.webshop.recorded import DATA, needs_recordings
 
 
 def test_a_file_is_known_by_its_size_and_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = hashlib.sha256(b"shoes").hexdigest()
-    monkeypatch.setattr(checksums, "ORIGINALS", (Original("the shoes", 5, digest[:8], digest[-4:]),))
+    monkeypatch.setattr(checksums, "KNOWN_FILES", (KnownFile("the shoes", 5, digest[:8], digest[-4:]),))
     read: list[int] = []
     for content, known in ((b"shoes", "the shoes"), (b"socks", None), (b"shoes ", None)):
         (tmp_path / "file").write_bytes(content)

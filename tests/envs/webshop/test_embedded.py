@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 import snowballstemmer
 
-from hero.envs.webshop.catalogue.embedded import ATTRIBUTES, GROUPS, KINDS, LEVELS, OPTIONS, generate
+from hero.envs.webshop.catalogue.embedded import LEVELS, generate
+from hero.envs.webshop.catalogue.vocabulary import ATTRIBUTES, GROUPS, KINDS, OPTIONS
 from hero.errors import ConfigError
 
 

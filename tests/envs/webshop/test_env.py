@@ -127,7 +127,7 @@ def test_the_global_random_state_is_neither_read_nor_changed() -> None:
 
 def test_a_shop_is_built_once() -> None:
     assert WebShopEnv(split="train")._shop is WebShopEnv(split="test", observation="text_rich")._shop
-    assert WebShopEnv(goal_seed=7)._shop.stock is WebShopEnv()._shop.stock
+    assert WebShopEnv(goal_seed=7)._shop.inventory is WebShopEnv()._shop.inventory
     assert WebShopEnv(goal_seed=7)._shop.prices is not WebShopEnv()._shop.prices
 
 

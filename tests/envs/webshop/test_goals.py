@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.envs.webshop.catalogue.embedded import LEVELS, generate
-from hero.envs.webshop.catalogue.files import products, read_directory
+from hero.envs.webshop.catalogue.files import read_directory
+from hero.envs.webshop.catalogue.parse import parse_products
 from hero.envs.webshop.goals.goals import NO_BOUND, draw_prices, human_goals, synthetic_goals
 from hero.envs.webshop.products.product import Instruction, Product
 from hero.envs.webshop.shop import open_shop
@@ -105,10 +106,10 @@ def test_original_files_are_split_by_the_customary_ranges(tmp_path: Path) -> Non
     values = [{"value": f"v{number}"} for number in range(40)]
     files = copy.deepcopy(FILES)
     files["items_shuffle_1000.json"][0]["customization_options"] = {"a": values, "b": values}
-    shop = open_shop(level="", seed=0, data=write(tmp_path, files), wording="synthetic", goal_seed=42)
+    shop = open_shop(level="", seed=0, data=write(tmp_path, files), instruction_kind="synthetic", goal_seed=42)
     assert {split: len(part) for split, part in shop.goals.items()} == {"test": 500, "validation": 1000, "train": 100}
     rng = random.Random(42)
-    items = list(shop.stock.products.values())
+    items = list(shop.inventory.products.values())
     goals = synthetic_goals(items, draw_prices(items, rng), rng)
     assert [*shop.goals["test"], *shop.goals["validation"], *shop.goals["train"]] == goals
 
@@ -125,17 +126,17 @@ def test_texts() -> None:
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_goals_of_a_split_are_of_its_products(level: str) -> None:
     splits = generate(level).splits
-    shop = open_shop(level=level, seed=0, data=None, wording="human", goal_seed=42)
+    shop = open_shop(level=level, seed=0, data=None, instruction_kind="human", goal_seed=42)
     for split, goals in shop.goals.items():
         assert goals
         assert {splits[goal.product.asin] for goal in goals} == {split}
-    assert sum(map(len, shop.goals.values())) == sum(len(item.human) for item in shop.stock.products.values())
+    assert sum(map(len, shop.goals.values())) == sum(len(item.human) for item in shop.inventory.products.values())
 
 
 @needs_recordings
 def test_goals_are_those_that_were_recorded() -> None:
     recorded = json.loads((FOLDER / "parity" / "goals_seed42.json").read_text(encoding="utf-8"))
-    items = products(read_directory(DATA))
+    items = list(parse_products(read_directory(DATA)))
     rng = random.Random(recorded["seed"])
     goals = synthetic_goals(items, draw_prices(items, rng), rng)
     assert len(goals) == recorded["n"] == 6910

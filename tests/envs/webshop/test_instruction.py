@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hero.envs.webshop.rules.instruction import GROUP_NAMES, Wish
-from hero.envs.webshop.rules.words import mentions, resemble, wording
+from hero.envs.webshop.rules.instruction import GROUP_NAMES, ParsedInstruction
+from hero.envs.webshop.rules.words import mentions, resemble, word_forms
 from tests.hostile import call_with_each, texts
 
 NAMES = "|".join(sorted(GROUP_NAMES, key=len, reverse=True))
@@ -27,18 +27,18 @@ instructions = st.lists(st.sampled_from(PIECES), max_size=9).map("".join)
 @example("size: x\n")
 @example("size: x\ny, and z")
 def test_the_price_and_marked_options_are_read_as_patterns_would(instruction: str) -> None:
-    wish, match = Wish.read(instruction), PRICE_BOUND.search(instruction)
-    assert wish.text == PRICE_BOUND.sub("", instruction).lower()
-    assert wish.bound == (float(match[1]) if match else float("inf"))
-    assert list(wish.labelled) == LABELLED.findall(wish.text)
+    parsed, match = ParsedInstruction.parse(instruction), PRICE_BOUND.search(instruction)
+    assert parsed.text == PRICE_BOUND.sub("", instruction).lower()
+    assert parsed.bound == (float(match[1]) if match else float("inf"))
+    assert list(parsed.labelled) == LABELLED.findall(parsed.text)
 
 
 @given(st.text("a-_ ,é", max_size=12), st.text("a-_ ,é", max_size=4))
 @example("ba a", "a")
 def test_a_value_is_asked_for_where_it_stands_as_whole_words(text: str, value: str) -> None:
     expected = bool(re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", text)) if value else False
-    wish = Wish(text, 1.0)
-    assert (wish.asks_for(value), wish.asks_for(value)) == (expected, expected)
+    parsed = ParsedInstruction(text, 1.0)
+    assert (parsed.asks_for(value), parsed.asks_for(value)) == (expected, expected)
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_texts_resemble_each_other_in_words_and_parts_of_words(text: str, other:
 
 def test_any_text_is_read_in_a_moment() -> None:
     def read(text: str) -> None:
-        wish = Wish.read(text)
-        wish.content(frozenset())
-        wish.requested((text[:1000], "a", text[-1000:]))
+        parsed = ParsedInstruction.parse(text)
+        parsed.product_words(frozenset())
+        parsed.requested((text[:1000], "a", text[-1000:]))
         mentions(text, "a")
-        wording(text)
+        word_forms(text)
 
     call_with_each(read, texts())

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero.envs.webshop.storage.json_stream import Packed, records
+from hero.envs.webshop.storage.json_stream import MarshalledRecords, stream_records
 from hero.errors import DataError
 
 values = st.recursive(
@@ -28,7 +28,7 @@ def read(folder: Path, text: bytes, chunk: int, outer: type) -> Any:
     path = folder / "file.json"
     path.write_bytes(text)
     with patch("hero.envs.webshop.storage.json_stream.CHUNK", chunk):
-        found = list(records(path, outer, object))
+        found = list(stream_records(path, outer, object))
     if outer is list:
         assert [key for key, _ in found] == list(range(len(found)))
     return dict(found) if outer is dict else [record for _, record in found]
@@ -62,7 +62,7 @@ def test_a_file_that_is_cut_off_is_named(folder: Path, content: Any, data: st.Da
         ('{"k": [], "l": [nul', "record 'l': Expecting value"),
         ('{"k": [] "l": []}', "the record after 'k': ',' is needed, not '\"'"),
         ('{"k" []}', "the first record: ':' is needed"),
-        ("{5: []}", "the first record: Expecting|a key of the first record is no text"),
+        ("{5: []}", "the first record: Expecting|a key of the first record is not a string"),
         ("[1, 2", "the record after 1: the file is cut off"),
         ("[1] 2", "more after its end"),
         ("[1]]", "more after its end"),
@@ -75,14 +75,14 @@ def test_the_record_that_is_wrong_is_named(tmp_path: Path, text: str, message: s
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.json cannot be read"):
-        list(records(tmp_path / "gone.json", list, dict))
+        list(stream_records(tmp_path / "gone.json", list, dict))
 
 
 def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
     (tmp_path / "file.json").write_text(json.dumps(["é" * 50] * 50), encoding="utf-8")
     told: list[int] = []
     with patch("hero.envs.webshop.storage.json_stream.CHUNK", 100):
-        list(records(tmp_path / "file.json", list, str, told.append))
+        list(stream_records(tmp_path / "file.json", list, str, told.append))
     assert sum(told) == (tmp_path / "file.json").stat().st_size
     assert max(told) == 100
 
@@ -95,4 +95,4 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, text: bytes) -> None:
 
 @given(st.dictionaries(st.text(max_size=3), values))
 def test_packed_records_come_back(content: dict[str, Any]) -> None:
-    assert dict(Packed(content.items())) == content
+    assert dict(MarshalledRecords(content.items())) == content

@@ -12,10 +12,11 @@ from gymnasium.error import ResetNeeded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero.envs.webshop.actions import click, parse
+from hero.envs.webshop.actions import click, parse_action
 from hero.envs.webshop.env import WebShopEnv
-from hero.envs.webshop.pages import Kind, Node, Page, State, clickables, nodes, text, text_rich
-from hero.envs.webshop.shop import Stock, open_shop
+from hero.envs.webshop.page_parts import Node, NodeKind, Page, State
+from hero.envs.webshop.pages import clickables, nodes, text, text_rich
+from hero.envs.webshop.shop import Inventory, open_shop
 from tests.envs.webshop.files import catalogue, write
 
 COMPATS: list[Any] = [None, "upstream"]
@@ -28,8 +29,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stock(data: Path) -> Stock:
-    return open_shop(level="", seed=0, data=data, wording="human", goal_seed=42).stock
+def inventory(data: Path) -> Inventory:
+    return open_shop(level="", seed=0, data=data, instruction_kind="human", goal_seed=42).inventory
 
 
 def open_env(data: Path, compat: Any, **kwargs: Any) -> WebShopEnv:
@@ -60,8 +61,8 @@ def item_page(env: WebShopEnv) -> str:
 def test_an_action_is_the_whole_text_and_case_and_blanks_around_it_do_not_count(
     action: str, mended: tuple[str, str] | None, upstream: tuple[str, str] | None
 ) -> None:
-    assert parse(action) == mended
-    assert parse(action, upstream=True) == upstream
+    assert parse_action(action) == mended
+    assert parse_action(action, upstream=True) == upstream
 
 
 @pytest.mark.parametrize("compat", COMPATS)
@@ -83,9 +84,11 @@ def test_a_selected_option_shows_in_text(data: Path, compat: Any) -> None:
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_text_rich_marks_every_selected_option(stock: Stock, value: str) -> None:
+def test_text_rich_marks_every_selected_option(inventory: Inventory, value: str) -> None:
     def marked(*, upstream: bool) -> list[str]:
-        page = nodes(stock, "", State(page=Page.ITEM, asin="B000000001", options={"size": value}), upstream=upstream)
+        page = nodes(
+            inventory, "", State(page=Page.ITEM, asin="B000000001", options={"size": value}), upstream=upstream
+        )
         assert (f"[clicked button] {value} [clicked button_]" in text_rich(page)) == any(node.chosen for node in page)
         return [node.text for node in page if node.chosen]
 
@@ -100,15 +103,15 @@ def test_text_rich_marks_every_selected_option(stock: Stock, value: str) -> None
 def test_nothing_but_the_selected_option_is_marked(options: dict[str, str], query: str) -> None:
     product_options = {"size": tuple(VALUES), "fit": tuple(VALUES)}
     state = State(page=Page.ITEM, asin="A", query=query, options=options)
-    page = nodes(_stock_with(product_options), "", state)
+    page = nodes(_inventory_with(product_options), "", state)
     assert [(node.group, node.text) for node in page if node.chosen] == list(options.items())
     assert text(page, show_chosen=True).count("(selected)") == len(options)
 
 
-def _stock_with(options: dict[str, tuple[str, ...]]) -> Stock:
-    shop = open_shop(level="easy", seed=0, data=None, wording="human", goal_seed=42)
-    product = next(iter(shop.stock.products.values()))
-    return replace(shop.stock, products={"A": replace(product, options=options)})
+def _inventory_with(options: dict[str, tuple[str, ...]]) -> Inventory:
+    shop = open_shop(level="easy", seed=0, data=None, instruction_kind="human", goal_seed=42)
+    product = next(iter(shop.inventory.products.values()))
+    return replace(shop.inventory, products={"A": replace(product, options=options)})
 
 
 @pytest.mark.parametrize("observation", ["text", "text_rich"])
@@ -187,7 +190,7 @@ def test_nothing_of_an_episode_is_left_in_the_next(data: Path, compat: Any) -> N
 
 
 def test_blanks_around_a_value_need_not_be_typed() -> None:
-    page = [Node(Kind.OPTION, " | x", "size"), Node(Kind.OPTION, "10 | ", "size")]
+    page = [Node(NodeKind.OPTION, " | x", "size"), Node(NodeKind.OPTION, "10 | ", "size")]
     assert list(clickables(page)) == ["| x", "10 |"]
     assert list(clickables(page, upstream=True)) == [" | x", "10 | "]
     assert click(State(page=Page.ITEM), clickables(page)["10 |"]).options == {"size": "10 | "}

@@ -11,28 +11,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.envs.webshop.catalogue.embedded import generate
-from hero.envs.webshop.catalogue.files import products
+from hero.envs.webshop.catalogue.parse import parse_products
 from hero.envs.webshop.goals.goals import draw_prices, human_goals, synthetic_goals
-from hero.envs.webshop.goals.packed import GoalTable, Tabulator
+from hero.envs.webshop.goals.packed import GoalPacker, PackedGoals
 from hero.envs.webshop.goals.splits import split_goals
-from hero.envs.webshop.products.packed import Prices, Products, packed
+from hero.envs.webshop.products.packed import PackedPrices, PackedProducts, pack_product
 from hero.envs.webshop.products.product import Product
-from hero.envs.webshop.storage.string_array import Strings
+from hero.envs.webshop.storage.string_array import StringArray
 from hero.errors import DataError
 from tests.envs.webshop.test_goals import catalogues, product
 
 
-def stored(items: list[Product]) -> Products:
+def stored(items: list[Product]) -> PackedProducts:
     places = sorted(range(len(items)), key=lambda place: items[place].asin)
-    asins = Strings.of(items[place].asin for place in places)
-    return Products(Strings.of(map(packed, items)), asins, np.array(places, np.int32))
+    asins = StringArray.of(items[place].asin for place in places)
+    return PackedProducts(StringArray.of(map(pack_product, items)), asins, np.array(places, np.int32))
 
 
-def table(items: list[Product]) -> GoalTable:
-    tabulator = Tabulator()
+def table(items: list[Product]) -> PackedGoals:
+    packer = GoalPacker()
     for item in items:
-        tabulator.add(item)
-    return tabulator.finish()
+        packer.add(item)
+    return packer.finish()
 
 
 @given(catalogues, st.randoms(use_true_random=False))
@@ -47,7 +47,7 @@ def test_products_come_back_in_their_order(items: list[Product], order: random.R
 
 
 def test_every_field_of_a_product_comes_back() -> None:
-    items = products(generate("hard"))
+    items = list(parse_products(generate("hard")))
     assert list(stored(items).values()) == items
     odd = product("\ud83d", (0.1, 1e300), {"\u2028": (), "": ("\x00",)})
     assert dict(stored([odd])) == {odd.asin: odd}
@@ -60,7 +60,7 @@ def test_goals_are_those_in_memory(items: list[Product], seed: int, human: bool,
     expected = (human_goals if human else synthetic_goals)(items, prices, rng)
     found, tabled = stored(items), table(items)
     drawn = tabled.draw_prices(again)
-    assert dict(Prices(found, drawn)) == prices
+    assert dict(PackedPrices(found, drawn)) == prices
     goals = tabled.goals(found, "human" if human else "synthetic", drawn, again)
     assert rng.getstate() == again.getstate()
     assert list(goals) == expected

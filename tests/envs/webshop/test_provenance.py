@@ -9,10 +9,10 @@ from unittest.mock import patch
 
 import pytest
 
+from hero.envs.webshop.catalogue.disk_index import write_index
 from hero.envs.webshop.catalogue.embedded import FILLERS
-from hero.envs.webshop.catalogue.prepared import prepare
 from hero.envs.webshop.env import WebShopEnv
-from hero.envs.webshop.shop import _open_shop, _stock
+from hero.envs.webshop.shop import _open_inventory, _open_shop
 from hero.errors import DataError
 from tests.envs.webshop.files import catalogue, write
 from tests.platforms import make_link
@@ -52,7 +52,7 @@ def test_names_of_files_and_an_index_are_no_matter(tmp_path: Path) -> None:
     before = said(data=write(tmp_path, FILES), split="test")
     (tmp_path / "items_shuffle_1000.json").rename(tmp_path / "items_shuffle.json")
     assert said(data=tmp_path, split="test") == before
-    prepare(tmp_path, lambda *_: None)
+    write_index(tmp_path, lambda *_: None)
     assert said(data=tmp_path, split="test") == before
 
 
@@ -72,11 +72,11 @@ def test_the_embedded_catalogue_is_hashed_as_it_is() -> None:
     assert said(goal_seed=1) == before | {"tasks": before["tasks"] | {"goal_seed": 1}}
     for change in ({"FILLERS": FILLERS[:4]}, {"SHARES": {"train": 0.5, "validation": 0.3, "test": 0.2}}):
         _open_shop.cache_clear()
-        _stock.cache_clear()
+        _open_inventory.cache_clear()
         with patch.multiple("hero.envs.webshop.catalogue.embedded", **change):
             assert said()["catalogue"] != before["catalogue"]
     _open_shop.cache_clear()
-    _stock.cache_clear()
+    _open_inventory.cache_clear()
     assert said() == before
 
 

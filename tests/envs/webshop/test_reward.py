@@ -18,11 +18,11 @@ phrases = st.text("ab é-_'A1", max_size=12)
 
 
 def embedded() -> Shop:
-    return open_shop(level="hard", seed=0, data=None, wording="human", goal_seed=42)
+    return open_shop(level="hard", seed=0, data=None, instruction_kind="human", goal_seed=42)
 
 
 def recorded() -> Shop:
-    return open_shop(level="", seed=0, data=DATA, wording="synthetic", goal_seed=42)
+    return open_shop(level="", seed=0, data=DATA, instruction_kind="synthetic", goal_seed=42)
 
 
 def all_goals(shop: Shop) -> list[Goal]:
@@ -92,7 +92,7 @@ def test_every_goal_of_the_embedded_catalogue_can_be_reached() -> None:
 def test_the_total_is_the_weighted_sum_of_the_parts(data: st.DataObject, upstream: bool) -> None:
     shop = embedded()
     goal = data.draw(st.sampled_from(all_goals(shop)))
-    item = data.draw(st.sampled_from([*shop.stock.products.values(), goal.product]))
+    item = data.draw(st.sampled_from([*shop.inventory.products.values(), goal.product]))
     chosen = {group: data.draw(st.sampled_from(values)) for group, values in item.options.items()}
     reward = score(goal, item, chosen, data.draw(st.floats(0, 200)), upstream=upstream)
     parts = reward.r_att * reward.w_att + reward.r_price * reward.w_price
@@ -185,7 +185,7 @@ def test_rewards_are_those_that_were_recorded() -> None:
     goals = all_goals(shop)
     assert len(records) == 800
     for record in records:
-        item = shop.stock.products[record["asin"]]
+        item = shop.inventory.products[record["asin"]]
         assert shop.prices[item.asin] == record["price"]
         reward = score(goals[record["goal_idx"]], item, record["options"], record["price"], upstream=True)
         parts = {name: value for name, value in asdict(reward).items() if value is not None}

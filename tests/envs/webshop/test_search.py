@@ -13,10 +13,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hero.envs.webshop.catalogue.files import products, read_directory
+from hero.envs.webshop.catalogue.files import read_directory
+from hero.envs.webshop.catalogue.parse import parse_products
 from hero.envs.webshop.search.analyzer import analyze
 from hero.envs.webshop.search.index import HITS, Index
-from hero.envs.webshop.search.postings import K1, B, build, coded_length
+from hero.envs.webshop.search.postings import K1, B, build_postings, coded_length
 from hero.envs.webshop.shop import open_shop
 from hero.errors import DataError
 from tests.envs.webshop.files import FILES, write
@@ -108,9 +109,9 @@ def test_postings_of_common_terms_are_not_read_in_full() -> None:
 
 @given(st.lists(texts, max_size=12))
 def test_batches_make_no_difference(documents: list[str]) -> None:
-    whole = build(enumerate_names(documents))
+    whole = build_postings(enumerate_names(documents))
     with patch("hero.envs.webshop.search.postings.BATCH", 5):
-        parts = build(enumerate_names(documents))
+        parts = build_postings(enumerate_names(documents))
     for name in ("starts", "documents", "counts", "norms", "peaks"):
         assert np.array_equal(getattr(whole, name), getattr(parts, name))
     assert list(whole.terms) == list(parts.terms)
@@ -119,14 +120,14 @@ def test_batches_make_no_difference(documents: list[str]) -> None:
 
 def test_what_the_numbers_have_no_room_for_is_an_error() -> None:
     with pytest.raises(DataError, match=r"^N7: a word is there 65,536 times"):
-        build([("N0", "red"), ("N7", "red sock " * 65_536)])
-    assert build([("N7", "red " * 65_535)]).counts.tolist() == [65_535]
+        build_postings([("N0", "red"), ("N7", "red sock " * 65_536)])
+    assert build_postings([("N7", "red " * 65_535)]).counts.tolist() == [65_535]
     with patch("hero.envs.webshop.search.postings.NUMBER_BITS", 2):
-        assert len(build([(f"N{number}", "red") for number in range(4)]).names) == 4
+        assert len(build_postings([(f"N{number}", "red") for number in range(4)]).names) == 4
         with pytest.raises(DataError, match=r"^N4: the index holds 4 documents and terms at most"):
-            build([(f"N{number}", "red") for number in range(5)])
+            build_postings([(f"N{number}", "red") for number in range(5)])
         with pytest.raises(DataError, match=r"^N0: the index holds 4 documents and terms at most"):
-            build([("N0", "red green blue shoe sock")])
+            build_postings([("N0", "red green blue shoe sock")])
 
 
 def enumerate_names(documents: list[str]) -> list[tuple[str, str]]:
@@ -173,7 +174,9 @@ def test_nothing_matches_nothing() -> None:
 
 
 def test_what_the_search_sees_of_a_product(tmp_path: Path) -> None:
-    index = open_shop(level="", seed=0, data=write(tmp_path, FILES), wording="human", goal_seed=42).stock.index
+    index = open_shop(
+        level="", seed=0, data=write(tmp_path, FILES), instruction_kind="human", goal_seed=42
+    ).inventory.index
     for seen in ("red", "shoe", "soft", "size", "10", "xl"):  # title, description, first bullet, options
         assert index.search(seen) == ("B000000001",)
     for unseen in ("light", "fashion", "B000000001"):  # second bullet, category, asin
@@ -182,9 +185,11 @@ def test_what_the_search_sees_of_a_product(tmp_path: Path) -> None:
 
 @needs_recordings
 def test_rankings_are_those_of_lucene() -> None:
-    shop = open_shop(level="", seed=0, data=DATA, wording="synthetic", goal_seed=42)
+    shop = open_shop(level="", seed=0, data=DATA, instruction_kind="synthetic", goal_seed=42)
     records = lines("search_rankings")
     assert len(records) == 600
-    wrong = [record["query"] for record in records if list(shop.stock.index.search(record["query"])) != record["asins"]]
+    wrong = [
+        record["query"] for record in records if list(shop.inventory.index.search(record["query"])) != record["asins"]
+    ]
     assert wrong == []
-    assert len(products(read_directory(DATA))) == 1000
+    assert len(list(parse_products(read_directory(DATA)))) == 1000

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.goals.goals import Goal
 from hero.envs.webshop.goals.splits import PRODUCT_SPLITS
-from hero.envs.webshop.shop import Shop, Wording, open_shop
+from hero.envs.webshop.shop import InstructionKind, Shop, open_shop
 from hero.errors import ConfigError, DataError
 from tests.envs.webshop.files import FILES, catalogue, write
 from tests.envs.webshop.recorded import DATA, needs_recordings
@@ -38,37 +38,37 @@ records: st.SearchStrategy[list[Record]] = st.lists(
     max_size=8,
     unique_by=lambda record: record[0],
 )
-wordings: st.SearchStrategy[Wording] = st.sampled_from(["synthetic", "human"])
+kinds: st.SearchStrategy[InstructionKind] = st.sampled_from(["synthetic", "human"])
 
 
-def open_records(records: Sequence[Record], wording: Wording, goal_seed: int = 42, **kwargs: Any) -> Shop:
+def open_records(records: Sequence[Record], kind: InstructionKind, goal_seed: int = 42, **kwargs: Any) -> Shop:
     with TemporaryDirectory() as folder:
         data = write(Path(folder), catalogue(records))
-        return open_shop(level="", seed=0, data=data, wording=wording, goal_seed=goal_seed, **kwargs)
+        return open_shop(level="", seed=0, data=data, instruction_kind=kind, goal_seed=goal_seed, **kwargs)
 
 
 def in_order(goals: Mapping[str, Sequence[Goal]]) -> list[tuple[str, tuple[str, ...], str]]:
     return [(goal.product.asin, goal.options, goal.text) for part in goals.values() for goal in part]
 
 
-@given(records, wordings)
+@given(records, kinds)
 def test_by_product_no_product_and_no_synthetic_instruction_is_in_two_splits(
-    records: list[Record], wording: Wording
+    records: list[Record], kind: InstructionKind
 ) -> None:
-    shop = open_records(records, wording, split_by="product")
+    shop = open_records(records, kind, split_by="product")
     for one, other in combinations(shop.goals.values(), 2):
         assert not {goal.product.asin for goal in one} & {goal.product.asin for goal in other}
         wishes = [{goal.product.synthetic for goal in part} for part in (one, other)]
         assert not wishes[0] & wishes[1]
 
 
-@given(records, wordings, st.integers(0, 9))
+@given(records, kinds, st.integers(0, 9))
 def test_both_ways_hold_all_goals_in_the_shuffled_order(
-    records: list[Record], wording: Wording, goal_seed: int
+    records: list[Record], kind: InstructionKind, goal_seed: int
 ) -> None:
-    shuffled = in_order(open_records(records, wording, goal_seed).goals)
+    shuffled = in_order(open_records(records, kind, goal_seed).goals)
     place = {goal: number for number, goal in enumerate(shuffled)}
-    by_product = open_records(records, wording, goal_seed, split_by="product")
+    by_product = open_records(records, kind, goal_seed, split_by="product")
     assert Counter(in_order(by_product.goals)) == Counter(shuffled)
     for part in by_product.goals.values():
         places = [place[goal] for goal in in_order({"": part})]
@@ -77,8 +77,8 @@ def test_both_ways_hold_all_goals_in_the_shuffled_order(
 
 @given(records, st.randoms(use_true_random=False))
 def test_by_product_the_split_follows_from_the_product_alone(records: list[Record], rng: random.Random) -> None:
-    def splits(records: list[Record], wording: Wording, goal_seed: int) -> dict[str, str]:
-        goals = open_records(records, wording, goal_seed, split_by="product").goals
+    def splits(records: list[Record], kind: InstructionKind, goal_seed: int) -> dict[str, str]:
+        goals = open_records(records, kind, goal_seed, split_by="product").goals
         return {goal.product.asin: split for split, part in goals.items() for goal in part}
 
     records = [(asin, text, ["s", *values]) for asin, text, values in records]
@@ -90,9 +90,9 @@ def test_by_product_the_split_follows_from_the_product_alone(records: list[Recor
 def test_by_product_the_split_is_the_same_in_other_processes() -> None:
     code = (
         "from hero.envs.webshop.catalogue.embedded import generate; "
-        "from hero.envs.webshop.catalogue.files import products; "
+        "from hero.envs.webshop.catalogue.parse import parse_products; "
         "from hero.envs.webshop.goals.splits import product_split; "
-        "print(list(map(product_split, products(generate('easy')))))"
+        "print(list(map(product_split, parse_products(generate('easy')))))"
     )
     found = {
         subprocess.run(
@@ -133,7 +133,7 @@ def test_a_catalogue_too_small_for_a_split_is_refused_in_words(tmp_path: Path) -
     split = next(
         split
         for split, part in open_shop(
-            level="", seed=0, data=data, wording="human", goal_seed=42, split_by="product"
+            level="", seed=0, data=data, instruction_kind="human", goal_seed=42, split_by="product"
         ).goals.items()
         if not part
     )
@@ -156,7 +156,7 @@ def test_what_leaks_in_the_1000_product_set() -> None:
     found = {}
     ways: tuple[Any, ...] = ("goal", "product")
     for way in ways:
-        shop = open_shop(level="", seed=0, data=DATA, wording="synthetic", goal_seed=42, split_by=way)
+        shop = open_shop(level="", seed=0, data=DATA, instruction_kind="synthetic", goal_seed=42, split_by=way)
         found[way] = {split: tuple(leaked(shop, split).values()) for split in ("test", "validation")}
         assert sum(map(len, shop.goals.values())) == 6910
     assert found == {

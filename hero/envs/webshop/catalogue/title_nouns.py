@@ -1,4 +1,4 @@
-"""The nouns of the titles, as the original's part-of-speech tagger finds them; needs spaCy."""
+"""Finds the nouns of the titles with the original's part-of-speech tagger; needs spaCy."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from pathlib import Path
 from typing import Any, Final
 
 from hero.envs.validate import brief
-from hero.envs.webshop.catalogue.files import FILES, TYPES, candidates, each_item
-from hero.envs.webshop.storage.json_stream import Advance, records
+from hero.envs.webshop.catalogue.files import FILES, TYPES, candidates
+from hero.envs.webshop.catalogue.parse import valid_items
+from hero.envs.webshop.storage.json_stream import Advance, stream_records
 from hero.errors import DataError
 
 MODEL: Final = "en_core_web_sm"
 UNUSED: Final = ["parser", "ner", "lemmatizer"]
-"""Parts of the model that parts of speech do not depend on."""
+"""Components of the model that parts of speech do not depend on."""
 
 
 def make_title_nouns(directory: Path, advance: Advance) -> Path:
-    """Writes title_nouns.json from the items in a directory, or nothing; takes some three milliseconds a title.
+    """Writes title_nouns.json from the items in a directory and returns its path; takes about three ms per title.
 
     Args:
-        advance: told the number of bytes of the items file that were read since the last call.
+        advance: called with the number of bytes of the items file that were read since the last call.
 
     Raises:
         DataError: spaCy or its model is not installed, or the items are missing or malformed.
     """
     tagger = _tagger(directory)
     (items,) = candidates(directory)["items"]
-    made = directory / FILES["title_nouns"]
-    partial = made.with_name(f"{made.name}.partial")
+    target = directory / FILES["title_nouns"]
+    partial = target.with_name(f"{target.name}.partial")
     try:
         with partial.open("w", encoding="utf-8") as file:
             separator = "{"
@@ -39,21 +40,21 @@ def make_title_nouns(directory: Path, advance: Advance) -> Path:
                 file.write(f"{separator}{json.dumps(asin)}: {json.dumps(nouns)}")
                 separator = ",\n"
             file.write("{}" if separator == "{" else "}")
-        partial.replace(made)
+        partial.replace(target)
     except OSError as error:
-        raise DataError(f"{made} cannot be written: {error}") from error
+        raise DataError(f"{target} cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
-    return made
+    return target
 
 
 def _titles(items: Path, advance: Advance) -> Iterator[tuple[str, str]]:
-    """Title and asin of each product."""
-    with closing(records(items, *TYPES["items"], advance)) as found:
-        for asin, item in each_item((record for _, record in found), f"{items}: items"):
+    """Yields title and asin of each product."""
+    with closing(stream_records(items, *TYPES["items"], advance)) as records:
+        for asin, item in valid_items((record for _, record in records), f"{items}: items"):
             title = item.get("name")
             if not isinstance(title, str):
-                raise DataError(f"{items}: items, {asin}: 'name' must be a text, not {brief(title)}")
+                raise DataError(f"{items}: items, {asin}: 'name' must be a str, not {brief(title)}")
             yield title, asin
 
 

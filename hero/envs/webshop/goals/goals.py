@@ -1,4 +1,4 @@
-"""What a shopper wants: goals, with the price bounds and the order of the original.
+"""Goals of shoppers, with the price bounds and the order of the original.
 
 The original draws prices and bounds from the global generator and then shuffles under a fixed seed. Here the same
 calls in the same order are made on a private generator, so that one seed fixes every price and every bound.
@@ -25,10 +25,10 @@ class Goal:
     """One task.
 
     Attributes:
-        product: what the goal was made from; buying another that fits is as good.
+        product: the product that the goal was made from; another that meets the goal earns the same reward.
         text: the instruction as the shopper reads it, price bound included.
-        attributes: never empty.
-        options: values that the purchase must have; may be empty.
+        attributes: required attributes; never empty.
+        options: required option values; may be empty.
         groups: the group of each of `options` in a synthetic goal; empty in a human one.
         price_upper: dollars; `NO_BOUND` where the text names no bound.
     """
@@ -42,12 +42,12 @@ class Goal:
 
 
 def draw_prices(products: Iterable[Product], rng: random.Random) -> dict[str, float]:
-    """The price of each product by asin, in dollars: drawn where the product has a range."""
+    """Returns the price of each product by asin, in dollars; it is drawn where the product has a price range."""
     return {item.asin: rng.uniform(*item.prices) if len(item.prices) == 2 else item.prices[0] for item in products}
 
 
 def synthetic_goals(products: Sequence[Product], prices: Mapping[str, float], rng: random.Random) -> list[Goal]:
-    """One goal per synthetic instruction and combination of the product's options, in the original's order."""
+    """Returns one goal per synthetic instruction and combination of its product's options, in the original's order."""
     goals = []
     for item in products:
         if item.synthetic is not None:
@@ -58,34 +58,34 @@ def synthetic_goals(products: Sequence[Product], prices: Mapping[str, float], rn
 
 
 def human_goals(products: Sequence[Product], prices: Mapping[str, float], rng: random.Random) -> list[Goal]:
-    """One goal per human instruction, in the original's order."""
-    wishes = [(item, instruction) for item in products for instruction in item.human]
-    return _shuffled([human_goal(item, wish, draw_bound(prices[item.asin], rng)) for item, wish in wishes])
+    """Returns one goal per human instruction, in the original's order."""
+    pairs = [(item, instruction) for item in products for instruction in item.human]
+    return _shuffled([human_goal(item, each, draw_bound(prices[item.asin], rng)) for item, each in pairs])
 
 
 def synthetic_goal(item: Product, options: tuple[str, ...], upper: float) -> Goal:
-    """The goal of a product's synthetic instruction and one value of each of its groups, sorted by group."""
+    """Makes the goal of a product's synthetic instruction and one value of each of its groups, sorted by group."""
     assert item.synthetic is not None
     groups = tuple(sorted(item.options))
-    wishes = ", and ".join(f"{group}: {option}" for group, option in zip(groups, options, strict=True))
-    text = f"{item.synthetic.text}{' with ' if wishes else ''}{wishes}{_words(upper)}"
+    named = ", and ".join(f"{group}: {option}" for group, option in zip(groups, options, strict=True))
+    text = f"{item.synthetic.text}{' with ' if named else ''}{named}{_bound_text(upper)}"
     return Goal(item, text, item.synthetic.attributes, options, groups, upper)
 
 
 def human_goal(item: Product, instruction: Instruction, upper: float) -> Goal:
-    """The goal of an instruction that a person wrote for a product."""
-    text = instruction.text.strip(".") + _words(upper)
+    """Makes the goal of an instruction that a person wrote for a product."""
+    text = instruction.text.strip(".") + _bound_text(upper)
     return Goal(item, text, instruction.attributes, instruction.options, (), upper)
 
 
 def draw_bound(price: float, rng: random.Random) -> float:
-    """An upper bound among the four round prices above a price, in dollars; `NO_BOUND` where there are not two."""
+    """Draws an upper bound, in dollars, from the four `BOUNDS` above a price; `NO_BOUND` where there are not two."""
     first = bisect_right(BOUNDS, price)
     candidates = BOUNDS[first : first + 4]
     return NO_BOUND if len(candidates) < 2 else float(max(rng.sample(candidates, 2)))
 
 
-def _words(upper: float) -> str:
+def _bound_text(upper: float) -> str:
     return "" if upper == NO_BOUND else f", and price lower than {upper:.2f} dollars"
 
 

@@ -1,4 +1,4 @@
-"""Products of a large catalogue: records in a file that is memory-mapped, and decoded when they are looked at."""
+"""Products of a large catalogue: memory-mapped records, each decoded on access."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hero.envs.webshop.products.product import Instruction, Product
-from hero.envs.webshop.storage.string_array import Strings
+from hero.envs.webshop.storage.string_array import StringArray
 from hero.errors import DataError
 
 REMEMBERED: Final = 2048
-"""Products that a process keeps decoded, at some 5 kB each."""
+"""Number of products that a process keeps decoded, of some 5 kB each."""
 
 
-class Products(Mapping[str, Product]):
+class PackedProducts(Mapping[str, Product]):
     """Products by asin, in the order of the catalogue.
 
     Args:
-        records: what `packed` made of each product, in that order.
-        asins: all of them, sorted.
-        places: int32, the place in `records` of each of `asins`.
+        records: packed products, in that order.
+        asins: all asins, sorted.
+        places: int32, index in `records` of each of `asins`.
     """
 
-    def __init__(self, records: Strings, asins: Strings, places: NDArray[np.int32]) -> None:
+    def __init__(self, records: StringArray, asins: StringArray, places: NDArray[np.int32]) -> None:
         self._records = records
         self._asins = asins
         self._places = places
         self.at = lru_cache(maxsize=REMEMBERED)(self._at)
-        """The product in a place of the catalogue."""
-        self._of = lru_cache(maxsize=REMEMBERED)(lambda asin: self.at(self.place(asin)))
+        """Returns the product at an index of the catalogue."""
+        self._by_asin = lru_cache(maxsize=REMEMBERED)(lambda asin: self.at(self.place(asin)))
 
     def __getitem__(self, asin: str) -> Product:
-        return self._of(asin)
+        return self._by_asin(asin)
 
     def __iter__(self) -> Iterator[str]:
         return (self._asins[place] for place in np.argsort(self._places).tolist())
@@ -45,29 +45,29 @@ class Products(Mapping[str, Product]):
         return len(self._records)
 
     def place(self, asin: str) -> int:
-        """Where in the catalogue a product is.
+        """Returns the index of a product in the catalogue.
 
         Raises:
             KeyError: there is none with this asin.
         """
-        found = self._asins.find(asin)
-        if found is None:
+        at = self._asins.find(asin)
+        if at is None:
             raise KeyError(asin)
-        return int(self._places[found])
+        return int(self._places[at])
 
     def _at(self, place: int) -> Product:
         try:
-            return unpacked(self._records[place])
+            return unpack_product(self._records[place])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(
                 f"record {place} of the index is damaged ({error}); remove hero_index, and run hero data webshop again"
             ) from error
 
 
-class Prices(Mapping[str, float]):
-    """Prices by asin, in dollars, of products whose prices are in an array."""
+class PackedPrices(Mapping[str, float]):
+    """Prices of packed products by asin, in dollars."""
 
-    def __init__(self, products: Products, prices: NDArray[np.float64]) -> None:
+    def __init__(self, products: PackedProducts, prices: NDArray[np.float64]) -> None:
         self._products = products
         self._prices = prices
 
@@ -81,24 +81,25 @@ class Prices(Mapping[str, float]):
         return len(self._products)
 
 
-def packed(item: Product) -> str:
-    """A product as one line of JSON."""
-    wishes = [(wish.text, wish.attributes, wish.options) for wish in (*filter(None, [item.synthetic]), *item.human)]
+def pack_product(item: Product) -> str:
+    """Returns a product as one line of JSON."""
+    instructions = [*filter(None, [item.synthetic]), *item.human]
     return json.dumps(
         [
             *(item.asin, item.title, item.nouns, item.description, item.bullets, item.category, item.query),
             *(item.product_category, item.attributes, item.options, item.prices, item.price_tag),
-            *(item.synthetic is not None, wishes),
+            item.synthetic is not None,
+            [(each.text, each.attributes, each.options) for each in instructions],
         ],
         separators=(",", ":"),
     )
 
 
-def unpacked(record: str) -> Product:
-    """The product that was packed."""
+def unpack_product(record: str) -> Product:
+    """Returns the product of a packed record."""
     asin, title, nouns, description, bullets, category, query, *rest = json.loads(record)
-    product_category, attributes, options, prices, price_tag, is_wanted, wishes = rest
-    instructions = [Instruction(text, tuple(asked), tuple(chosen)) for text, asked, chosen in wishes]
+    product_category, attributes, options, prices, price_tag, has_synthetic, packed = rest
+    instructions = [Instruction(text, tuple(wanted), tuple(chosen)) for text, wanted, chosen in packed]
     return Product(
         asin=asin,
         title=title,
@@ -112,6 +113,6 @@ def unpacked(record: str) -> Product:
         options={group: tuple(values) for group, values in options.items()},
         prices=tuple(prices),
         price_tag=price_tag,
-        synthetic=instructions[0] if is_wanted else None,
-        human=tuple(instructions[is_wanted:]),
+        synthetic=instructions[0] if has_synthetic else None,
+        human=tuple(instructions[has_synthetic:]),
     )

@@ -1,4 +1,4 @@
-"""A product, as pages and rewards know it."""
+"""A product, with everything that pages and rewards need."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """What a shopper asks for, without the price.
+    """The instruction of a shopper, without the price.
 
     Attributes:
-        attributes: what the product must have; never empty in a `Product`.
-        options: values, without their group; empty for a synthetic instruction, which stands for any combination.
+        attributes: attributes that the product must have; never empty in a `Product`.
+        options: requested values, without their group; empty in a synthetic instruction, which stands for any
+            combination.
     """
 
     text: str
@@ -22,13 +23,13 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One product as the shop shows and judges it.
+    """One product of the shop.
 
     Attributes:
         nouns: nouns and names of the title, lower case, in order, with repetitions.
         options: values by group, both lower case; a group may be empty.
         prices: one price, or the two ends of a range, in dollars.
-        price_tag: the price as it is shown.
+        price_tag: the price as shown on pages.
         synthetic: the instruction made from a template; None where there is none.
         human: instructions that people wrote, without those that ask for no attribute.
     """

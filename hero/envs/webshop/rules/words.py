@@ -1,4 +1,4 @@
-"""How the wording of one text meets that of another: words, whatever their number, and parts of words."""
+"""Compares the words of two texts: whole words, singular or plural, and parts of words."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ FILLERS: Final = frozenset(
     "price purchase search searching see shop should show some something than that the them there these they this "
     "those to want wants was we what where which will with would you your".split()
 )
-"""Words of an instruction that say nothing of the product."""
+"""Words of an instruction that do not describe the product."""
 SPELLINGS: Final = {"gray": "grey"} | {
     word: str(number)
     for number, word in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)
 }
-LEAST: Final = 3
-"""Letters of a part of a word that may stand for it."""
-LONGEST: Final = 30
-"""Letters of a word that is taken apart."""
+SHORTEST_PART: Final = 3
+"""Minimum number of letters of a part of a word that may stand for the word."""
+LONGEST_WORD: Final = 30
+"""Maximum number of letters of a word that is split into parts."""
 
 _WORD: Final = re.compile(r"[^\W_]+(?:[.'’][^\W_]+)*")
 _RUN: Final = re.compile(r"(?<!['’])[^\W\d_]+|\d+(?:[.,]\d+)*")
 
 
-class Wording(NamedTuple):
-    """What may be recognised of a text in another one.
+class WordForms(NamedTuple):
+    """The forms in which the words of a text may appear in another text.
 
     Attributes:
-        words: its words and numbers in one spelling, and neighbours glued: 120, ml and 120ml, whichever it has.
-        parts: these, and how words begin and end: black of blackish.
+        words: words and numbers in one spelling, and neighbours glued together: 120, ml and 120ml.
+        parts: these, and the beginnings and ends of words: black of blackish.
     """
 
     words: frozenset[str]
@@ -42,31 +42,31 @@ class Wording(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text, in order, in lower case, without repetitions."""
+    """Returns the words of a text, in order, in lower case, without repetitions."""
     return tuple(dict.fromkeys(_WORD.findall(text.lower())))
 
 
 def mentions(text: str, word: str) -> bool:
-    """Whether a text has a word, be it singular or plural."""
+    """Returns whether a text contains a word, in the singular or the plural."""
     return _singular(word) in _singulars(text)
 
 
 def resemble(text: str, other: str) -> bool:
-    """Whether two texts may mean the same: they share a word, or a part of one, other than fillers."""
-    one, two = wording(text), wording(other)
+    """Returns whether two texts may mean the same: they share a word, or a part of one, other than fillers."""
+    one, two = word_forms(text), word_forms(other)
     return not (one.words.isdisjoint(two.parts) and one.parts.isdisjoint(two.words))
 
 
 @lru_cache(maxsize=4096)
-def wording(text: str) -> Wording:
-    """What may be recognised of a text."""
+def word_forms(text: str) -> WordForms:
+    """Returns the forms of the words of a text."""
     runs = [SPELLINGS.get(run, _singular(run)) for run in _RUN.findall(text.lower())]
-    found = {run for run in runs if run not in FILLERS}
-    found |= {f"{one}{other}" for one, other in pairwise(runs) if FILLERS.isdisjoint((one, other))}
-    short = [run for run in set(runs) if LEAST < len(run) <= LONGEST]
-    starts = {run[:end] for run in short for end in range(LEAST, len(run))}
-    ends = {run[start:] for run in short for start in range(1, len(run) - LEAST + 1)}
-    return Wording(frozenset(found), frozenset((found | starts | ends) - FILLERS))
+    whole = {run for run in runs if run not in FILLERS}
+    whole |= {f"{one}{other}" for one, other in pairwise(runs) if FILLERS.isdisjoint((one, other))}
+    divisible = [run for run in set(runs) if SHORTEST_PART < len(run) <= LONGEST_WORD]
+    starts = {run[:end] for run in divisible for end in range(SHORTEST_PART, len(run))}
+    ends = {run[start:] for run in divisible for start in range(1, len(run) - SHORTEST_PART + 1)}
+    return WordForms(frozenset(whole), frozenset((whole | starts | ends) - FILLERS))
 
 
 @lru_cache(maxsize=4096)

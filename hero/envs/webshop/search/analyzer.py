@@ -1,4 +1,4 @@
-"""Text to index terms, as Lucene's English analyser has it.
+"""Turns text into index terms like Lucene's EnglishAnalyzer.
 
 Unicode words (UAX #29, as Lucene's StandardTokenizer reads it), possessives off, lower case, stop words off, Porter.
 """
@@ -33,7 +33,7 @@ _PICTOGRAPH: Final = (
     r"\U0001f7d5-\U0001f7ff\U0001f80c-\U0001f80f\U0001f848-\U0001f84f\U0001f85a-\U0001f85f\U0001f888-\U0001f88f"
     r"\U0001f8ae-\U0001f8ff\U0001f90c-\U0001f93a\U0001f93c-\U0001f945\U0001f947-\U0001fffd]"
 )
-# One letter for what a character is to the tokeniser; the first property that it has decides.
+# The tokeniser maps every character to one letter; the first property that matches decides.
 _PROPERTIES: Final = tuple(
     (code, regex.compile(pattern, regex.VERSION1))
     for code, pattern in {
@@ -64,7 +64,7 @@ _PROPERTIES: Final = tuple(
 
 
 class _Codes(dict[int, str]):
-    """A table for str.translate that fills itself."""
+    """A table for str.translate, filled on access."""
 
     def __missing__(self, key: int) -> str:
         self[key] = next(code for code, pattern in _PROPERTIES if pattern.match(chr(key)))
@@ -81,14 +81,16 @@ _EMOJI: Final = "P[xk]*+V?+"
 _TOKEN: Final = re.compile(
     f"(?:_{_X})*+{_RUN}(?:(?:_{_X})++{_RUN})*+(?:_{_X})*+"
     f"|z*+{_EMOJI}(?:z{_EMOJI})*+|#V?k{_X}|(?:R{_X}){{2}}|(?:S{_X})++|[CJ]{_X}"
-    "|(?P<nothing>[_xvVzk]++)"  # passed over in one go, which keeps the time linear in the text
+    "|(?P<nothing>[_xvVzk]++)"  # skipped in one match, which keeps the time linear in the text
 )
 
 
 def analyze(text: str) -> list[str]:
-    """The index terms of a text, in order, with repetitions; empty where it has none."""
+    """Returns the index terms of a text, in order, with repetitions; empty where it has none."""
     # No token spans a space, and most pieces between two of them have been seen before.
-    return [term for piece in text.split(" ") for term in (_seen(piece) if len(piece) < 64 else _long_terms(piece))]
+    return [
+        term for piece in text.split(" ") for term in (_cached_terms(piece) if len(piece) < 64 else _long_terms(piece))
+    ]
 
 
 def _terms(text: str) -> tuple[str, ...]:
@@ -96,10 +98,10 @@ def _terms(text: str) -> tuple[str, ...]:
 
 
 def _long_terms(text: str) -> tuple[str, ...]:
-    """The same, for a text that may repeat a short token very often."""
+    """Returns the terms of a text that may repeat a short token very often."""
     tokens = list(_tokens(text))
-    known = {token: _terms_of([token]) for token in set(tokens)}
-    return tuple(chain.from_iterable(map(known.__getitem__, tokens)))
+    terms = {token: _terms_of([token]) for token in set(tokens)}
+    return tuple(chain.from_iterable(map(terms.__getitem__, tokens)))
 
 
 def _tokens(text: str) -> Iterator[str]:
@@ -108,13 +110,13 @@ def _tokens(text: str) -> Iterator[str]:
 
 
 def _terms_of(tokens: Iterable[str]) -> tuple[str, ...]:
-    words = (word for token in tokens for word in _chopped(token))
+    words = (word for token in tokens for word in _pieces(token))
     bare = (word[:-2] if word.endswith(("'s", "’s", "＇s")) else word for word in map(str.lower, words))
     return tuple(stem(word) for word in bare if word not in STOP_WORDS)
 
 
-_seen: Final = lru_cache(maxsize=1 << 16)(_terms)
+_cached_terms: Final = lru_cache(maxsize=1 << 16)(_terms)
 
 
-def _chopped(word: str) -> list[str]:
+def _pieces(word: str) -> list[str]:
     return [word[start : start + LONGEST_TOKEN] for start in range(0, len(word), LONGEST_TOKEN)]

@@ -13,31 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hero.envs.webshop.search.analyzer import analyze
-from hero.envs.webshop.search.postings import Postings, build
+from hero.envs.webshop.search.postings import Postings, build_postings
 from hero.errors import DataError
 
 HITS: Final = 50
-"""Results per query, as in the original."""
+"""Maximum number of results of a query, as in the original."""
 MOST_TERMS: Final = 1024
-"""Different terms of a query that are looked for, from its beginning; the original's Lucene fails on more."""
+"""Maximum number of distinct terms of a query; the rest is ignored, where the original's Lucene fails."""
 LONG: Final = 1 << 12
-"""Characters of a query that is not read at once."""
+"""Minimum number of characters of a query that is analysed piece by piece."""
 FEW: Final = 1 << 15
-"""Pairs of a term and a document that are scored sooner than thought about."""
+"""Maximum number of postings of a query that are all scored, since pruning would take longer."""
 PROMISING: Final = 4 * HITS
-"""Documents that are scored in full to learn early what score the best have."""
+"""Number of documents that are scored in full early, to estimate the scores of the best."""
 LOOK_UPS: Final = 4
-"""Postings that can be read in the time in which one document is looked up in them."""
+"""Number of postings that can be read in the time of one binary search."""
 SLACK: Final = 1 - 1e-6
-"""What rounding may take off a sum of scores, with room to spare."""
+"""Factor that is below the rounding errors of a sum of scores."""
 
 
-class Term(NamedTuple):
+class QueryTerm(NamedTuple):
     """A term of a query.
 
     Attributes:
-        documents: that hold it, in order; int32.
-        counts: how often each of them does.
+        documents: numbers of the documents that contain it, sorted.
+        counts: its count in each of them.
         weight: its idf times its count in the query.
         peak: the largest saturation, 1 + count times norm, among the documents.
     """
@@ -49,7 +49,7 @@ class Term(NamedTuple):
 
     @property
     def most(self) -> float:
-        """The highest score that it gives, rounded as all are."""
+        """The highest score that it adds to a document, rounded like all scores."""
         return float(self.weight - self.weight / self.peak)
 
 
@@ -64,20 +64,20 @@ class Index:
         """Builds the index, or opens one.
 
         Args:
-            documents: pairs of a unique name and a text; documents without an index term are never found. Or what
-                `build` made of them.
+            documents: pairs of a unique name and a text, or their postings; documents without an index term are never
+                found.
         """
-        self._postings = documents if isinstance(documents, Postings) else build(documents)
+        self._postings = documents if isinstance(documents, Postings) else build_postings(documents)
         self._starts = self._postings.starts.data
         self._ranked = lru_cache(maxsize=1024)(self._rank)
         self._name = lru_cache(maxsize=4096)(self._postings.names.__getitem__)
         self._term = lru_cache(maxsize=4096)(self._look_up)
 
     def search(self, query: str) -> tuple[str, ...]:
-        """The names of the `HITS` best documents, best first; fewer, or none, where fewer share a term with it.
+        """Returns the names of the `HITS` best documents, best first; fewer where fewer share a term with the query.
 
         Raises:
-            DataError: the postings are damaged in a way that their fingerprint does not show.
+            DataError: the postings are damaged in a part that their hash does not cover.
         """
         try:
             return self._ranked(query)
@@ -87,72 +87,72 @@ class Index:
             ) from error
 
     def scores(self, query: str) -> NDArray[np.float32]:
-        """The score of each document that has a term, in the order of the names; 0 where it shares none."""
+        """Returns the score of each document, in the order of the names; 0 where it shares no term with the query."""
         return self._all_scores(self._terms(query)).astype(np.float32)
 
     def _rank(self, query: str) -> tuple[str, ...]:
         terms = self._terms(query)
         if sum(len(term.documents) for term in terms) > FEW:
-            found = self._candidates(terms)
-            ranked = self._scores_of(terms, found)
+            documents = self._candidates(terms)
+            scores = self._scores_of(terms, documents)
         else:
-            scores = self._all_scores(terms).astype(np.float32)
-            found = np.flatnonzero(scores)
-            ranked = scores[found]
-        if len(found) > HITS:
-            least = np.partition(ranked, -HITS)[-HITS]
-            found, ranked = found[ranked >= least], ranked[ranked >= least]
-        # Documents are numbered by name, so that a stable sort breaks ties by it.
-        best = found[np.argsort(-ranked, kind="stable")][:HITS]
+            all_scores = self._all_scores(terms).astype(np.float32)
+            documents = np.flatnonzero(all_scores)
+            scores = all_scores[documents]
+        if len(documents) > HITS:
+            least = np.partition(scores, -HITS)[-HITS]
+            documents, scores = documents[scores >= least], scores[scores >= least]
+        # Documents are numbered by name, so that a stable sort breaks ties by name.
+        best = documents[np.argsort(-scores, kind="stable")][:HITS]
         return tuple(map(self._name, best.tolist()))
 
-    def _terms(self, query: str) -> list[Term]:
-        """The terms of a query that some document holds, in the order in which their scores are summed."""
+    def _terms(self, query: str) -> list[QueryTerm]:
+        """Returns the terms of a query that occur in a document, in the order in which their scores are summed."""
         counts: Counter[str] = Counter()
         for piece in [query] if len(query) < LONG else query.split(" "):
             counts.update(analyze(piece))
             if len(counts) >= MOST_TERMS:
                 break
-        found = ((self._term(text), np.float32(count)) for text, count in islice(counts.items(), MOST_TERMS))
+        terms = ((self._term(text), np.float32(count)) for text, count in islice(counts.items(), MOST_TERMS))
         return [
             term if count == 1 else term._replace(weight=count * term.weight)
-            for term, count in found
+            for term, count in terms
             if term is not None
         ]
 
-    def _look_up(self, text: str) -> Term | None:
-        """A term that is once in a query; None where no document holds it."""
-        place = self._postings.terms.find(text)
-        if place is None:
+    def _look_up(self, text: str) -> QueryTerm | None:
+        """Returns a term with its weight for a single occurrence in a query; None where no document contains it."""
+        number = self._postings.terms.find(text)
+        if number is None:
             return None
-        start, end, total = self._starts[place], self._starts[place + 1], len(self._postings.norms)
+        start, end, total = self._starts[number], self._starts[number + 1], len(self._postings.norms)
         weight = np.float32(log(1 + (total - (end - start) + 0.5) / (end - start + 0.5)))
-        peak = np.float32(1) + self._postings.peaks[place]
-        return Term(self._postings.documents[start:end], self._postings.counts[start:end], weight, peak)
+        peak = np.float32(1) + self._postings.peaks[number]
+        return QueryTerm(self._postings.documents[start:end], self._postings.counts[start:end], weight, peak)
 
-    def _gains(self, term: Term, documents: NDArray[np.int32], counts: NDArray[np.uint16]) -> NDArray[np.float32]:
-        """What a term adds to the scores of some of its documents."""
+    def _gains(self, term: QueryTerm, documents: NDArray[np.int32], counts: NDArray[np.uint16]) -> NDArray[np.float32]:
+        """Returns the scores that a term adds to some of its documents."""
         return term.weight - term.weight / (np.float32(1) + counts * self._postings.norms[documents])
 
-    def _all_scores(self, terms: Iterable[Term]) -> NDArray[np.float64]:
+    def _all_scores(self, terms: Iterable[QueryTerm]) -> NDArray[np.float64]:
         scores = np.zeros(len(self._postings.norms))
         for term in terms:
             self._add(scores, term)
         return scores
 
-    def _scores_of(self, terms: Iterable[Term], documents: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The scores of some documents, which are sorted: the sums that `scores` makes, term by term."""
+    def _scores_of(self, terms: Iterable[QueryTerm], documents: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Returns the scores of some documents, which are sorted; they equal those of `scores` to the last bit."""
         scores = np.zeros(len(documents))
         for term in terms:
             held, places = _among(term.documents, documents)
             scores[held] += self._gains(term, term.documents[places], term.counts[places])
         return scores.astype(np.float32)
 
-    def _candidates(self, terms: Sequence[Term]) -> NDArray[np.int64]:
-        """A superset of the `HITS` best documents, sorted, without reading every posting of the common terms.
+    def _candidates(self, terms: Sequence[QueryTerm]) -> NDArray[np.int64]:
+        """Returns a superset of the `HITS` best documents, sorted, without reading every posting of the common terms.
 
-        MaxScore (Turtle and Flood 1995), term by term: a document can still be among the best if what its terms have
-        given it, and the most that the terms to come can give, reach a score that `HITS` documents are known to have.
+        MaxScore (Turtle and Flood 1995), term by term: a document can still be among the best if its score so far, and
+        the most that the remaining terms can add, reach a score that `HITS` documents are known to have.
         """
         terms = sorted(terms, key=lambda term: -term.most)
         left = np.cumsum([0.0, *(term.most for term in reversed(terms))])[::-1]
@@ -166,34 +166,34 @@ class Index:
             if len(promising) >= HITS:
                 reached = SLACK * np.partition(scores[promising], -HITS)[-HITS]
             read += 1
-        if len(promising) >= HITS:  # their full scores say more than what they have by now
+        if len(promising) >= HITS:  # their full scores give a higher bound than those so far
             reached = max(reached, SLACK * np.partition(self._scores_of(terms, promising), -HITS)[-HITS])
-        found = np.flatnonzero(scores >= max(reached - left[read], np.finfo(float).tiny))
+        candidates = np.flatnonzero(scores >= max(reached - left[read], np.finfo(float).tiny))
         for number in range(read, len(terms)):
             term = terms[number]
-            if len(found) * LOOK_UPS > len(term.documents):
+            if len(candidates) * LOOK_UPS > len(term.documents):
                 self._add(scores, term)
             else:
-                held, places = _among(term.documents, found)
-                scores[found[held]] += self._gains(term, term.documents[places], term.counts[places])
-            found = found[scores[found] >= reached - left[number + 1]]
-        return found
+                held, places = _among(term.documents, candidates)
+                scores[candidates[held]] += self._gains(term, term.documents[places], term.counts[places])
+            candidates = candidates[scores[candidates] >= reached - left[number + 1]]
+        return candidates
 
-    def _add(self, scores: NDArray[np.float64], term: Term) -> NDArray[np.int32]:
-        """Adds to the scores of all documents of a term, and returns these."""
+    def _add(self, scores: NDArray[np.float64], term: QueryTerm) -> NDArray[np.int32]:
+        """Adds a term to the scores of all its documents, and returns these."""
         scores[term.documents] += self._gains(term, term.documents, term.counts)
         return term.documents
 
 
 def _best(scores: NDArray[np.float64], documents: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Up to `PROMISING` of some documents, sorted, of the highest scores."""
+    """Returns the `PROMISING` documents with the highest scores, sorted; fewer where fewer are given."""
     if len(documents) > PROMISING:
         documents = documents[np.argpartition(scores[documents], -PROMISING)[-PROMISING:]]
     return np.sort(documents).astype(np.int64)
 
 
 def _among(documents: NDArray[np.int32], wanted: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-    """Which of some wanted documents are among others, and where; both are sorted, without repetitions."""
+    """Returns a mask of the wanted documents that are among others, and their indices there; both are sorted sets."""
     places = np.searchsorted(documents, wanted.astype(np.int32))
     places[places == len(documents)] = 0
     held = documents[places] == wanted

@@ -1,4 +1,4 @@
-"""The Porter stemmer as Lucene has it.
+"""The Porter stemmer in Lucene's variant.
 
 Porter, "An algorithm for suffix stripping", Program 14 (1980), with the two departures of Porter's own later programs
 (`bli` becomes `ble`, `logi` becomes `log`), and words of one or two letters left alone.
@@ -13,7 +13,7 @@ Rules = tuple[tuple[str, str], ...]
 
 
 def _rules(table: str) -> Rules:
-    """Suffix and replacement, longest suffix first."""
+    """Parses rules of a suffix and its replacement; the longest suffix comes first."""
     pairs = [tuple(rule.split("/")) for rule in table.split()]
     return tuple(sorted(((old, new) for old, new in pairs), key=lambda pair: -len(pair[0])))
 
@@ -31,7 +31,7 @@ _SUFFIXES: Final = {rules: tuple(old for old, _ in rules) for rules in (STEP_2, 
 
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
-    """The stem of a lower-case word; characters other than a, e, i, o, u and y count as consonants."""
+    """Returns the stem of a lower-case word; characters other than a, e, i, o, u and y count as consonants."""
     if len(word) <= 2:
         return word
     word = _inflection(word)
@@ -50,7 +50,7 @@ def stem(word: str) -> str:
 
 
 def _inflection(word: str) -> str:
-    """Steps 1a and 1b: plurals, and the endings of the past and of the participle."""
+    """Applies steps 1a and 1b: plurals, and the endings of the past and of the participle."""
     if word.endswith(("sses", "ies")):
         word = word[:-2]
     elif word.endswith("s") and not word.endswith("ss"):
@@ -65,7 +65,7 @@ def _inflection(word: str) -> str:
 
 
 def _repaired(root: str) -> str:
-    """What is left of a participle, as its infinitive would be spelt: hop(p), fil(e), conflat(e)."""
+    """Returns the root of a participle, spelt like its infinitive: hop(p), fil(e), conflat(e)."""
     if root.endswith(("at", "bl", "iz")):
         return root + "e"
     if len(root) > 1 and root[-1] == root[-2] and _shape(root)[-1] == "c":
@@ -74,7 +74,7 @@ def _repaired(root: str) -> str:
 
 
 def _replace(word: str, rules: Rules, above: int) -> str:
-    """Applies the rule of the longest suffix that fits, if the measure before the suffix is above a bound."""
+    """Applies the rule of the longest suffix of the word, if the measure before the suffix is above a bound."""
     if not word.endswith(_SUFFIXES[rules]):
         return word
     for old, new in rules:
@@ -87,7 +87,7 @@ def _replace(word: str, rules: Rules, above: int) -> str:
 
 
 def _shape(text: str) -> str:
-    """v or c for each letter; y is a vowel after a consonant."""
+    """Returns v or c for each letter; y is a vowel after a consonant."""
     shape = ""
     for letter in text:
         vowel = letter in "aeiou" or (letter == "y" and shape.endswith("c"))
@@ -96,7 +96,7 @@ def _shape(text: str) -> str:
 
 
 def _measure(text: str) -> int:
-    """How often a vowel is followed by a consonant: the m of the paper."""
+    """Returns the number of vowels that are followed by a consonant: the m of the paper."""
     return _shape(text).count("vc")
 
 
@@ -105,5 +105,5 @@ def _has_vowel(text: str) -> bool:
 
 
 def _short_end(text: str) -> bool:
-    """Whether the text ends in consonant, vowel, consonant, the last none of w, x and y."""
+    """Returns whether the text ends in consonant, vowel, consonant, the last not w, x or y."""
     return _shape(text).endswith("cvc") and text[-1] not in "wxy"

@@ -1,6 +1,6 @@
-"""Which documents hold which terms: the arrays of a search index, and how they are made.
+"""Builds the arrays of a search index, which record the documents that contain each term.
 
-Shapes: D documents that have a term, T terms, P pairs of a term and a document that holds it.
+Shapes: D documents with at least one term, T terms, P pairs of a term and a document that contains it.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hero.envs.webshop.search.analyzer import analyze
-from hero.envs.webshop.storage.string_array import Strings, encode
+from hero.envs.webshop.storage.string_array import StringArray, encode
 from hero.errors import DataError
 
 K1: Final = np.float32(0.9)
 B: Final = np.float32(0.4)
 BATCH: Final = 1 << 21
-"""Terms that are read before they are counted."""
+"""Number of term occurrences that are collected before they are counted."""
 PIECES: Final = 1 << 20
-"""Pieces of text whose terms are remembered."""
+"""Maximum number of pieces of text whose terms are cached."""
 NUMBER_BITS: Final = 23
 COUNT_BITS: Final = 16
-"""A pair is kept in 62 bits: the numbers of its term and its document, and how often the one is in the other."""
+"""A pair takes 62 bits: the numbers of its term and its document, and the count of the term in the document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Postings:
-    """The pairs in the order of the terms and, below a term, of the documents (compressed sparse rows).
+    """All pairs, sorted by term and then by document (compressed sparse rows).
 
     Attributes:
-        names: of the D documents, sorted.
-        terms: T, sorted.
-        starts: int64 (T + 1), where the documents of each term begin, and where the last end.
-        documents: int32 (P), numbers of documents.
-        counts: uint16 (P), how often the document holds the term.
-        norms: float32 (D), the inverse norms of Lucene's BM25Similarity.
+        names: names of the D documents, sorted.
+        terms: the T terms, sorted.
+        starts: int64 (T + 1), index of the first pair of each term, and P.
+        documents: int32 (P), number of the document.
+        counts: uint16 (P), count of the term in the document.
+        norms: float32 (D), inverse norms of Lucene's BM25Similarity.
         peaks: float32 (T), the largest count times norm among the documents of a term, which bounds its scores.
     """
 
-    names: Strings
-    terms: Strings
+    names: StringArray
+    terms: StringArray
     starts: NDArray[np.int64]
     documents: NDArray[np.int32]
     counts: NDArray[np.uint16]
@@ -53,8 +53,8 @@ class Postings:
     peaks: NDArray[np.float32]
 
 
-class _Numbers(dict[str, tuple[int, ...]]):
-    """The numbers of the terms of each piece of text between two spaces, which no term spans; fills itself."""
+class _TermNumbers(dict[str, tuple[int, ...]]):
+    """Numbers of the terms of each piece of text between two spaces, which no term spans; filled on access."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,11 +67,11 @@ class _Numbers(dict[str, tuple[int, ...]]):
         return self[piece]
 
 
-class Builder:
-    """Takes documents one by one, in any order; needs some 20 bytes for each pair of a term and a document."""
+class PostingsBuilder:
+    """Collects documents one by one, in any order; needs some 20 bytes for each pair of a term and a document."""
 
     def __init__(self) -> None:
-        self._numbers = _Numbers()
+        self._numbers = _TermNumbers()
         self._names: list[str] = []
         self._lengths = array("i")
         self._pending = array("i")
@@ -79,11 +79,11 @@ class Builder:
         self._batches: list[NDArray[np.int64]] = []
 
     def add(self, name: str, text: str) -> None:
-        """Adds a document; one without an index term is left out, and is never found.
+        """Adds a document; one without an index term is ignored, since no query finds it.
 
         Raises:
-            DataError: there are more documents, terms or repetitions of a term than the numbers have room for; the
-                message begins with the name.
+            DataError: there are more documents, terms or repetitions of a term than fit into a pair; the message
+                begins with the name.
         """
         before = len(self._pending)
         self._pending.extend(chain.from_iterable(map(self._numbers.__getitem__, text.split(" "))))
@@ -96,14 +96,14 @@ class Builder:
             raise DataError(
                 f"{name}: the index holds {1 << NUMBER_BITS:,} documents and terms at most; leave products out"
             )
-        # Hardly a document is so long that its words must be counted.
+        # Only very long documents must be counted.
         if length >= 1 << COUNT_BITS and (most := max(Counter(self._pending[before:]).values())) >= 1 << COUNT_BITS:
             raise DataError(f"{name}: a word is there {most:,} times; shorten the text of the record")
         if len(self._pending) >= BATCH:
             self._count()
 
     def finish(self) -> Postings:
-        """The postings of all documents; the builder is empty afterwards."""
+        """Returns the postings of all documents; the builder is empty afterwards."""
         self._count()
         self._numbers.clear()  # the pieces; the terms stay
         names = sorted(range(len(self._names)), key=self._names.__getitem__)
@@ -113,18 +113,18 @@ class Builder:
         starts = np.searchsorted(pairs, np.arange(len(terms) + 1) << (NUMBER_BITS + COUNT_BITS)).astype(np.int64)
         documents = np.empty(len(pairs), np.int32)
         counts = np.empty(len(pairs), np.uint16)
-        for first in range(0, len(pairs), BATCH):  # so that what is in between is small
+        for first in range(0, len(pairs), BATCH):  # so that intermediate arrays are small
             part = slice(first, first + BATCH)
             documents[part] = (pairs[part] >> COUNT_BITS) & ((1 << NUMBER_BITS) - 1)
             counts[part] = pairs[part] & ((1 << COUNT_BITS) - 1)
         del pairs
         norms = _inverse_norms(lengths)
         peaks = np.maximum.reduceat(counts * norms[documents], starts[:-1]) if terms else np.zeros(0, np.float32)
-        ordered = Strings.of(self._names[place] for place in names)
-        return Postings(ordered, Strings.of(terms), starts, documents, counts, norms, peaks)
+        ordered = StringArray.of(self._names[place] for place in names)
+        return Postings(ordered, StringArray.of(terms), starts, documents, counts, norms, peaks)
 
     def _count(self) -> None:
-        """Turns the terms that are pending into pairs."""
+        """Turns the pending terms into pairs."""
         lengths = np.array(self._lengths[self._counted :], np.int64)
         documents = np.repeat(np.arange(self._counted, len(self._names)), lengths)
         terms = np.array(self._pending, np.int64)
@@ -134,10 +134,10 @@ class Builder:
         self._pending = array("i")
 
     def _sorted(self, document_ranks: NDArray[np.int64], term_ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-        """All pairs, term first, in the numbers that documents and terms have when they are sorted."""
+        """Returns all pairs, sorted, with documents and terms numbered in their sorted order."""
         pairs = np.empty(sum(map(len, self._batches)), np.int64)
         end = len(pairs)
-        while self._batches:  # given up one by one, since all of them together are as large as the result
+        while self._batches:  # freed one by one, since together they are as large as the result
             batch = self._batches.pop()
             terms = term_ranks[(batch >> COUNT_BITS) & ((1 << NUMBER_BITS) - 1)]
             documents = document_ranks[batch >> (COUNT_BITS + NUMBER_BITS)]
@@ -148,16 +148,16 @@ class Builder:
         return pairs
 
 
-def build(documents: Iterable[tuple[str, str]]) -> Postings:
-    """The postings of pairs of a unique name and a text."""
-    builder = Builder()
+def build_postings(documents: Iterable[tuple[str, str]]) -> Postings:
+    """Builds the postings of pairs of a unique name and a text."""
+    builder = PostingsBuilder()
     for name, text in documents:
         builder.add(name, text)
     return builder.finish()
 
 
 def coded_length(length: int) -> int:
-    """A document length after Lucene's one-byte code (byte4ToInt of intToByte4 in SmallFloat): exact up to 39."""
+    """Rounds a document length like Lucene's one-byte code (byte4ToInt of intToByte4 in SmallFloat); exact up to 39."""
     if length < 24:
         return length
     shift = max((length - 24).bit_length() - 4, 0)
@@ -172,7 +172,7 @@ def _inverse_norms(lengths: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _ranks(order: list[int]) -> NDArray[np.int64]:
-    """The place of each number in an order of all numbers below its length."""
+    """Returns the position of each number in a permutation."""
     ranks = np.empty(len(order), np.int64)
     ranks[order] = np.arange(len(order))
     return ranks

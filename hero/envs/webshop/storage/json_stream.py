@@ -1,4 +1,4 @@
-"""JSON files that may be too large to be held in memory, record by record."""
+"""Reads JSON files that may be too large for memory, record by record."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ from hero.envs.validate import brief
 from hero.errors import DataError
 
 CHUNK: Final = 1 << 22
-"""Bytes that are read at a time."""
+"""Number of bytes that are read at a time."""
 LONGEST: Final = 1 << 26
-"""Characters of a record, at most."""
+"""Maximum number of characters of a record."""
 Advance = Callable[[int], None]
-"""Told the number of bytes that were read since the last call."""
+"""Called with the number of bytes that were read since the last call."""
 
 
-def ignore(advanced: int) -> None:
-    """An `Advance` that nobody watches."""
+def ignore_progress(advanced: int) -> None:
+    """Does nothing, as an `Advance`."""
 
 
-def records(
-    path: Path, outer: type, inner: type, advance: Advance = ignore
+def stream_records(
+    path: Path, outer: type, inner: type, advance: Advance = ignore_progress
 ) -> Generator[tuple[int | str, Any], None, None]:
-    """The records of a file that holds one JSON list, with their numbers, or one object, with their keys.
+    """Yields the records of a file that holds one JSON list, with their numbers, or one object, with their keys.
 
-    The file is open until all are read: who may stop before closes the generator.
+    The file stays open until the iterator is exhausted; a caller that may stop early must close the generator.
 
     Args:
-        outer: list or dict, as the file must hold.
-        inner: the type that every record must have.
+        outer: required type of the whole file, list or dict.
+        inner: required type of every record.
 
     Raises:
-        DataError: the file cannot be read, is no JSON, is cut off, or not of these types; the message names the record.
+        DataError: the file cannot be read, is not JSON, is cut off, or is not of these types; the message names the
+            record.
     """
     try:
         with path.open("rb") as file:
-            yield from _records(_Text(iter(lambda: file.read(CHUNK), b""), advance), outer, inner)
+            yield from _split_records(_Text(iter(lambda: file.read(CHUNK), b""), advance), outer, inner)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     except _NotJsonError as error:
@@ -49,28 +50,28 @@ def records(
         raise DataError(f"{path}: {error}") from error
 
 
-class Packed(Mapping[str, Any]):
-    """Records by key, held as bytes, of which each is decoded when it is looked at."""
+class MarshalledRecords(Mapping[str, Any]):
+    """Records by key, kept as bytes, each decoded on access."""
 
     def __init__(self, records: Iterable[tuple[int | str, Any]]) -> None:
-        """Reads all records.
+        """Encodes all records.
 
         Raises:
-            DataError: one of them is nested too deep; the message names the record.
+            DataError: a record is nested too deep; the message names it.
         """
-        self._packed = {str(key): _marshalled(key, record) for key, record in records}
+        self._encoded = {str(key): _marshal(key, record) for key, record in records}
 
     def __getitem__(self, key: str) -> Any:
-        return marshal.loads(self._packed[key])
+        return marshal.loads(self._encoded[key])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._packed)
+        return iter(self._encoded)
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._encoded)
 
 
-def _marshalled(key: int | str, record: Any) -> bytes:
+def _marshal(key: int | str, record: Any) -> bytes:
     try:
         return marshal.dumps(record)
     except ValueError as error:
@@ -85,7 +86,7 @@ class _WrongTypeError(Exception):
     pass
 
 
-def _records(text: _Text, outer: type, inner: type) -> Iterator[tuple[int | str, Any]]:
+def _split_records(text: _Text, outer: type, inner: type) -> Iterator[tuple[int | str, Any]]:
     end, opening = ("]", "[") if outer is list else ("}", "{")
     if not text.peek():
         raise _NotJsonError("it is empty")
@@ -102,7 +103,7 @@ def _records(text: _Text, outer: type, inner: type) -> Iterator[tuple[int | str,
         if outer is dict:
             key = text.value(after)
             if not isinstance(key, str):
-                raise _NotJsonError(f"a key of {after} is no text")
+                raise _NotJsonError(f"a key of {after} is not a string")
             text.expect(":", after)
         record = text.value(f"record {brief(key)}")
         if not isinstance(record, inner):
@@ -115,61 +116,61 @@ def _records(text: _Text, outer: type, inner: type) -> Iterator[tuple[int | str,
 
 
 class _Text:
-    """Text that arrives in parts, and is forgotten as it is read."""
+    """Text that arrives in parts, and is dropped once it has been consumed."""
 
     def __init__(self, parts: Iterator[bytes], advance: Advance) -> None:
         self._parts = parts
         self._advance = advance
-        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()  # some editors put a mark before the text
+        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()  # some editors write a byte order mark
         self._decoder = json.JSONDecoder()
         self._text = ""
-        self._place = 0
+        self._at = 0
 
     def peek(self) -> str:
-        """The next character that is not blank; "" at the end."""
+        """Returns the next character that is not white space, without consuming it; "" at the end."""
         while True:
-            while self._place < len(self._text):
-                if self._text[self._place] not in " \t\r\n":
-                    return self._text[self._place]
-                self._place += 1
+            while self._at < len(self._text):
+                if self._text[self._at] not in " \t\r\n":
+                    return self._text[self._at]
+                self._at += 1
             if not self._more():
                 return ""
 
     def take(self) -> None:
-        """Passes over the character that was peeked at."""
-        self._place += 1
+        """Consumes the character that `peek` returned."""
+        self._at += 1
 
     def expect(self, character: str, where: str) -> None:
-        """Passes over one certain character."""
-        if (found := self.peek()) != character:
-            problem = f"{character!r} is needed, not {found!r}" if found else "the file is cut off"
+        """Consumes the next character, which must be the given one."""
+        if (actual := self.peek()) != character:
+            problem = f"{character!r} is needed, not {actual!r}" if actual else "the file is cut off"
             raise _NotJsonError(f"{where}: {problem}")
         self.take()
 
     def value(self, where: str) -> Any:
-        """The next JSON value."""
+        """Consumes and returns the next JSON value."""
         self.peek()
         while True:
             try:
-                value, end = self._decoder.raw_decode(self._text, self._place)
+                value, end = self._decoder.raw_decode(self._text, self._at)
             except (ValueError, RecursionError) as error:
-                if len(self._text) - self._place > LONGEST or not self._more():
+                if len(self._text) - self._at > LONGEST or not self._more():
                     raise _NotJsonError(f"{where}: {getattr(error, 'msg', error)}") from error
                 continue
-            # A number that ends where the text does may go on in the next part.
+            # A number at the end of the text may continue in the next part.
             if end == len(self._text) and isinstance(value, int | float) and self._more():
                 continue
-            self._place = end
+            self._at = end
             return value
 
     def _more(self) -> bool:
-        """Reads on; False at the end of the file."""
+        """Reads the next part; returns False at the end of the file."""
         part = next(self._parts, b"")
         try:
             text = self._utf8.decode(part, final=not part)
         except UnicodeDecodeError as error:
             raise _NotJsonError(str(error)) from error
-        self._text = self._text[self._place :] + text
-        self._place = 0
+        self._text = self._text[self._at :] + text
+        self._at = 0
         self._advance(len(part))
         return bool(part)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,18 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hero.envs.webshop.catalogue.disk_index import INDEX, open_index, write_index
 from hero.envs.webshop.catalogue.embedded import generate
 from hero.envs.webshop.catalogue.files import FILES as PATTERNS
-from hero.envs.webshop.catalogue.prepared import INDEX, open_index, prepare
 from hero.envs.webshop.env import WebShopEnv
-from hero.envs.webshop.shop import Shop, _open_shop, _stock, open_shop
-from hero.envs.webshop.storage.array_dir import fingerprint, source
+from hero.envs.webshop.shop import Shop, _open_inventory, _open_shop, open_shop
+from hero.envs.webshop.storage.sampled_hash import hash_source, sampled_hash
 from hero.errors import DataError
 from tests.envs.webshop.files import FILES, write
 from tests.envs.webshop.recorded import DATA, lines, needs_recordings
-from tests.platforms import make_endless, make_link, make_pipe
+from tests.platforms import make_link
 
 NAMES = dict(zip(PATTERNS, FILES, strict=True))
+LOCK = f".{INDEX}.lock"
 
 
 def quiet(phase: str, done: int, total: int) -> None:
@@ -48,7 +48,7 @@ def generated(folder: Path) -> Path:
 def opened(data: Path, **arguments: Any) -> Shop:
     """The shop of a directory as it is now, whatever was opened before, even in the same tick of the clock."""
     _open_shop.cache_clear()
-    _stock.cache_clear()
+    _open_inventory.cache_clear()
     return open_shop(level="", seed=0, data=data, **arguments)
 
 
@@ -56,48 +56,48 @@ def opened(data: Path, **arguments: Any) -> Shop:
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The same files twice, the second time with their index."""
     plain, indexed = (generated(tmp_path_factory.mktemp(name)) for name in ("plain", "indexed"))
-    prepare(indexed, quiet)
+    write_index(indexed, quiet)
     return plain, indexed
 
 
-@pytest.mark.parametrize("wording", ["synthetic", "human"])
+@pytest.mark.parametrize("kind", ["synthetic", "human"])
 @pytest.mark.parametrize("seed", [42, 7])
-def test_a_prepared_shop_is_the_one_of_its_files(both: tuple[Path, Path], wording: Any, seed: int) -> None:
-    plain, indexed = (opened(data, wording=wording, goal_seed=seed) for data in both)
-    assert dict(indexed.stock.products) == dict(plain.stock.products)
-    assert list(indexed.stock.products) == list(plain.stock.products)
+def test_a_prepared_shop_is_the_one_of_its_files(both: tuple[Path, Path], kind: Any, seed: int) -> None:
+    plain, indexed = (opened(data, instruction_kind=kind, goal_seed=seed) for data in both)
+    assert dict(indexed.inventory.products) == dict(plain.inventory.products)
+    assert list(indexed.inventory.products) == list(plain.inventory.products)
     assert dict(indexed.prices) == dict(plain.prices)
     for split, goals in plain.goals.items():
         assert list(indexed.goals[split]) == list(goals)
     assert sum(map(len, plain.goals.values())) > 1000
     for goal in plain.goals["test"][:100]:
-        assert indexed.stock.index.search(goal.text) == plain.stock.index.search(goal.text)
-    assert indexed.stock.page_size == plain.stock.page_size == 10
+        assert indexed.inventory.index.search(goal.text) == plain.inventory.index.search(goal.text)
+    assert indexed.inventory.page_size == plain.inventory.page_size == 10
 
 
 def test_environments_of_a_prepared_shop_share_it(both: tuple[Path, Path]) -> None:
     first, second = (WebShopEnv(data=both[1], split="test") for _ in range(2))
     assert first._shop is second._shop
-    assert first._shop.stock.table is not None
+    assert first._shop.inventory.packed_goals is not None
     assert first.reset(options={"task": 3})[0] == WebShopEnv(data=both[0], split="test").reset(options={"task": 3})[0]
 
 
 def test_a_shop_whose_files_have_changed_is_opened_anew(tmp_path: Path) -> None:
     def shop() -> Shop:
-        return open_shop(level="", seed=0, data=tmp_path, wording="human", goal_seed=1)
+        return open_shop(level="", seed=0, data=tmp_path, instruction_kind="human", goal_seed=1)
 
     write(tmp_path, FILES)
     first = shop()
     assert shop() is first
-    prepare(tmp_path, quiet)
+    write_index(tmp_path, quiet)
     prepared = shop()
-    assert prepared.stock.table is not None
+    assert prepared.inventory.packed_goals is not None
     assert shop() is prepared
     write(tmp_path, {NAMES["items"]: [FILES[NAMES["items"]][0] | {"name": "Blue shoe"}]})
     with pytest.raises(DataError, match="not made from"):
         shop()
-    prepare(tmp_path, quiet)
-    assert [each.stock.products["B000000001"].title for each in (first, prepared, shop())] == [
+    write_index(tmp_path, quiet)
+    assert [each.inventory.products["B000000001"].title for each in (first, prepared, shop())] == [
         *["Red Shoe"] * 2,
         "Blue shoe",
     ]
@@ -105,14 +105,14 @@ def test_a_shop_whose_files_have_changed_is_opened_anew(tmp_path: Path) -> None:
 
 def test_equal_files_give_equal_indexes(both: tuple[Path, Path], tmp_path: Path) -> None:
     again = generated(tmp_path)
-    prepare(again, quiet)
+    write_index(again, quiet)
     one, other = ({file.name: file.read_bytes() for file in (data / INDEX).iterdir()} for data in (both[1], again))
     assert one == other
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_index_of_other_files_is_refused(tmp_path: Path, name: str) -> None:
-    prepare(write(tmp_path, FILES), quiet)
+    write_index(write(tmp_path, FILES), quiet)
     assert open_index(tmp_path) is not None
     file = tmp_path / NAMES[name]
     file.write_text(file.read_text().replace("B000000001", "B000000002"))
@@ -121,11 +121,11 @@ def test_the_index_of_other_files_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_a_preparation_replaces_an_index_of_other_files(tmp_path: Path) -> None:
-    prepare(write(tmp_path, FILES), quiet)
+    write_index(write(tmp_path, FILES), quiet)
     item = FILES[NAMES["items"]][0]
     write(tmp_path, {NAMES["items"]: [item | {"name": "Blue Shoe"}]})
-    prepare(tmp_path, quiet)
-    assert opened(tmp_path, wording="human", goal_seed=1).stock.products["B000000001"].title == "Blue Shoe"
+    write_index(tmp_path, quiet)
+    assert opened(tmp_path, instruction_kind="human", goal_seed=1).inventory.products["B000000001"].title == "Blue Shoe"
 
 
 @given(st.data())
@@ -149,19 +149,18 @@ def test_a_damaged_index_is_named(both: tuple[Path, Path], data: st.DataObject) 
         file.write_bytes(content)
 
 
-@pytest.mark.parametrize("make", [make_pipe, Path.mkdir, make_endless])
 @pytest.mark.parametrize("name", ["manifest.json", "records.content"])
-def test_what_is_no_file_of_an_index_is_not_waited_for(tmp_path: Path, name: str, make: Callable[[Path], None]) -> None:
-    prepare(write(tmp_path, FILES), quiet)
+def test_a_directory_in_place_of_a_file_of_an_index_is_refused(tmp_path: Path, name: str) -> None:
+    write_index(write(tmp_path, FILES), quiet)
     (tmp_path / INDEX / name).unlink()
-    make(tmp_path / INDEX / name)
+    (tmp_path / INDEX / name).mkdir()
     with pytest.raises(DataError, match=f"{INDEX}.* damaged.*; run: hero data webshop --from"):
         open_index(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "9" * 5000, "", "null", '{"format": NaN}', '{"format": 3}'])
 def test_a_manifest_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
-    prepare(write(tmp_path, FILES), quiet)
+    write_index(write(tmp_path, FILES), quiet)
     (tmp_path / INDEX / "manifest.json").write_text(content)
     with pytest.raises(DataError, match=f"{INDEX} is .*; run: hero data webshop --from"):
         open_index(tmp_path)
@@ -175,8 +174,8 @@ LOOSE: dict[str, Any] = {"WHOLE": 0, "WINDOW": 1}
 def loose(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Files with an index whose fingerprints see little of it."""
     folder = generated(tmp_path_factory.mktemp("loose"))
-    with patch.multiple("hero.envs.webshop.storage.array_dir", **LOOSE):
-        prepare(folder, quiet)
+    with patch.multiple("hero.envs.webshop.storage.sampled_hash", **LOOSE):
+        write_index(folder, quiet)
     return folder
 
 
@@ -192,7 +191,7 @@ def test_bits_flipped_where_no_fingerprint_looks_are_named_or_go_unnoticed(loose
     file.write_bytes(flipped)
     problem = ""
     try:
-        with patch.multiple("hero.envs.webshop.storage.array_dir", **LOOSE):
+        with patch.multiple("hero.envs.webshop.storage.sampled_hash", **LOOSE):
             found = open_index(loose)
         assert found is not None
         for query in ("made for every day", "jacket", "designed with care quilted green tea"):
@@ -215,7 +214,7 @@ def test_bits_flipped_where_no_fingerprint_looks_are_named_or_go_unnoticed(loose
     ],
 )
 def test_a_manifest_that_says_something_else_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    prepare(write(tmp_path, FILES), quiet)
+    write_index(write(tmp_path, FILES), quiet)
     manifest = tmp_path / INDEX / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
     with pytest.raises(DataError, match=f"{INDEX} {message}.*; run: hero data webshop --from"):
@@ -244,14 +243,14 @@ def test_a_preparation_that_fails_leaves_what_was_there(
 ) -> None:
     files = copy.deepcopy(FILES)
     if before:
-        prepare(write(tmp_path, files), quiet)
-    left = {file.name for file in tmp_path.iterdir()} | set(files)
+        write_index(write(tmp_path, files), quiet)
+    left = {file.name for file in tmp_path.iterdir()} | {*files, LOCK}
     index = {file: file.read_bytes() for file in (tmp_path / INDEX).glob("*")}
     with pytest.raises(DataError, match=message):
-        prepare(write(tmp_path, files | {NAMES[name]: content}), quiet)
+        write_index(write(tmp_path, files | {NAMES[name]: content}), quiet)
     if not before:
         with pytest.raises(DataError, match=message):
-            opened(tmp_path, wording="human", goal_seed=1)
+            opened(tmp_path, instruction_kind="human", goal_seed=1)
     assert {file.name for file in tmp_path.iterdir()} == left
     assert {file: file.read_bytes() for file in (tmp_path / INDEX).glob("*")} == index
 
@@ -265,7 +264,7 @@ def test_no_file_stays_open_after_a_preparation_that_fails(tmp_path: Path) -> No
         return files[-1]
 
     with patch.object(Path, "open", kept), pytest.raises(DataError) as error:
-        prepare(tmp_path, quiet)
+        write_index(tmp_path, quiet)
     assert error.value.__traceback__ is not None  # which would keep alive what reads
     assert len(files) > 4
     assert all(file.closed for file in files)
@@ -297,39 +296,43 @@ def test_whatever_is_wrong_is_named_with_and_without_an_index(
     write(folder, {name: text})
     problem = ""
     try:
-        plain = opened(folder, wording="human", goal_seed=1)
+        plain = opened(folder, instruction_kind="human", goal_seed=1)
     except DataError as error:
         problem = str(error)
     if problem:
         with pytest.raises(DataError) as again:
-            prepare(folder, quiet)
+            write_index(folder, quiet)
         for told in (problem, str(again.value)):  # of two mistakes each may tell the other one
             # A product whose record has another asin lacks its nouns.
             assert name in told or "title_nouns.json" in told
         assert not (folder / INDEX).exists()
     else:
-        prepare(folder, quiet)
-        indexed = opened(folder, wording="human", goal_seed=1)
-        assert dict(indexed.stock.products) == dict(plain.stock.products)
+        write_index(folder, quiet)
+        indexed = opened(folder, instruction_kind="human", goal_seed=1)
+        assert dict(indexed.inventory.products) == dict(plain.inventory.products)
         assert list(indexed.goals["test"]) == list(plain.goals["test"])
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_an_index_that_is_replaced_while_it_is_read_is_read_again(tmp_path: Path, count: int) -> None:
+def test_an_index_that_is_replaced_while_it_is_opened_is_refused_and_can_be_opened_again(tmp_path: Path) -> None:
+    write_index(write(tmp_path, FILES), quiet)
     item = FILES[NAMES["items"]][0]
-    prepare(write(tmp_path, FILES), quiet)
-    titles = [f"Shoe {number}" for number in range(count)]
+    replaced = []
 
-    def replaced_before(file: Path) -> dict[str, Any]:
-        if titles and file.parent.name == INDEX:
-            write(tmp_path, {NAMES["items"]: [item | {"name": titles.pop()}]})
-            prepare(tmp_path, quiet)
-        return fingerprint(file)
+    def replace_first(file: Path) -> dict[str, Any]:
+        if not replaced and file.parent.name == INDEX:
+            replaced.append(file)
+            write(tmp_path, {NAMES["items"]: [item | {"name": "Blue Shoe"}]})
+            write_index(tmp_path, quiet)
+        return sampled_hash(file)
 
-    with patch("hero.envs.webshop.storage.array_dir.fingerprint", replaced_before):
-        found = open_index(tmp_path)
-    assert found is not None
-    assert found.products["B000000001"].title == "Shoe 0"
+    with (
+        patch("hero.envs.webshop.storage.array_dir.sampled_hash", replace_first),
+        pytest.raises(DataError, match=r"is damaged, or was just replaced; run: hero data webshop --from"),
+    ):
+        open_index(tmp_path)
+    disk_index = open_index(tmp_path)
+    assert disk_index is not None
+    assert disk_index.products["B000000001"].title == "Blue Shoe"
 
 
 def test_an_interruption_leaves_nothing_and_leftovers_do_no_harm(tmp_path: Path) -> None:
@@ -339,12 +342,14 @@ def test_an_interruption_leaves_nothing_and_leftovers_do_no_harm(tmp_path: Path)
 
     write(tmp_path, FILES)
     with pytest.raises(KeyboardInterrupt):
-        prepare(tmp_path, interrupt)
-    assert {file.name for file in tmp_path.iterdir()} == set(FILES)
-    (tmp_path / f"{INDEX}.partial").mkdir()  # of a preparation that was killed
+        write_index(tmp_path, interrupt)
+    assert {file.name for file in tmp_path.iterdir()} == {*FILES, LOCK}
+    for leftover in ("partial", "old"):  # of a process that was killed
+        (tmp_path / f"{INDEX}.{leftover}").mkdir()
+        (tmp_path / f"{INDEX}.{leftover}" / "places").write_text("")
     assert open_index(tmp_path) is None
-    prepare(tmp_path, quiet)
-    assert {file.name for file in tmp_path.iterdir()} == {*FILES, INDEX}
+    write_index(tmp_path, quiet)
+    assert {file.name for file in tmp_path.iterdir()} == {*FILES, INDEX, LOCK}
 
 
 def test_a_second_preparation_at_the_same_time_is_refused(tmp_path: Path) -> None:
@@ -354,23 +359,11 @@ def test_a_second_preparation_at_the_same_time_is_refused(tmp_path: Path) -> Non
     def again(phase: str, done: int, total: int) -> None:
         if phase == "goals" and not refused:
             with pytest.raises(DataError, match=r"another process is writing .*; wait until it ends"):
-                prepare(tmp_path, quiet)
+                write_index(tmp_path, quiet)
             refused.append(phase)
 
-    prepare(tmp_path, again)
+    write_index(tmp_path, again)
     assert refused
-    assert open_index(tmp_path) is not None
-
-
-def test_an_index_is_back_after_a_death_between_two_renamings(tmp_path: Path) -> None:
-    prepare(write(tmp_path, FILES), quiet)
-    (tmp_path / INDEX).rename(tmp_path / f"{INDEX}.old")
-
-    def interrupt(phase: str, done: int, total: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        prepare(tmp_path, interrupt)
     assert open_index(tmp_path) is not None
 
 
@@ -381,13 +374,13 @@ def test_what_is_in_the_way_is_named(tmp_path: Path, kind: str) -> None:
         (tmp_path / INDEX).write_text("")
     else:
         make_link(tmp_path / INDEX, tmp_path / "elsewhere")
-    with pytest.raises(DataError, match=f"{INDEX} is in the way, and no directory; remove it"):
-        prepare(tmp_path, quiet)
+    with pytest.raises(DataError, match=f"{INDEX} is in the way, and is not a directory; remove it"):
+        write_index(tmp_path, quiet)
 
 
 def test_a_source_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"{tmp_path} cannot be read: Is a directory"):
-        source(tmp_path)
+        hash_source(tmp_path)
 
 
 def test_an_index_that_is_a_link_to_nowhere_is_not_passed_over(tmp_path: Path) -> None:
@@ -402,7 +395,7 @@ def test_a_large_file_without_an_index_is_refused(tmp_path: Path) -> None:
         patch("hero.envs.webshop.shop.LARGE", 100),
         pytest.raises(DataError, match=r"items_shuffle_1000\.json is too large .*; run: hero data webshop --from"),
     ):
-        opened(tmp_path, wording="human", goal_seed=1)
+        opened(tmp_path, instruction_kind="human", goal_seed=1)
 
 
 def test_a_product_with_too_many_goals_is_named(tmp_path: Path) -> None:
@@ -413,49 +406,49 @@ def test_a_product_with_too_many_goals_is_named(tmp_path: Path) -> None:
         patch("hero.envs.webshop.goals.packed.MOST", 100_000),
         pytest.raises(DataError, match=r"items_shuffle_1000\.json: items, B000000001: with its 1,000,000 combinations"),
     ):
-        prepare(tmp_path, quiet)
+        write_index(tmp_path, quiet)
 
 
 def test_an_empty_catalogue_can_be_prepared(tmp_path: Path) -> None:
-    prepare(write(tmp_path, FILES | {NAMES["items"]: []}), quiet)
-    shop = opened(tmp_path, wording="synthetic", goal_seed=1)
-    assert (len(shop.stock.products), shop.stock.index.search("shoe"), len(shop.goals["test"])) == (0, (), 0)
+    write_index(write(tmp_path, FILES | {NAMES["items"]: []}), quiet)
+    shop = opened(tmp_path, instruction_kind="synthetic", goal_seed=1)
+    assert (len(shop.inventory.products), shop.inventory.index.search("shoe"), len(shop.goals["test"])) == (0, (), 0)
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (write(tmp_path, FILES) / f"{INDEX}.partial").write_text("in the way")
     with pytest.raises(DataError, match=f"{INDEX} cannot be written"):
-        prepare(tmp_path, quiet)
+        write_index(tmp_path, quiet)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 16, 1 << 20, (1 << 20) + 100_000])
 def test_fingerprints_see_all_of_a_small_file_and_both_ends_of_a_large_one(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hero.envs.webshop.storage.array_dir.WHOLE", 1 << 20)
+    monkeypatch.setattr("hero.envs.webshop.storage.sampled_hash.WHOLE", 1 << 20)
     file = tmp_path / "file"
     file.write_bytes(bytes(size))
-    seen = fingerprint(file)
+    seen = sampled_hash(file)
     assert seen["size"] == size
     for place in {0, size // 2 if size <= 1 << 20 else size - 1, size - 1} if size else ():
         content = bytearray(size)
         content[place] = 1
         file.write_bytes(content)
-        assert fingerprint(file) != seen
+        assert sampled_hash(file) != seen
 
 
 @needs_recordings
 def test_the_recorded_catalogue_is_the_same_prepared(tmp_path: Path) -> None:
     shutil.copytree(DATA, tmp_path / "data")
-    prepare(tmp_path / "data", quiet)
-    plain = opened(DATA, wording="synthetic", goal_seed=42)
-    prepared = open_shop(level="", seed=0, data=tmp_path / "data", wording="synthetic", goal_seed=42)
-    assert prepared.stock.table is not None
-    assert dict(prepared.stock.products) == dict(plain.stock.products)
+    write_index(tmp_path / "data", quiet)
+    plain = opened(DATA, instruction_kind="synthetic", goal_seed=42)
+    prepared = open_shop(level="", seed=0, data=tmp_path / "data", instruction_kind="synthetic", goal_seed=42)
+    assert prepared.inventory.packed_goals is not None
+    assert dict(prepared.inventory.products) == dict(plain.inventory.products)
     assert dict(prepared.prices) == dict(plain.prices)
     for split, goals in plain.goals.items():
         assert list(prepared.goals[split]) == list(goals)
     records = lines("search_rankings")
-    assert [list(prepared.stock.index.search(record["query"])) for record in records] == [
+    assert [list(prepared.inventory.index.search(record["query"])) for record in records] == [
         record["asins"] for record in records
     ]
