@@ -13,7 +13,7 @@ from hero.envs.webshop.actions import click, parse_action, search
 from hero.envs.webshop.catalogue.embedded import LEVELS
 from hero.envs.webshop.goals.goals import Goal
 from hero.envs.webshop.goals.splits import SPLITS, SplitBy
-from hero.envs.webshop.page_parts import SEARCH, Node, Page, State
+from hero.envs.webshop.page_parts import SEARCH, SEPARATOR, Node, Page, State
 from hero.envs.webshop.provenance import provenance_of
 from hero.envs.webshop.reward import Reward, score
 from hero.envs.webshop.shop import InstructionKind, open_shop
@@ -149,7 +149,7 @@ class WebShopEnv(TextEnv):
 
     def readable(self, observation: str) -> str:
         """Returns a page with one piece of text a line."""
-        return observation.replace(pages.SEPARATOR, "\n")
+        return observation.replace(SEPARATOR, "\n")
 
     def _follow(self, action: str) -> tuple[State | None, str]:
         """Returns the state that an action leads to, None for an invalid action, and the feedback about it."""
