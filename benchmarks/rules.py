@@ -1,15 +1,14 @@
-"""How often the rules reflector is right about WebShop: `python -m benchmarks.rules`.
+"""Measures how often the rules reflector is right about WebShop: `python -m benchmarks.rules`.
 
-Shoppers with one habit each play; afterwards every finding is held against the hidden goal, which the reflector never
-sees. A turn is *good* if it leads towards a purchase of full reward. Advice is right if it would have been good.
+Shoppers with one habit each play; then every finding is compared with the hidden goal, which the reflector never sees.
+A turn is *good* if it leads towards a purchase of full reward. Advice is right if it would have been good.
 """
 
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,187 +17,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.rules_shoppers import HABITS, Habit, Oracle, Shopper
 from hero.envs.webshop.actions import parse_action
 from hero.envs.webshop.env import WebShopEnv
-from hero.envs.webshop.goals.goals import Goal
-from hero.envs.webshop.page_parts import Page, State
-from hero.envs.webshop.reward import score
 from hero.policy import FunctionPolicy
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import Finding, Trajectory, Verdict
 
 FAULTS: Final = (Verdict.FAILED, Verdict.INVALID, Verdict.UNNECESSARY)
-RATE: Final = 0.7
-"""How often a habit has its way where it can show."""
 COLUMNS: Final = (
     *("turns", "bad turns", "of these faulted", "advised", "advice right", "fault right", "praise right"),
     "needed clicks faulted",
 )
-
-
-class Oracle:
-    """Knows the goal of the episode that an environment is playing, and what is good in its state."""
-
-    def __init__(self, env: WebShopEnv) -> None:
-        self.env = env
-
-    @property
-    def goal(self) -> Goal:
-        return self.env._goal
-
-    @property
-    def state(self) -> State:
-        return self.env._state
-
-    def shown(self) -> list[str]:
-        """Codes of the results on the page."""
-        return [node.text for node in self.env._clickables.values() if node.text in self.env._shop.inventory.products]
-
-    def serves(self, asin: str) -> bool:
-        """Whether the product can be bought for full reward."""
-        product = self.env._shop.inventory.products[asin]
-        options = {group: value for group, values in product.options.items() for value in values if self.asked(value)}
-        return score(self.goal, product, options, self.env._shop.prices[asin]).total == 1.0
-
-    def asked(self, value: str) -> bool:
-        return value in self.goal.options
-
-    def missing(self) -> list[str]:
-        """Options of the goal that the product of the page offers and that are not chosen."""
-        product = self.env._shop.inventory.products[self.state.asin]
-        chosen = set(self.state.options.values())
-        return [
-            value
-            for values in product.options.values()
-            for value in values
-            if self.asked(value) and value not in chosen
-        ]
-
-    def needed(self, value: str) -> bool:
-        """Whether a purchase of full reward owes it to the click on a value: the product's, an option's, to buy."""
-        product, price = self.env._shop.inventory.products[self.state.asin], self.env._shop.prices[self.state.asin]
-        rest = {group: chosen for group, chosen in self.state.options.items() if chosen != value}
-        bought = value in ("buy now", product.asin.lower())
-        return bought or (rest != self.state.options and score(self.goal, product, rest, price).total < 1.0)
-
-    def finds(self, query: str) -> bool:
-        """Whether the first page of results has a product that serves."""
-        found = self.env._shop.inventory.index.search(query)[: self.env._shop.inventory.page_size]
-        return any(map(self.serves, found))
-
-    def good(self, action: str) -> bool | None:
-        """Whether an action leads on; None where that is a matter of taste."""
-        command = parse_action(action)
-        if command is None:
-            return False
-        if command.verb == "search":
-            return self.state.page is Page.SEARCH and self.finds(command.argument)
-        value = command.argument
-        if self.state.page is Page.RESULTS:
-            return self._good_on_results(value)
-        if self.state.page is Page.ITEM:
-            return self._good_on_item(value)
-        return None if value in ("< prev", "back to search") else False
-
-    def _good_on_results(self, value: str) -> bool | None:
-        codes = {code.lower(): code for code in self.shown()}
-        if value in codes:
-            return self.serves(codes[value])
-        return not any(map(self.serves, codes.values()))
-
-    def _good_on_item(self, value: str) -> bool | None:
-        serves = self.serves(self.state.asin)
-        if value == "buy now":
-            return serves and not self.missing()
-        if value in ("< prev", "back to search"):
-            return not serves
-        if value in ("description", "features", "reviews"):
-            return None
-        return serves and self.asked(value) and value in self.missing()
-
-
-Habit = Callable[[Oracle, random.Random, str], str | None]
-"""The careless action in a state, given the query that would be right; None where the habit does not show."""
-
-
-def few_words(oracle: Oracle, rng: random.Random, query: str) -> str | None:
-    words = query.split()
-    if oracle.state.page is not Page.SEARCH or len(words) < 2:
-        return None
-    words.pop(rng.randrange(len(words)))
-    return f"search[{' '.join(words)}]"
-
-
-def first_result(oracle: Oracle, rng: random.Random, query: str) -> str | None:
-    return f"click[{oracle.shown()[0]}]" if oracle.state.page is Page.RESULTS and oracle.shown() else None
-
-
-def any_result(oracle: Oracle, rng: random.Random, query: str) -> str | None:
-    return f"click[{rng.choice(oracle.shown())}]" if oracle.state.page is Page.RESULTS and oracle.shown() else None
-
-
-def no_options(oracle: Oracle, rng: random.Random, query: str) -> str | None:
-    return "click[buy now]" if oracle.state.page is Page.ITEM and oracle.missing() else None
-
-
-def any_option(oracle: Oracle, rng: random.Random, query: str) -> str | None:
-    if oracle.state.page is not Page.ITEM:
-        return None
-    values = [
-        value for group in oracle.env._shop.inventory.products[oracle.state.asin].options.values() for value in group
-    ]
-    return f"click[{rng.choice(values)}]" if values and rng.random() < 0.5 else None
-
-
-def wander(oracle: Oracle, rng: random.Random, query: str) -> str | None:
-    pool = [value for value in oracle.env._clickables if value not in ("buy now", "search")]
-    return f"click[{rng.choice([*pool, 'purple rain'])}]" if rng.random() < 0.5 else None
-
-
-HABITS: Final[dict[str, tuple[Habit, ...]]] = {
-    "careful": (),
-    "few words": (few_words,),
-    "first result": (first_result,),
-    "any result": (any_result,),
-    "skips options": (no_options,),
-    "any option": (any_option,),
-    "wanders": (wander,),
-    "all of these": (few_words, any_result, no_options, any_option, wander),
-}
-
-
-@dataclass
-class Shopper:
-    """Plays well but for its habits, and notes at every turn what the oracle thought of the state."""
-
-    oracle: Oracle
-    habits: tuple[Habit, ...]
-    rng: random.Random
-    judges: list[dict[str, bool | None]] = field(default_factory=list)
-
-    def __call__(self, messages: object) -> str:
-        habit = self.rng.choice(self.habits) if self.habits else None
-        query = self._query()
-        careless = habit(self.oracle, self.rng, query) if habit and self.rng.random() < RATE else None
-        return careless or self._careful(query)
-
-    def _query(self) -> str:
-        text = re.sub(r",? ?(and )?price lower than .*", "", self.oracle.goal.text.lower())
-        fillers = "find me i am looking for a an that is need please show would like to buy with in and".split()
-        wanted = [word for word in re.findall(r"[\w-]+", text) if word not in fillers]
-        return " ".join(word for word in wanted if not self.oracle.asked(word) and f"{word}s" not in fillers)
-
-    def _careful(self, query: str) -> str:
-        oracle, state = self.oracle, self.oracle.state
-        if state.page is Page.SEARCH:
-            return f"search[{query}]"
-        if state.page is Page.RESULTS:
-            serving = [code for code in oracle.shown() if oracle.serves(code)]
-            return f"click[{serving[0]}]" if serving else "click[back to search]"
-        if state.page is Page.ITEM and oracle.serves(state.asin):
-            return f"click[{oracle.missing()[0]}]" if oracle.missing() else "click[buy now]"
-        return "click[< prev]"
 
 
 @dataclass
@@ -208,7 +39,14 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, good: bool | None, verdict: Verdict | None, advice: bool | None, advised: bool) -> None:
-        """Notes one turn: whether it was good, what the finding says, and whether its advice would have been good."""
+        """Counts one turn.
+
+        Args:
+            good: whether it led towards full reward; None for a matter of taste.
+            verdict: verdict of the finding; None without a finding.
+            advice: whether the advice would have been good; None for a matter of taste or no advice.
+            advised: whether there was advice.
+        """
         faulted = verdict in FAULTS
         self.counts["turns"] += 1
         self.counts["bad"] += good is False
@@ -221,7 +59,10 @@ class Tally:
         self.counts["advised, right"] += advised and advice is True
 
     def add_needed(self, oracle: Oracle, trajectory: Trajectory, findings: Mapping[int, Finding]) -> None:
-        """Notes the clicks that a purchase of full reward needed, about to be made; faulted if all equal ones are."""
+        """Counts the clicks that a purchase of full reward needed; they count as faulted if all equal clicks are.
+
+        The environment must be in the state before the purchase.
+        """
         findings_of: dict[str, list[Finding | None]] = {}
         for number, turn in enumerate(trajectory.turns):
             if (
@@ -240,7 +81,7 @@ class Tally:
         return f"{100 * self.counts[part] / self.counts[whole]:.1f} %" if self.counts[whole] else "-"
 
     def cells(self) -> list[str]:
-        """By the columns of `COLUMNS`."""
+        """Returns the cells of a row, in the order of `COLUMNS`."""
         counts = self.counts
         return [
             str(counts["turns"]),
@@ -255,7 +96,7 @@ class Tally:
 
 
 def measure(env: WebShopEnv, habits: tuple[Habit, ...], episodes: int, seed: int) -> tuple[Tally, list[str]]:
-    """Plays, reflects, and plays again with the oracle looking on; returns the tally and what went wrong."""
+    """Plays, reflects, and replays the episodes for the oracle; returns the tally and a text per wrong finding."""
     rng = random.Random(seed)
     oracle, tally, wrong = Oracle(env), Tally(), []
     tasks = [Task(rng.randrange(env.num_tasks), number) for number in range(episodes)]

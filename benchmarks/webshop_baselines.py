@@ -1,4 +1,4 @@
-"""Two shoppers without a model on the original's 1,000 products: `python -m benchmarks.webshop_baselines --data DIR`.
+"""Measures two shoppers without a model on 1,000 products: `python -m benchmarks.webshop_baselines --data DIR`.
 
 Both search for the whole instruction and buy the first hit; the second clicks the wanted options that the page offers
 before it buys. They read the text of the pages, as a language model would, and nothing else.
@@ -30,7 +30,7 @@ from hero_cli.terminal import polite
 
 WAYS: Final[dict[str, Literal["upstream"] | None]] = {"upstream": "upstream", "mended": None}
 AFTER_OPTIONS: Final = 7
-"""Nodes of an item's page after its options: title, price, rating, three sub pages, buy."""
+"""Number of nodes of an item page after its options: title, price, rating, three sub-pages, buy."""
 
 
 class Result(NamedTuple):
@@ -46,14 +46,14 @@ ORIGINAL: Final = {
     ("with options", "test"): Result(78.9, 57.2),
     ("with options", "validation"): Result(78.3, 52.7),
 }
-"""What the original gave on these ranges of goals (commit 64fa2a5, `random.seed(42)` before its constructor)."""
+"""Results of the original on these ranges of goals (commit 64fa2a5, `random.seed(42)` before its constructor)."""
 
 
 def first_hit(messages: Sequence[Message], *, options: bool) -> str:
-    """The next action after a conversation in which all before it were chosen by the same function.
+    """Returns the next action after a conversation whose earlier actions were chosen by the same function.
 
     Args:
-        options: click the wanted options before buying.
+        options: whether to click the wanted options before buying.
     """
     page = messages[-1].content.split(SEPARATOR)
     if page[-1] == "Search":
@@ -67,11 +67,11 @@ def first_hit(messages: Sequence[Message], *, options: bool) -> str:
 
 
 def wanted(page: Sequence[str]) -> Iterator[str]:
-    """The options of an item's page that its instruction asks for, as in "... with size: 10, and color: dark red"."""
+    """Yields the options of an item page that its instruction asks for: "... with size: 10, and color: dark red"."""
     offered = [text.removesuffix(SELECTED) for text in page[4:-AFTER_OPTIONS]]
-    wish = f"{page[1]}, and "
+    instruction = f"{page[1]}, and "
     for group, value in combinations(offered, 2):
-        if any(f"{before}{group}: {value}, and " in wish for before in (" with ", ", and ")):
+        if any(f"{before}{group}: {value}, and " in instruction for before in (" with ", ", and ")):
             yield value
 
 
@@ -82,7 +82,7 @@ POLICIES: Final[dict[str, Callable[[Sequence[Message]], str]]] = {
 
 
 def play(env: WebShopEnv, baseline: str) -> Evaluation:
-    """One baseline on every task of an environment."""
+    """Plays one baseline on every task of an environment."""
     tasks = [Task(number, 0) for number in range(env.num_tasks)]
     return evaluate([env], FunctionPolicy(POLICIES[baseline]), tasks, max_turns=15)
 
@@ -92,17 +92,17 @@ def result(evaluation: Evaluation) -> Result:
 
 
 def measure(data: Path, split_by: SplitBy, split: str) -> list[dict[str, Any]]:
-    """A record per baseline: the split, and what came of it upstream, mended and, where known, in the original."""
+    """Returns a record per baseline: its split, and its results upstream, mended and, where known, in the original."""
     records = []
     for baseline in POLICIES:
-        found = {}
+        results = {}
         for name, compat in WAYS.items():
             env = WebShopEnv(data=data, split=split, split_by=split_by, compat=compat)
-            found[name] = result(play(env, baseline))
+            results[name] = result(play(env, baseline))
         if split_by == "goal":
-            found["original"] = ORIGINAL[baseline, split]
+            results["original"] = ORIGINAL[baseline, split]
         facts = {"baseline": baseline, "split": split, "split_by": split_by, "goals": env.num_tasks}
-        records.append(facts | {name: each._asdict() for name, each in found.items()})
+        records.append(facts | {name: each._asdict() for name, each in results.items()})
     return records
 
 

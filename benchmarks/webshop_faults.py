@@ -1,4 +1,4 @@
-"""What the faults of the original WebShop come to: `python -m benchmarks.webshop_faults --data DIR`.
+"""Measures the faults of the original WebShop: `python -m benchmarks.webshop_faults --data DIR`.
 
 Every row counts one thing twice: with `compat="upstream"`, which has the faults, and without, where they are mended.
 """
@@ -32,21 +32,21 @@ from hero.types import Trajectory
 from hero_cli.terminal import polite
 
 SEEDS: Final = range(10)
-"""Shops under these differ as runs of the original do, which draws prices and bounds unseeded."""
+"""Goal seeds whose shops differ like runs of the original, which draws prices and bounds unseeded."""
 BASELINE: Final = "with options"
 
 
 class Row(NamedTuple):
-    """One fault, and what the two ways show of it."""
+    """One fault, measured in both ways."""
 
     fault: str
     upstream: str
     mended: str
 
 
-def share(found: Iterable[bool]) -> str:
-    """How many are, and of how many; without a percentage where a small catalogue has none of the kind."""
-    every = list(found)
+def share(flags: Iterable[bool]) -> str:
+    """Returns the number of true flags and of all; without a percentage where there are none."""
+    every = list(flags)
     if not every:
         return "0 of 0"
     return f"{sum(every)} of {len(every)} ({100 * sum(every) / len(every):.1f} %)"
@@ -58,10 +58,10 @@ def open_files(data: Path, *, seed: int = 42, split_by: SplitBy = "goal") -> Sho
 
 
 def leaks(data: Path) -> Iterator[Row]:
-    """Of the goals of a split, how many are known from training; "mended" is the split by product."""
+    """Counts the goals of each split that training has seen; "mended" is the split by product."""
     shops = open_files(data), open_files(data, split_by="product")
 
-    def known(shop: Shop, split: str, fact: Callable[[Goal], object]) -> str:
+    def seen_in_train(shop: Shop, split: str, fact: Callable[[Goal], object]) -> str:
         seen = {fact(goal) for goal in shop.goals["train"]}
         return share(fact(goal) in seen for goal in shop.goals[split])
 
@@ -72,16 +72,16 @@ def leaks(data: Path) -> Iterator[Row]:
         )
         yield Row(
             f"{split} goals whose product is in train too",
-            *(known(shop, split, lambda goal: goal.product.asin) for shop in shops),
+            *(seen_in_train(shop, split, lambda goal: goal.product.asin) for shop in shops),
         )
         yield Row(
             f"{split} goals whose instruction, but for options and price, is in train too",
-            *(known(shop, split, lambda goal: goal.product.synthetic) for shop in shops),
+            *(seen_in_train(shop, split, lambda goal: goal.product.synthetic) for shop in shops),
         )
 
 
 def options(data: Path) -> Iterator[Row]:
-    """Goals that cannot be reached, and options that another value fulfils."""
+    """Counts goals that cannot be reached, and options that another value fulfils."""
     shop = open_files(data)
     goals = [goal for part in shop.goals.values() for goal in part]
     rng = random.Random(0)
@@ -96,7 +96,7 @@ def options(data: Path) -> Iterator[Row]:
         return any(reached(alone, {group: other}, upstream) for other in others)
 
     def asked(goal: Goal) -> dict[str, str]:
-        """What can be chosen of what a goal asks for."""
+        """Returns the requested options that can be chosen."""
         return {group: value for group, value in zip(goal.groups, goal.options, strict=True) if value}
 
     own = [(goal, asked(goal)) for goal in goals]
@@ -127,7 +127,7 @@ def options(data: Path) -> Iterator[Row]:
 
 
 def item_pages(data: Path) -> Iterator[Row]:
-    """Values of options that an item's page does not mark, or that cannot be clicked."""
+    """Counts values of options that an item page does not mark, or that cannot be clicked."""
     inventory = open_files(data).inventory
     values = [
         (asin, group, value)
@@ -162,7 +162,7 @@ def item_pages(data: Path) -> Iterator[Row]:
 
 
 def episodes(data: Path) -> Iterator[Row]:
-    """What the second baseline sees and gets on the test goals, and what the original's reward would say of it."""
+    """Counts pages and rewards of the second baseline on the test goals, also by the original's reward."""
     envs = [WebShopEnv(data=data, split="test", compat=compat) for compat in WAYS.values()]
     policy = FunctionPolicy(POLICIES[BASELINE])
     played: list[list[Trajectory]] = []
@@ -190,13 +190,13 @@ def episodes(data: Path) -> Iterator[Row]:
 
 
 def percent(rewards: Sequence[float]) -> str:
-    """Score and success."""
+    """Returns score and success in percent."""
     solved = sum(reward == 1.0 for reward in rewards)
     return f"{100 * sum(rewards) / len(rewards):.1f}/{100 * solved / len(rewards):.1f}"
 
 
 def bounds(data: Path) -> Iterator[Row]:
-    """Between one run and the next: of the original, each with draws of its own, and of ours, all with one seed."""
+    """Compares prices and bounds of successive runs: the original's draw their own, ours share one seed."""
     items = list(open_files(data).inventory.products.values())
 
     def run(seed: int) -> tuple[list[Goal], dict[str, float]]:
@@ -223,14 +223,14 @@ def bounds(data: Path) -> Iterator[Row]:
 
 
 def spread(data: Path) -> Iterator[Row]:
-    """What draws of their own do to the score of a run."""
+    """Measures the effect of unseeded draws on the score of a run."""
     cells = []
     ways: list[tuple[Literal["upstream"] | None, Sequence[int]]]
     ways = [("upstream", SEEDS), (None, [42] * len(SEEDS))]
     for compat, seeds in ways:
         envs = (WebShopEnv(data=data, split="test", goal_seed=seed, compat=compat) for seed in seeds)
-        found = [result(play(env, BASELINE)) for env in envs]
-        scores, successes = zip(*found, strict=True)
+        results = [result(play(env, BASELINE)) for env in envs]
+        scores, successes = zip(*results, strict=True)
         cells.append(f"{min(scores)}/{min(successes)} to {max(scores)}/{max(successes)}")
     yield Row(f'score/success of "{BASELINE}" over {len(SEEDS)} runs', *cells)
 

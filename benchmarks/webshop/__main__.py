@@ -1,8 +1,8 @@
-"""What WebShop costs beside the original: `python -m benchmarks.webshop`.
+"""Measures time and memory of WebShop, beside the original: `python -m benchmarks.webshop`.
 
-A walker takes any of the available actions, and searches with the words of the instruction. Every size is measured in
-a process of its own, first as plain files, then with the index that `hero data webshop` writes. The last line is a
-JSON object of all figures.
+A walker takes random available actions, and searches for the instruction. Every size is measured in a process of its
+own, first as plain files, then with the index that `hero data webshop` writes. The last line is a JSON object of all
+figures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hero.errors import DataError
 from hero_cli.terminal import polite
 
 FULL: Final = 1_181_436
-"""Products of the original's full set."""
+"""Number of products of the original's full set."""
 ORIGINAL: Final = {
     "first_wall_s": "2 to 5",
     "first_mb": "285",
@@ -37,7 +37,7 @@ ORIGINAL: Final = {
     "resets_per_cpu_s": "119",
     "steps_per_cpu_s": "24.5",
 }
-"""The original with 1,000 products, as was measured on another day on two cores like these."""
+"""The original with 1,000 products, measured on another day on two such cores."""
 ORIGINAL_FULL: Final = {"first_wall_s": "420 to 480", "resident_after_mb": "15,000"}
 """The original with all of its products."""
 ROWS: Final = {
@@ -57,7 +57,7 @@ ROWS: Final = {
 
 
 def is_prepared(directory: Path) -> bool:
-    """Whether there is an index of the files as they are."""
+    """Returns whether there is an index of the files as they are now."""
     try:
         return open_index(directory) is not None
     except DataError:  # of an older format, say
@@ -65,7 +65,7 @@ def is_prepared(directory: Path) -> bool:
 
 
 def generated(keep: Path, count: int, bars: Progress) -> Path:
-    """A directory of generated files, made where it is not there."""
+    """Returns a directory of generated files, which are written if they are missing."""
     directory = keep / f"generated-{count}"
     if not (directory / "title_nouns.json").exists():
         task = bars.add_task(f"generating {count:,} products", total=count)
@@ -74,7 +74,7 @@ def generated(keep: Path, count: int, bars: Progress) -> Path:
 
 
 def linked(directory: Path, data: Path) -> Path:
-    """A directory of links to the files of another, so that nothing is written beside these."""
+    """Fills a directory with links to the files of another, so that nothing is written beside these, and returns it."""
     files = locate(data.resolve()).values()
     directory.mkdir(parents=True, exist_ok=True)
     for link in filter(Path.is_symlink, directory.iterdir()):  # perhaps to files of another name
@@ -85,7 +85,7 @@ def linked(directory: Path, data: Path) -> Path:
 
 
 def measured(directory: Path, steps: int) -> dict[str, Any]:
-    """What `benchmarks.webshop.measure` prints of a directory; where that fails, it has said why."""
+    """Returns the figures that `benchmarks.webshop.measure` prints; exits where it fails, since it has printed why."""
     command = [sys.executable, "-m", "benchmarks.webshop.measure", str(directory), "--steps", str(steps)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
@@ -95,7 +95,7 @@ def measured(directory: Path, steps: int) -> dict[str, Any]:
 
 
 def figures_of(directory: Path, steps: int, bars: Progress) -> dict[str, Any]:
-    """All figures of a directory, which gets an index where it has none."""
+    """Returns all figures of a directory, which gets an index if it has none."""
     figures: dict[str, Any] = {}
     items = locate(directory)["items"].stat().st_size
     if items <= LARGE:

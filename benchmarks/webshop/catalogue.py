@@ -1,7 +1,7 @@
-"""Catalogues of any size in the original's file format, for measurements alone: the words mean nothing.
+"""Generates catalogues of any size in the original's file format, for measurements; the words have no meaning.
 
-What costs time and memory is like the original: some 100 index terms a product, words that follow Zipf's law, options,
-prices of which a tenth are ranges, and as many synthetic and human instructions for a thousand products.
+Everything that costs time and memory resembles the original: some 100 index terms per product, words that follow Zipf's
+law, options, prices of which a tenth are ranges, and the same shares of synthetic and human instructions.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import numpy as np
 
 WORDS: Final = 300_000
 SHIFT: Final = 6
-"""Of the ranks in Zipf's law (Mandelbrot's form), so that the commonest word is in about half of the products."""
+"""Shift of the ranks in Zipf's law (Mandelbrot's form): the commonest word is in about half of the products."""
 BLOCK: Final = 4096
-"""Products whose words are drawn at a time."""
+"""Number of products whose words are drawn at a time."""
 DEPARTMENTS: Final = ("beauty", "electronics", "fashion", "garden", "grocery")
 GROUPS: Final = ("color", "size", "style", "flavor name", "pattern name")
 COLORS: Final = "black white blue red green pink grey navy brown purple gold silver beige yellow orange khaki".split()
 SIZES: Final = "small medium large x-large xx-large 1 2 3 4 5 6 7 8 9 10 12".split()
 NAMES: Final = ("items_shuffle.json", "items_ins_v2.json", "items_human_ins.json", "title_nouns.json")
 Record = tuple[str, dict[str, Any], dict[str, Any], list[dict[str, Any]], list[str]]
-"""An asin, and what the four files say of it."""
+"""An asin, and its entries in the four files."""
 
 
 def write(directory: Path, count: int, advance: Callable[[int], None], seed: int = 0) -> None:
-    """Writes the four files of a catalogue into a directory, which is made; equal arguments give equal files.
+    """Writes the four files of a catalogue into a new or existing directory; equal arguments give equal files.
 
     Args:
         advance: called with the number of products that were written since the last call.
@@ -50,12 +50,12 @@ def write(directory: Path, count: int, advance: Callable[[int], None], seed: int
         first[file] = ", "
 
     while block := list(islice(products, BLOCK)):
-        for asin, item, known, wishes, words in block:
+        for asin, item, described, human_instructions, title in block:
             put(items, json.dumps(item))
-            put(attributes, f'"{asin}": {json.dumps(known)}')
-            put(nouns, f'"{asin}": {json.dumps(words)}')
-            if wishes:
-                put(human, f'"{asin}": {json.dumps(wishes)}')
+            put(attributes, f'"{asin}": {json.dumps(described)}')
+            put(nouns, f'"{asin}": {json.dumps(title)}')
+            if human_instructions:
+                put(human, f'"{asin}": {json.dumps(human_instructions)}')
         advance(len(block))
     for file, name in zip(files, NAMES, strict=True):
         file.write("]" if file is items else "}")
@@ -64,7 +64,7 @@ def write(directory: Path, count: int, advance: Callable[[int], None], seed: int
 
 
 def records(count: int, seed: int) -> Iterator[Record]:
-    """The products, one by one."""
+    """Yields the products."""
     rng = np.random.default_rng(seed)
     words = _vocabulary()
     queries = [" ".join(words[number] for number in _ranks(rng, 2)) for _ in range(2000)]
@@ -72,13 +72,13 @@ def records(count: int, seed: int) -> Iterator[Record]:
         size = min(BLOCK, count - first)
         ranks = _ranks(rng, 200 * size).tolist()
         draws = rng.random((size, 32)).tolist()
-        for place in range(size):
-            text = [words[rank] for rank in ranks[200 * place : 200 * (place + 1)]]
-            yield _record(first + place, text, draws[place], queries)
+        for row in range(size):
+            text = [words[rank] for rank in ranks[200 * row : 200 * (row + 1)]]
+            yield _record(first + row, text, draws[row], queries)
 
 
 def _record(number: int, words: Sequence[str], draws: Sequence[float], queries: Sequence[str]) -> Record:
-    """A product made of 200 words and 32 numbers in [0, 1)."""
+    """Makes a product of 200 words and 32 numbers in [0, 1)."""
     source, chance = iter(words), iter(draws)
 
     def some(least: int, most: int) -> list[str]:
@@ -102,14 +102,14 @@ def _record(number: int, words: Sequence[str], draws: Sequence[float], queries: 
         "category": department,
         "query": query,
     }
-    wish = f"Find me {', '.join(attributes)} {query}"
-    known: dict[str, Any] = {"attributes": attributes}
+    instruction = f"Find me {', '.join(attributes)} {query}"
+    described: dict[str, Any] = {"attributes": attributes}
     if next(chance) < 0.415:
-        known |= {"instruction": wish, "instruction_attributes": attributes[:3]}
-    wishes = []
+        described |= {"instruction": instruction, "instruction_attributes": attributes[:3]}
+    human = []
     if number % 100 == 0:
-        wishes = [{"instruction": f"{wish}.", "instruction_attributes": attributes, "instruction_options": []}]
-    return asin, item, known, wishes, [*title[::2], *query.split()]
+        human = [{"instruction": f"{instruction}.", "instruction_attributes": attributes, "instruction_options": []}]
+    return asin, item, described, human, [*title[::2], *query.split()]
 
 
 def _pricing(kind: float, amount: float) -> str:
@@ -120,7 +120,7 @@ def _pricing(kind: float, amount: float) -> str:
 
 
 def _options(chance: Iterable[float]) -> dict[str, list[dict[str, str]]]:
-    """Two groups of values as a rule; none in a quarter of the products."""
+    """Draws two groups of values as a rule; none in a quarter of the products."""
     count, *draws = islice(chance, 9)
     groups = {}
     for group, many, first in zip(GROUPS, draws[::2], draws[1::2], strict=False):
@@ -134,7 +134,7 @@ def _options(chance: Iterable[float]) -> dict[str, list[dict[str, str]]]:
 
 
 def _ranks(rng: np.random.Generator, count: int) -> Any:
-    """Ranks of words, from 0, the commonest."""
+    """Draws ranks of words, from 0, the commonest."""
     return np.floor(SHIFT * ((WORDS + SHIFT) / SHIFT) ** rng.random(count) - SHIFT).astype(int)
 
 
@@ -144,7 +144,7 @@ def _vocabulary() -> list[str]:
 
 
 def _word(number: int) -> str:
-    """A word of two to four syllables, another for every number."""
+    """Returns a word of two to four syllables, a different one for every number."""
     syllables = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
     word = ""
     number += len(syllables)

@@ -1,7 +1,7 @@
-"""What one directory of products costs a process of its own: `python -m benchmarks.webshop.measure DIR`.
+"""Measures what one directory of products costs a process: `python -m benchmarks.webshop.measure DIR`.
 
-Linux only: memory is what /proc tells. Times are seconds of the processor, but for the construction, which is told in
-seconds of the clock as well.
+Linux only: memory is read from /proc. Times are processor seconds; the construction is measured in wall-clock seconds,
+too.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from hero.envs.webshop.search.index import Index
 from hero_cli.terminal import polite
 
 FURTHER: Final = 100
-"""Environments over which the cost of a further one is averaged."""
+"""Number of environments over which the cost of a further one is averaged."""
 MAX_TURNS: Final = 15
 """Maximum number of steps of an episode."""
 PHASES: Final = ("search", "products", "page", "reward", "info", "rest")
 
 
 class Stopwatch:
-    """Seconds of steps by phase, without those of phases within; `rest` is what of a step is in no other phase."""
+    """Measures the seconds of each phase of a step, without nested phases; `rest` is the part outside all others."""
 
     def __init__(self) -> None:
         self.seconds: Counter[str] = Counter()
@@ -39,7 +39,7 @@ class Stopwatch:
         self._since = time.perf_counter()
 
     def timed(self, phase: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, counted as a phase."""
+        """Returns the function, timed as a phase."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
             if len(self._phases) == 1 and phase != "rest":  # outside of a step
@@ -55,14 +55,14 @@ class Stopwatch:
         return timed
 
     def switch(self) -> None:
-        """Counts what has passed since the last call to the phase that is under way."""
+        """Adds the time since the last call to the current phase."""
         now = time.perf_counter()
         self.seconds[self._phases[-1]] += now - self._since
         self._since = now
 
 
 class Walker:
-    """Takes any of the available actions, and searches with the words of the instruction."""
+    """Takes a random available action, and searches for the instruction."""
 
     def __init__(self, env: WebShopEnv, seed: int) -> None:
         self.env = env
@@ -71,7 +71,7 @@ class Walker:
         self.seconds: Counter[str] = Counter()
 
     def walk(self, steps: int) -> None:
-        """Plays whole episodes until that many steps were taken."""
+        """Plays whole episodes until at least `steps` steps were taken."""
         while self.counts["step"] < steps:
             task = {"task": self.rng.randrange(self.env.num_tasks)}
             _, info = self._timed("reset", lambda task=task: self.env.reset(options=task))  # type: ignore[misc]
@@ -84,7 +84,7 @@ class Walker:
                     break
 
     def rate(self, kind: str) -> float:
-        """Resets or steps per second."""
+        """Returns resets or steps per second."""
         return self.counts[kind] / self.seconds[kind]
 
     def _timed(self, kind: str, work: Callable[[], Any]) -> Any:
@@ -96,14 +96,14 @@ class Walker:
 
 
 def memory() -> dict[str, float]:
-    """Megabytes: all that is resident, mapped files included, and what is of no file, this process's alone."""
+    """Returns megabytes: `resident` with mapped files, and `alone` without files, of this process only."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
     fields = dict(line.split(":") for line in lines)
     return {name: int(fields[key].split()[0]) / 1024 for name, key in (("resident", "Rss"), ("alone", "Anonymous"))}
 
 
 def phases(env: WebShopEnv, steps: int) -> dict[str, float]:
-    """The share of each phase in the steps of a walk, in percent; a pass of its own, since watching takes time."""
+    """Returns the percentage of each phase in the steps of a walk; a separate walk, since timing takes time."""
     watch = Stopwatch()
     watched = (
         ("search", Index, "search"),

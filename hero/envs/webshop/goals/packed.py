@@ -49,8 +49,8 @@ class PackedGoals:
     def draw_prices(self, rng: random.Random) -> NDArray[np.float64]:
         """Returns the price of every product, drawn like `goals.draw_prices`."""
         drawn = self.prices[:, 0].copy()
-        for place in np.flatnonzero(~np.isnan(self.prices[:, 1])).tolist():
-            drawn[place] = rng.uniform(*self.prices[place].tolist())
+        for index in np.flatnonzero(~np.isnan(self.prices[:, 1])).tolist():
+            drawn[index] = rng.uniform(*self.prices[index].tolist())
         return drawn
 
     def goals(
@@ -83,18 +83,18 @@ class GoalPacker:
         Raises:
             DataError: there are more goals than can be numbered.
         """
-        place = len(self._splits)
+        index = len(self._splits)
         self._splits.append(SPLITS.index(product_split(item)))
         self._prices.extend((item.prices[0], item.prices[1] if len(item.prices) == 2 else np.nan))
         if item.synthetic is not None:
             combinations = prod(map(len, item.options.values()))
             self._goals += combinations
-            self._synthetic.extend((place, combinations))
+            self._synthetic.extend((index, combinations))
             if self._goals >= MOST:
                 raise DataError(f"{item.asin}: with its {combinations:,} combinations of options there are "
                                 f"{self._goals:,} goals, and {MOST:,} are too many; leave the product out")  # fmt: skip
         if item.human:
-            self._human.extend((place, len(item.human)))
+            self._human.extend((index, len(item.human)))
 
     def finish(self) -> PackedGoals:
         """Returns the packed goals of all products; takes about a second for a million goals."""
@@ -178,6 +178,6 @@ def _combination(item: Product, nth: int) -> tuple[str, ...]:
     """Returns the nth of itertools.product over the groups of options in the order of their names."""
     chosen = []
     for group in sorted(item.options, reverse=True):
-        nth, place = divmod(nth, len(item.options[group]))
-        chosen.append(item.options[group][place])
+        nth, index = divmod(nth, len(item.options[group]))
+        chosen.append(item.options[group][index])
     return tuple(reversed(chosen))

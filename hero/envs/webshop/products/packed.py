@@ -33,18 +33,18 @@ class PackedProducts(Mapping[str, Product]):
         self._places = places
         self.at = lru_cache(maxsize=REMEMBERED)(self._at)
         """Returns the product at an index of the catalogue."""
-        self._by_asin = lru_cache(maxsize=REMEMBERED)(lambda asin: self.at(self.place(asin)))
+        self._by_asin = lru_cache(maxsize=REMEMBERED)(lambda asin: self.at(self.index_of(asin)))
 
     def __getitem__(self, asin: str) -> Product:
         return self._by_asin(asin)
 
     def __iter__(self) -> Iterator[str]:
-        return (self._asins[place] for place in np.argsort(self._places).tolist())
+        return (self._asins[at] for at in np.argsort(self._places).tolist())
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def place(self, asin: str) -> int:
+    def index_of(self, asin: str) -> int:
         """Returns the index of a product in the catalogue.
 
         Raises:
@@ -55,12 +55,12 @@ class PackedProducts(Mapping[str, Product]):
             raise KeyError(asin)
         return int(self._places[at])
 
-    def _at(self, place: int) -> Product:
+    def _at(self, index: int) -> Product:
         try:
-            return unpack_product(self._records[place])
+            return unpack_product(self._records[index])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(
-                f"record {place} of the index is damaged ({error}); remove hero_index, and run hero data webshop again"
+                f"record {index} of the index is damaged ({error}); remove hero_index, and run hero data webshop again"
             ) from error
 
 
@@ -72,7 +72,7 @@ class PackedPrices(Mapping[str, float]):
         self._prices = prices
 
     def __getitem__(self, asin: str) -> float:
-        return float(self._prices[self._products.place(asin)])
+        return float(self._prices[self._products.index_of(asin)])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._products)
