@@ -19,7 +19,7 @@ def episode(
     env_id: str = "maze",
     invalid: tuple[int, ...] = (),
 ) -> Trajectory:
-    """Actions and the observations that follow them; the reward comes last."""
+    """Returns a trajectory of actions and the observations that follow them; the reward comes last."""
     played: list[Turn] = []
     seen = start
     pairs = list(steps)

@@ -18,32 +18,32 @@ def test_it_is_a_reflector() -> None:
 
 
 def test_an_invalid_action_is_named_with_the_words_of_the_environment() -> None:
-    found = findings(episode([("fly", "start"), ("walk", "hall")], invalid=(0,), stop=Stop.MAX_TURNS))
-    assert found[0] == Finding(0, INVALID, "no such thing; try another")
+    judged = findings(episode([("fly", "start"), ("walk", "hall")], invalid=(0,), stop=Stop.MAX_TURNS))
+    assert judged[0] == Finding(0, INVALID, "no such thing; try another")
 
 
 def test_an_action_that_changes_nothing_is_unnecessary() -> None:
-    found = findings(episode([("wait", "start"), ("walk", "hall"), ("out", "")], stop=Stop.MAX_TURNS))
-    assert found[0] == Finding(0, UNNECESSARY, "changed nothing")
-    assert 1 not in found
+    judged = findings(episode([("wait", "start"), ("walk", "hall"), ("out", "")], stop=Stop.MAX_TURNS))
+    assert judged[0] == Finding(0, UNNECESSARY, "changed nothing")
+    assert 1 not in judged
 
 
 def test_the_same_action_in_the_same_place_is_unnecessary_and_elsewhere_is_not() -> None:
     steps = [("north", "hall"), ("north", "yard"), ("south", "gate"), ("x", "start"), ("north", "attic"), ("y", "")]
-    found = findings(episode(steps, stop=Stop.TRUNCATED))
-    assert found[4] == Finding(4, UNNECESSARY, "done before in the same place")
-    assert 1 not in found
+    judged = findings(episode(steps, stop=Stop.TRUNCATED))
+    assert judged[4] == Finding(4, UNNECESSARY, "done before in the same place")
+    assert 1 not in judged
 
 
 def test_a_way_that_leads_in_circles_is_unnecessary() -> None:
-    found = findings(episode([("a", "hall"), ("b", "yard"), ("c", "hall"), ("d", "gate")], stop=Stop.ERROR))
-    assert found == {2: Finding(2, UNNECESSARY, "led back to what was seen before")}
+    judged = findings(episode([("a", "hall"), ("b", "yard"), ("c", "hall"), ("d", "gate")], stop=Stop.ERROR))
+    assert judged == {2: Finding(2, UNNECESSARY, "led back to what was seen before")}
 
 
 @pytest.mark.parametrize("stop", [Stop.TRUNCATED, Stop.MAX_TURNS, Stop.MAX_TOKENS])
 def test_running_out_of_turns_is_a_failure(stop: Stop) -> None:
-    found = findings(episode([("a", "hall"), ("b", "yard")], stop=stop))
-    assert found == {1: Finding(1, FAILED, "the episode ran out of turns")}
+    judged = findings(episode([("a", "hall"), ("b", "yard")], stop=stop))
+    assert judged == {1: Finding(1, FAILED, "the episode ran out of turns")}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,6 @@ def test_any_trajectory_gets_findings_about_turns_that_it_has(played: list[Traje
         assert all(finding.verdict for finding in diagnosis.findings)
 
 
-def test_silence_is_no_sign_that_nothing_changed() -> None:
-    found = findings(episode([("a", ""), ("b", ""), ("c", "")], start="", stop=Stop.ERROR))
-    assert found == {}
+def test_silence_is_not_a_sign_that_nothing_changed() -> None:
+    judged = findings(episode([("a", ""), ("b", ""), ("c", "")], start="", stop=Stop.ERROR))
+    assert judged == {}

@@ -38,7 +38,7 @@ def write(folder: Path, files: dict[str, Any]) -> Path:
 
 
 def catalogue(products: Sequence[tuple[str, str, Sequence[str]]]) -> dict[str, Any]:
-    """The files of products that differ in asin, synthetic instruction and values of their one option group."""
+    """Returns the files of products that differ in asin, synthetic instruction and values of their one option group."""
     human = HUMAN | {"instruction_options": []}
     items = [
         ITEM | {"asin": asin, "customization_options": {"size": [{"value": value} for value in values]}}

@@ -1,4 +1,4 @@
-"""What the original answered, where that is at hand: the recordings carry no licence and stay out of the repository."""
+"""Answers of the original, where they are at hand: the recordings carry no licence and stay out of the repository."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ needs_recordings = pytest.mark.skipif(
 
 
 def lines(name: str) -> list[dict[str, Any]]:
-    """The records of one recording."""
+    """Returns the records of one recording."""
     with (FOLDER / "parity" / f"{name}.jsonl").open(encoding="utf-8") as file:
         return [json.loads(line) for line in file]

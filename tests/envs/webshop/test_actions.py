@@ -95,7 +95,7 @@ def test_long_actions_neither_raise_nor_confuse(
 
 
 UPSTREAM_ACTION = re.compile(r"(.+)\[(.+)\]")
-"""How the original splits an action, which takes time quadratic in opening brackets."""
+"""The pattern by which the original splits an action, which takes time quadratic in opening brackets."""
 
 
 def split_upstream(action: str) -> Command | None:

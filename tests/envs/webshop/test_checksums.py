@@ -1,4 +1,4 @@
-"""Telling the original's files from others."""
+"""Files of the original are told apart from others."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def test_a_file_is_known_by_its_size_and_its_hash(tmp_path: Path, monkeypatch: p
     digest = hashlib.sha256(b"shoes").hexdigest()
     monkeypatch.setattr(checksums, "KNOWN_FILES", (KnownFile("the shoes", 5, digest[:8], digest[-4:]),))
     read: list[int] = []
-    for content, known in ((b"shoes", "the shoes"), (b"socks", None), (b"shoes ", None)):
+    for content, name in ((b"shoes", "the shoes"), (b"socks", None), (b"shoes ", None)):
         (tmp_path / "file").write_bytes(content)
-        assert identify(tmp_path / "file", read.append) == known
+        assert identify(tmp_path / "file", read.append) == name
     assert read == [5, 5]  # what has another size need not be read
 
 

@@ -1,4 +1,4 @@
-"""The prepared index: equal to the files, theirs alone, and never half there."""
+"""The disk index equals its files, belongs to them alone, and is never half there."""
 
 from __future__ import annotations
 
@@ -29,24 +29,27 @@ LOCK = f".{INDEX}.lock"
 
 
 def quiet(phase: str, done: int, total: int) -> None:
-    """A report that nobody reads."""
+    """Ignores a report."""
 
 
 def generated(folder: Path) -> Path:
-    """The embedded catalogue as files, with a range of prices and synthetic instructions here and there."""
+    """Writes the embedded catalogue as files, with a range of prices and synthetic instructions here and there."""
     raw = generate("hard")
     items = [dict(item) for item in raw.items]
-    known = {asin: dict(record) for asin, record in raw.attributes.items()}
+    attributes = {asin: dict(record) for asin, record in raw.attributes.items()}
     for item in items[::3]:
         item["pricing"] += "$99.5"
-        wish = {"instruction": f"Find {item['query']}", "instruction_attributes": known[item["asin"]]["attributes"]}
-        known[item["asin"]] |= wish
-    contents = (items, known, raw.human, raw.title_nouns)
+        synthetic = {
+            "instruction": f"Find {item['query']}",
+            "instruction_attributes": attributes[item["asin"]]["attributes"],
+        }
+        attributes[item["asin"]] |= synthetic
+    contents = (items, attributes, raw.human, raw.title_nouns)
     return write(folder, dict(zip(NAMES.values(), contents, strict=True)))
 
 
 def opened(data: Path, **arguments: Any) -> Shop:
-    """The shop of a directory as it is now, whatever was opened before, even in the same tick of the clock."""
+    """Opens the shop of a directory as it is now, whatever was opened before, even in the same tick of the clock."""
     _open_shop.cache_clear()
     _open_inventory.cache_clear()
     return open_shop(level="", seed=0, data=data, **arguments)
@@ -54,7 +57,7 @@ def opened(data: Path, **arguments: Any) -> Shop:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The same files twice, the second time with their index."""
+    """Writes the same files twice, the second time with their index."""
     plain, indexed = (generated(tmp_path_factory.mktemp(name)) for name in ("plain", "indexed"))
     write_index(indexed, quiet)
     return plain, indexed
@@ -62,7 +65,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize("kind", ["synthetic", "human"])
 @pytest.mark.parametrize("seed", [42, 7])
-def test_a_prepared_shop_is_the_one_of_its_files(both: tuple[Path, Path], kind: Any, seed: int) -> None:
+def test_an_indexed_shop_is_the_one_of_its_files(both: tuple[Path, Path], kind: Any, seed: int) -> None:
     plain, indexed = (opened(data, instruction_kind=kind, goal_seed=seed) for data in both)
     assert dict(indexed.inventory.products) == dict(plain.inventory.products)
     assert list(indexed.inventory.products) == list(plain.inventory.products)
@@ -75,7 +78,7 @@ def test_a_prepared_shop_is_the_one_of_its_files(both: tuple[Path, Path], kind: 
     assert indexed.inventory.page_size == plain.inventory.page_size == 10
 
 
-def test_environments_of_a_prepared_shop_share_it(both: tuple[Path, Path]) -> None:
+def test_environments_of_an_indexed_shop_share_it(both: tuple[Path, Path]) -> None:
     first, second = (WebShopEnv(data=both[1], split="test") for _ in range(2))
     assert first._shop is second._shop
     assert first._shop.inventory.packed_goals is not None
@@ -167,12 +170,12 @@ def test_a_manifest_that_is_none_is_refused(tmp_path: Path, content: str) -> Non
 
 
 LOOSE: dict[str, Any] = {"WHOLE": 0, "WINDOW": 1}
-"""Sizes in which fingerprints see as little of a small file as they do of a file of some GB."""
+"""Sizes with which sampled hashes cover as little of a small file as of a file of some GB."""
 
 
 @pytest.fixture(scope="module")
 def loose(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files with an index whose fingerprints see little of it."""
+    """Writes files with an index whose sampled hashes cover little of it."""
     folder = generated(tmp_path_factory.mktemp("loose"))
     with patch.multiple("hero.envs.webshop.storage.sampled_hash", **LOOSE):
         write_index(folder, quiet)
@@ -181,7 +184,7 @@ def loose(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(st.data())
 @settings(deadline=None)
-def test_bits_flipped_where_no_fingerprint_looks_are_named_or_go_unnoticed(loose: Path, data: st.DataObject) -> None:
+def test_bits_flipped_that_no_sampled_hash_covers_are_named_or_go_unnoticed(loose: Path, data: st.DataObject) -> None:
     # These are larger in the full catalogue than what is hashed whole.
     file = loose / INDEX / data.draw(st.sampled_from(["postings.documents", "postings.counts", "records.content"]))
     content = file.read_bytes()
@@ -271,7 +274,7 @@ def test_no_file_stays_open_after_a_preparation_that_fails(tmp_path: Path) -> No
 
 
 def damaged(content: Any, data: st.DataObject) -> Any:
-    """JSON of which some part has become something else."""
+    """Replaces some part of a JSON value by something else."""
     if isinstance(content, dict | list) and content and data.draw(st.integers(0, 3)):
         changed = copy.copy(content)
         key = data.draw(st.sampled_from(list(content) if isinstance(content, dict) else range(len(content))))
@@ -302,9 +305,9 @@ def test_whatever_is_wrong_is_named_with_and_without_an_index(
     if problem:
         with pytest.raises(DataError) as again:
             write_index(folder, quiet)
-        for told in (problem, str(again.value)):  # of two mistakes each may tell the other one
+        for message in (problem, str(again.value)):  # of two mistakes each may name another
             # A product whose record has another asin lacks its nouns.
-            assert name in told or "title_nouns.json" in told
+            assert name in message or "title_nouns.json" in message
         assert not (folder / INDEX).exists()
     else:
         write_index(folder, quiet)
@@ -344,12 +347,14 @@ def test_an_interruption_leaves_nothing_and_leftovers_do_no_harm(tmp_path: Path)
     with pytest.raises(KeyboardInterrupt):
         write_index(tmp_path, interrupt)
     assert {file.name for file in tmp_path.iterdir()} == {*FILES, LOCK}
-    for leftover in ("partial", "old"):  # of a process that was killed
-        (tmp_path / f"{INDEX}.{leftover}").mkdir()
-        (tmp_path / f"{INDEX}.{leftover}" / "places").write_text("")
-    assert open_index(tmp_path) is None
-    write_index(tmp_path, quiet)
-    assert {file.name for file in tmp_path.iterdir()} == {*FILES, INDEX, LOCK}
+    for titled in ("Red Shoe", "Blue Shoe"):  # without an older index, and with one
+        for leftover in ("partial", "old"):  # of a process that was killed
+            (tmp_path / f"{INDEX}.{leftover}").mkdir()
+            (tmp_path / f"{INDEX}.{leftover}" / "places").write_text("")
+        write(tmp_path, {NAMES["items"]: [FILES[NAMES["items"]][0] | {"name": titled}]})
+        write_index(tmp_path, quiet)
+        assert {file.name for file in tmp_path.iterdir()} == {*FILES, INDEX, LOCK}
+        assert opened(tmp_path, instruction_kind="human", goal_seed=1).inventory.products["B000000001"].title == titled
 
 
 def test_a_second_preparation_at_the_same_time_is_refused(tmp_path: Path) -> None:
@@ -422,7 +427,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 16, 1 << 20, (1 << 20) + 100_000])
-def test_fingerprints_see_all_of_a_small_file_and_both_ends_of_a_large_one(
+def test_sampled_hashes_cover_all_of_a_small_file_and_both_ends_of_a_large_one(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hero.envs.webshop.storage.sampled_hash.WHOLE", 1 << 20)

@@ -1,4 +1,4 @@
-"""The embedded catalogue: what its tasks promise."""
+"""The embedded catalogue keeps the promises of its tasks."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def test_holds_hundreds_of_products_in_five_departments(level: str) -> None:
 def test_splits_share_no_product_and_each_has_tasks(level: str) -> None:
     raw = generate(level)
     assert set(raw.splits) == {item["asin"] for item in raw.items}
-    tasks = Counter(raw.splits[asin] for asin, wishes in raw.human.items() for _ in wishes)
+    tasks = Counter(raw.splits[asin] for asin, instructions in raw.human.items() for _ in instructions)
     assert min(tasks[split] for split in ("train", "validation", "test")) >= 90
     assert tasks["train"] > 2 * tasks["validation"]
 
@@ -50,16 +50,16 @@ def test_equal_seeds_give_equal_catalogues_in_other_processes_and_other_seeds_do
 def test_every_product_of_a_task_has_what_its_instruction_asks_for() -> None:
     raw = generate("hard", 5)
     items = {item["asin"]: item for item in raw.items}
-    for asin, wishes in raw.human.items():
+    for asin, instructions in raw.human.items():
         offered = {option["value"] for group in items[asin]["customization_options"].values() for option in group}
-        for wish in wishes:
-            assert set(wish["instruction_attributes"]) == set(raw.attributes[asin]["attributes"])
-            assert set(wish["instruction_options"]) <= offered
-            for word in (*wish["instruction_attributes"], *wish["instruction_options"], items[asin]["query"]):
-                assert word in wish["instruction"]
+        for record in instructions:
+            assert set(record["instruction_attributes"]) == set(raw.attributes[asin]["attributes"])
+            assert set(record["instruction_options"]) <= offered
+            for word in (*record["instruction_attributes"], *record["instruction_options"], items[asin]["query"]):
+                assert word in record["instruction"]
 
 
-def test_a_lacking_duplicate_matches_the_search_but_not_the_reward() -> None:
+def test_a_near_duplicate_matches_the_search_but_not_the_reward() -> None:
     stem = snowballstemmer.stemmer("porter").stemWord
     for pairs in ATTRIBUTES.values():
         for attribute, other in (pair.split("/") for pair in pairs.split()):

@@ -64,7 +64,7 @@ def test_files_that_are_wrong_are_named(tmp_path: Path, name: str, content: Any,
     ("name", "problem"),
     [("gone", "No such file or directory"), ("file", "Not a directory"), ("loop", "Too many levels of symbolic links")],
 )
-def test_what_is_no_directory_is_not_said_to_lack_files(tmp_path: Path, name: str, problem: str) -> None:
+def test_what_is_not_a_directory_is_not_said_to_lack_files(tmp_path: Path, name: str, problem: str) -> None:
     (tmp_path / "file").write_text("")
     make_link(tmp_path / "loop", "loop")
     with pytest.raises(DataError, match=f"{name} cannot be read: {problem}; give a directory that holds"):
@@ -82,7 +82,7 @@ def test_a_link_to_nowhere_is_not_said_to_be_missing(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, make_pipe])
-def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_what_is_not_a_file_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
     (write(tmp_path, FILES) / "items_human_ins.json").unlink()
     make(tmp_path / "items_human_ins.json")
     with pytest.raises(

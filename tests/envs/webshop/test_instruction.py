@@ -1,4 +1,4 @@
-"""How an instruction is read: as patterns would that take time quadratic in its length."""
+"""An instruction is parsed in linear time, into the same values as by patterns that take quadratic time."""
 
 from __future__ import annotations
 

@@ -80,11 +80,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
     (tmp_path / "file.json").write_text(json.dumps(["é" * 50] * 50), encoding="utf-8")
-    told: list[int] = []
+    advanced: list[int] = []
     with patch("hero.envs.webshop.storage.json_stream.CHUNK", 100):
-        list(stream_records(tmp_path / "file.json", list, str, told.append))
-    assert sum(told) == (tmp_path / "file.json").stat().st_size
-    assert max(told) == 100
+        list(stream_records(tmp_path / "file.json", list, str, advanced.append))
+    assert sum(advanced) == (tmp_path / "file.json").stat().st_size
+    assert max(advanced) == 100
 
 
 @pytest.mark.parametrize("text", [b"", b" \n", codecs.BOM_UTF8])

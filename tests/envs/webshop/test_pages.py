@@ -1,4 +1,4 @@
-"""Pages and what the actions do, node by node: quirks of the original included."""
+"""Pages and the effects of actions, node by node, quirks of the original included."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ chosen_options = st.dictionaries(any_text, any_text, max_size=4)
 
 
 def written(options: dict[str, str]) -> str:
-    """What the last page of the original says of the chosen options."""
+    """Returns the options as the last page of the original shows them."""
     page = [node.text for node in upstream_receipt(State(asin="B1", options=options), 0.5)]
     return page[page.index("options") + 1]
 

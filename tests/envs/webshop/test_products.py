@@ -1,4 +1,4 @@
-"""Products on disk and their goals in tables: equal to those in memory, one by one."""
+"""Packed products and goals equal those in memory, one by one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def stored(items: list[Product]) -> PackedProducts:
     return PackedProducts(StringArray.of(map(pack_product, items)), asins, np.array(places, np.int32))
 
 
-def table(items: list[Product]) -> PackedGoals:
+def packed_goals(items: list[Product]) -> PackedGoals:
     packer = GoalPacker()
     for item in items:
         packer.add(item)
@@ -58,7 +58,7 @@ def test_goals_are_those_in_memory(items: list[Product], seed: int, human: bool,
     rng, again = random.Random(seed), random.Random(seed)
     prices = draw_prices(items, rng)
     expected = (human_goals if human else synthetic_goals)(items, prices, rng)
-    found, tabled = stored(items), table(items)
+    found, tabled = stored(items), packed_goals(items)
     drawn = tabled.draw_prices(again)
     assert dict(PackedPrices(found, drawn)) == prices
     goals = tabled.goals(found, "human" if human else "synthetic", drawn, again)
@@ -77,4 +77,4 @@ def test_too_many_goals_are_an_error() -> None:
         patch("hero.envs.webshop.goals.packed.MOST", 1000),
         pytest.raises(DataError, match=r"^P1: with its 1,000 combinations of options there are 1,001 goals"),
     ):
-        table([product("P0", (5.0,), {}), product("P1", (5.0,), dict.fromkeys("abc", values))])
+        packed_goals([product("P0", (5.0,), {}), product("P1", (5.0,), dict.fromkeys("abc", values))])

@@ -1,4 +1,4 @@
-"""What an environment says of its surroundings: enough to be built again anywhere, and to notice another shop."""
+"""The provenance of an environment suffices to build it again anywhere, and to notice another shop."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def all_goals(shop: Shop) -> list[Goal]:
 
 
 def subsequence(a: str, b: str) -> int:
-    """Length of the longest common subsequence, by the table."""
+    """Returns the length of the longest common subsequence, by dynamic programming."""
     row = [0] * (len(b) + 1)
     for left in a:
         above = row[:]
@@ -75,8 +75,8 @@ def test_similarities_are_those_that_were_recorded() -> None:
 def test_colors() -> None:
     assert len(COLORS) == 102
     assert list(COLORS) == sorted(COLORS)
-    known = {"standard": "tan", "washed": "ash", "light blue": "blue", "10 inch": "10 inch", "": ""}
-    assert {value: normalize_color(value) for value in known} == known
+    expected = {"standard": "tan", "washed": "ash", "light blue": "blue", "10 inch": "10 inch", "": ""}
+    assert {value: normalize_color(value) for value in expected} == expected
 
 
 def test_every_goal_of_the_embedded_catalogue_can_be_reached() -> None:

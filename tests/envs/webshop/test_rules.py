@@ -49,7 +49,7 @@ THANKS = "Thank you for shopping with us!"
 
 
 def test_a_perfect_episode_is_useful_throughout() -> None:
-    found = shop(
+    judged = shop(
         (FULL, PAGE),
         ("click[ZUKA]", item(GOOD)),
         ("click[navy]", item(GOOD, "navy")),
@@ -57,8 +57,8 @@ def test_a_perfect_episode_is_useful_throughout() -> None:
         ("click[buy now]", THANKS),
         reward=1.0,
     )
-    assert [found[number].verdict for number in range(5)] == [USEFUL] * 5
-    assert not any(finding.advice for finding in found.values())
+    assert [judged[number].verdict for number in range(5)] == [USEFUL] * 5
+    assert not any(finding.advice for finding in judged.values())
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_perfect_episode_is_useful_throughout() -> None:
         ("search[quilting padding]", "leaves out padded, quilted, rain, jacket"),
     ],
 )
-def test_a_query_that_leaves_words_out_is_told_all_of_them(query: str, cause: str) -> None:
+def test_a_query_that_leaves_words_out_lists_all_of_them(query: str, cause: str) -> None:
     assert shop((query, PAGE), ("click[ZUKA]", item(GOOD)))[0] == Finding(0, FAILED, cause, FULL)
 
 
@@ -77,22 +77,22 @@ def test_what_turns_out_to_be_an_option_is_not_required_of_a_query() -> None:
     instruction = "i need a black rain jacket, and price lower than 40.00 dollars"
     start, page, opened = (text.replace(INSTRUCTION, instruction) for text in (SEARCH, PAGE, item(GOOD)))
     steps = [("search[rain jacket]", page), ("click[ZUKA]", opened)]
-    found = findings(episode(steps, start=start, env_id="webshop", stop=Stop.MAX_TURNS))
-    assert found[0].verdict is USEFUL
+    judged = findings(episode(steps, start=start, env_id="webshop", stop=Stop.MAX_TURNS))
+    assert judged[0].verdict is USEFUL
 
 
 @pytest.mark.parametrize(("clicked", "cause"), [(OTHER, "title lacks padded"), (DEAR, "over budget"), (GOOD, "")])
 def test_the_result_that_fits_is_advised(clicked: tuple[str, str, str], cause: str) -> None:
-    found = shop((FULL, PAGE), (f"click[{clicked[0].lower()}]", item(clicked)), ("click[< prev]", PAGE))
+    judged = shop((FULL, PAGE), (f"click[{clicked[0].lower()}]", item(clicked)), ("click[< prev]", PAGE))
     expected = Finding(1, FAILED, cause, "click[ZUKA]") if cause else Finding(1, USEFUL)
-    assert found[1] == expected
+    assert judged[1] == expected
 
 
 def test_an_item_within_a_price_range_is_over_budget_only_if_all_of_it_is() -> None:
     ranged = ("DADE", "Calden padded quilted rain jacket", "$35.0 to $55.0")
-    found = shop((FULL, results(ranged, DEAR)), ("click[DADE]", item(ranged)), ("click[buy now]", THANKS), reward=0.5)
-    assert found[1] == Finding(1, USEFUL)
-    assert found[2].cause == "navy not chosen"
+    judged = shop((FULL, results(ranged, DEAR)), ("click[DADE]", item(ranged)), ("click[buy now]", THANKS), reward=0.5)
+    assert judged[1] == Finding(1, USEFUL)
+    assert judged[2].cause == "navy not chosen"
 
 
 def test_without_a_match_on_the_page_the_way_on_depends_on_the_query() -> None:
@@ -104,8 +104,8 @@ def test_without_a_match_on_the_page_the_way_on_depends_on_the_query() -> None:
 
 def test_leaving_a_page_that_has_a_match_is_unnecessary() -> None:
     for button in ("next >", "back to search"):
-        found = shop((FULL, PAGE), (f"click[{button}]", SEARCH))
-        assert found[1] == Finding(1, UNNECESSARY, "a match is on this page", "click[ZUKA]")
+        judged = shop((FULL, PAGE), (f"click[{button}]", SEARCH))
+        assert judged[1] == Finding(1, UNNECESSARY, "a match is on this page", "click[ZUKA]")
 
 
 @pytest.mark.parametrize(
@@ -122,20 +122,20 @@ def test_leaving_a_page_that_has_a_match_is_unnecessary() -> None:
 def test_a_poor_purchase_is_explained(
     bought: tuple[str, str, str], chosen: tuple[str, ...], cause: str, advice: str
 ) -> None:
-    found = shop((FULL, PAGE), ("click[zuka]", item(bought, *chosen)), ("click[Buy Now]", THANKS), reward=0.5)
-    assert found[2] == Finding(2, FAILED, cause, advice)
+    judged = shop((FULL, PAGE), ("click[zuka]", item(bought, *chosen)), ("click[Buy Now]", THANKS), reward=0.5)
+    assert judged[2] == Finding(2, FAILED, cause, advice)
 
 
 def test_an_item_that_does_not_offer_what_is_asked_for_is_left() -> None:
     bare = item(GOOD, groups=[["size", "petite", "large"]])
-    found = shop((FULL, PAGE), ("click[ZUKA]", bare), ("click[petite]", bare), ("click[< prev]", PAGE))
-    assert found[1] == Finding(1, FAILED, "no small", "click[next >]")
-    assert found[2] == Finding(2, UNNECESSARY, "no small", "click[< prev]")
-    assert found[3] == Finding(3, USEFUL)
+    judged = shop((FULL, PAGE), ("click[ZUKA]", bare), ("click[petite]", bare), ("click[< prev]", PAGE))
+    assert judged[1] == Finding(1, FAILED, "no small", "click[next >]")
+    assert judged[2] == Finding(2, UNNECESSARY, "no small", "click[< prev]")
+    assert judged[3] == Finding(3, USEFUL)
 
 
 def test_options_are_judged_by_the_instruction() -> None:
-    found = shop(
+    judged = shop(
         (FULL, PAGE),
         ("click[ZUKA]", item(GOOD)),
         ("click[black]", item(GOOD, "black")),
@@ -144,15 +144,15 @@ def test_options_are_judged_by_the_instruction() -> None:
         ("click[black]", item(GOOD, "black")),
         ("click[< prev]", PAGE),
     )
-    assert found[2] == Finding(2, FAILED, "navy is asked for", "click[navy]")
-    assert found[3] == Finding(3, USEFUL)
-    assert found[4] == Finding(4, UNNECESSARY, "chosen already", "click[small]")
-    assert found[5] == Finding(5, FAILED, "navy is asked for", "click[small]")
-    assert found[6] == Finding(6, UNNECESSARY, "the item fits", "click[navy]")
+    assert judged[2] == Finding(2, FAILED, "navy is asked for", "click[navy]")
+    assert judged[3] == Finding(3, USEFUL)
+    assert judged[4] == Finding(4, UNNECESSARY, "chosen already", "click[small]")
+    assert judged[5] == Finding(5, FAILED, "navy is asked for", "click[small]")
+    assert judged[6] == Finding(6, UNNECESSARY, "the item fits", "click[navy]")
 
 
 def test_options_are_known_from_the_clicks_where_the_page_does_not_mark_them() -> None:
-    found = shop(
+    judged = shop(
         (FULL, PAGE),
         ("click[ZUKA]", item(GOOD)),
         ("click[navy]", item(GOOD)),
@@ -161,19 +161,19 @@ def test_options_are_known_from_the_clicks_where_the_page_does_not_mark_them() -
         ("click[buy now]", THANKS),
         reward=0.5,
     )
-    assert found[2] == Finding(2, USEFUL)
-    assert found[5] == Finding(5, FAILED, "small not chosen", "click[small]")
+    assert judged[2] == Finding(2, USEFUL)
+    assert judged[5] == Finding(5, FAILED, "small not chosen", "click[small]")
 
 
 def test_details_that_show_nothing_are_unnecessary() -> None:
     empty = f"{TOP} [SEP] < Prev"
-    found = shop((FULL, PAGE), ("click[ZUKA]", item(GOOD)), ("click[reviews]", empty), ("click[< prev]", item(GOOD)))
-    assert found[2] == Finding(2, UNNECESSARY, "shows nothing", "click[navy]")
+    judged = shop((FULL, PAGE), ("click[ZUKA]", item(GOOD)), ("click[reviews]", empty), ("click[< prev]", item(GOOD)))
+    assert judged[2] == Finding(2, UNNECESSARY, "shows nothing", "click[navy]")
 
 
 def test_an_invalid_action_is_answered_with_what_the_page_allows() -> None:
-    found = shop((FULL, PAGE), ("click[ZUKA]", item(GOOD)), ("buy it", item(GOOD)), invalid=(2,), stop=Stop.MAX_TURNS)
-    assert found[2] == Finding(2, INVALID, "no such thing", "click[navy]")
+    judged = shop((FULL, PAGE), ("click[ZUKA]", item(GOOD)), ("buy it", item(GOOD)), invalid=(2,), stop=Stop.MAX_TURNS)
+    assert judged[2] == Finding(2, INVALID, "no such thing", "click[navy]")
 
 
 # What the pages do not tell.
@@ -182,13 +182,13 @@ def test_an_invalid_action_is_answered_with_what_the_page_allows() -> None:
 def test_going_back_to_a_page_is_judged_by_what_is_on_it() -> None:
     far = ("HAHE", "Sandor rain coat", "$20.0")
     page = results(far, DEAR)
-    found = shop((FULL, page), ("click[HAHE]", item(far)), ("click[< prev]", page), stop=Stop.ERROR)
-    assert 2 not in found
+    judged = shop((FULL, page), ("click[HAHE]", item(far)), ("click[< prev]", page), stop=Stop.ERROR)
+    assert 2 not in judged
 
 
 def test_reading_details_is_a_matter_of_taste() -> None:
-    found = shop((FULL, PAGE), ("click[ZUKA]", item(GOOD)), ("click[features]", DETAILS), stop=Stop.ERROR)
-    assert 2 not in found
+    judged = shop((FULL, PAGE), ("click[ZUKA]", item(GOOD)), ("click[features]", DETAILS), stop=Stop.ERROR)
+    assert 2 not in judged
 
 
 def test_details_that_were_read_are_not_advised_again() -> None:
@@ -207,8 +207,8 @@ def test_a_full_query_that_brings_no_match_is_neither_praised_nor_blamed() -> No
 
 
 def test_turning_the_page_after_a_poor_query_is_not_praised() -> None:
-    found = shop(("search[jacket]", results(OTHER)), ("click[next >]", results(DEAR)), stop=Stop.ERROR)
-    assert 1 not in found
+    judged = shop(("search[jacket]", results(OTHER)), ("click[next >]", results(DEAR)), stop=Stop.ERROR)
+    assert 1 not in judged
 
 
 def test_titles_are_compared_without_a_match_only_where_one_is_clearly_better() -> None:
@@ -226,28 +226,30 @@ def test_a_range_that_may_exceed_the_budget_is_not_recommended() -> None:
 
 
 def test_a_purchase_after_a_poor_query_leads_back_to_the_search() -> None:
-    found = shop(
+    judged = shop(
         ("search[quilted jacket]", results(OTHER)),
         ("click[COCE]", item(OTHER, "navy", "small")),
         ("click[buy now]", THANKS),
         reward=0.5,
     )
-    assert found[1] == Finding(1, FAILED, "title lacks padded", "click[back to search]")
-    assert found[2] == Finding(2, FAILED, "title lacks padded", "click[back to search]")
+    assert judged[1] == Finding(1, FAILED, "title lacks padded", "click[back to search]")
+    assert judged[2] == Finding(2, FAILED, "title lacks padded", "click[back to search]")
 
 
 def test_a_title_is_not_blamed_where_a_missing_option_explains_the_reward() -> None:
-    found = shop(
+    judged = shop(
         ("search[quilted jacket]", results(OTHER)), ("click[COCE]", item(OTHER)), ("click[buy now]", THANKS), reward=0.5
     )
-    assert 1 not in found
-    assert found[2].advice == "click[navy]"
+    assert 1 not in judged
+    assert judged[2].advice == "click[navy]"
 
 
 def test_the_latest_query_counts() -> None:
     page = results(OTHER, DEAR)
-    found = shop(("search[jacket]", page), ("click[back to search]", SEARCH), (FULL, page), ("click[BADA]", item(DEAR)))
-    assert found[3].advice == "click[next >]"
+    judged = shop(
+        ("search[jacket]", page), ("click[back to search]", SEARCH), (FULL, page), ("click[BADA]", item(DEAR))
+    )
+    assert judged[3].advice == "click[next >]"
 
 
 def test_an_option_that_another_item_offered_is_missed_where_it_is_not() -> None:
@@ -258,7 +260,7 @@ def test_an_option_that_another_item_offered_is_missed_where_it_is_not() -> None
 
 
 @pytest.mark.parametrize(
-    ("wish", "groups", "advice"),
+    ("asked", "groups", "advice"),
     [
         ("a coat, x-large", [["size", "large", "x-large"]], "click[x-large]"),
         ("a coat, x-large", [["size", "large", "small"]], "click[description]"),
@@ -271,34 +273,34 @@ def test_an_option_that_another_item_offered_is_missed_where_it_is_not() -> None
         ),
     ],
 )
-def test_requested_options_are_read_as_they_are_written(wish: str, groups: list[list[str]], advice: str) -> None:
-    instruction = f"{wish}, and price lower than 40.00 dollars"
+def test_requested_options_are_read_as_they_are_written(asked: str, groups: list[list[str]], advice: str) -> None:
+    instruction = f"{asked}, and price lower than 40.00 dollars"
     coat = item(("MAME", "Norvia coat", "$20.0"), groups=groups).replace(INSTRUCTION, instruction)
     steps = [("click[buy now]", THANKS)]
-    found = findings(episode(steps, start=coat, env_id="webshop", reward=0.5))
-    assert found[0].advice == advice
+    judged = findings(episode(steps, start=coat, env_id="webshop", reward=0.5))
+    assert judged[0].advice == advice
 
 
 @pytest.mark.parametrize(
-    ("wish", "title"),
+    ("asked", "title"),
     [("women's jackets", "Norvia Women Jacket"), ("glass cup", "Norvia glasses cups"), ("26.5 boots", "Boot 26.5")],
 )
-def test_words_are_compared_whatever_their_number(wish: str, title: str) -> None:
-    page = results(("NANE", title, "$20.0")).replace(INSTRUCTION, f"i need {wish}, and price lower than 40.00 dollars")
+def test_words_are_compared_whatever_their_number(asked: str, title: str) -> None:
+    page = results(("NANE", title, "$20.0")).replace(INSTRUCTION, f"i need {asked}, and price lower than 40.00 dollars")
     steps = [("click[next >]", page)]
     fits = findings(episode(steps, start=page, env_id="webshop"))[0].cause == "a match is on this page"
-    assert fits == (wish != "glass cup"), "a plural in -es is beyond the rule, and is not to be guessed"
+    assert fits == (asked != "glass cup"), "a plural in -es is beyond the rule, and is not to be guessed"
 
 
 def test_a_title_need_not_show_what_a_bought_one_of_full_reward_did_not() -> None:
     plain = ("GAGE", "Orwell quilted rain jacket", "$20.0")
-    found = shop(
+    judged = shop(
         ("search[quilted rain jacket]", results(plain)),
         ("click[GAGE]", item(plain, "navy", "small")),
         ("click[buy now]", THANKS),
         reward=1.0,
     )
-    assert {finding.verdict for finding in found.values()} == {USEFUL}
+    assert {finding.verdict for finding in judged.values()} == {USEFUL}
 
 
 OFFERED = [
@@ -324,40 +326,40 @@ OFFERED = [
 MASK = ("PASA", "Orwell hair mask", "$20.0")
 
 
-def mask(wish: str, *clicks: str, groups: list[list[str]], reward: float, marked: bool = True) -> dict[int, Finding]:
-    """The findings about an episode that searches for a mask, opens it, clicks some options and buys it."""
+def mask(asked: str, *clicks: str, groups: list[list[str]], reward: float, marked: bool = True) -> dict[int, Finding]:
+    """Returns the findings about an episode that searches for a mask, opens it, clicks some options and buys it."""
     chosen = [item(MASK, *clicks[:number], groups=groups) for number in range(len(clicks) + 1)]
     chosen = chosen if marked else [chosen[0]] * len(chosen)
     pages = [SEARCH, results(MASK), *chosen, THANKS]
-    start, *seen = (page.replace(INSTRUCTION, f"i need {wish}, and price lower than 40.00 dollars") for page in pages)
+    start, *seen = (page.replace(INSTRUCTION, f"i need {asked}, and price lower than 40.00 dollars") for page in pages)
     actions = ["search[hair mask]", "click[pasa]", *(f"click[{value}]" for value in clicks), "click[buy now]"]
     return findings(episode(zip(actions, seen, strict=True), start=start, reward=reward, env_id="webshop"))
 
 
 @pytest.mark.parametrize("marked", [True, False])
 @pytest.mark.parametrize("reward", [0.5, 1.0])
-@pytest.mark.parametrize(("wish", "value"), OFFERED)
+@pytest.mark.parametrize(("asked", "value"), OFFERED)
 def test_an_option_in_other_words_than_those_of_the_instruction_is_not_faulted(
-    wish: str, value: str, reward: float, marked: bool
+    asked: str, value: str, reward: float, marked: bool
 ) -> None:
     groups = [["color", "teal", value], ["size", "mega"]]
-    found = mask(wish, value, groups=groups, reward=reward, marked=marked)
-    assert found.get(2) in (None, Finding(2, USEFUL))
+    judged = mask(asked, value, groups=groups, reward=reward, marked=marked)
+    assert judged.get(2) in (None, Finding(2, USEFUL))
     if reward == 1:
-        assert found[3] == Finding(3, USEFUL)
+        assert judged[3] == Finding(3, USEFUL)
 
 
-@pytest.mark.parametrize("wish", ["a black hair mask", "a hair mask with color: black"])
-def test_what_was_bought_for_full_reward_is_not_faulted_for_what_seemed_to_be_asked_for(wish: str) -> None:
-    found = mask(wish, "black1901", groups=[["color", "black", "black1901"]], reward=1.0)
-    assert set(found) == {0, 1, 3}
-    assert {finding.verdict for finding in found.values()} == {USEFUL}
+@pytest.mark.parametrize("asked", ["a black hair mask", "a hair mask with color: black"])
+def test_what_was_bought_for_full_reward_is_not_faulted_for_what_seemed_to_be_asked_for(asked: str) -> None:
+    judged = mask(asked, "black1901", groups=[["color", "black", "black1901"]], reward=1.0)
+    assert set(judged) == {0, 1, 3}
+    assert {finding.verdict for finding in judged.values()} == {USEFUL}
 
 
 def test_an_item_that_offers_an_option_in_other_words_is_not_said_to_lack_it() -> None:
     for reward in (0.5, 1.0):
-        found = mask("a hair mask with color charcoal", groups=[["color", "heather charcoal"]], reward=reward)
-        assert "no charcoal" not in {finding.cause for finding in found.values()}
+        judged = mask("a hair mask with color charcoal", groups=[["color", "heather charcoal"]], reward=reward)
+        assert "no charcoal" not in {finding.cause for finding in judged.values()}
     exact = mask("a hair mask with color: charcoal", groups=[["color", "heather charcoal"]], reward=0.5)
     assert exact[1].cause == "no charcoal"
 
@@ -372,16 +374,16 @@ def test_options_that_nothing_asks_for_are_faulted_even_in_a_bought_item() -> No
 
 def test_marked_options_are_all_that_is_asked_for_whatever_other_words_are_left() -> None:
     groups = [["color", "navy", "teal"], ["size", "navy large"]]
-    found = mask("a soft hair mask with color: navy", "teal", "navy", groups=groups, reward=0.5)
-    assert found[2] == Finding(2, FAILED, "navy is asked for", "click[navy]")
-    found = mask("a hair mask with color: navy", "navy", "navy", groups=groups, reward=0.5)
-    assert found[3] == Finding(3, UNNECESSARY, "chosen already", "click[buy now]")
+    judged = mask("a soft hair mask with color: navy", "teal", "navy", groups=groups, reward=0.5)
+    assert judged[2] == Finding(2, FAILED, "navy is asked for", "click[navy]")
+    judged = mask("a hair mask with color: navy", "navy", "navy", groups=groups, reward=0.5)
+    assert judged[3] == Finding(3, UNNECESSARY, "chosen already", "click[buy now]")
 
 
 def test_a_marked_option_goes_before_words_that_another_value_shares() -> None:
     groups = [["flavor", "old fashioned", "teriyaki"]]
-    found = mask("an old fashioned hair mask with flavor: teriyaki", "teriyaki", groups=groups, reward=1.0)
-    assert found[2] == Finding(2, USEFUL)
+    judged = mask("an old fashioned hair mask with flavor: teriyaki", "teriyaki", groups=groups, reward=1.0)
+    assert judged[2] == Finding(2, USEFUL)
 
 
 def test_what_explains_words_of_a_full_reward_is_the_title_that_was_bought() -> None:
@@ -395,10 +397,10 @@ def test_what_explains_words_of_a_full_reward_is_the_title_that_was_bought() -> 
 
 
 def test_what_was_bought_for_full_reward_lacks_nothing() -> None:
-    for wish in ("a hair mask with size 9", "a hair mask with size: 9"):
-        found = mask(wish, groups=[["size", "mega"]], reward=1.0)
-        assert {finding.verdict for finding in found.values()} == {USEFUL}
-        assert mask(wish, groups=[["size", "mega"]], reward=0.5)[1].cause == "no 9"
+    for asked in ("a hair mask with size 9", "a hair mask with size: 9"):
+        judged = mask(asked, groups=[["size", "mega"]], reward=1.0)
+        assert {finding.verdict for finding in judged.values()} == {USEFUL}
+        assert mask(asked, groups=[["size", "mega"]], reward=0.5)[1].cause == "no 9"
 
 
 @pytest.mark.parametrize(("value", "advice"), [("120ml", ""), ("huge", "click[buy now]")])
@@ -406,8 +408,8 @@ def test_nothing_is_to_be_bought_while_words_may_stand_for_an_option(value: str,
     filled = ("PASA", "Orwell 120 ml hair mask", "$20.0")
     opened = item(filled, groups=[["color", "teal", value]])
     start, seen = (page.replace(INSTRUCTION, "i need a 120 ml hair mask") for page in (opened, f"{TOP} [SEP] < Prev"))
-    found = findings(episode([("click[reviews]", seen)], start=start, env_id="webshop", stop=Stop.ERROR))
-    assert found == {0: Finding(0, UNNECESSARY, "shows nothing", advice)}
+    judged = findings(episode([("click[reviews]", seen)], start=start, env_id="webshop", stop=Stop.ERROR))
+    assert judged == {0: Finding(0, UNNECESSARY, "shows nothing", advice)}
 
 
 def test_an_instruction_that_names_no_product_is_matched_by_none() -> None:
@@ -429,8 +431,8 @@ def test_no_click_that_led_to_full_reward_on_a_human_goal_is_faulted(compat: Any
         )
         if played.reward == 1 and all(turn.info["action_valid"] for turn in played.turns):
             solved += 1
-            found = RulesReflector().reflect([played])[0].findings
-            assert {finding.verdict for finding in found if finding.turn} <= {USEFUL}, found
+            judged = RulesReflector().reflect([played])[0].findings
+            assert {finding.verdict for finding in judged if finding.turn} <= {USEFUL}, judged
     assert solved >= 10
 
 
@@ -482,23 +484,23 @@ def test_advice_can_always_be_followed_and_is_never_what_was_done(level: str) ->
     assert advised > 100
 
 
-def read(wish: str, title: str, value: str, query: str, reward: float) -> object:
-    """What the rules make of an episode whose texts are these."""
-    top = f"Instruction: [SEP] {wish} [SEP] Back to Search"
+def judge_texts(asked: str, title: str, value: str, query: str, reward: float) -> object:
+    """Returns the findings about an episode with these texts."""
+    top = f"Instruction: [SEP] {asked} [SEP] Back to Search"
     hits = ["Page 1 (Total results: 2)", "Next >", "ZUKA", title, "$2", "BADA", "x", "$3"]
     page = " [SEP] ".join([top, *hits])
     parts = ["< Prev", "color", "navy", value, "size", "small", title, "Price: $2", "Reviews", "Buy Now"]
     opened = " [SEP] ".join([top, *parts])
     clicks = ["navy", value, "features", "< prev", "buy now"]
     steps = [(f"search[{query}]", page), ("click[ZUKA]", opened), *((f"click[{click}]", opened) for click in clicks)]
-    start = f"WebShop [SEP] Instruction: [SEP] {wish} [SEP] Search"
+    start = f"WebShop [SEP] Instruction: [SEP] {asked} [SEP] Search"
     return findings(episode([*steps, (query, opened)], start=start, reward=reward, env_id="webshop", invalid=(7,)))
 
 
 def test_takes_a_moment_whatever_the_words_of_a_page_or_an_action() -> None:
     def judge(text: str) -> None:
-        read(f"{text} a coat, and price lower than 4 dollars", text, text, text[:1000], 0.5)
-        read("a coat", text, text, text, 1.0)
+        judge_texts(f"{text} a coat, and price lower than 4 dollars", text, text, text[:1000], 0.5)
+        judge_texts("a coat", text, text, text, 1.0)
 
     many = (" ".join(f"{start}{number}" for number in range(5000)) for start in ("w", "size: w", ", size: w"))
     call_with_each(judge, [*texts("a, ", length=30_000), *many])

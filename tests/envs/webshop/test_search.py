@@ -164,8 +164,8 @@ def test_lengths_are_coded_as_by_lucene(length: int) -> None:
 
 
 def test_known_coded_lengths() -> None:
-    known = {0: 0, 23: 23, 39: 39, 41: 40, 55: 54, 100: 96, 1000: 984}
-    assert {length: coded_length(length) for length in known} == known
+    expected = {0: 0, 23: 23, 39: 39, 41: 40, 55: 54, 100: 96, 1000: 984}
+    assert {length: coded_length(length) for length in expected} == expected
 
 
 def test_nothing_matches_nothing() -> None:

@@ -1,4 +1,4 @@
-"""The nouns of the titles: which are kept, and what is said where the tagger is not installed."""
+"""The nouns of the titles, and the messages where the tagger is not installed."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def test_nouns_and_names_are_kept_in_order_and_in_lower_case(folder: Path, monke
     items = [ITEM | {"asin": asin, "name": name} for asin, name in names.items()]
     write(folder, {"items_shuffle_1000.json": [*items, items[1]]})
     use(monkeypatch, lambda *_, **__: Tagger())
-    told: list[int] = []
-    assert make_title_nouns(folder, told.append) == folder / NOUNS
+    advanced: list[int] = []
+    assert make_title_nouns(folder, advanced.append) == folder / NOUNS
     assert json.loads((folder / NOUNS).read_text()) == {"B1": ["acme", "shoe", "shoe"], "B2": ["goes"]}
-    assert sum(told) == (folder / "items_shuffle_1000.json").stat().st_size
+    assert sum(advanced) == (folder / "items_shuffle_1000.json").stat().st_size
 
 
 def test_no_products_have_no_nouns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
