@@ -1,9 +1,9 @@
-"""How often the rules reflector is right about TauBench: `python -m benchmarks.rules_taubench`.
+"""Measures how often the rules reflector is right about TauBench: `python -m benchmarks.rules_taubench`.
 
-Clerks with one habit each serve the customers of embedded worlds; every finding is held against a scripted clerk who
-knows what is right in any state of a conversation. A turn is *bad* if that clerk would have done something else, and
-advice is right if it is what the clerk would have done. Advice to look the order up properly before it is known who
-asks is not counted: the clerk would do that later.
+Clerks with one habit each serve the customers of embedded worlds. Every finding is compared with a scripted clerk who
+knows the right action in any state of a conversation. A turn is *bad* if that clerk would have acted otherwise, and
+advice is right if that clerk would have followed it. Advice to look the order up properly before the customer is
+identified is not counted: the clerk would do that later.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.rules import COLUMNS, Tally
-from benchmarks.tiny.clerk import Desk, Erratic, Hasty, expert
+from benchmarks.tiny.clerk import Erratic, Hasty, expert
 from benchmarks.tiny.episodes import desk, play
+from benchmarks.tiny.service_case import Case
 from hero.reflect.rules import RulesReflector
 from hero.types import Finding, Message
 
@@ -34,15 +35,15 @@ CLERKS: Final[dict[str, Callable[[random.Random], Callable[[Sequence[Message]], 
 
 
 def measure(clerk: str, episodes: int) -> Tally:
-    """Plays, reflects, and holds every finding against what would have been right."""
+    """Plays, reflects, and compares every finding with the action that would have been right."""
     tally, rng = Tally(), random.Random(0)
     act = CLERKS[clerk](rng)
-    for number in range(WORLDS):
-        played = play(desk(number), act, episodes // WORLDS, rng)
+    for world in range(WORLDS):
+        played = play(desk(world), act, episodes // WORLDS, rng)
         for trajectory, diagnosis in zip(played, RulesReflector().reflect(played), strict=True):
             findings = {finding.turn: finding for finding in diagnosis.findings}
-            for place, turn in enumerate(trajectory.turns):
-                state, finding = Desk(turn.prompt), findings.get(place, Finding(place, None))
+            for index, turn in enumerate(trajectory.turns):
+                state, finding = Case(turn.prompt), findings.get(index, Finding(index, None))
                 right = state.good()
                 early = finding.advice == state.look.text() != right
                 advice = finding.advice == right if finding.advice and not early else None

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.tiny.clerk import WISHES, Desk
+from benchmarks.tiny.service_case import WISHES, Case
 from hero.envs.taubench.action import parse_call
 from hero.envs.taubench.answers import is_error
 from hero.envs.taubench.rules.read import consents
@@ -49,7 +49,7 @@ def counted(trajectory: Trajectory) -> Counter[str]:
         elif call.name == TRANSFER:
             counts["handed over"] += 1
     if trajectory.turns:
-        wish = Desk(trajectory.turns[0].prompt).wish
+        wish = Case(trajectory.turns[0].prompt).wish
         counts[wish] += 1
         counts[f"{wish} served"] += trajectory.success
     return counts

@@ -1,6 +1,7 @@
-"""What TauBench costs beside the original, and what doing nothing earns: `python -m benchmarks.taubench --data DIR`.
+"""Measures the costs of TauBench beside the original's, and scores of doing nothing and of doing everything right.
 
-Without --data it measures the embedded world. Processor time throughout. The last line is a JSON object of all figures.
+`python -m benchmarks.taubench --data DIR`; without --data it measures the embedded world. All times are processor time.
+The last line is a JSON object of all figures.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ ORIGINAL: Final[dict[str, dict[str, float]]] = {
     "retail": {"reset_ms": 18, "final_ms": 206, "read_us": 32, "further_mb": 13},
     "airline": {"reset_ms": 55, "final_ms": 759, "read_us": 24, "further_mb": 22},
 }
-"""tau-bench v1 (commit 59a200c6), measured on another day on a core like these: a reset reads the files; the final
-reward hashes twice (94 and 352 ms), and reads the files and replays in between, which is counted as one reset."""
+"""Figures of tau-bench v1 (commit 59a200c6), measured on another day on a core like these: a reset reads the files; the
+final reward hashes twice (94 and 352 ms), and reads the files and replays in between, which is counted as one reset."""
 ROWS: Final = {
     "first_ms": "first environment, ms",
     "further_ms": "a further environment, ms",
@@ -49,11 +50,13 @@ ROWS: Final = {
     "episode_ms": "reset and final reward, ms",
 }
 LEAVE: Final = "goodbye"
+"""The message that ends a conversation with the silent user."""
 FURTHER: Final = 50
+"""Number of further environments that are measured."""
 
 
 class Silent:
-    """A user who only waits for the end."""
+    """Plays a user who says yes to everything and waits for the end."""
 
     name = "silent"
 
@@ -64,18 +67,14 @@ class Silent:
         return STOP if message == LEAVE else "Yes."
 
 
-def written(name: str, arguments: Any) -> str:
-    return json.dumps({"name": name, "arguments": dict(arguments)})
-
-
 def plan(task: ServiceTask) -> list[str]:
-    """What solves a task: its calls, and what has to be said."""
-    calls = [written(call.name, call.arguments) for call in task.actions if call.name != TRANSFER]
+    """Returns the actions that solve a task: its calls, and the words that have to be said."""
+    calls = [call.text() for call in task.actions if call.name != TRANSFER]
     return [*calls, " ; ".join(task.outputs) or "done", LEAVE]
 
 
 def timed(call: Callable[[], object], repeats: int = 1) -> float:
-    """Milliseconds of processor time of one call."""
+    """Returns the milliseconds of processor time of one call."""
     began = time.process_time()
     for _ in range(repeats):
         call()
@@ -83,27 +82,27 @@ def timed(call: Callable[[], object], repeats: int = 1) -> float:
 
 
 def costs(domain: Domain, data: str | Path, split: str) -> dict[str, float]:
-    """The figures of one domain, by the keys of `ROWS`."""
+    """Measures one domain; returns its figures by the keys of `ROWS`."""
 
     def build() -> TauBenchEnv:
         return TauBenchEnv(domain=domain, split=split, data=data, user=Silent())
 
-    found = {"first_ms": timed(build)}
+    figures = {"first_ms": timed(build)}
     tracemalloc.start()
     envs = [build() for _ in range(FURTHER)]
     for env in envs:
         env.reset(seed=0)
-    found["further_mb"] = tracemalloc.get_traced_memory()[0] / FURTHER / 1e6
+    figures["further_mb"] = tracemalloc.get_traced_memory()[0] / FURTHER / 1e6
     tracemalloc.stop()
-    found["further_ms"] = timed(build, FURTHER)
+    figures["further_ms"] = timed(build, FURTHER)
     env = envs[0]
-    found["reset_ms"] = timed(lambda: env.reset(options={"task": 0}), 300)
+    figures["reset_ms"] = timed(lambda: env.reset(options={"task": 0}), 300)
     finals: dict[str, list[float]] = {"final_first_ms": [], "final_ms": [], "final_wrong_ms": []}
     steps: dict[str, list[float]] = {"read_us": [], "write_us": []}
     for key in finals:
-        for number in range(env.num_tasks):
-            env.reset(options={"task": number})
-            actions = plan(env._tasks[number])
+        for task in range(env.num_tasks):
+            env.reset(options={"task": task})
+            actions = plan(env._tasks[task])
             for action in actions[:-1] if key != "final_wrong_ms" else ():
                 before = env._db.changes()
                 spent = 1000 * timed(lambda action=action: env.step(action))  # type: ignore[misc]
@@ -111,8 +110,8 @@ def costs(domain: Domain, data: str | Path, split: str) -> dict[str, float]:
             if key == "final_wrong_ms":
                 spoil(env)
             finals[key].append(timed(lambda: env.step(LEAVE)))
-    found |= {name: fmean(values) for name, values in (finals | steps).items() if values}
-    return found | {"episode_ms": found["reset_ms"] + found["final_ms"]}
+    figures |= {name: fmean(values) for name, values in (finals | steps).items() if values}
+    return figures | {"episode_ms": figures["reset_ms"] + figures["final_ms"]}
 
 
 def spoil(env: TauBenchEnv) -> None:
@@ -136,14 +135,14 @@ def gold(env: TauBenchEnv, messages: Sequence[Message]) -> str:
 
 
 def played(env: TauBenchEnv, agent: Agent, trials: int) -> list[Trajectory]:
-    """All tasks, each so often."""
+    """Plays every task `trials` times."""
     policy = FunctionPolicy(lambda messages: agent(env, messages))
-    tasks = [Task(number, trial) for number in range(env.num_tasks) for trial in range(trials)]
+    tasks = [Task(index, trial) for index in range(env.num_tasks) for trial in range(trials)]
     return rollout([env], policy, tasks, max_turns=100)
 
 
 def results(domain: Domain, data: str | Path, trials: int) -> Iterator[dict[str, Any]]:
-    """A record per split and agent; nothing for splits without tasks."""
+    """Yields a record per split and agent; none for splits without tasks."""
     for split in SPLITS:
         try:
             env = TauBenchEnv(domain=domain, split=split, data=data, user=Silent())
@@ -168,23 +167,23 @@ def results(domain: Domain, data: str | Path, trials: int) -> Iterator[dict[str,
 
 def main(
     data: Annotated[str, typer.Option(help="Directory of the original's data, or embedded.")] = EMBEDDED,
-    trials: Annotated[int, typer.Option(help="How often each task is played; also the k of pass^k.", min=1)] = 2,
+    trials: Annotated[int, typer.Option(help="Number of trials per task; also the k of pass^k.", min=1)] = 2,
 ) -> None:
-    """Prints what it costs, and what comes of doing nothing and of doing it right."""
+    """Prints costs, and the scores of doing nothing and of doing everything right."""
     domains: tuple[Domain, ...] = ("retail",) if data == EMBEDDED else ("retail", "airline")
-    found: dict[str, dict[str, float]] = {domain: costs(domain, data, "test") for domain in domains}
+    figures: dict[str, dict[str, float]] = {domain: costs(domain, data, "test") for domain in domains}
     table = Table("", *(column for domain in domains for column in (domain, "original")), title="Processor time")
     for key, title in ROWS.items():
         cells = []
         for domain in domains:
             theirs = ORIGINAL[domain] | {"episode_ms": ORIGINAL[domain]["reset_ms"] + ORIGINAL[domain]["final_ms"]}
-            cells += [f"{found[domain][key]:.3g}", f"{theirs[key]:g}" if key in theirs else ""]
+            cells += [f"{figures[domain][key]:.3g}", f"{theirs[key]:g}" if key in theirs else ""]
         table.add_row(title, *cells)
     ratios = {}
     for domain in domains:
         theirs = ORIGINAL[domain]["reset_ms"] + ORIGINAL[domain]["final_ms"]
-        ratios[domain] = {"times_less": theirs / found[domain]["episode_ms"]}
-        wrong = found[domain]["reset_ms"] + found[domain]["final_wrong_ms"]
+        ratios[domain] = {"times_less": theirs / figures[domain]["episode_ms"]}
+        wrong = figures[domain]["reset_ms"] + figures[domain]["final_wrong_ms"]
         ratios[domain]["times_less_where_wrong"] = theirs / wrong
     for key, title in (
         ("times_less", "times less than the original's"),
@@ -206,8 +205,8 @@ def main(
     out = Console()
     out.print(table)
     out.print(scores)
-    costs_found = {domain: found[domain] | ratios[domain] for domain in domains}
-    typer.echo(json.dumps({"benchmark": "taubench", "data": data, "costs": costs_found, "results": records}))
+    costs_and_ratios = {domain: figures[domain] | ratios[domain] for domain in domains}
+    typer.echo(json.dumps({"benchmark": "taubench", "data": data, "costs": costs_and_ratios, "results": records}))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """The recipe of the policy for the embedded TauBench.
 
-Its phases: rows of *numbers* to be copied, and short *records* to be read; *episodes* of an erratic clerk without the
-instructions, of which the right actions are learned, the review and what is right under hindsight; the same with the
-*instructions*; all of it again, since *copying* is learned only after episodes; *habits*, which are imitated while
-reviews and answers to hindsight stay right. Every batch of rows is of a world of its own, so that no id can be learned
-by heart.
+Its phases are: *numbers* to be copied, and short *records* to be read; *episodes* of an erratic clerk without the
+instructions, from which right actions, reviews and right answers to hindsight are learned; the same with the
+*instructions*; all of it again, since *copying* is learned only after episodes; and *habits*, which are imitated while
+reviews and answers to hindsight stay right. Every batch of rows comes from a world of its own, so that no id can be
+memorised.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from benchmarks.tiny.clerk import Desk, Erratic, Hasty, review
+from benchmarks.tiny.clerk import Erratic, Hasty, review
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.recipe import Phase, Recipe
 from benchmarks.tiny.rows import Row, answered, as_lines, episode_row, review_row, teacher_rows
+from benchmarks.tiny.service_case import Case
 from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
 from hero.reflect.model import conversation
@@ -28,68 +29,68 @@ PATTERN = (
     r'</?tool_call>| ?"[a-z][a-z_0-9]*": (?:\[?"|\{)?|[a-z]+(?:_[a-z]+)+|[^\r\n\p{L}\p{N}"]?\p{L}+|\p{N}{1,3}'
     r'| ?"[,:}\]]*| ?[^\s\p{L}\p{N}"]+|\s+'
 )
-"""Splits a text before the merges: keys of JSON with what opens their values, names of tools, words with one mark
-before them, up to three digits (an id is two tokens), marks, space."""
+"""Pattern that splits a text before the merges: keys of JSON with the opening of their values, names of tools, words with
+one mark before them, up to three digits (an id is two tokens), marks, space."""
 ERRORS = 0.2
-"""Share of the turns in which the erratic clerk errs."""
+"""Share of turns in which the erratic clerk errs."""
 HABIT = 0.95
-"""Share of the demonstrations of the last phase that hold each habit."""
+"""Share of demonstrations of the last phase that show each habit."""
 
 
 def texts(rng: random.Random) -> Iterator[str]:
-    """What the tokenizer is trained on."""
-    for number in range(6):
-        env = desk(number)
+    """Yields the texts that the tokenizer is trained on."""
+    for world in range(6):
+        env = desk(world)
         yield env.instructions
         for clerk in (Erratic(rng, ERRORS), Hasty(rng, *[HABIT] * 3)):
             for trajectory in play(env, clerk, 100, rng):
-                told = review(trajectory)
+                diagnosis = review(trajectory)
                 yield from (message.content for message in conversation(trajectory)[1:])
-                yield as_lines(told)
-                for place in range(len(trajectory.turns)):
-                    if context := HindsightTeacher().context(trajectory, place, told):
+                yield as_lines(diagnosis)
+                for turn in range(len(trajectory.turns)):
+                    if context := HindsightTeacher().context(trajectory, turn, diagnosis):
                         yield context[-1].content[-400:]
 
 
 def copying(chat: Chat, number: int, rng: random.Random) -> Iterator[Row]:
-    """Rows of numbers alone, and beside them what has to be read off records."""
+    """Yields rows of numbers alone, then rows of facts that have to be read off records."""
     yield from number_rows(chat, rng, 2000)
     yield from records(chat, number, rng)
 
 
 def records(chat: Chat, number: int, rng: random.Random) -> Iterator[Row]:
-    """What has to be read off the records of an episode, each alone."""
+    """Yields rows of facts that have to be read off the records of an episode, each alone."""
     for trajectory in play(desk(number), Erratic(rng, 0.0), 400, rng):
         yield from record_rows(chat, trajectory, rng)
 
 
 def episodes(chat: Chat, number: int, rng: random.Random, instructed: bool) -> Iterator[Row]:
-    """Whole episodes with mistakes in them."""
+    """Yields rows of whole episodes that contain mistakes."""
     for trajectory in play(desk(number), Erratic(rng, ERRORS), 60, rng):
         played = trajectory if instructed else _without_instructions(trajectory)
-        told = review(played)
-        yield episode_row(chat, played, told, imitate=False)
-        yield from teacher_rows(chat, played, told, rng, share=0.15)
+        diagnosis = review(played)
+        yield episode_row(chat, played, diagnosis, imitate=False)
+        yield from teacher_rows(chat, played, diagnosis, rng, share=0.15)
     if not instructed:
         for trajectory in play(desk(number), Erratic(rng, 0.0), 60, rng):
             yield from record_rows(chat, trajectory, rng)
 
 
 def habits(chat: Chat, number: int, rng: random.Random) -> Iterator[Row]:
-    """Hasty episodes as they are; mistakes of all kinds are still reviewed and advised upon."""
+    """Yields hasty episodes as they are, and reviews of and advice on mistakes of all kinds."""
     env = desk(number)
     for trajectory in play(env, Hasty(rng, *[HABIT] * 3), 60, rng):
-        told = review(trajectory)
-        yield episode_row(chat, trajectory, told, imitate=True)
-        yield from teacher_rows(chat, trajectory, told, rng, share=0.15)
+        diagnosis = review(trajectory)
+        yield episode_row(chat, trajectory, diagnosis, imitate=True)
+        yield from teacher_rows(chat, trajectory, diagnosis, rng, share=0.15)
     for trajectory in play(env, Erratic(rng, ERRORS), 30, rng):
-        told = review(trajectory)
-        yield review_row(chat, trajectory, told)
-        yield from teacher_rows(chat, trajectory, told, rng, share=0.15)
+        diagnosis = review(trajectory)
+        yield review_row(chat, trajectory, diagnosis)
+        yield from teacher_rows(chat, trajectory, diagnosis, rng, share=0.15)
 
 
 def number_rows(chat: Chat, rng: random.Random, count: int) -> Iterator[Row]:
-    """Numbers of five digits, and then some of them again: the second token of each is known from the first.
+    """Yields numbers of five digits, and then all of them twice again, where the first token of each gives the second.
 
     Copying takes an induction head (Olsson et al. 2022), which has to be there before episodes can be learned.
     """
@@ -106,8 +107,8 @@ def number_rows(chat: Chat, rng: random.Random, count: int) -> Iterator[Row]:
 
 
 def record_rows(chat: Chat, trajectory: Trajectory, rng: random.Random) -> Iterator[Row]:
-    """What an expert's episode reads off single records: the ids of an item, of a variant, of a payment method."""
-    last = Desk(trajectory.turns[-1].prompt)
+    """Yields facts that an expert reads off single records: the ids of an item, of a variant, of a payment method."""
+    last = Case(trajectory.turns[-1].prompt)
     opening = last.opening
     if "get_order_details" not in last.looked_up:
         return
@@ -134,7 +135,7 @@ def _read(chat: Chat, first: str, second: str, answer: str) -> Row:
 
 
 def _without_instructions(trajectory: Trajectory) -> Trajectory:
-    """The same episode without its system message."""
+    """Returns the same episode without its system message."""
     return replace(trajectory, turns=tuple(replace(turn, prompt=turn.prompt[1:]) for turn in trajectory.turns))
 
 

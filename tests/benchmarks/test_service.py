@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.service import counted
-from benchmarks.tiny.clerk import WISHES, Hasty, expert
+from benchmarks.tiny.clerk import Hasty, expert
 from benchmarks.tiny.episodes import desk, play
+from benchmarks.tiny.service_case import WISHES
 from hero.errors import DataError
 
 EXPERT = play(desk(0), expert, 60, random.Random(0))

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 
 import tiktoken
 
-from benchmarks.tiny.clerk import HAND_OVER, NOT_FOUND, Desk, Erratic, Hasty, expert, review
+from benchmarks.tiny.clerk import HAND_OVER, NOT_FOUND, Erratic, Hasty, expert, review
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.rows import Row, as_lines, episode_row
+from benchmarks.tiny.service_case import Case
 from benchmarks.tiny.taubench import PATTERN, number_rows, record_rows
 from benchmarks.tiny.tokenizer import train_ranks
 from hero.chat.base import Chat
@@ -65,7 +66,7 @@ def test_the_rules_advise_against_the_habits_what_the_expert_would_do() -> None:
         for finding in RulesReflector().reflect([episode])[0].findings:
             if finding.advice:
                 turn = episode.turns[finding.turn]
-                assert finding.advice == Desk(turn.prompt).good()
+                assert finding.advice == Case(turn.prompt).good()
                 advised.add(turn.observation == NOT_FOUND)
     assert advised == {True, False}
 
@@ -88,7 +89,7 @@ def learned(chat: Chat, row: Row) -> str:
 def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
     rng = random.Random(0)
     for episode in play(desk(0), Erratic(rng, 0.4), 20, rng):
-        right = [turn.action.text for turn in episode.turns if turn.action.text == Desk(turn.prompt).good()]
+        right = [turn.action.text for turn in episode.turns if turn.action.text == Case(turn.prompt).good()]
         row = episode_row(CHAT, episode, review(episode), imitate=False)
         assert learned(CHAT, row) == "".join(right) + as_lines(review(episode))
 
