@@ -1,4 +1,4 @@
-"""The recipe of the tiny policy: scripted shoppers, rows and ranks; and what the shipped weights promise."""
+"""The recipe of the tiny policy (scripted shoppers, rows, ranks), and what is promised of the shipped weights."""
 
 import random
 from collections.abc import Iterable
@@ -95,10 +95,10 @@ def test_an_excerpt_is_played_on_and_reviewed_without_what_was_before(turns: int
 def test_other_codes_change_nothing_but_the_codes() -> None:
     rng = random.Random(0)
     for episode in erratic():
-        old, new = (conversation(which) for which in (episode, with_new_codes(episode, rng)))
+        old, new = conversation(episode), conversation(with_new_codes(episode, rng))
         for before, after in zip(old, new, strict=True):
             assert CODE.sub("", after.content) == CODE.sub("", before.content)
-        old_codes, new_codes = (CODE.findall(" ".join(message.content for message in which)) for which in (old, new))
+        old_codes, new_codes = (CODE.findall(" ".join(m.content for m in messages)) for messages in (old, new))
         assert len(set(zip(old_codes, new_codes, strict=True))) == len(set(old_codes)) == len(set(new_codes))
         assert set(new_codes) != set(old_codes) or not old_codes
 
@@ -114,7 +114,7 @@ def test_every_code_of_the_catalogue_is_one_that_can_be_changed() -> None:
 
 def test_pieces_to_copy_are_known_from_their_first_token_on() -> None:
     for row in copy_rows(CHAT, random.Random(0), 50):
-        shown = row.ids[: next(place for place, token in enumerate(row.ids) if token in row.ids[:place])]
+        shown = row.ids[: next(index for index, token in enumerate(row.ids) if token in row.ids[:index])]
         following = dict(pairwise(shown))
         learned = [
             (before, token)
@@ -135,23 +135,23 @@ def test_teacher_rows_answer_hindsight_with_what_is_right() -> None:
 
 
 def answers(rows: Iterable[Row]) -> list[tuple[str, str]]:
-    """What is shown and what is to be learned of each row."""
-    split = [[bool(weight) for weight in row.weights].index(True) for row in rows]
-    return [(CHAT.decode(row.ids[:at]), CHAT.decode(row.ids[at:])) for row, at in zip(rows, split, strict=True)]
+    """Returns the text of each row before its first weight, and from there on."""
+    starts = [[bool(weight) for weight in row.weights].index(True) for row in rows]
+    return [(CHAT.decode(row.ids[:at]), CHAT.decode(row.ids[at:])) for row, at in zip(rows, starts, strict=True)]
 
 
-@pytest.mark.parametrize("most", [1, 3, 10])
-def test_drills_judge_every_result_that_their_page_keeps(most: int) -> None:
+@pytest.mark.parametrize("max_items", [1, 3, 10])
+def test_drills_judge_every_result_that_their_page_keeps(max_items: int) -> None:
     rng = random.Random(0)
-    drills = answers([row for episode in erratic() for row in drill_rows(CHAT, episode, rng, most)])
+    drills = answers([row for episode in erratic() for row in drill_rows(CHAT, episode, rng, max_items)])
     kept = set()
     for shown, answer in drills:
         if "Check each result." in shown:
             page = PageView([Message("user", shown.removeprefix("<|user|>").partition("\nCheck")[0])])
-            wanted = [f"{code} {page.requirements.verdict(title, price)}" for code, title, price in page.items]
-            assert answer.splitlines() == wanted
-            kept.add(len(wanted))
-    assert max(kept) == min(most, 6)
+            expected = [f"{code} {page.requirements.verdict(title, price)}" for code, title, price in page.items]
+            assert answer.splitlines() == expected
+            kept.add(len(expected))
+    assert max(kept) == min(max_items, 6)
     assert min(kept) == 1
 
 

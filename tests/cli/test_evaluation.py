@@ -1,4 +1,4 @@
-"""`hero eval`."""
+"""`hero eval`: its tables, its options, and what it refuses."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def test_a_model_is_evaluated_with_intervals(hero: Hero, model: str) -> None:
     assert "pass^" not in result.stdout
 
 
-def test_the_baseline_of_doing_nothing_stands_below_the_score(
-    hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_no_op_baseline_stands_below_the_score(hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def rows() -> list[str]:
         return hero("eval", model, *GUESS).stdout.splitlines()
 
@@ -37,10 +35,10 @@ def test_the_baseline_of_doing_nothing_stands_below_the_score(
     assert any(re.match(r"invalid actions per episode +\d+\.\d \[", row) for row in rows())
     monkeypatch.setattr(GuessEnv, "noop_reward", lambda env, task: float(task == 1))
     monkeypatch.setattr(GuessEnv, "tools", Tools((), ""))
-    found = rows()
-    place = next(place for place, row in enumerate(found) if row.startswith("score "))
-    assert found[place + 1].split() == ["no-op", "baseline", "25.0"]
-    assert any(re.match(r"tool errors per episode +\d+\.\d \[", row) for row in found)
+    with_baseline = rows()
+    score = next(index for index, row in enumerate(with_baseline) if row.startswith("score "))
+    assert with_baseline[score + 1].split() == ["no-op", "baseline", "25.0"]
+    assert any(re.match(r"tool errors per episode +\d+\.\d \[", row) for row in with_baseline)
 
 
 def test_tool_calls_are_counted_where_there_are_tools(hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +60,7 @@ def test_metrics_of_the_environment_have_a_row_each(hero: Hero, model: str) -> N
     assert re.fullmatch(rf"{share:g} \[[-\d.]+, [-\d.]+\], of 4 episodes", rows["metric colour"])
 
 
-def test_several_trials_tell_pass_hat_k(hero: Hero, model: str) -> None:
+def test_several_trials_report_pass_hat_k(hero: Hero, model: str) -> None:
     result = hero("eval", model, *GUESS, "--trials", 3, "--greedy")
     assert "temperature 0: 12 episodes of 4 tasks" in result.stdout
     assert [line.split()[0] for line in result.stdout.splitlines()[-3:]] == ["pass^1", "pass^2", "pass^3"]
@@ -71,18 +69,18 @@ def test_several_trials_tell_pass_hat_k(hero: Hero, model: str) -> None:
 def test_more_trials_and_tasks_leave_an_episode_as_it_was(
     hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, said = GuessEnv.step, dict[tuple[int, int | None], list[str]]()
+    step, actions = GuessEnv.step, dict[tuple[int, int | None], list[str]]()
 
     def listening(env: GuessEnv, action: str) -> tuple[str, float, bool, bool, dict[str, object]]:
-        said.setdefault((env.task, env.np_random_seed), []).append(action)
+        actions.setdefault((env.task, env.np_random_seed), []).append(action)
         return step(env, action)
 
     monkeypatch.setattr(GuessEnv, "step", listening)
 
     def played(*arguments: object) -> dict[tuple[int, int | None], list[str]]:
-        said.clear()
+        actions.clear()
         assert hero("eval", model, "--env", "guess", *arguments).exit_code == 0
-        return dict(said)
+        return dict(actions)
 
     few, many = played("--tasks", 3), played("--tasks", 5, "--trials", 3)
     assert len(many) == 15
@@ -93,10 +91,10 @@ def test_more_trials_and_tasks_leave_an_episode_as_it_was(
 def test_a_run_is_evaluated_with_its_own_settings_and_weights(
     hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, said = GuessEnv.step, list[str]()
+    step, actions = GuessEnv.step, list[str]()
 
     def listening(env: GuessEnv, action: str) -> tuple[str, float, bool, bool, dict[str, object]]:
-        said.append(action)
+        actions.append(action)
         return step(env, action)
 
     monkeypatch.setattr(GuessEnv, "step", listening)
@@ -105,21 +103,21 @@ def test_a_run_is_evaluated_with_its_own_settings_and_weights(
     sampled, greedy = (
         round(5 * row["turns_per_episode"]["value"]) for row in read_rows(tmp_path / "run", "evals")[-2:]
     )
-    after = said[-sampled - greedy : -greedy]
+    after = actions[-sampled - greedy : -greedy]
     seed = settings_of({}).plan().seed_for(2, Purpose.EVALUATION)
 
     def again(policy: str, *arguments: object) -> list[str]:
-        said.clear()
+        actions.clear()
         result = hero("eval", policy, "--seed", seed, *arguments)
         assert "in guess, validation, temperature 0.5: 5 episodes of 5 tasks" in result.stdout
-        return list(said)
+        return list(actions)
 
     assert again("run") == after
     assert again(model, "--env", "guess", "--tasks", 5) != after
 
 
-def test_mistakes_are_told(hero: Hero, model: str, tmp_path: Path) -> None:
-    for arguments, said in (
+def test_mistakes_are_reported(hero: Hero, model: str, tmp_path: Path) -> None:
+    for arguments, message in (
         ([model, *GUESS, "--greedy", "--temperature", 0.5], "--greedy and --temperature 0.5 contradict each other"),
         ([model, "--env", "guess", "--tasks", 13], "--tasks 13, but validation has 12; give fewer"),
         (
@@ -135,7 +133,7 @@ def test_mistakes_are_told(hero: Hero, model: str, tmp_path: Path) -> None:
     ):
         result = hero("eval", *arguments)
         assert result.exit_code == 2, result.output
-        assert said in " ".join(result.stderr.split())
+        assert message in " ".join(result.stderr.split())
 
 
 def test_a_run_without_a_complete_step_is_refused(hero: Hero, model: str, tmp_path: Path) -> None:
@@ -147,7 +145,7 @@ def test_a_run_without_a_complete_step_is_refused(hero: Hero, model: str, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "messages"),
     [
         ({"config.json": "{}"}, "the model 'broken' cannot be loaded"),
         ({"config.json": '{"schema": 2}'}, "config.json has schema 2 and this version reads 4"),
@@ -158,16 +156,16 @@ def test_a_run_without_a_complete_step_is_refused(hero: Hero, model: str, tmp_pa
         ({"config.json": "{"}, "no model 'broken'|cannot be loaded"),
     ],
 )
-def test_a_damaged_directory_is_named(hero: Hero, tmp_path: Path, files: dict[str, str], said: str) -> None:
+def test_a_damaged_directory_is_named(hero: Hero, tmp_path: Path, files: dict[str, str], messages: str) -> None:
     (tmp_path / "broken").mkdir()
     for name, text in files.items():
         (tmp_path / "broken" / name).write_text(text)
     result = hero("eval", "broken", *GUESS)
     assert result.exit_code == 2, result.output
-    assert any(part in " ".join(result.stderr.split()) for part in said.split("|")), result.stderr
+    assert any(message in " ".join(result.stderr.split()) for message in messages.split("|")), result.stderr
 
 
-def test_an_evaluation_that_tells_nothing_is_an_error(
+def test_an_evaluation_without_a_turn_is_an_error(
     hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = hero("eval", model, *GUESS, "--env-arg", "broken=[0,1,2,3]")
