@@ -35,7 +35,7 @@ from hero.runs.reader import Episode, read_episodes
 from hero.types import Group
 from hero_cli.model import ModelChoice, load_model
 from hero_cli.settings import stored_settings
-from hero_cli.terminal import polite
+from hero_cli.terminal import report_errors
 
 TOKENS: Final = 16_384
 Batches = Callable[[Sequence[Row], int], Iterator[list[Row]]]
@@ -89,7 +89,7 @@ def compared(model: torch.nn.Module, chat: Chat, examples: Sequence[Example], re
     return found | {"student": padding(list(micro_batches(students, TOKENS))), "time": theirs / ours}
 
 
-@polite
+@report_errors
 def main(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     step: Annotated[int, typer.Option(help="Whose episodes are scored.", min=1)] = 1,

@@ -22,7 +22,7 @@ from hero.runs.reader import Episode, read_episodes
 from hero.types import Diagnosis, Verdict
 from hero_cli.model import ModelChoice, load_model
 from hero_cli.settings import stored_settings
-from hero_cli.terminal import polite
+from hero_cli.terminal import report_errors
 
 
 def judgement(diagnosis: Diagnosis, turn: int) -> str:
@@ -57,7 +57,7 @@ def compare(episodes: Sequence[Episode]) -> dict[str, str]:
     }
 
 
-@polite
+@report_errors
 def main(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     every: Annotated[int, typer.Option(help="Training steps per row.", min=1)] = 6,

@@ -24,7 +24,7 @@ from hero.envs.taubench.tools.shared import TRANSFER
 from hero.errors import DataError
 from hero.runs.reader import read_episodes
 from hero.types import Trajectory
-from hero_cli.terminal import polite
+from hero_cli.terminal import report_errors
 
 CHANGES = ("after a yes", "without", "handed over")
 """Changes of the database with and without the customer's consent, and customers who were handed over."""
@@ -55,7 +55,7 @@ def counted(trajectory: Trajectory) -> Counter[str]:
     return counts
 
 
-@polite
+@report_errors
 def main(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     every: Annotated[int, typer.Option(help="Training steps per row.", min=1)] = 1,

@@ -26,7 +26,7 @@ from hero.evaluation import Evaluation
 from hero.policy import FunctionPolicy
 from hero.rollout import Task
 from hero.types import Message
-from hero_cli.terminal import polite
+from hero_cli.terminal import report_errors
 
 WAYS: Final[dict[str, Literal["upstream"] | None]] = {"upstream": "upstream", "mended": None}
 AFTER_OPTIONS: Final = 7
@@ -106,7 +106,7 @@ def measure(data: Path, split_by: SplitBy, split: str) -> list[dict[str, Any]]:
     return records
 
 
-@polite
+@report_errors
 def main(data: Annotated[Path, typer.Option(help="Directory of the original's files, with 1,000 products.")]) -> None:
     """Prints a row per baseline and split, and all of it as JSON."""
     splits: list[tuple[SplitBy, str]]

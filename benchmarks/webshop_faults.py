@@ -29,7 +29,7 @@ from hero.envs.webshop.shop import Shop, open_shop
 from hero.policy import FunctionPolicy
 from hero.rollout import Task, rollout
 from hero.types import Trajectory
-from hero_cli.terminal import polite
+from hero_cli.terminal import report_errors
 
 SEEDS: Final = range(10)
 """Goal seeds whose shops differ like runs of the original, which draws prices and bounds unseeded."""
@@ -235,7 +235,7 @@ def spread(data: Path) -> Iterator[Row]:
     yield Row(f'score/success of "{BASELINE}" over {len(SEEDS)} runs', *cells)
 
 
-@polite
+@report_errors
 def main(data: Annotated[Path, typer.Option(help="Directory of the original's files, with 1,000 products.")]) -> None:
     """Prints a row per fault, and all of it as JSON."""
     parts = (leaks, options, item_pages, episodes, bounds, spread)

@@ -18,9 +18,9 @@ from . import build
 from .arguments import read_arguments
 from .interrupt import unmissable
 from .model import ModelChoice, load_model
-from .provenance import as_it_was, of_env, other_versions, require_same, run_of, versions
+from .provenance import env_provenance, explain_missing, require_same, run_dir_of, version_warning, versions
 from .settings import Settings, settings_of, stored_settings
-from .terminal import console, estimate, log_shown, polite, with_default
+from .terminal import console, estimate, report_errors, show_log, with_default
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hero.types import Turn
 
 
-@polite
+@report_errors
 def evaluate_command(
     policy: Annotated[
         str,
@@ -82,7 +82,7 @@ def evaluate_command(
     """
     if greedy and temperature:
         raise ConfigError(f"--greedy and --temperature {temperature} contradict each other; give one of them")
-    run = run_of(policy)
+    run = run_dir_of(policy)
     settings = stored_settings(run) if run else settings_of({"model": policy} | ({"env": env} if env else {}))
     given: dict[str, Any] = {"env": env, "temperature": 0.0 if greedy else temperature}
     if env_arg or env:
@@ -91,7 +91,7 @@ def evaluate_command(
     stored = read_config(run).provenance if run else {}
     stored_env = {} if "env_args" in given else stored.get("env", {})
     model = ModelChoice(policy, read_arguments("chat_args", chat_arg or []))
-    if warning := other_versions(stored.get("versions", {}), versions(settings)):
+    if warning := version_warning(stored.get("versions", {}), versions(settings)):
         console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
     evaluation, has_tools = _evaluate(settings, run, stored_env, model, split, tasks, trials, seed)
     from hero.evaluate import hopeless
@@ -129,10 +129,10 @@ def _evaluate(
     build.require_train_extra()
     build.use_threads(settings.threads)
     env_args = settings.env_args | stored_env.get("arguments", {})
-    with as_it_was(run, "env", DataError) if run and stored_env else nullcontext():
+    with explain_missing(run, "env", DataError) if run and stored_env else nullcontext():
         (env,) = build.make_envs(settings.env, split, 1, env_args)
     if run and stored_env:
-        require_same(run, "env", stored_env, of_env(env))
+        require_same(run, "env", stored_env, env_provenance(env))
     if num_tasks is None:
         num_tasks = env.num_tasks
     elif num_tasks > env.num_tasks:
@@ -144,7 +144,7 @@ def _evaluate(
     tasks = [Task(index, episode_seed, episode_seed) for index, episode_seed in seeds]
     with (
         Progress(console=console(errors=True), transient=True) as bars,
-        log_shown(lambda text: bars.console.print(f"warning: {text}", style="yellow", markup=False)),
+        show_log(lambda text: bars.console.print(f"warning: {text}", style="yellow", markup=False)),
     ):
         bar, counter = bars.add_task("episodes", total=len(tasks)), TurnCounter(settings.max_turns)
 

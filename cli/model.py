@@ -13,7 +13,7 @@ from hero import registry
 from hero.errors import ConfigError, DataError, RunError
 from hero.runs.reader import Checkpoint, read_config, read_latest
 
-from .provenance import as_it_was, of_model, require_same, run_of, source_of, today
+from .provenance import explain_missing, model_provenance, model_source, require_same, run_dir_of, today
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def _load(choice: ModelChoice) -> Any:
                 f"--chat-arg does nothing with --model {source}, which has no chat template; leave it out"
             )
         return registry.build("hero.models", source)
-    if run := run_of(source):
+    if run := run_dir_of(source):
         return _load_trained(run, choice)
     if (close := get_close_matches(source, names, n=1, cutoff=0.8)) and not os.path.exists(source):
         raise ConfigError(f"there is no model {source!r}; did you mean {close[0]!r}?")
@@ -74,11 +74,11 @@ def _load(choice: ModelChoice) -> Any:
 def _load_trained(run: Path, choice: ModelChoice) -> Any:
     """Returns the model of a run as it is after its newest complete step."""
     config = read_config(run)
-    source = source_of(run)
+    source = model_source(run)
     stored = config.provenance.get("model")
-    if stored is not None or run_of(source):
-        with as_it_was(run, "model", ConfigError, DataError):
-            now = of_model(source)
+    if stored is not None or run_dir_of(source):
+        with explain_missing(run, "model", ConfigError, DataError):
+            now = model_provenance(source)
         require_same(run, "model", stored or now, now)
     chat_args = {**config.settings.get("chat_args", {}), **choice.chat_args}
     lm = _load(ModelChoice(source, chat_args, choice.date or config.provenance.get("date")))

@@ -10,7 +10,7 @@ from hero.errors import ConfigError
 
 from .arguments import read_arguments
 from .settings import Settings
-from .terminal import console, polite, with_default
+from .terminal import console, report_errors, with_default
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ BLANK = "[...]"
 """What an action ends with that takes words of one's own."""
 
 
-@polite
+@report_errors
 def play(
     env: Annotated[str, typer.Option(help="Environment.")] = Settings().env,
     env_arg: Annotated[

@@ -59,7 +59,7 @@ class TurnCounter:
         return last
 
 
-class Log(Callback):
+class LogLines(Callback):
     """Prints one plain line per step and per evaluation."""
 
     def __init__(self, console: Console, plan: Plan) -> None:
@@ -84,12 +84,12 @@ class Log(Callback):
     def on_warning(self, text: str) -> None:
         self.console.print(f"warning: {text}", style="yellow", markup=False)
 
-    def tell(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Prints a text between two lines."""
         self.console.print(text, markup=False)
 
 
-class Display(Log):
+class LiveDisplay(LogLines):
     """Redraws in place a bar for the run, a bar for the phase, the newest step and the evaluations.
 
     Args:

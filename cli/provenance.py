@@ -33,7 +33,7 @@ def today() -> str:
     return date.today().isoformat()
 
 
-def surroundings(settings: Settings, source: str, env: TextEnv, day: str, device: str) -> dict[str, Any]:
+def run_provenance(settings: Settings, source: str, env: TextEnv, day: str, device: str) -> dict[str, Any]:
     """Returns the provenance of a run that starts here, as plain JSON.
 
     Args:
@@ -47,25 +47,25 @@ def surroundings(settings: Settings, source: str, env: TextEnv, day: str, device
     """
     return {
         "date": day,
-        "env": of_env(env),
-        "model": of_model(source),
+        "env": env_provenance(env),
+        "model": model_provenance(source),
         "versions": versions(settings) | {"device": device},
     }
 
 
-def of_env(env: TextEnv) -> dict[str, Any]:
+def env_provenance(env: TextEnv) -> dict[str, Any]:
     """Returns the provenance of an environment: its id, and what it reports about its surroundings."""
     provenance = getattr(env.unwrapped, "provenance", dict)
     return {"env_id": env.unwrapped.env_id, **provenance()}  # type: ignore[attr-defined]
 
 
-def run_of(source: str) -> Path | None:
+def run_dir_of(source: str) -> Path | None:
     """Returns the run directory that names a model; None for any other model. Registered names take precedence."""
     path = Path(os.path.expanduser(source))  # unlike Path.expanduser, no error where there is no such home
     return path if source not in registry.names("hero.models") and is_run_dir(path) else None
 
 
-def of_model(source: str, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
+def model_provenance(source: str, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Returns the provenance of a model: its path, the hash of its files, and for the hub the revision.
 
     Args:
@@ -76,14 +76,14 @@ def of_model(source: str, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
         DataError: a file cannot be read.
         RunError: a run that the model comes from cannot be read, or comes from itself.
     """
-    if run := run_of(source):
+    if run := run_dir_of(source):
         if (real_path := run.resolve()) in heirs:
             raise RunError(
                 f"{run} comes from itself: where its starting model was, there is now a run that was started from it; "
                 "move the runs back to where they were"
             )
         weights = read_latest(run, lambda checkpoint: fingerprint(checkpoint.trainer / "model.safetensors"))
-        base = of_model(source_of(run), (*heirs, real_path))
+        base = model_provenance(model_source(run), (*heirs, real_path))
         return {"path": str(run.absolute()), "sha256": weights, "base": base}
     from hero.models.fingerprint import hub_snapshot, model_fingerprint
 
@@ -97,7 +97,7 @@ def of_model(source: str, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
     return provenance | ({"revision": path.name} if path.parent.name == "snapshots" else {})
 
 
-def source_of(run: Path) -> str:
+def model_source(run: Path) -> str:
     """Returns where to load the starting model of a run from: where it was at the start, if it is still there.
 
     Raises:
@@ -148,7 +148,7 @@ def require_same(run: Path, part: str, then: Mapping[str, Any], now: Mapping[str
 
 
 @contextmanager
-def as_it_was(run: Path, part: str, *missing: type[HeroError]) -> Iterator[None]:
+def explain_missing(run: Path, part: str, *missing: type[HeroError]) -> Iterator[None]:
     """Turns errors of the block, which opens the run's data or model, into one that explains how to go on.
 
     Args:
@@ -171,7 +171,7 @@ def _not_as_it_was(run: Path, part: str, why: str) -> RunError:
     )
 
 
-def other_versions(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def version_warning(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Returns a warning that names the versions that have changed; "" if none has."""
     both = sorted(then.keys() & now.keys())
     differences = [*_differences("", {name: then[name] for name in both}, {name: now[name] for name in both})]

@@ -12,10 +12,10 @@ from hero.errors import ConfigError
 from . import training
 from .options import with_settings
 from .settings import MACHINE, settings_of
-from .terminal import polite, with_default
+from .terminal import report_errors, with_default
 
 
-@polite
+@report_errors
 @with_settings
 def run(
     given: dict[str, Any],

@@ -32,7 +32,7 @@ def console(*, errors: bool = False) -> Console:
     return SafeConsole(stderr=errors, highlight=False, emoji=False, width=160, soft_wrap=True)
 
 
-def polite(command: Callable[P, None]) -> Callable[P, None]:
+def report_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Makes a command print errors of hero and of the system in red, and end with exit code 2, without a traceback.
 
     After Ctrl-C it ends with exit code 130.
@@ -62,7 +62,7 @@ def _exit_with(message: str) -> NoReturn:
 
 
 @contextmanager
-def log_shown(show: Callable[[str], None]) -> Iterator[None]:
+def show_log(show: Callable[[str], None]) -> Iterator[None]:
     """Passes warnings in the log `hero` to `show` during the block, and to standard error if that fails."""
 
     class ShowHandler(logging.Handler):
@@ -81,7 +81,7 @@ def log_shown(show: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def optional(what: str) -> Iterator[None]:
+def warn_on_error(what: str) -> Iterator[None]:
     """Turns an error of the block into a warning in the log `hero`."""
     try:
         yield

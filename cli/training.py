@@ -19,13 +19,13 @@ from .interrupt import asked_to_stop, unmissable
 from .main import INTERRUPTED
 from .model import ModelChoice, load_model
 from .settings import Settings, extension, option, stored_settings
-from .terminal import console, log_shown, optional
+from .terminal import console, show_log, warn_on_error
 
 if TYPE_CHECKING:
     from hero.plan import Plan
     from hero.runs.writer import Run
 
-    from .progress import Log
+    from .progress import LogLines
 
 
 def start(out: Path | None, settings: Settings) -> None:
@@ -55,10 +55,10 @@ def resume(path: Path, given: dict[str, Any]) -> None:
             settings = replace(settings, **more)
             _require_work(settings.plan(), more, run.rows("steps"))
         date = stored.get("date", provenance.today())
-        components, now = _build(path, settings, provenance.source_of(path), date, stored)
+        components, now = _build(path, settings, provenance.model_source(path), date, stored)
         if more:
             run.extend(more)
-        _train(run, settings, components, provenance.other_versions(stored.get("versions", {}), now["versions"]))
+        _train(run, settings, components, provenance.version_warning(stored.get("versions", {}), now["versions"]))
 
 
 def _unused(parent: Path, name: str) -> Path:
@@ -97,15 +97,15 @@ def _build(
     build.check_components(settings)
     build.use_threads(settings.threads)
     arguments = settings.env_args | stored.get("env", {}).get("arguments", {})
-    with provenance.as_it_was(path, "env", DataError) if stored else nullcontext():
+    with provenance.explain_missing(path, "env", DataError) if stored else nullcontext():
         envs = build.make_envs(settings.env, "train", settings.episodes, arguments)
         eval_envs = build.make_envs(settings.env, "validation", settings.eval_tasks, arguments)
     if settings.eval_tasks > (num_tasks := eval_envs[0].num_tasks):
         raise ConfigError(f"--eval-tasks {settings.eval_tasks}, but there are {num_tasks} validation tasks; give fewer")
     if stored:
-        provenance.require_same(path, "env", stored["env"], provenance.of_env(envs[0]))
-        with provenance.as_it_was(path, "model", ConfigError, DataError):
-            now = provenance.of_model(source)
+        provenance.require_same(path, "env", stored["env"], provenance.env_provenance(envs[0]))
+        with provenance.explain_missing(path, "model", ConfigError, DataError):
+            now = provenance.model_provenance(source)
         provenance.require_same(path, "model", stored["model"], now)
     learner = build.make_learner(settings)
     lm = load_model(ModelChoice(source, settings.chat_args, date), settings.action_tokens)
@@ -116,24 +116,24 @@ def _build(
         "reflector": build.make_reflector(settings, lm),
         "trainer": build.make_trainer(settings, lm),
     }
-    return components, provenance.surroundings(settings, source, envs[0], date, lm.model.device.type)
+    return components, provenance.run_provenance(settings, source, envs[0], date, lm.model.device.type)
 
 
 def _train(run: Run, settings: Settings, components: dict[str, Any], warning: str = "") -> None:
     """Trains and reports; exits with code 130 if Ctrl-C stopped the run, with 2 if a service was given up."""
     from hero.train import Training
 
-    from .progress import Display, Log
+    from .progress import LiveDisplay, LogLines
 
     out, plan = console(), settings.plan()
     title = f"{settings.learner} of {settings.model} in {settings.env}"
-    view = Display(out, plan, *_progress(run.rows("steps"))) if out.is_interactive else Log(out, plan)
+    view = LiveDisplay(out, plan, *_progress(run.rows("steps"))) if out.is_interactive else LogLines(out, plan)
     finished, code, error = False, INTERRUPTED, ""
-    with log_shown(view.on_warning):
+    with show_log(view.on_warning):
         try:
-            with asked_to_stop(lambda: view.tell("stopping after this step; Ctrl-C again stops at once")) as asked:
-                with optional("the display failed"):
-                    view.tell(f"{title}; writing {run.path}")
+            with asked_to_stop(lambda: view.note("stopping after this step; Ctrl-C again stops at once")) as asked:
+                with warn_on_error("the display failed"):
+                    view.note(f"{title}; writing {run.path}")
                     if warning:
                         view.on_warning(warning)
                 with _shown(view):
@@ -157,21 +157,21 @@ def _report(run: Run, title: str, finished: bool) -> None:
     from .report import report
 
     if rows := run.rows("evals"):
-        with optional(f"no learning curve: cannot write {run.path / 'curve.png'}"):
+        with warn_on_error(f"no learning curve: cannot write {run.path / 'curve.png'}"):
             curve.draw_curve(run.path / "curve.png", rows, title)
     if finished:
-        with optional("no report"):
+        with warn_on_error("no report"):
             report(console(), run.path, read_summary(run.path), run.rows("timings"))
 
 
 @contextmanager
-def _shown(view: Log) -> Iterator[None]:
+def _shown(view: LogLines) -> Iterator[None]:
     """Shows a view during the block; a failure to do so is a warning."""
     stack = ExitStack()
-    with optional("the display failed"):
+    with warn_on_error("the display failed"):
         stack.enter_context(view)
     try:
         yield
     finally:
-        with optional("the display failed"):
+        with warn_on_error("the display failed"):
             stack.close()

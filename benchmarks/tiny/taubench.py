@@ -29,8 +29,8 @@ PATTERN = (
     r'</?tool_call>| ?"[a-z][a-z_0-9]*": (?:\[?"|\{)?|[a-z]+(?:_[a-z]+)+|[^\r\n\p{L}\p{N}"]?\p{L}+|\p{N}{1,3}'
     r'| ?"[,:}\]]*| ?[^\s\p{L}\p{N}"]+|\s+'
 )
-"""Pattern that splits a text before the merges: keys of JSON with the opening of their values, names of tools, words with
-one mark before them, up to three digits (an id is two tokens), marks, space."""
+"""Pattern that splits a text before the merges: keys of JSON with the opening of their values, names of tools, words
+with one mark before them, up to three digits (an id is two tokens), marks, space."""
 ERRORS = 0.2
 """Share of turns in which the erratic clerk errs."""
 HABIT = 0.95

@@ -26,7 +26,7 @@ from hero.envs.webshop.catalogue.disk_index import open_index, write_index
 from hero.envs.webshop.catalogue.files import locate
 from hero.envs.webshop.shop import LARGE
 from hero.errors import DataError
-from hero_cli.terminal import polite
+from hero_cli.terminal import report_errors
 
 FULL: Final = 1_181_436
 """Number of products of the original's full set."""
@@ -122,7 +122,7 @@ def shown(figures: Mapping[str, Any], key: str) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.001 else f"{value:.5f}"
 
 
-@polite
+@report_errors
 def main(
     data: Annotated[Path | None, typer.Option(help="Directory of the original's 1,000 products.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Measure 1.18 million generated products as well.")] = False,

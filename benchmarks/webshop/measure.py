@@ -21,7 +21,7 @@ from hero.envs.webshop import pages
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.products.packed import PackedProducts
 from hero.envs.webshop.search.index import Index
-from hero_cli.terminal import polite
+from hero_cli.terminal import report_errors
 
 FURTHER: Final = 100
 """Number of environments over which the cost of a further one is averaged."""
@@ -125,7 +125,7 @@ def phases(env: WebShopEnv, steps: int) -> dict[str, float]:
     return {phase: round(100 * watch.seconds[phase] / total, 1) for phase in PHASES}
 
 
-@polite
+@report_errors
 def main(
     data: Annotated[Path, typer.Argument(help="Directory of files, with or without an index.")],
     steps: Annotated[int, typer.Option(help="Steps of the walk; 0 for the construction alone.")] = 0,

@@ -11,7 +11,7 @@ from hero.evaluation import Evaluation
 from hero.outcomes import Outcome
 from hero.plan import Plan
 from hero.types import Action, Message, Stop, Turn
-from hero_cli.progress import Display
+from hero_cli.progress import LiveDisplay
 from hero_cli.report import time_table
 from hero_cli.terminal import estimate
 
@@ -47,7 +47,7 @@ def turn(**info: bool) -> Turn:
     return Turn((Message("user", "?"),), Action("a"), "o", 0.0, info=info)
 
 
-def shown(display: Display) -> str:
+def shown(display: LiveDisplay) -> str:
     console = Console(file=io.StringIO(), width=160)
     console.print(display.renderable())
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
@@ -55,7 +55,7 @@ def shown(display: Display) -> str:
 
 
 def test_the_display_shows_progress_the_newest_step_and_the_evaluations() -> None:
-    display = Display(Console(file=io.StringIO(), force_terminal=True), PLAN, 0, 0)
+    display = LiveDisplay(Console(file=io.StringIO(), force_terminal=True), PLAN, 0, 0)
     with display:
         display.on_phase_begin(0, "evaluation", 10)
         display.on_evaluate(evaluated(0, "sampled", 1))
@@ -77,7 +77,7 @@ def test_the_display_shows_progress_the_newest_step_and_the_evaluations() -> Non
 
 
 def test_the_first_evaluation_stays_in_sight() -> None:
-    display = Display(Console(file=io.StringIO()), PLAN, 0, 0)
+    display = LiveDisplay(Console(file=io.StringIO()), PLAN, 0, 0)
     for number in range(0, 20, 2):
         for mode in ("sampled", "greedy"):
             display.on_evaluate(evaluated(number, mode, 2))

@@ -506,14 +506,14 @@ def test_a_curve_that_cannot_be_drawn_is_no_failure(
     assert f"warning: no learning curve: {said}" in result.stdout
 
 
-@pytest.mark.parametrize("method", ["tell", "on_step_end", "on_evaluate", "__enter__", "__exit__"])
+@pytest.mark.parametrize("method", ["note", "on_step_end", "on_evaluate", "__enter__", "__exit__"])
 def test_a_display_that_raises_is_one_warning(
     hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     def fail(*arguments: object) -> None:
         raise RuntimeError("no colours")
 
-    monkeypatch.setattr(f"hero_cli.progress.Log.{method}", fail)
+    monkeypatch.setattr(f"hero_cli.progress.LogLines.{method}", fail)
     result = hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST)
     assert result.exit_code == 0, result.output
     assert result.output.count("no colours") == 1
