@@ -1,4 +1,4 @@
-"""What acts: the protocol, and the double that ships with the library."""
+"""The protocol of all that acts in an environment, and its simplest implementation."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hero.types import Action, Message
 
 @runtime_checkable
 class Policy(Protocol):
-    """Anything that answers prompts."""
+    """Answers prompts with actions."""
 
     def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
         """Answers each prompt, independently of the others.
 
         Args:
-            prompts: non-empty conversations, each ending with a user message; may be an empty sequence.
+            prompts: any number of conversations, none of them empty, each ending with a user message.
             seeds: one per prompt, 0 to 2**63 - 1, for the random numbers of its answer: equal prompts with equal seeds
-                have equal answers, whatever else is asked. A policy that samples nothing ignores them. None to let the
-                policy draw from a generator of its own.
+                have equal answers, whatever other prompts there are. A policy that samples nothing ignores them. None
+                lets the policy draw from a generator of its own.
 
         Returns:
             One action per prompt, in the same order.
@@ -29,20 +29,20 @@ class Policy(Protocol):
 
 @runtime_checkable
 class ContextLimited(Protocol):
-    """A policy whose prompt and reply have to fit a context, and which can say whether they do."""
+    """A policy with a bounded context, which can count whether a prompt and its reply fit."""
 
     @property
     def context_length(self) -> int:
-        """Maximum number of tokens that a prompt and its reply may have together."""
+        """Maximum number of tokens of a prompt and its reply together."""
         ...
 
     def count(self, prompt: Sequence[Message]) -> int:
-        """The most tokens that the prompt and a reply to it can come to."""
+        """Returns the largest number of tokens that the prompt and a reply to it can have."""
         ...
 
 
 class FunctionPolicy:
-    """A policy from a plain function of one conversation to the text of the action.
+    """Acts by a plain function from one conversation to the text of the action.
 
     Example:
         >>> FunctionPolicy(lambda messages: "search[red shoes]").act([[Message("user", "shop")]])[0].text
@@ -53,4 +53,5 @@ class FunctionPolicy:
         self.function = function
 
     def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
+        """Returns an action without tokens for each prompt; ignores the seeds."""
         return [Action(self.function(prompt)) for prompt in prompts]

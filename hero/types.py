@@ -1,6 +1,6 @@
-"""The plain frozen data that every block of the toolkit takes and returns. Standard library only.
+"""The plain frozen data that every block of the toolkit takes and returns. It needs the standard library only.
 
-A value is complete when it is built: nothing here is assigned to later, and no block keeps state in it.
+A value is complete when it is built: no field is set later, and no block keeps state in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Role: TypeAlias = Literal["system", "user", "assistant"]
 
 
 class Stop(StrEnum):
-    """Why an episode ended."""
+    """The reason why an episode ended."""
 
     TERMINATED = "terminated"
     """The environment reached a final state."""
@@ -27,11 +27,11 @@ class Stop(StrEnum):
     MAX_TOKENS = "max_tokens"
     """The next prompt would not have fitted the rollout's token limit."""
     ERROR = "error"
-    """The environment raised; `Trajectory.error` says what."""
+    """The environment raised an exception, which `Trajectory.error` holds."""
 
 
 class Verdict(StrEnum):
-    """What a reflector says of one action, with hindsight."""
+    """A reflector's judgement of one action, with hindsight."""
 
     USEFUL = "useful"
     UNNECESSARY = "unnecessary"
@@ -41,12 +41,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Tools that an agent can call, for chats that have a form of their own for them.
+    """Tools that an agent can call, for chats whose template writes tools itself.
 
     Attributes:
-        schemas: one per tool, as the function calling of chat endpoints has them: `type` and `function`, which has
-            `name`, `description` and `parameters`.
-        content: what their message says without them.
+        schemas: one per tool, in the form of function calling: `type` and `function`, which has `name`, `description`
+            and `parameters`.
+        content: the message's text without the part about tools.
     """
 
     schemas: tuple[Mapping[str, JSON], ...] = field(hash=False)
@@ -60,7 +60,7 @@ class Message:
     Attributes:
         ids: for an assistant message that a policy sampled, the very ids that it sampled, the stop token
             included; a `Chat` splices them in and never encodes `content` again. Empty for other messages.
-        tools: what `content` says of tools, apart from the rest; None where it says nothing of any.
+        tools: the tools that `content` describes; None where it describes none.
     """
 
     role: Role
@@ -75,11 +75,11 @@ class Tokens:
 
     Attributes:
         prompt_ids: the whole prompt.
-        action_ids: what was sampled, the stop token included where there was one.
+        action_ids: the sampled ids, the stop token included where there was one.
         logprobs: log-probability (nats) of each of `action_ids` in softmax(logits / temperature), the distribution that
-            it was drawn from, one per id.
-        policy_version: the number of updates that the sampling weights had seen.
-        temperature: that of `logprobs`, more than 0; 1 where the likeliest id was taken.
+            it was drawn from.
+        policy_version: number of updates that the sampling weights had seen.
+        temperature: temperature of `logprobs`, more than 0; 1 where the likeliest id was taken.
 
     Raises:
         ValueError: `action_ids` and `logprobs` differ in length, or the temperature is not a positive number.
@@ -95,16 +95,16 @@ class Tokens:
         if len(self.action_ids) != len(self.logprobs):
             raise ValueError(f"{len(self.action_ids)} action ids but {len(self.logprobs)} log-probabilities")
         if not 0 < self.temperature < math.inf:
-            raise ValueError(f"log-probabilities at a temperature of {self.temperature} are not defined")
+            raise ValueError(f"a temperature of {self.temperature} is not possible; give a finite number above 0")
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a policy answered to one prompt.
+    """A policy's answer to one prompt.
 
     Attributes:
         tokens: the sampled ids; None for a policy that has none (a person, a function, an endpoint).
-        cut_off: the length limit stopped the action before the model did.
+        cut_off: whether the length limit stopped the action before the model did.
     """
 
     text: str
@@ -112,21 +112,21 @@ class Action:
     cut_off: bool = False
 
     def message(self) -> Message:
-        """The assistant message that stands for this action in later prompts."""
+        """Returns the assistant message that stands for this action in later prompts."""
         return Message("assistant", self.text, self.tokens.action_ids if self.tokens else ())
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One action and what followed it.
+    """One action, the prompt before it and the environment's answer.
 
     Attributes:
-        prompt: what the policy was shown. Never holds privileged text.
+        prompt: the policy's prompt, which never holds privileged text.
         observation: the next observation, the environment's answer to the action.
-        feedback: privileged words of the environment about the action; "" where it has none. Reaches
-            reflectors and teachers, never a policy's prompt.
-        info: public facts of the step: `action_valid`, `tool_call` where there are tools (words are valid, too), and
-            where the environment ended the episode `success` and `metrics`.
+        feedback: privileged words of the environment about the action; "" where it has none. Reflectors and teachers
+            read it, a policy never does.
+        info: public facts of the step: `action_valid`; where there are tools, `tool_call` (an action of words is valid,
+            too); and where the environment ended the episode `success` and `metrics`.
     """
 
     prompt: tuple[Message, ...]
@@ -139,13 +139,13 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One episode, as the policy lived it; it holds no hidden state of the environment.
+    """One episode, from the view of the policy; it holds no hidden state of the environment.
 
     Attributes:
-        task_id: names the task within `env_id`; equal ids are the same task.
-        seed: what the environment was reset with.
+        task_id: name of the task within `env_id`; equal ids are the same task.
+        seed: seed of the environment's reset.
         turns: empty if the environment raised on reset.
-        error: what the environment raised; "" unless `stop` is `Stop.ERROR`.
+        error: the exception that the environment raised; "" unless `stop` is `Stop.ERROR`.
     """
 
     env_id: str
@@ -157,7 +157,7 @@ class Trajectory:
 
     @property
     def reward(self) -> float:
-        """Sum of the rewards of all turns; 0 for an empty episode."""
+        """The sum of the rewards of all turns; 0 for an empty episode."""
         return float(sum(turn.reward for turn in self.turns))
 
     @property
@@ -173,7 +173,7 @@ class Trajectory:
 
     @property
     def success(self) -> bool:
-        """Whether the environment called the episode a success; False if it ended any other way."""
+        """Whether the environment reported success at the end of the episode."""
         return bool(self.turns) and self.turns[-1].info.get("success") is True
 
     @property
@@ -201,11 +201,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a reflector says of one turn.
+    """A reflector's judgement of one turn.
 
     Attributes:
         turn: index of the turn, from 0.
-        verdict: None where the author only passes on what it saw (the `feedback` reflector).
+        verdict: None where the author does not judge (the `feedback` reflector).
         cause: why, in a few words; may be "".
         advice: the action that should have been taken instead; "" where there is none to give.
     """
@@ -216,19 +216,19 @@ class Finding:
     advice: str = ""
 
     def text(self) -> str:
-        """The finding as a teacher reads it; "" if there is nothing to say."""
+        """Returns the finding as a teacher reads it; "" if there is nothing to say."""
         head = ": ".join(part for part in (self.verdict or "", self.cause) if part)
         return "\n".join(part for part in (head, f"instead: {self.advice}" if self.advice else "") if part)
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All that one reflector says of one episode.
+    """All findings of one reflector about one episode.
 
     Attributes:
         author: name of the reflector.
         findings: at most one per turn, in the order of the turns; empty if there is nothing to say.
-        tokens: what writing it cost, prompt and answer; 0 for a reflector that runs no model.
+        tokens: number of tokens, in prompt and answer, that writing it took; 0 for a reflector that runs no model.
 
     Raises:
         ValueError: two findings about one turn, or findings out of order.
@@ -244,5 +244,5 @@ class Diagnosis:
             raise ValueError(f"findings must be about different turns, in order, not {turns}")
 
     def about(self, turn: int) -> str:
-        """What the diagnosis says of one turn, as text; "" if nothing."""
+        """Returns the text of the finding about one turn; "" if there is none."""
         return next((finding.text() for finding in self.findings if finding.turn == turn), "")

@@ -26,7 +26,7 @@ def test_tokens_refuse_log_probabilities_of_another_length(action_ids: list[int]
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
 def test_tokens_refuse_a_temperature_without_a_distribution(temperature: float) -> None:
-    with pytest.raises(ValueError, match=f"at a temperature of {temperature} are not defined"):
+    with pytest.raises(ValueError, match=f"temperature of {temperature} is not possible"):
         Tokens((), (), (), temperature=temperature)
 
 

@@ -1,4 +1,4 @@
-"""The data and the protocols of distillation: no torch here."""
+"""The data and the protocols of learning: no torch here."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hero.types import Diagnosis, Group, Message, Tokens, Trajectory
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One action to learn from, with a weight for each term of the loss; learners add up as lists of these.
+    """One action to learn from, with a weight for each component of the loss; lists of examples add up.
 
     Attributes:
-        episode: examples of one episode carry the same number, so that a trainer may score them together.
+        episode: number of the episode; a trainer may score all examples of one episode together.
         tokens: the action and the prompt that it was sampled in.
         teacher: the privileged prompt whose distribution the action's tokens are pulled towards; None unless
             `distillation` is non-zero.
-        policy_gradient: the advantage of the action's tokens, at the temperature that they were sampled at; the other
-            terms are of the model as it is, at temperature 1.
+        policy_gradient: the advantage of the action's tokens. This component alone is taken at the temperature of
+            sampling; the others are taken at temperature 1.
         cross_entropy: weight of the negative log-likelihood of the action's tokens.
         distillation: weight of the divergence between student and teacher on the action's tokens.
 
@@ -42,42 +42,42 @@ class Example:
 
 
 class Teacher(Protocol):
-    """Writes the privileged prompt of a turn: pure text."""
+    """Writes the privileged prompt of a turn; a pure function of text."""
 
     def context(self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis) -> tuple[Message, ...] | None:
-        """What the teacher is shown before it scores the action of the turn; None where it has nothing to add."""
+        """Returns the prompt after which the teacher scores the action of a turn; None where it has nothing to add."""
         ...
 
 
 class Learner(Protocol):
-    """Turns a group of episodes and their diagnoses into weighted examples: pure, no torch.
+    """Turns a group of episodes and their diagnoses into weighted examples; a pure function, without torch.
 
-    A class may bring two attributes along. `defaults` maps settings of `hero run` whose defaults are others with this
-    learner to these, and to None a setting that it has no use for. `min_group_size` is the least number of episodes
+    A class may bring two attributes along. `defaults` maps settings of `hero run` to the defaults that they have with
+    this learner, and to None a setting that it has no use for. `min_group_size` is the smallest number of episodes
     per task that it can learn from.
     """
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
-        """The examples of one group, `episode` numbered by member; empty where nothing carries signal.
+        """Returns the examples of one group, `episode` the index of the member; empty where nothing carries signal.
 
-        Turns without tokens (from a policy that samples none) and members that ended in an error give none.
+        Turns without tokens (of a policy that samples none) and members that ended in an error give no example.
         """
         ...
 
 
 class Trainer(Protocol):
-    """Owns the weights."""
+    """Owns the weights of a model and updates them."""
 
     def policy(self, *, temperature: float) -> Policy:
-        """A policy on the current weights (no copy).
+        """Returns a policy on the current weights (no copy).
 
         Args:
-            temperature: of sampling; 0 is greedy.
+            temperature: the sampling temperature; 0 is greedy.
         """
         ...
 
     def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
-        """One optimiser step; returns its metrics. Does not step where no example carries weight."""
+        """Takes one optimiser step and returns its metrics; takes none where no example carries weight."""
         ...
 
     def save(self, path: Path) -> None:
@@ -85,5 +85,5 @@ class Trainer(Protocol):
         ...
 
     def load(self, path: Path) -> None:
-        """Takes up the state that `save` wrote."""
+        """Restores the state that `save` wrote."""
         ...

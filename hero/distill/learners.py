@@ -1,4 +1,4 @@
-"""Learners: episodes and diagnoses in, weighted examples out. An algorithm is a few lines here, never a trainer."""
+"""Learners turn episodes and diagnoses into weighted examples. An algorithm is a few lines here, never a trainer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EPSILON: Final = 1e-6
 
 
 class Distillation:
-    """Pulls each action that a diagnosis speaks of towards what the self-teacher would have said (2606.11559).
+    """Pulls each action that a diagnosis is about towards the self-teacher's distribution (2606.11559).
 
     Args:
         teacher: writes the privileged prompt of a turn.
@@ -27,7 +27,7 @@ class Distillation:
         self.teacher = teacher or HindsightTeacher()
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
-        """One example of distillation weight 1 per sampled turn with a non-empty diagnosis and a teacher prompt."""
+        """Returns an example of weight 1 for each sampled turn that has a non-empty diagnosis and a teacher prompt."""
         return [
             Example(episode, tokens, teacher=context, distillation=1.0)
             for episode, (member, diagnosis) in enumerate(zip(group.members, diagnoses, strict=True))
@@ -37,11 +37,11 @@ class Distillation:
 
 
 class GRPO:
-    """Group-relative advantages on every action of an episode (2402.03300, section 4.1.1, outcome supervision).
+    """Gives every action of an episode its group-relative advantage (2402.03300, section 4.1.1, outcome supervision).
 
     Args:
-        scale_rewards: divide the centred rewards by the (sample) standard deviation of the group. Without it the
-            advantage is only centred, as in Dr. GRPO (2503.20783), which favours no task for how evenly it is mastered.
+        scale_rewards: whether to divide the centred rewards by the (sample) standard deviation of the group. Without it
+            the advantage is only centred, as in Dr. GRPO (2503.20783), and no task counts more for its small spread.
     """
 
     defaults: ClassVar[Mapping[str, JSON]] = {
@@ -53,7 +53,7 @@ class GRPO:
         self.scale_rewards = scale_rewards
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
-        """One example per sampled turn; none where all rewards are equal, since the advantages are then 0."""
+        """Returns one example per sampled turn; none where all rewards are equal, since the advantages are then 0."""
         rewards = [member.reward for member in group.members if member.stop is not Stop.ERROR]
         if len(set(rewards)) < 2:
             return []
@@ -66,10 +66,10 @@ class GRPO:
 
 
 class Sum:
-    """Several learners at once: their examples side by side, so that their losses add up.
+    """Learns as several learners do at once: their losses add up.
 
     Args:
-        learners: at least one.
+        learners: one or more.
 
     Raises:
         ConfigError: no learner was given.
@@ -77,35 +77,39 @@ class Sum:
 
     def __init__(self, *learners: Learner) -> None:
         if not learners:
-            raise ConfigError("a sum of no learners teaches nothing; give at least one")
+            raise ConfigError("a Sum of 0 learners learns nothing; give at least one")
         self.learners = learners
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
-        """The examples of each learner, in the order of the learners."""
+        """Returns the examples of all learners, in the order of the learners."""
         return [example for learner in self.learners for example in learner.examples(group, diagnoses)]
 
 
 def _sampled(trajectory: Trajectory) -> Iterator[tuple[int, Tokens]]:
-    """The turns to learn from, with their tokens: none of an episode that ended in an error."""
+    """Yields the turns to learn from, with their tokens: none of an episode that ended in an error."""
     if trajectory.stop is not Stop.ERROR:
-        for number, turn in enumerate(trajectory.turns):
+        for index, turn in enumerate(trajectory.turns):
             if turn.action.tokens and turn.action.tokens.action_ids:
-                yield number, turn.action.tokens
+                yield index, turn.action.tokens
 
 
 def group_examples(learner: Learner, pairs: Sequence[tuple[Trajectory, Diagnosis]]) -> list[Example]:
-    """The examples of all groups, episodes numbered through; episodes that ended in an error give none."""
+    """Returns a learner's examples of all episodes, with siblings as one group; errors are left out of the groups.
+
+    `episode` of an example is different for all episodes, whatever their group.
+    """
     groups: dict[tuple[str, str, int], list[tuple[Trajectory, Diagnosis]]] = {}
     for trajectory, diagnosis in pairs:
         if trajectory.stop is not Stop.ERROR:
-            key = trajectory.env_id, trajectory.task_id, trajectory.seed
-            groups.setdefault(key, []).append((trajectory, diagnosis))
+            task = trajectory.env_id, trajectory.task_id, trajectory.seed
+            groups.setdefault(task, []).append((trajectory, diagnosis))
     examples: list[Example] = []
-    numbered = 0
-    for members in groups.values():
-        found = learner.examples(
-            Group(tuple(trajectory for trajectory, _ in members)), [diagnosis for _, diagnosis in members]
-        )
-        examples += [replace(example, episode=numbered + example.episode) for example in found]
-        numbered += len(members)
+    first_episode = 0
+    for siblings in groups.values():
+        members, diagnoses = zip(*siblings, strict=True)
+        examples += [
+            replace(example, episode=first_episode + example.episode)
+            for example in learner.examples(Group(members), diagnoses)
+        ]
+        first_episode += len(siblings)
     return examples

@@ -16,38 +16,38 @@ from torch import Tensor
 
 
 def token_logprobs(logits_TV: Tensor, ids_T: Tensor) -> Tensor:
-    """log p(id) = logit(id) - log sum_v exp logit(v), per token [T]."""
+    """Returns log p(id) = logit(id) - log sum_v exp logit(v), per token [T]."""
     return _log_softmax(logits_TV).gather(-1, ids_T.unsqueeze(-1)).squeeze(-1)
 
 
 def entropy(logits_TV: Tensor) -> Tensor:
-    """-sum_v p(v) log p(v), per token [T]; between 0 and log V."""
+    """Returns -sum_v p(v) log p(v), per token [T]; between 0 and log V."""
     log_p_TV = _log_softmax(logits_TV)
     return -_expectation(log_p_TV, log_p_TV)
 
 
 def forward_kl(student_logits_TV: Tensor, teacher_logits_TV: Tensor) -> Tensor:
-    """KL(teacher || student) = sum_v t(v) (log t(v) - log s(v)), per token [T].
+    """Returns KL(teacher || student) = sum_v t(v) (log t(v) - log s(v)), per token [T].
 
-    Covers the teacher's mass. Infinite where the student excludes an id that the teacher does not.
+    Minimising it covers the teacher's mass. It is infinite where the student excludes an id that the teacher does not.
     """
     log_s_TV, log_t_TV = _log_softmax(student_logits_TV), _log_softmax(teacher_logits_TV.detach())
     return _kl(log_t_TV, log_s_TV)
 
 
 def reverse_kl(student_logits_TV: Tensor, teacher_logits_TV: Tensor) -> Tensor:
-    """KL(student || teacher) = sum_v s(v) (log s(v) - log t(v)), per token [T].
+    """Returns KL(student || teacher) = sum_v s(v) (log s(v) - log t(v)), per token [T].
 
-    Seeks the teacher's modes. Infinite where the teacher excludes an id that the student does not.
+    Minimising it seeks the teacher's modes. It is infinite where the teacher excludes an id that the student does not.
     """
     log_s_TV, log_t_TV = _log_softmax(student_logits_TV), _log_softmax(teacher_logits_TV.detach())
     return _kl(log_s_TV, log_t_TV)
 
 
 def jensen_shannon(student_logits_TV: Tensor, teacher_logits_TV: Tensor, *, beta: float = 0.5) -> Tensor:
-    """beta KL(teacher || m) + (1 - beta) KL(student || m) with m = beta teacher + (1 - beta) student, per token [T].
+    """Returns beta KL(teacher || m) + (1 - beta) KL(student || m), m = beta t + (1 - beta) s, per token [T].
 
-    The generalised Jensen-Shannon divergence (Lin 1991) in the convention of GKD (2306.13649, equation 1), with the
+    This is the generalised Jensen-Shannon divergence (Lin 1991) as GKD defines it (2306.13649, equation 1), with the
     teacher as P. It is symmetric at beta = 1/2, never infinite, and at most the entropy of (beta, 1 - beta), which is
     log 2 at 1/2. Divided by beta it tends to the forward KL as beta goes to 0; divided by 1 - beta, to the reverse KL
     as beta goes to 1. At the ends themselves it is 0 everywhere.
@@ -70,13 +70,13 @@ def jensen_shannon(student_logits_TV: Tensor, teacher_logits_TV: Tensor, *, beta
 def top_k(
     student_logits_TV: Tensor, teacher_logits_TV: Tensor, *, k: int, of: Literal["student", "teacher", "union"]
 ) -> tuple[Tensor, Tensor]:
-    """Both distributions on the k likeliest ids and, last, all other ids as one, as logits for any divergence.
+    """Returns both distributions on the k likeliest ids and, last, all other ids as one, as logits for any divergence.
 
     Merging ids cannot raise a divergence, so that of the result is at most that of the whole; it grows with k and is
-    the whole at k = V. What it saves is memory: what a divergence needs is [T, V] a few times, here [T, K].
+    the whole at k = V. It saves memory: a divergence needs several tensors [T, V], here [T, K].
 
     Args:
-        of: whose likeliest ids; the union has those of both.
+        of: whose likeliest ids to take; the union has those of both.
 
     Returns:
         Logits of student and teacher, [T, K] with K = k + 1, or 2 k + 1 for the union, in which an id that both chose
@@ -104,18 +104,18 @@ def merged(
     k: int,
     of: Literal["student", "teacher", "union"],
 ) -> Tensor:
-    """A divergence of `top_k`, per token [T]."""
+    """Returns a divergence of what `top_k` returns, per token [T]."""
     return divergence(*top_k(student_logits_TV, teacher_logits_TV, k=k, of=of))
 
 
 def policy_gradient(logprobs_T: Tensor, old_logprobs_T: Tensor, advantages_T: Tensor, *, clip: float) -> Tensor:
-    """-min(r A, clamp(r, 1 - clip, 1 + clip) A) with r = exp(logprob - old logprob), per token [T].
+    """Returns -min(r A, clamp(r, 1 - clip, 1 + clip) A) with r = exp(logprob - old logprob), per token [T].
 
-    The clipped surrogate of PPO (1707.06347, equation 7), negated. Its gradient at r = 1 is that of -A log p.
+    This is the clipped surrogate of PPO (1707.06347, equation 7), negated. Its gradient at r = 1 is that of -A log p.
 
     Args:
-        logprobs_T: of the sampled ids under the weights in training, at the temperature that they were sampled at.
-        old_logprobs_T: of the same ids under the weights that sampled them, at that temperature; constants.
+        logprobs_T: log-probabilities of the sampled ids under the weights in training, at the temperature of sampling.
+        old_logprobs_T: those of the same ids under the weights that sampled them, at that temperature; constants.
         advantages_T: constants.
         clip: how far r may move in the direction of A before the gradient vanishes.
     """
@@ -124,46 +124,46 @@ def policy_gradient(logprobs_T: Tensor, old_logprobs_T: Tensor, advantages_T: Te
 
 
 def clipped(logprobs_T: Tensor, old_logprobs_T: Tensor, advantages_T: Tensor, *, clip: float) -> Tensor:
-    """Whether `policy_gradient` has no gradient at a token for being clipped, per token [T], boolean."""
+    """Returns whether `policy_gradient` has no gradient because of the clip, per token [T], boolean."""
     ratio_T = (logprobs_T - old_logprobs_T).exp()
     return ((advantages_T > 0) & (ratio_T > 1 + clip)) | ((advantages_T < 0) & (ratio_T < 1 - clip))
 
 
 def masked_mean(values_T: Tensor, weights_T: Tensor, denominator: float) -> Tensor:
-    """sum_T weight * value / denominator: a scalar, 0 without tokens.
+    """Returns sum_T weight * value / denominator: a scalar, 0 without tokens.
 
-    The denominator is not the sum of the weights: it is what the caller averages over, such as the tokens of a whole
-    update, of which these are one part. Means of the parts then add up to the mean of the whole.
+    The denominator is not the sum of the weights. It is the number that the caller averages over, such as the tokens of
+    a whole update, of which these are one part. Means of the parts then add up to the mean of the whole.
 
     Args:
-        weights_T: may be a boolean mask.
+        weights_T: numbers, or a boolean mask.
 
     Raises:
         ValueError: the denominator is not positive.
     """
     if not denominator > 0:
-        raise ValueError(f"a mean over {denominator} tokens is undefined; leave out the term that has none")
+        raise ValueError(f"a mean over {denominator} tokens is undefined; leave out the component that has none")
     return (values_T * weights_T).sum() / denominator
 
 
 def _merged(logits_TV: Tensor, ids_TK: Tensor, again_TK: Tensor) -> Tensor:
-    """The logits of some ids, -inf where one comes again, and last that of all other ids together."""
+    """Returns the logits of some ids, -inf where one comes again, and last the logit of all other ids together."""
     logits_TV = logits_TV.to(torch.promote_types(logits_TV.dtype, torch.float32))
     top_T1 = logits_TV.detach().amax(-1, keepdim=True)
     rest_T1 = (logits_TV - top_T1).exp().scatter(-1, ids_TK, 0.0).sum(-1, keepdim=True)
-    # Of nothing the logarithm is -inf; 1 stands in for the gradient, which is then 0.
+    # Without any other id the logit is -inf; 1 stands in for the gradient, which is then 0.
     log_rest_T1 = torch.where(rest_T1 > 0, rest_T1, 1.0).log().masked_fill(rest_T1 == 0, -torch.inf) + top_T1
     chosen_TK = logits_TV.gather(-1, ids_TK).masked_fill(again_TK, -torch.inf)
     return torch.cat([chosen_TK, log_rest_T1], dim=-1)
 
 
 def _log_softmax(logits_TV: Tensor) -> Tensor:
-    """In float32, or in float64 where that is given."""
+    """Returns log-probabilities in float32, or in float64 where that is given."""
     return logits_TV.to(torch.promote_types(logits_TV.dtype, torch.float32)).log_softmax(-1)
 
 
 def _expectation(log_p_TV: Tensor, values_TV: Tensor) -> Tensor:
-    """sum_v p(v) value(v), where an id of probability 0 counts 0 whatever its value, in the gradient as well."""
+    """Returns sum_v p(v) value(v), where an id of probability 0 counts 0 whatever its value, also in the gradient."""
     p_TV = log_p_TV.exp()
     return (p_TV * torch.where(p_TV > 0, values_TV, 0.0)).sum(-1)
 

@@ -1,4 +1,4 @@
-"""The files of a trainer's state: safetensors for weights, and what torch pickles for the rest."""
+"""The files of a trainer's state: safetensors for weights, and a pickle of torch for the rest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNREADABLE = (
     *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError, LookupError),
     *(UnpicklingError, SafetensorError),
 )
-"""What torch and safetensors raise of damaged files."""
+"""Exceptions that torch and safetensors raise on damaged files."""
 
 
 def write_state(path: Path, model: nn.Module, teacher: nn.Module | None, state: dict[str, Any]) -> None:
@@ -28,10 +28,10 @@ def write_state(path: Path, model: nn.Module, teacher: nn.Module | None, state: 
 
     Args:
         teacher: None for a teacher without weights of its own.
-        state: all but the weights.
+        state: everything except the weights.
 
     Raises:
-        OSError: there is something at `path`, or it cannot be written.
+        OSError: `path` exists, or cannot be written.
     """
     path.mkdir(parents=True)
     try:
@@ -44,7 +44,7 @@ def write_state(path: Path, model: nn.Module, teacher: nn.Module | None, state: 
 
 
 def read_state(file: Path, device: torch.device) -> dict[str, Any]:
-    """Returns all of a trainer's state but the weights.
+    """Returns a trainer's state except for the weights.
 
     Raises:
         RunError: the file cannot be read.
@@ -69,13 +69,13 @@ def read_weights(model: nn.Module, file: Path) -> None:
 
 
 def widen(model: nn.Module) -> None:
-    """Makes a model whose trained weights are in half precision float32, as it is while it is trained."""
+    """Converts a model whose trained weights are in half precision to float32."""
     if any(weight.requires_grad and weight.itemsize < 4 for weight in model.parameters()):
         model.float()
 
 
 def unreadable(file: Path, error: Exception) -> RunError:
-    """The error for a file that cannot be taken up."""
+    """Makes the error for a file that cannot be restored from."""
     return RunError(
-        f"{file} holds no state that can be taken up ({type(error).__name__}: {error}); restore it from a copy"
+        f"{file} does not hold a state of a trainer ({type(error).__name__}: {error}); restore it from a copy"
     )

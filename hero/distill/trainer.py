@@ -1,4 +1,4 @@
-"""The trainer on PyTorch: weighted examples in, one AdamW step, numbers out. Knows no algorithm by name."""
+"""The trainer on PyTorch takes weighted examples, and makes one AdamW step of them. It knows no algorithm by name."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class TorchTrainer:
         """Writes the weights, the teacher's unless it is live, the optimiser's state and the counter.
 
         Raises:
-            OSError: there is something at `path`, or it cannot be written.
+            OSError: `path` exists, or cannot be written.
         """
         state = {
             "model": self.lm.name,
@@ -186,10 +186,10 @@ class TorchTrainer:
         write_state(path, self._model, None if self._teacher is self._model else self._teacher, state)
 
     def load(self, path: Path) -> None:
-        """Takes up the state that `save` wrote: what follows equals an uninterrupted run, bit for bit.
+        """Restores the state that `save` wrote: all later updates equal those of an uninterrupted run, bit for bit.
 
         Raises:
-            RunError: the state cannot be read, or is of another model or another kind of teacher.
+            RunError: the state cannot be read, or belongs to another model or another kind of teacher.
         """
         state = read_state(path / STATE, self._model.device)
         try:
@@ -220,7 +220,7 @@ class TorchTrainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """teacher <- decay teacher + (1 - decay) student."""
+        """Moves the teacher towards the student: teacher <- decay teacher + (1 - decay) student."""
         for average, weight in zip(self._teacher.parameters(), self._model.parameters(), strict=True):
             average.lerp_(weight, 1 - self._ema_decay)
 

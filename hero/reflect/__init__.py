@@ -1,1 +1,1 @@
-"""Reflectors: what turns an episode into a diagnosis of each of its turns."""
+"""Reflectors turn an episode into a diagnosis of each of its turns."""

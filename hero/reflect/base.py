@@ -17,10 +17,10 @@ text leaves open whether the action was right. `hero.reflect.check.check_rules` 
 
 @runtime_checkable
 class Reflector(Protocol):
-    """Reads whole episodes, after their end, and says of each turn what hindsight shows."""
+    """Reads whole episodes after their end, and judges each turn with hindsight."""
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
-        """One diagnosis per trajectory, in the same order; siblings (equal task) may be compared.
+        """Returns one diagnosis per trajectory, in the same order; siblings (of the same task) may be compared.
 
         A finding never names a turn that its trajectory does not have.
         """

@@ -29,8 +29,8 @@ _ADVICE: Final = re.compile(r"\binstead\b\**\s*:\s*", re.IGNORECASE)
 class ModelReflector:
     """Shows a policy the whole episode and asks it for one line per turn.
 
-    It sees what the paper's sees: task text, turns and final reward. Give it a policy on the student's own weights for
-    self-reflection, or any other policy for an external reflector. Greedy sampling makes it repeatable.
+    The policy sees the same as the paper's: task text, turns and final reward. Give one on the student's own weights
+    for self-reflection, or any other for an external reflector. Greedy sampling makes diagnoses repeatable.
     """
 
     def __init__(self, policy: Policy, name: str = "self") -> None:
@@ -38,8 +38,10 @@ class ModelReflector:
         self.name = name
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
-        """One diagnosis per trajectory; empty for an episode without turns, for one whose review does not fit the
-        context of a `ContextLimited` policy, and for an answer that cannot be read.
+        """Returns one diagnosis per trajectory.
+
+        It is empty for an episode without turns, for one whose review does not fit the context of a `ContextLimited`
+        policy, and for an answer that cannot be read.
         """
         reviews = [conversation(trajectory) if trajectory.turns else () for trajectory in trajectories]
         asked = [bool(review) and self._fits(review) for review in reviews]
@@ -96,33 +98,37 @@ class SelfReflector:
 
 
 def conversation(trajectory: Trajectory) -> tuple[Message, ...]:
-    """The episode as it was played, followed by the request for a review.
+    """Returns the episode as it was played, followed by the request for a review.
 
     The student's own tokens stay as they were sampled; a model that keeps its cache reads only the request.
     """
     messages = list(trajectory.turns[0].prompt)
-    for number, turn in enumerate(trajectory.turns):
-        last = number == len(trajectory.turns) - 1
+    for index, turn in enumerate(trajectory.turns):
+        last = index == len(trajectory.turns) - 1
         request = "\n\n" + REQUEST.format(reward=trajectory.reward) if last else ""
         messages += [turn.action.message(), Message("user", turn.observation + request)]
     return tuple(messages)
 
 
 def parse(text: str, turns: int) -> tuple[Finding, ...]:
-    """The findings in a model's answer, in the order of the turns.
+    """Returns the findings in a model's answer, in the order of the turns.
 
-    Reads one finding a line, `2 failed: over budget; instead: click[abc]`, turns counted from 1, with the decoration
-    that models add. Lines of any other form are passed over, and so are turns that do not exist; of two lines about one
-    turn the first counts. What was only thought does not count.
+    One line is one finding, `2 failed: over budget; instead: click[abc]`, with turns counted from 1 and with the
+    decoration that models add. Lines of any other form are skipped, and so are turns that do not exist; of two lines
+    about one turn the first counts. Thoughts do not count.
+
+    Args:
+        turns: number of turns of the episode.
     """
-    found: dict[int, Finding] = {}
+    findings: dict[int, Finding] = {}
     for finding in _findings(text):
         if 0 <= finding.turn < turns:
-            found.setdefault(finding.turn, finding)
-    return tuple(found[turn] for turn in sorted(found))
+            findings.setdefault(finding.turn, finding)
+    return tuple(findings[turn] for turn in sorted(findings))
 
 
 def _findings(text: str) -> Iterator[Finding]:
+    """Yields the finding of each line that has one, in the order of the lines."""
     for line in without_thoughts(text).splitlines():
         if head := _HEAD.match(line):
             cause, advice = _parts(line[head.end() :])
@@ -130,7 +136,8 @@ def _findings(text: str) -> Iterator[Finding]:
 
 
 def _parts(text: str) -> tuple[str, str]:
-    """Cause and advice, of which each may be missing; one pattern for both would take time quadratic in blanks."""
+    """Splits a line's text into cause and advice, "" for either that is missing."""
+    # One pattern for both would take time quadratic in the number of blanks.
     if tail := _TAIL.match(text[::-1]):
         text = text[: len(text) - tail.end()]
     mark = _ADVICE.search(text)

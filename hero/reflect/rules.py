@@ -1,4 +1,4 @@
-"""Rules that read a finished episode: no model, no training, nothing but what the trajectory shows."""
+"""The reflector that judges a finished episode by rules: from the trajectory alone, without a model."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from hero.reflect.base import Rules
 from hero.types import Diagnosis, Finding, Stop, Trajectory, Verdict
 
 LIMITS: Final = (Stop.TRUNCATED, Stop.MAX_TURNS, Stop.MAX_TOKENS)
+"""Ends of an episode that ran out of turns."""
 
 
 class RulesReflector:
     """Judges turns by rules.
 
-    In any environment the rules find invalid actions, actions that change nothing, repeat an earlier one or lead in
-    circles, and judge the end of the episode. Where a package registers rules of an environment (the entry point of
-    `hero.rules` that is named like its `env_id` up to a slash), their findings come first. A turn without a matching
-    rule has no finding.
+    In any environment the rules find invalid actions, and actions that change nothing, repeat an earlier one or lead in
+    circles, and they judge the end of the episode. Where a package registers rules of an environment, as the entry
+    point of `hero.rules` with the name of its `env_id` up to a slash, their findings come first. A turn without a
+    matching rule has no finding.
     """
 
     name = "rules"
@@ -34,48 +35,56 @@ class RulesReflector:
     def _rules_of(self, env_id: str) -> Rules | None:
         family = env_id.partition("/")[0]
         if family not in self._rules:
-            known = family in registry.names("hero.rules")
-            self._rules[family] = registry.load("hero.rules", family) if known else None
+            registered = family in registry.names("hero.rules")
+            self._rules[family] = registry.load("hero.rules", family) if registered else None
         return self._rules[family]
 
 
 def _findings(trajectory: Trajectory, rules: Rules | None) -> tuple[Finding, ...]:
     if not trajectory.turns:
         return ()
-    seen = trajectory.observations
-    words = [without_thoughts(turn.action.text) for turn in trajectory.turns]
-    judged = rules(trajectory) if rules else {}
-    # Where the text of the pages is understood, going back to one is judged by what is on it.
+    observations = trajectory.observations
+    actions = [without_thoughts(turn.action.text) for turn in trajectory.turns]
+    own = rules(trajectory) if rules else {}
+    # Rules that understand the observations judge a way back by what is there.
     circles = rules is None
     findings = (
-        judged[number] if number in judged else _finding(trajectory, seen, words, number, circles)
-        for number in range(len(seen) - 1)
+        own[index] if index in own else _finding(trajectory, observations, actions, index, circles)
+        for index in range(len(trajectory.turns))
     )
     return tuple(finding for finding in findings if finding)
 
 
 def _finding(
-    trajectory: Trajectory, seen: Sequence[str], words: Sequence[str], number: int, circles: bool
+    trajectory: Trajectory, observations: Sequence[str], actions: Sequence[str], index: int, circles: bool
 ) -> Finding | None:
-    """What the rules for all environments say of one turn; the first that applies speaks."""
-    turn = trajectory.turns[number]
+    """Returns the finding of the first rule for all environments that applies to a turn.
+
+    Args:
+        observations: what each turn saw, and last the answer to the last turn.
+        actions: the text of each action, without thoughts.
+        index: of the turn.
+        circles: whether to judge a way that leads back to an earlier observation.
+    """
+    turn, before = trajectory.turns[index], observations[index]
     if turn.info.get("action_valid") is False:
-        return Finding(number, Verdict.INVALID, turn.feedback or "not a valid action")
-    last = number == len(trajectory.turns) - 1
+        return Finding(index, Verdict.INVALID, turn.feedback or "not a valid action")
+    last = index == len(trajectory.turns) - 1
     if last and trajectory.stop is Stop.TERMINATED:
-        return _end(trajectory, number)
-    if turn.observation and turn.observation == seen[number]:
-        return Finding(number, Verdict.UNNECESSARY, "changed nothing")
-    if (seen[number], words[number]) in zip(seen, words[:number], strict=False):
-        return Finding(number, Verdict.UNNECESSARY, "done before in the same place")
+        return _end(trajectory, index)
+    if turn.observation and turn.observation == before:
+        return Finding(index, Verdict.UNNECESSARY, "changed nothing")
+    if (before, actions[index]) in zip(observations, actions[:index], strict=False):
+        return Finding(index, Verdict.UNNECESSARY, "done before in the same place")
     if last and trajectory.stop in LIMITS:
-        return Finding(number, Verdict.FAILED, "the episode ran out of turns")
-    if circles and turn.observation and turn.observation in seen[:number]:
-        return Finding(number, Verdict.UNNECESSARY, "led back to what was seen before")
+        return Finding(index, Verdict.FAILED, "the episode ran out of turns")
+    if circles and turn.observation and turn.observation in observations[:index]:
+        return Finding(index, Verdict.UNNECESSARY, "led back to what was seen before")
     return None
 
 
-def _end(trajectory: Trajectory, number: int) -> Finding:
+def _end(trajectory: Trajectory, index: int) -> Finding:
+    """Returns the finding about the turn that ended the episode."""
     if trajectory.success or trajectory.reward >= 1:
-        return Finding(number, Verdict.USEFUL, "ended the episode with success")
-    return Finding(number, Verdict.FAILED, f"ended the episode with reward {trajectory.reward:.2f}")
+        return Finding(index, Verdict.USEFUL, "ended the episode with success")
+    return Finding(index, Verdict.FAILED, f"ended the episode with reward {trajectory.reward:.2f}")

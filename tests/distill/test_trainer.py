@@ -287,7 +287,7 @@ def test_a_state_with_a_damaged_file_is_refused(tmp_path: Path, name: str) -> No
     path = tmp_path / "state"
     make_trainer().save(path)
     (path / name).write_bytes((path / name).read_bytes()[:100])
-    with pytest.raises(RunError, match=r"holds no state that can be taken up.*restore it from a copy"):
+    with pytest.raises(RunError, match=r"does not hold a state of a trainer.*restore it from a copy"):
         make_trainer().load(path)
 
 
@@ -298,7 +298,7 @@ def test_a_state_of_another_shape_is_refused(tmp_path: Path, state: object) -> N
     if state == "updates":
         state = torch.load(path / "trainer.pt", weights_only=True) | {"updates": "3"}
     torch.save(state, path / "trainer.pt")
-    with pytest.raises(RunError, match="holds no state that can be taken up"):
+    with pytest.raises(RunError, match="does not hold a state of a trainer"):
         make_trainer().load(path)
 
 
@@ -306,7 +306,7 @@ def test_an_empty_state_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state"
     make_trainer().save(path)
     (path / "trainer.pt").write_bytes(b"")
-    with pytest.raises(RunError, match="holds no state that can be taken up"):
+    with pytest.raises(RunError, match="does not hold a state of a trainer"):
         make_trainer().load(path)
 
 
