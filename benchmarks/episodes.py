@@ -1,4 +1,4 @@
-"""Episodes of random tokens, a stopwatch, and how it is done turn by turn: what benchmarks of the trainer share."""
+"""Episodes of random tokens, a stopwatch, and a switch to work turn by turn, for the benchmarks of the trainer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from hero.models.kv_cache import CachedPrefix
 from hero.types import Message, Tokens
 
 OBSERVATION, ACTION, HINDSIGHT = 110, 7, 117
-"""Mean tokens of a turn of the shipped policy: what it sees, what it says, and what hindsight adds."""
+"""Mean numbers of tokens in a turn of the shipped policy: its observation, its action, and the hindsight on it."""
 
 
 class Ledger:
-    """A chat of ids alone."""
+    """A chat whose messages hold ids alone."""
 
     stop_ids: frozenset[int] = frozenset()
 
@@ -38,38 +38,38 @@ class Ledger:
 
 
 def episode(number: int, turns: int, vocabulary: int) -> list[Example]:
-    """An append-only episode, something said of every turn."""
-    drawn = random.Random(number)
+    """Returns the examples of an append-only episode with a finding about every turn."""
+    rng = random.Random(number)
 
     def ids(count: int) -> tuple[int, ...]:
-        return tuple(drawn.randrange(vocabulary) for _ in range(count))
+        return tuple(rng.randrange(vocabulary) for _ in range(count))
 
     ledger: tuple[int, ...] = ()
-    found = []
+    examples = []
     for _ in range(turns):
         tokens = Tokens(ledger + ids(OBSERVATION), ids(ACTION), (-1.0,) * ACTION)
-        told = (Message("user", "", tokens.prompt_ids), Message("user", "", ids(HINDSIGHT)))
-        found.append(Example(number, tokens, teacher=told, distillation=1.0))
+        privileged = (Message("user", "", tokens.prompt_ids), Message("user", "", ids(HINDSIGHT)))
+        examples.append(Example(number, tokens, teacher=privileged, distillation=1.0))
         ledger = tokens.prompt_ids + tokens.action_ids
-    return found
+    return examples
 
 
 def medians(arms: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
-    """Median seconds of each arm, the arms taking turns. Each should have run before, to be warm."""
+    """Returns the median seconds of each arm; the arms take turns. Run each once before, so that it is warm."""
     times: list[list[float]] = [[] for _ in arms]
     for _ in range(repeats):
-        for arm, spent in zip(arms, times, strict=True):
-            began = time.perf_counter()
+        for arm, seconds in zip(arms, times, strict=True):
+            start = time.perf_counter()
             arm()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            spent.append(time.perf_counter() - began)
-    return [median(spent) for spent in times]
+            seconds.append(time.perf_counter() - start)
+    return [median(seconds) for seconds in times]
 
 
 @contextmanager
 def turn_by_turn() -> Iterator[None]:
-    """Within the block nothing is read once for several turns: policy, student and teacher read each turn's prompt."""
+    """Makes policy, student and teacher read the whole prompt of every turn within the block."""
 
     def apart(examples: Sequence[Example]) -> list[Row]:
         return student_rows([replace(example, episode=number) for number, example in enumerate(examples)])

@@ -1,8 +1,8 @@
-"""How exact the fast paths are, in float32 and bfloat16: `python -m benchmarks.exactness`.
+"""Exactness of the fast paths in float32 and bfloat16: `python -m benchmarks.exactness`.
 
-The same update of one episode, once with what its turns have in common read once, and once turn by turn: the logits of
-the teacher, the loss, and the student's gradient. Beside it, for scale, how far turn by turn in bfloat16 is from turn
-by turn in float32. The last line is a JSON object of all figures.
+The same update of one episode is computed twice: with the shared prefix of its turns read once, and turn by turn. The
+teacher's logits, the loss and the student's gradient are compared. For scale, the last row compares turn by turn in
+bfloat16 with turn by turn in float32. The last line is a JSON object of all figures.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ TOKENS = 8192
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one path makes of the episode.
+    """The results of one path on an episode.
 
     Attributes:
-        logits: the teacher's, by turn.
-        gradient: the student's, all weights in one vector.
+        logits: logits of the teacher, by turn.
+        gradient: gradient of the student, all weights in one vector.
     """
 
     logits: dict[int, Tensor]
@@ -49,7 +49,7 @@ class Result:
     gradient: Tensor
 
     def apart(self, other: Result) -> dict[str, float]:
-        """How far it is from another: the largest difference of logits; loss and gradient relative to the other's."""
+        """Returns the largest difference of logits, and those of loss and gradient relative to the other's."""
         differences = [(self.logits[turn] - other.logits[turn]).abs().max().item() for turn in self.logits]
         return {
             "logits": max(differences),
@@ -59,54 +59,54 @@ class Result:
 
 
 def result(model: Any, turns: int) -> Result:
-    """What is made of an episode with the model as student, and a teacher of other weights."""
+    """Computes an update of an episode, with the model as student and a teacher of other weights."""
     student, teacher = model, deepcopy(model).requires_grad_(False)
     with torch.no_grad():
         for weight in teacher.parameters():
             weight.mul_(1.01)
     examples = episode(0, turns, model.config.get_text_config().vocab_size)
-    told: dict[int, Tensor] = {}
+    teacher_logits: dict[int, Tensor] = {}
     with torch.no_grad():
         for part, states in teacher_hidden_states(
             teacher, teacher_rows(examples, Ledger()), student_rows(examples), tokens=TOKENS
         ):
             lengths = [len(row.spans[0]) for row in part]
             for row, of_row in zip(part, head_logits(teacher, states).float().split(lengths), strict=True):
-                told[row.example] = of_row
+                teacher_logits[row.example] = of_row
     student.zero_grad(set_to_none=True)
     batch = UpdateBatch.of(examples, Ledger(), context_length(teacher))
     loss = UpdateLoss(
         student=student, teacher=teacher, divergence=jensen_shannon, clip=0.2, micro_batch_tokens=TOKENS
     ).backward(batch)["loss"]
     gradient = torch.cat([weight.grad.float().flatten() for weight in student.parameters() if weight.grad is not None])
-    return Result(told, loss, gradient)
+    return Result(teacher_logits, loss, gradient)
 
 
 def main(
-    model: Annotated[str, typer.Option(help="tiny or smollm2.")] = "tiny",
-    turns: Annotated[int, typer.Option(help="Of the episode.", min=2)] = 8,
+    model: Annotated[str, typer.Option(help="The model: tiny or smollm2.")] = "tiny",
+    turns: Annotated[int, typer.Option(help="Number of turns of the episode.", min=2)] = 8,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
-    quick: Annotated[bool, typer.Option("--quick", help="In less than a minute: two turns.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Take a minute: two turns.")] = False,
 ) -> None:
-    """Compares what is read once with what is read turn by turn, in two precisions."""
+    """Compares an update that reads shared prefixes once with one turn by turn, in two precisions."""
     torch.set_num_threads(threads)
     lm = models.load(model)  # type: ignore[arg-type]
     turns = 2 if quick else turns
-    found: dict[str, dict[str, float]] = {}
+    differences: dict[str, dict[str, float]] = {}
     apart: dict[str, Result] = {}
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         cast = deepcopy(lm.model).to(dtype)
         once = result(cast, turns)
         with turn_by_turn():
             apart[name] = result(cast, turns)
-        found[f"{name}, once and turn by turn"] = once.apart(apart[name])
-    found["turn by turn, bfloat16 and float32"] = apart["bfloat16"].apart(apart["float32"])
+        differences[f"{name}, once and turn by turn"] = once.apart(apart[name])
+    differences["turn by turn, bfloat16 and float32"] = apart["bfloat16"].apart(apart["float32"])
     columns = ("logits", "loss", "gradient")
     table = Table("difference between", "logits, largest", "loss, relative", "gradient, relative")
-    for name, row in found.items():
+    for name, row in differences.items():
         table.add_row(name, *(f"{row[column]:.1e}" for column in columns))
     Console().print(table)
-    print(json.dumps({"benchmark": "exactness", "model": model, "turns": turns, "differences": found}))  # noqa: T201
+    print(json.dumps({"benchmark": "exactness", "model": model, "turns": turns, "differences": differences}))  # noqa: T201
 
 
 if __name__ == "__main__":

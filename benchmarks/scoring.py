@@ -1,9 +1,10 @@
-"""What one pass for all teachers of an episode saves: `python -m benchmarks.scoring`.
+"""Time that one pass for all teacher prompts of an episode saves: `python -m benchmarks.scoring`.
 
-Two arms in one process on the same episodes: the teacher's logits of every action token with the past of an episode
-read once, and with the past read again at every turn. A third, on request, has an episode and all that branches off it
-in one row, under a four-dimensional mask. Random tokens of the lengths that episodes in the embedded WebShop have: what
-the tokens are changes no cost. Times are medians of repetitions in turn. The last line is a JSON object of the ratios.
+Two arms in one process on the same episodes compute the teacher's logits of every action token: one reads the shared
+prefix of an episode once, the other reads it again at every turn. A third, on request, has the prefix and all suffixes
+of an episode in one row, under a four-dimensional mask. The tokens are random, of the lengths that episodes in the
+embedded WebShop have, since their values change no cost. Times are medians of repetitions in turn. The last line is a
+JSON object of the ratios.
 """
 
 from __future__ import annotations
@@ -33,42 +34,42 @@ TOKENS: Final = 16_384
 
 
 class Masked:
-    """Episodes of equal lengths, one to a row: [trunk, branch, branch, ...].
+    """Puts episodes of equal lengths into one row each: [prefix, suffix, suffix, ...].
 
-    Each branch sees the part of the trunk that is its past, and itself.
+    Each suffix attends to the part of the prefix that belongs to its turn, and to itself.
     """
 
     def __init__(self, rows: Sequence[Row], prefixes: Sequence[tuple[int, ...]]) -> None:
         families = [[row for row in rows if row.prefix == number] for number in range(len(prefixes))]
-        trunk, family = prefixes[0], families[0]
-        self.order = [row.spans[0].examples[0] for family in families for row in family]
+        prefix, family = prefixes[0], families[0]
+        self.order = [row.example for family in families for row in family]
         self.ids = torch.tensor(
             [
-                [*trunk, *chain.from_iterable(row.ids[row.shared :] for row in family)]
-                for trunk, family in zip(prefixes, families, strict=True)
+                [*prefix, *chain.from_iterable(row.ids[row.shared :] for row in family)]
+                for prefix, family in zip(prefixes, families, strict=True)
             ]
         )
-        positions, predictors = list(range(len(trunk))), []
+        positions, predictors = list(range(len(prefix))), []
         seen = torch.ones(self.ids.shape[1], self.ids.shape[1], dtype=torch.bool).tril()
         for row in family:
-            start, stop = len(positions), len(positions) + len(row.ids) - row.shared
+            start, stop = len(positions), len(positions) + row.suffix_length
             seen[start:stop, row.shared : start] = False
             predictors += range(start + row.spans[0].start - row.shared - 1, stop - 1)
             positions += range(row.shared, len(row.ids))
         self.seen, self.positions, self.predictors = seen[None, None], torch.tensor([positions]), predictors
 
     def logits(self, model: Any) -> Any:
-        """Of all action tokens, by example in `order`."""
-        place = {name: value.to(model.device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        """Returns the logits of all action tokens, by example in `order`."""
+        own = {name: value.to(model.device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
         decoded = model.get_decoder()(
-            input_ids=place["ids"], attention_mask=place["seen"], position_ids=place["positions"], use_cache=False
+            input_ids=own["ids"], attention_mask=own["seen"], position_ids=own["positions"], use_cache=False
         )
         return head_logits(model, decoded.last_hidden_state[:, self.predictors].flatten(0, 1))
 
 
 @torch.no_grad()
 def compared(model: Any, turns: int, episodes: int, repeats: int, masked: bool) -> dict[str, float]:
-    """Tokens and times of the arms, and how far their logits are apart."""
+    """Compares tokens, times and logits of the arms."""
     vocabulary = model.config.get_text_config().vocab_size
     examples = [example for number in range(episodes) for example in episode(number, turns, vocabulary)]
     students, rows = student_rows(examples), teacher_rows(examples, Ledger())
@@ -78,27 +79,27 @@ def compared(model: Any, turns: int, episodes: int, repeats: int, masked: bool) 
 
     def once() -> dict[tuple[Row, ...], Any]:
         return {
-            tuple(part): head_logits(model, found)
-            for part, found in teacher_hidden_states(model, rows, students, tokens=TOKENS)
+            tuple(part): head_logits(model, states)
+            for part, states in teacher_hidden_states(model, rows, students, tokens=TOKENS)
         }
 
-    def by_example(found: dict[tuple[Row, ...], Any]) -> dict[int, Any]:
+    def by_example(logits: dict[tuple[Row, ...], Any]) -> dict[int, Any]:
         return {
-            row.spans[0].examples[0]: of_row
-            for part, all_logits in found.items()
+            row.example: of_row
+            for part, all_logits in logits.items()
             for row, of_row in zip(part, all_logits.split(ACTION), strict=True)
         }
 
     slow, fast = by_example(apart()), by_example(once())
-    branching, prefixes = share_prefixes(rows, students)
+    sharing, prefixes = share_prefixes(rows, students)
     arms: list[Callable[[], Any]] = [apart, once]
     if masked:
-        together = Masked(branching, prefixes)
-        given = dict(zip(together.order, together.logits(model).split(ACTION), strict=True))
+        together = Masked(sharing, prefixes)
+        masked_logits = dict(zip(together.order, together.logits(model).split(ACTION), strict=True))
         arms.append(lambda: together.logits(model))
     seconds_apart, seconds_once, *seconds_masked = medians(arms, repeats)
-    tokens_apart, tokens_once = sum(len(row.ids) for row in rows), tokens_read(branching)
-    found = {
+    tokens_apart, tokens_once = sum(len(row.ids) for row in rows), tokens_read(sharing)
+    row = {
         "turns": turns,
         "tokens": tokens_apart / tokens_once,
         "wall": seconds_apart / seconds_once,
@@ -106,18 +107,18 @@ def compared(model: Any, turns: int, episodes: int, repeats: int, masked: bool) 
         "difference": max((slow[index] - fast[index]).abs().max().item() for index in slow),
     }
     if masked:
-        found["masked"] = seconds_masked[0] / seconds_once
-        found["difference_masked"] = max((slow[index] - given[index]).abs().max().item() for index in slow)
-    return found
+        row["masked"] = seconds_masked[0] / seconds_once
+        row["difference_masked"] = max((slow[index] - masked_logits[index]).abs().max().item() for index in slow)
+    return row
 
 
 def main(
-    model: Annotated[str, typer.Option(help="tiny or smollm2.")] = "tiny",
-    episodes: Annotated[int, typer.Option(help="Scored together.")] = 4,
-    repeats: Annotated[int, typer.Option(help="Of each arm.")] = 5,
+    model: Annotated[str, typer.Option(help="The model: tiny or smollm2.")] = "tiny",
+    episodes: Annotated[int, typer.Option(help="Number of episodes that are scored together.")] = 4,
+    repeats: Annotated[int, typer.Option(help="Repetitions of each arm.")] = 5,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
-    quick: Annotated[bool, typer.Option("--quick", help="In less than a minute: fewer and shorter episodes.")] = False,
-    masked: Annotated[bool, typer.Option("--masked", help="Also an episode in one row under a mask; slow.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Take a minute: fewer, shorter episodes.")] = False,
+    masked: Annotated[bool, typer.Option("--masked", help="Also score in one row under a mask; slow.")] = False,
 ) -> None:
     """Compares teacher scoring in one pass per episode with one pass per turn."""
     torch.set_num_threads(threads)
@@ -125,10 +126,10 @@ def main(
     lengths = (2, 4) if quick else (2, 4, 8, 15, 30)
     if quick:
         episodes, repeats = 1, 1 if model == "smollm2" else 3
-    found = [compared(lm.model, turns, episodes, repeats, masked) for turns in track(lengths, "scoring...")]
+    rows = [compared(lm.model, turns, episodes, repeats, masked) for turns in track(lengths, "scoring...")]
     columns = ["turns", "tokens", "wall clock", "wall / tokens", "ms per turn, once", "largest difference of logits"]
     table = Table(*columns, *(["masked / once", "its difference"] if masked else []))
-    for row in found:
+    for row in rows:
         cells = [f"{row[name]:.2f} x" for name in ("tokens", "wall")]
         cells += [f"{row['wall'] / row['tokens']:.2f}", f"{1000 * row['seconds_once_per_turn']:.1f}"]
         cells.append(f"{row['difference']:.1e}")
@@ -136,7 +137,7 @@ def main(
             cells += [f"{row['masked']:.2f}", f"{row['difference_masked']:.1e}"]
         table.add_row(f"{row['turns']:.0f}", *cells)
     Console().print(table)
-    print(json.dumps({"benchmark": "scoring", "model": model, "rows": found}))  # noqa: T201
+    print(json.dumps({"benchmark": "scoring", "model": model, "rows": rows}))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Where the time of a training step goes, and what it would be turn by turn: `python -m benchmarks.step`.
+"""Time of a training step by phase, as it is and turn by turn: `python -m benchmarks.step`.
 
-Steps as `hero run` takes them by default. The update is split into what the teacher's forward passes take (scoring)
-and the rest (the student's passes, the loss and the optimiser). Every step is also taken by a second trainer for which
-policy, student and teacher read each turn's prompt anew. Figures are medians over the steps after the first. The last
-line is a JSON object of them.
+The steps are those of `hero run` by default. The update is split into the teacher's forward passes (scoring) and the
+rest (the student's passes, the loss and the optimiser). A second trainer takes every step, too, with policy, student
+and teacher reading each turn's whole prompt. Figures are medians over the steps after the first. The last line is a
+JSON object of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from statistics import median
 from typing import Annotated, Any, TypeVar
 
@@ -27,7 +26,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.episodes import turn_by_turn
-from hero.distill.learners import Distillation
+from hero.distill.learners import Distillation, group_examples
 from hero.distill.trainer import TorchTrainer
 from hero.envs.webshop.env import WebShopEnv
 from hero.models import tiny
@@ -35,17 +34,16 @@ from hero.reflect.base import Reflector
 from hero.reflect.model import ModelReflector
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
-from hero.types import Group
 
 T = TypeVar("T")
 PHASES = ("rollout", "reflection", "scoring", "update")
 
 
 class Stopwatch:
-    """Seconds by phase since the last `seconds`.
+    """Counts seconds by phase since the last call of `seconds`.
 
     Args:
-        teacher: each of its passes lies within an update, is counted as scoring and taken off the update.
+        teacher: a model; its passes, which are all part of an update, count as scoring and not as update.
     """
 
     def __init__(self, teacher: Any) -> None:
@@ -62,7 +60,7 @@ class Stopwatch:
         return result
 
     def seconds(self) -> dict[str, float]:
-        """By phase; it starts again from 0."""
+        """Returns the seconds by phase, and sets them to 0."""
         seconds, self._seconds = self._seconds, dict.fromkeys(PHASES, 0.0)
         return seconds
 
@@ -83,25 +81,18 @@ class Stopwatch:
 def step(
     trainer: TorchTrainer, reflector: Reflector, envs: Sequence[WebShopEnv], number: int, watch: Stopwatch
 ) -> dict[str, float]:
-    """One training step; the seconds of each phase."""
+    """Takes one training step and returns the seconds of each phase."""
     policy = trainer.policy(temperature=0.5)
-    tasks = [Task((len(envs) * number + place) % envs[0].num_tasks, place) for place in range(len(envs))]
+    tasks = [Task((len(envs) * number + seed) % envs[0].num_tasks, seed) for seed in range(len(envs))]
     played = watch.timed("rollout", lambda: rollout(envs, policy, tasks, max_turns=10, seed=number))
     diagnoses = watch.timed("reflection", lambda: reflector.reflect(played))
-
-    def update() -> None:
-        examples = []
-        for place, (trajectory, diagnosis) in enumerate(zip(played, diagnoses, strict=True)):
-            found = Distillation().examples(Group((trajectory,)), [diagnosis])
-            examples += [replace(example, episode=place) for example in found]
-        trainer.update(examples)
-
-    watch.timed("update", update)
+    pairs = list(zip(played, diagnoses, strict=True))
+    watch.timed("update", lambda: trainer.update(group_examples(Distillation(), pairs)))
     return watch.seconds()
 
 
 def measured(reflected: str, steps: int, episodes: int) -> dict[str, dict[str, float]]:
-    """Median seconds of each phase, once as it is and once turn by turn."""
+    """Returns the median seconds of each phase, as it is and turn by turn."""
     arms = {}
     for name, reading in (("once", nullcontext), ("turn by turn", turn_by_turn)):
         lm = tiny.load()
@@ -123,23 +114,23 @@ def measured(reflected: str, steps: int, episodes: int) -> dict[str, dict[str, f
 
 
 def main(
-    steps: Annotated[int, typer.Option(help="Steps that count.")] = 5,
-    episodes: Annotated[int, typer.Option(help="Episodes of a step.")] = 64,
+    steps: Annotated[int, typer.Option(help="Number of steps that count.")] = 5,
+    episodes: Annotated[int, typer.Option(help="Number of episodes of a step.")] = 64,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
 ) -> None:
-    """Measures rollout, reflection, teacher scoring and update, for two reflectors, as it is and turn by turn."""
+    """Measures rollout, reflection, teacher scoring and update with two reflectors, as they are and turn by turn."""
     torch.set_num_threads(threads)
-    found = {name: measured(name, steps, episodes) for name in ("rules", "self")}
+    seconds = {name: measured(name, steps, episodes) for name in ("rules", "self")}
     shares = Table("reflector", *PHASES, title="Share of a training step, %")
     ratios = Table("reflector", *PHASES, "step", title="Time turn by turn over time")
-    for name, arms in found.items():
+    for name, arms in seconds.items():
         once, apart = arms["once"], arms["turn by turn"]
         total = sum(once.values())
         shares.add_row(name, *(f"{100 * once[phase] / total:.0f}" for phase in PHASES))
         cells = [f"{apart[phase] / once[phase]:.2f}" if once[phase] > total / 100 else "" for phase in PHASES]
         ratios.add_row(name, *cells, f"{sum(apart.values()) / total:.2f}")
     Console().print(shares, ratios)
-    print(json.dumps({"benchmark": "step", "seconds": found}))  # noqa: T201
+    print(json.dumps({"benchmark": "step", "seconds": seconds}))  # noqa: T201
 
 
 if __name__ == "__main__":

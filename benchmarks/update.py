@@ -1,12 +1,12 @@
-"""What an update costs, and what it would cost elsewhere: `python -m benchmarks.update`.
+"""Time and memory of an update, and of the same update in TRL: `python -m benchmarks.update`.
 
-Three arms in one process on the same episodes, each the gradient of a whole update: ours with full-vocabulary
+Three arms in one process on the same episodes each take the gradient of a whole update: ours with full-vocabulary
 Jensen-Shannon distillation of every turn, ours with GRPO, and, where TRL is installed, the loss of its SDPO trainer
-(self-distillation on a privileged context), whose every turn is a row of its own. All with the same micro-batches of
+(self-distillation on a privileged context), whose every turn is a row of its own. All have the same micro-batches of
 tokens, a teacher of its own weights, and random tokens of the lengths that episodes in the embedded WebShop have. Times
 are medians of repetitions in turn. The last line is a JSON object of the ratios.
 
-TRL is no dependency of ours: pip install trl datasets.
+TRL is not a dependency of ours: pip install trl datasets.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from hero.models.architecture import context_length
 
 
 def ours(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) -> Callable[[], float]:
-    """The gradient of our update."""
+    """Returns an arm: a function that takes the gradient of our update and returns the loss."""
     loss = UpdateLoss(
         student=student,
         teacher=teacher,
@@ -59,7 +59,7 @@ def ours(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) -
 
 
 def trl(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) -> Callable[[], float]:
-    """The gradient of TRL's loss: prompts padded on the left, actions on the right, logits of the actions alone."""
+    """Returns an arm for TRL's loss: prompts padded on the left, actions on the right, logits of the actions alone."""
     from trl.experimental.sdpo.loss_utils import compute_full_logit_self_distillation_loss
 
     rows = teacher_rows(examples, Ledger())
@@ -82,16 +82,18 @@ def trl(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) ->
         student.zero_grad(set_to_none=True)
         total = 0.0
         for part in micro_batches(rows, tokens):
-            own = [examples[row.spans[0].examples[0]].tokens for row in part]
-            actions = [turn.action_ids for turn in own]
+            turns = [examples[row.example].tokens for row in part]
+            actions = [turn.action_ids for turn in turns]
             kept = max(map(len, actions))
             logits = student(
-                **batch([turn.prompt_ids for turn in own], actions), use_cache=False, logits_to_keep=kept + 1
+                **batch([turn.prompt_ids for turn in turns], actions), use_cache=False, logits_to_keep=kept + 1
             ).logits[:, :-1]
             with torch.no_grad():
-                told = [row.ids[: row.spans[0].start] for row in part]
-                taught = teacher(**batch(told, actions), use_cache=False, logits_to_keep=kept + 1).logits[:, :-1]
-            losses = compute_full_logit_self_distillation_loss(logits, taught, distillation_alpha=0.5)
+                privileged = [row.ids[: row.spans[0].start] for row in part]
+                teacher_logits = teacher(**batch(privileged, actions), use_cache=False, logits_to_keep=kept + 1).logits[
+                    :, :-1
+                ]
+            losses = compute_full_logit_self_distillation_loss(logits, teacher_logits, distillation_alpha=0.5)
             mask = torch.tensor([[k < len(action) for k in range(kept)] for action in actions], device=losses.device)
             loss = (losses * mask).sum() / count
             loss.backward()
@@ -102,7 +104,7 @@ def trl(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) ->
 
 
 def peak(arm: Callable[[], float]) -> tuple[float, float]:
-    """What an arm gives, and the MiB that it needs beyond what is there before it."""
+    """Runs an arm; returns its loss and the MiB that it allocates beyond the memory in use before."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -114,45 +116,45 @@ def peak(arm: Callable[[], float]) -> tuple[float, float]:
 
 
 def _status(name: str) -> int:
-    """KiB."""
+    """Returns a figure of this process's status in KiB."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def compared(lm: Any, turns: int, episodes: int, repeats: int, tokens: int) -> dict[str, float]:
-    """Time and memory of the arms, as ratios to the distilling update."""
+    """Measures time and memory of the arms, as ratios to those of the distilling update."""
     student, teacher = lm.model, deepcopy(lm.model).requires_grad_(False)
     with torch.no_grad():
         for weight in teacher.parameters():
             weight.mul_(1.01)  # so that there is something to learn
     vocabulary = student.config.get_text_config().vocab_size
-    told = [example for number in range(episodes) for example in episode(number, turns, vocabulary)]
+    distilled = [example for number in range(episodes) for example in episode(number, turns, vocabulary)]
     reinforced = [
-        replace(e, teacher=None, distillation=0.0, policy_gradient=1.0 if e.episode % 2 else -1.0) for e in told
+        replace(e, teacher=None, distillation=0.0, policy_gradient=1.0 if e.episode % 2 else -1.0) for e in distilled
     ]
-    arms = [ours(student, teacher, told, tokens), ours(student, teacher, reinforced, tokens)]
+    arms = [ours(student, teacher, distilled, tokens), ours(student, teacher, reinforced, tokens)]
     names = ["hero", "grpo"]
     if find_spec("trl"):
-        arms.append(trl(student, teacher, told, tokens))
+        arms.append(trl(student, teacher, distilled, tokens))
         names.append("trl")
-    arms[0]()  # what the libraries allocate once is nobody's need
-    losses, needed = zip(*map(peak, arms), strict=True)
-    memory = dict(zip(names, needed, strict=True))
+    arms[0]()  # memory that libraries allocate once belongs to no arm
+    losses, peaks = zip(*map(peak, arms), strict=True)
+    memory = dict(zip(names, peaks, strict=True))
     seconds = dict(zip(names, medians(arms, repeats), strict=True))
-    found = {"turns": turns, "hero / grpo": seconds["hero"] / seconds["grpo"], "hero MiB": memory["hero"]}
+    row = {"turns": turns, "hero / grpo": seconds["hero"] / seconds["grpo"], "hero MiB": memory["hero"]}
     if "trl" in names:
-        found |= {"trl / hero": seconds["trl"] / seconds["hero"], "trl / hero, memory": memory["trl"] / memory["hero"]}
-        found["loss difference"] = abs(losses[0] - losses[2])
-    return found
+        row |= {"trl / hero": seconds["trl"] / seconds["hero"], "trl / hero, memory": memory["trl"] / memory["hero"]}
+        row["loss difference"] = abs(losses[0] - losses[2])
+    return row
 
 
 def main(
-    model: Annotated[str, typer.Option(help="tiny or smollm2.")] = "tiny",
-    episodes: Annotated[int, typer.Option(help="Of an update.")] = 4,
-    repeats: Annotated[int, typer.Option(help="Of each arm.")] = 5,
-    tokens: Annotated[int, typer.Option(help="Of a micro-batch.")] = 8192,
+    model: Annotated[str, typer.Option(help="The model: tiny or smollm2.")] = "tiny",
+    episodes: Annotated[int, typer.Option(help="Number of episodes of an update.")] = 4,
+    repeats: Annotated[int, typer.Option(help="Repetitions of each arm.")] = 5,
+    tokens: Annotated[int, typer.Option(help="Tokens of a micro-batch.")] = 8192,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
-    quick: Annotated[bool, typer.Option("--quick", help="In less than a minute: fewer and shorter episodes.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Take a minute: fewer, shorter episodes.")] = False,
 ) -> None:
     """Compares the update of distillation with that of GRPO, and with TRL's."""
     torch.set_num_threads(threads)
@@ -160,14 +162,14 @@ def main(
     lengths: tuple[int, ...] = (2, 4, 8, 15)
     if quick:
         lengths, episodes, repeats = ((2,), 1, 1) if model == "smollm2" else ((2, 4), 1, 3)
-    found = [compared(lm, turns, episodes, repeats, tokens) for turns in track(lengths, "updating...")]
-    table = Table(*found[0])
-    for row in found:
+    rows = [compared(lm, turns, episodes, repeats, tokens) for turns in track(lengths, "updating...")]
+    table = Table(*rows[0])
+    for row in rows:
         table.add_row(*(f"{value:.3g}" for value in row.values()))
     Console().print(table)
-    if "trl / hero" not in found[0]:
+    if "trl / hero" not in rows[0]:
         Console(stderr=True).print("TRL is not installed; its arm was left out")
-    print(json.dumps({"benchmark": "update", "model": model, "rows": found}))  # noqa: T201
+    print(json.dumps({"benchmark": "update", "model": model, "rows": rows}))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """Learning on what ships: updates on failed episodes change what the policy would do on other tasks."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
 from benchmarks.tiny.rows import reply_ids
-from hero.distill.learners import Distillation
+from hero.distill.learners import Distillation, group_examples
 from hero.distill.pack import Row, Span
 from hero.distill.scorer import action_logits
 from hero.distill.trainer import TorchTrainer
@@ -15,7 +14,7 @@ from hero.models import tiny
 from hero.models.language_model import LanguageModel
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
-from hero.types import Group, Message, Trajectory
+from hero.types import Message, Trajectory
 
 
 def play(trainer: TorchTrainer, split: str, step: int) -> list[Trajectory]:
@@ -25,9 +24,10 @@ def play(trainer: TorchTrainer, split: str, step: int) -> list[Trajectory]:
 
 
 def advice_rows(lm: LanguageModel, played: Sequence[Trajectory]) -> list[Row]:
-    """The clicks that the reflector advises, as replies to the prompts as the student sees them.
+    """Makes rows of the student's prompts and, as replies, the clicks that the reflector advises.
 
-    Its searches are worded as the policy never words them: their likelihood would drown that of the clicks.
+    Searches are left out, since the policy never words them like the reflector: their small likelihood would hide that
+    of the clicks.
     """
     rows = []
     for trajectory, diagnosis in zip(played, RulesReflector().reflect(played), strict=True):
@@ -54,9 +54,6 @@ def test_failures_alone_make_the_advised_actions_likelier_on_tasks_that_were_not
     before = mean_logprob(lm, held_out)
     for step in range(3):
         failed = [trajectory for trajectory in play(trainer, "train", step) if not trajectory.success]
-        examples = []
-        for number, trajectory in enumerate(failed):
-            found = Distillation().examples(Group((trajectory,)), RulesReflector().reflect([trajectory]))
-            examples += [replace(example, episode=number) for example in found]
-        trainer.update(examples)
+        pairs = list(zip(failed, RulesReflector().reflect(failed), strict=True))
+        trainer.update(group_examples(Distillation(), pairs))
     assert mean_logprob(lm, held_out) > before + 0.1

@@ -1,4 +1,4 @@
-"""What `python -m benchmarks.batches` compares."""
+"""The benchmark of micro-batches counts the padding that it says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hero.rollout import Task, rollout
 from hero.runs.reader import Episode
 
 
-def test_padding_is_what_is_read_and_belongs_to_no_row() -> None:
+def test_padding_is_the_part_of_what_is_read_that_belongs_to_no_row() -> None:
     one, other = Row((1,) * 10, (Span(8, 10, (0,)),), 0, 6), Row((1,) * 8, (Span(6, 8, (1,)),), 0, 0)
     assert padding([[one, other]]) == pytest.approx(1 - (4 + 8) / 16)
     assert padding([[one], [other]]) == 0
@@ -27,7 +27,7 @@ def test_episodes_of_a_run_have_less_padding_by_what_is_read(monkeypatch: pytest
     played = rollout([shop(0, "medium") for _ in range(8)], policy, [Task(index, 0) for index in range(8)], max_turns=8)
     diagnoses = RulesReflector().reflect(played)
     episodes = [Episode(1, *pair) for pair in zip(played, diagnoses, strict=True)]
-    found = compared(lm.model, lm.chat, examples_of(episodes), repeats=1)
-    assert 0 <= found["as they are"] < found["by whole length"] < 1
-    assert 0 <= found["student"] < 1
-    assert found["time"] > 0
+    figures = compared(lm.model, lm.chat, examples_of(episodes), repeats=1)
+    assert 0 <= figures["as they are"] < figures["by whole length"] < 1
+    assert 0 <= figures["student"] < 1
+    assert figures["time"] > 0

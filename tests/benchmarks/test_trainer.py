@@ -21,20 +21,20 @@ from tests.tiny_models import VOCABULARY, tiny_model
 def test_an_episode_under_a_mask_has_the_logits_of_every_row_alone() -> None:
     model = tiny_model(context=4096)
     examples = [example for number in range(2) for example in episode(number, 3, VOCABULARY)]
-    told = teacher_rows(examples, Ledger())
-    masked = Masked(*share_prefixes(told, student_rows(examples)))
+    teachers = teacher_rows(examples, Ledger())
+    masked = Masked(*share_prefixes(teachers, student_rows(examples)))
     with torch.no_grad():
-        expected = action_logits(model, [told[index] for index in masked.order])
+        expected = action_logits(model, [teachers[index] for index in masked.order])
         torch.testing.assert_close(masked.logits(model), expected, rtol=1e-4, atol=1e-5)
         masked.seen.fill_(True)  # every token sees all others
         assert (masked.logits(model) - expected).abs().max() > 1e-3
 
 
 def test_all_ways_of_scoring_agree() -> None:
-    found = compared(tiny_model(context=4096), turns=3, episodes=2, repeats=1, masked=True)
-    assert found["tokens"] > 1
-    assert found["difference"] < 1e-4
-    assert found["difference_masked"] < 1e-4
+    row = compared(tiny_model(context=4096), turns=3, episodes=2, repeats=1, masked=True)
+    assert row["tokens"] > 1
+    assert row["difference"] < 1e-4
+    assert row["difference_masked"] < 1e-4
 
 
 def test_turn_by_turn_reads_everything_again_with_the_same_result() -> None:
