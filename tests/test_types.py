@@ -1,4 +1,4 @@
-"""The shared values: complete when built, and plain enough to be read."""
+"""The shared values are complete when built, and read as documented."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_reward_is_the_sum_over_the_turns(trajectory: Trajectory) -> None:
         ([{"success": True}, {}], False),
     ],
 )
-def test_success_is_what_the_last_turn_says_and_only_that(infos: list[dict[str, bool]], success: bool) -> None:
+def test_success_is_that_of_the_last_turn_alone(infos: list[dict[str, bool]], success: bool) -> None:
     turns = tuple(Turn((), Action("a"), "", 0.0, info=dict(info)) for info in infos)
     assert Trajectory("env", "0", 0, turns, Stop.TERMINATED).success is success
 
@@ -84,9 +84,9 @@ def test_findings_are_about_different_turns_in_order(turns: list[int]) -> None:
 
 @given(diagnoses(num_turns=4))
 def test_about_is_the_text_of_the_finding_and_empty_elsewhere(diagnosis: Diagnosis) -> None:
-    said = {finding.turn: finding.text() for finding in diagnosis.findings}
+    texts_by_turn = {finding.turn: finding.text() for finding in diagnosis.findings}
     for turn in range(-1, 6):
-        assert diagnosis.about(turn) == said.get(turn, "")
+        assert diagnosis.about(turn) == texts_by_turn.get(turn, "")
 
 
 @given(st.none() | st.sampled_from(Verdict), texts, texts)

@@ -1,4 +1,4 @@
-"""What an update learns from: made once, with every example at its place and every token that carries a component."""
+"""The batch of an update has every example in its rows, and every component its tokens."""
 
 from __future__ import annotations
 

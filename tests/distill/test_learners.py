@@ -19,7 +19,7 @@ REWARDS = st.sampled_from([0.0, 1.0, 0.5, -0.25, 2 / 3])
 
 
 def episode(reward: float, *texts: str, stop: Stop = Stop.TERMINATED, tokens: bool = True) -> Trajectory:
-    """One turn per text; the reward comes with the last."""
+    """Returns an episode of one turn per text; the reward comes with the last."""
     turns = tuple(
         Turn(
             PROMPT,
@@ -33,15 +33,15 @@ def episode(reward: float, *texts: str, stop: Stop = Stop.TERMINATED, tokens: bo
 
 
 def learnable(group: Group) -> list[tuple[int, int, Tokens]]:
-    """Episode, turn and tokens of everything that may be learned from, written as loops."""
-    found = []
-    for place, member in enumerate(group.members):
+    """Returns episode, turn and tokens of each turn that may be learned from."""
+    turns = []
+    for index, member in enumerate(group.members):
         if member.stop == Stop.ERROR:
             continue
         for number, turn in enumerate(member.turns):
             if turn.action.tokens is not None and len(turn.action.tokens.action_ids) > 0:
-                found.append((place, number, turn.action.tokens))
-    return found
+                turns.append((index, number, turn.action.tokens))
+    return turns
 
 
 @settings(max_examples=40)
@@ -52,9 +52,9 @@ def test_distillation_takes_the_sampled_turns_that_the_diagnosis_speaks_of(
     group, diagnoses = diagnosed
     teacher = HindsightTeacher()
     expected = [
-        Example(place, tokens, teacher.context(group.members[place], number, diagnoses[place]), distillation=1.0)
-        for place, number, tokens in learnable(group)
-        if diagnoses[place].about(number) != ""
+        Example(index, tokens, teacher.context(group.members[index], number, diagnoses[index]), distillation=1.0)
+        for index, number, tokens in learnable(group)
+        if diagnoses[index].about(number) != ""
     ]
     assert Distillation().examples(group, diagnoses) == expected
 
@@ -99,7 +99,7 @@ def test_grpo_advantages_are_those_of_the_paper(members: list[tuple[float, int]]
     scale = rewards.std(ddof=1) + EPSILON if scale_rewards else 1.0
     examples = GRPO(scale_rewards=scale_rewards).examples(group, [])
     assert [(example.episode, example.tokens) for example in examples] == [
-        (place, tokens) for place, _, tokens in learnable(group)
+        (index, tokens) for index, _, tokens in learnable(group)
     ]
     for example in examples:
         assert example.policy_gradient == pytest.approx((rewards[example.episode] - rewards.mean()) / scale)

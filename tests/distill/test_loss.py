@@ -30,22 +30,22 @@ close = partial(torch.testing.assert_close, rtol=CLOSE, atol=CLOSE)
 
 
 def privileged(tokens: Tokens, words: str) -> tuple[Message, ...]:
-    """The prompt of the turn, and something more to read."""
+    """Returns a privileged prompt: that of the turn, and then some words."""
     return (Message("user", "", ids=tokens.prompt_ids), Message("user", words))
 
 
 def stale(tokens: Tokens, random: Random) -> Tokens:
-    """The action with log-probabilities that make the ratio leave the clip's range at times."""
+    """Returns the action with other log-probabilities, with which the ratio is outside of the clip at times."""
     return replace(tokens, logprobs=tuple(logprob + random.uniform(-0.4, 0.4) for logprob in tokens.logprobs))
 
 
 def mixture(seed: int) -> list[Example]:
-    """Every component, alone and together, on three episodes of different temperatures, of weights that have moved."""
+    """Returns examples of all components, alone and together, of three episodes that other weights sampled."""
     random = Random(seed)
     examples = []
     for number in range(3):
-        lived = episode(STUDENT, 10 * seed + number, temperature=(0.5, 1.0, 1.7)[number])
-        for tokens in map(partial(stale, random=random), lived):
+        sampled = episode(STUDENT, 10 * seed + number, temperature=(0.5, 1.0, 1.7)[number])
+        for tokens in map(partial(stale, random=random), sampled):
             if random.random() < 0.6:
                 examples.append(Example(number, tokens, policy_gradient=random.uniform(-2, 2)))
             if random.random() < 0.6:
@@ -58,7 +58,7 @@ def mixture(seed: int) -> list[Example]:
 
 
 def gradient(examples: Sequence[Example], *, micro_batch_tokens: int = 10_000) -> tuple[dict[str, float], list[Tensor]]:
-    """What is reported, and the gradient of every weight."""
+    """Returns the report of an update and the gradient of every weight."""
     STUDENT.zero_grad(set_to_none=True)
     loss = UpdateLoss(
         student=STUDENT,
@@ -72,7 +72,7 @@ def gradient(examples: Sequence[Example], *, micro_batch_tokens: int = 10_000) -
 
 
 def by_definition(examples: Sequence[Example]) -> Tensor:
-    """The loss of an update: one forward pass per example, every token by name."""
+    """Returns the loss of an update as it is defined: one forward pass per example, one token after the other."""
 
     def tokens_with(component: str) -> int:
         return sum(len(example.tokens.action_ids) for example in examples if getattr(example, component))
@@ -108,23 +108,23 @@ def by_definition(examples: Sequence[Example]) -> Tensor:
 @pytest.mark.parametrize("seed", range(4))
 def test_loss_and_gradient_are_those_of_the_definition(seed: int) -> None:
     examples = mixture(seed)
-    report, found = gradient(examples, micro_batch_tokens=60)
+    report, gradients = gradient(examples, micro_batch_tokens=60)
     expected = by_definition(examples)
     assert report["loss"] == pytest.approx(expected.item(), abs=CLOSE)
     assert 0 < report["clip_fraction"] < 0.5
-    close(tuple(found), torch.autograd.grad(expected, list(STUDENT.parameters())))
+    close(tuple(gradients), torch.autograd.grad(expected, list(STUDENT.parameters())))
 
 
 def test_one_action_sampled_at_two_temperatures_is_learned_at_both() -> None:
-    lived = episode(STUDENT, 1)[0]
+    sampled = episode(STUDENT, 1)[0]
     examples = [
-        Example(0, replace(lived, temperature=temperature), policy_gradient=advantage)
+        Example(0, replace(sampled, temperature=temperature), policy_gradient=advantage)
         for temperature, advantage in ((0.4, 1.0), (1.0, -0.5), (1.8, 2.0))
     ]
-    report, found = gradient(examples)
+    report, gradients = gradient(examples)
     expected = by_definition(examples)
     assert report["loss"] == pytest.approx(expected.item(), abs=CLOSE)
-    close(tuple(found), torch.autograd.grad(expected, list(STUDENT.parameters())))
+    close(tuple(gradients), torch.autograd.grad(expected, list(STUDENT.parameters())))
 
 
 @pytest.mark.parametrize("tokens", [1, 40, 97, 400])
@@ -171,11 +171,11 @@ def test_components_are_means_over_their_own_tokens_and_add_up() -> None:
 
 
 def test_a_policy_gradient_at_the_sampling_weights_is_that_of_the_advantage_weighted_log_likelihood() -> None:
-    lived = episode(STUDENT, 1)
-    reinforced = [Example(0, tokens, policy_gradient=1.5) for tokens in lived]
-    imitated = [Example(0, tokens, cross_entropy=1.5) for tokens in lived]
-    report, found = gradient(reinforced)
-    close(found, gradient(imitated)[1])
+    sampled = episode(STUDENT, 1)
+    reinforced = [Example(0, tokens, policy_gradient=1.5) for tokens in sampled]
+    imitated = [Example(0, tokens, cross_entropy=1.5) for tokens in sampled]
+    report, gradients = gradient(reinforced)
+    close(gradients, gradient(imitated)[1])
     assert report["loss"] == pytest.approx(-1.5)  # the ratio is 1 everywhere
     assert report["clip_fraction"] == 0
 
@@ -183,17 +183,17 @@ def test_a_policy_gradient_at_the_sampling_weights_is_that_of_the_advantage_weig
 @pytest.mark.parametrize("temperature", [0.3, 0.5, 2.0])
 def test_a_policy_gradient_is_that_of_the_distribution_that_was_sampled_from(temperature: float) -> None:
     """Of the log-likelihood under softmax(logits / temperature), by finite differences along its own direction."""
-    lived = episode(STUDENT, 1, temperature=temperature)
-    _, found = gradient([Example(0, tokens, policy_gradient=1.5) for tokens in lived])
-    size = float(sum(part.square().sum() for part in found))
+    sampled = episode(STUDENT, 1, temperature=temperature)
+    _, gradients = gradient([Example(0, tokens, policy_gradient=1.5) for tokens in sampled])
+    size = float(sum(part.square().sum() for part in gradients))
 
     @torch.no_grad()
     def likelihood(step: float) -> float:
         moved = deepcopy(STUDENT)
-        for weight, part in zip(moved.parameters(), found, strict=True):
+        for weight, part in zip(moved.parameters(), gradients, strict=True):
             weight += step * part
-        total = sum(sum(logprobs(moved, t.prompt_ids, t.action_ids, temperature)) for t in lived)
-        return 1.5 * total / sum(len(t.action_ids) for t in lived)
+        total = sum(sum(logprobs(moved, t.prompt_ids, t.action_ids, temperature)) for t in sampled)
+        return 1.5 * total / sum(len(t.action_ids) for t in sampled)
 
     step = 1e-3 / size**0.5
     assert (likelihood(-step) - likelihood(step)) / (2 * step) == pytest.approx(size, rel=1e-3)
@@ -202,10 +202,10 @@ def test_a_policy_gradient_is_that_of_the_distribution_that_was_sampled_from(tem
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_mismatch_is_0_on_true_logprobs_and_sees_an_off_by_one(temperature: float) -> None:
     episodes = [episode(STUDENT, seed, temperature=temperature) for seed in range(3)]
-    lived = [tokens for turns in episodes for tokens in turns if len(tokens.action_ids) > 1]
-    report, _ = gradient([Example(0, tokens, cross_entropy=1.0) for tokens in lived])
+    sampled = [tokens for turns in episodes for tokens in turns if len(tokens.action_ids) > 1]
+    report, _ = gradient([Example(0, tokens, cross_entropy=1.0) for tokens in sampled])
     assert report["mismatch"] < CLOSE
-    shifted = [replace(tokens, logprobs=tokens.logprobs[1:] + tokens.logprobs[:1]) for tokens in lived]
+    shifted = [replace(tokens, logprobs=tokens.logprobs[1:] + tokens.logprobs[:1]) for tokens in sampled]
     report, _ = gradient([Example(0, tokens, cross_entropy=1.0) for tokens in shifted])
     assert report["mismatch"] > 0.3
 
@@ -249,14 +249,14 @@ def test_reports_name_only_what_there_is() -> None:
 
 
 def test_the_teacher_reads_the_past_of_an_episode_once() -> None:
-    lived = episode(STUDENT, 5, turns=4)
-    told = [Example(0, tokens, teacher=privileged(tokens, "xyz"), distillation=1.0) for tokens in lived]
-    report, _ = gradient(told, micro_batch_tokens=30)
-    apart = sum(len(tokens.prompt_ids) + 3 + len(tokens.action_ids) for tokens in lived)
-    once = len(lived[-1].prompt_ids) + sum(3 + len(tokens.action_ids) for tokens in lived)
+    sampled = episode(STUDENT, 5, turns=4)
+    distilled = [Example(0, tokens, teacher=privileged(tokens, "xyz"), distillation=1.0) for tokens in sampled]
+    report, _ = gradient(distilled, micro_batch_tokens=30)
+    apart = sum(len(tokens.prompt_ids) + 3 + len(tokens.action_ids) for tokens in sampled)
+    once = len(sampled[-1].prompt_ids) + sum(3 + len(tokens.action_ids) for tokens in sampled)
     assert (report["teacher_tokens_apart"], report["teacher_tokens"]) == (apart, once)
     forgetful = [
-        replace(e, teacher=(Message("user", "ab"), Message("user", "", ids=e.tokens.prompt_ids))) for e in told
+        replace(e, teacher=(Message("user", "ab"), Message("user", "", ids=e.tokens.prompt_ids))) for e in distilled
     ]
     report, _ = gradient(forgetful)
     assert report["teacher_tokens"] == report["teacher_tokens_apart"]

@@ -1,4 +1,4 @@
-"""The losses against plain sums in float64, against finite differences, and against what theory says of them."""
+"""The losses agree with plain sums in float64, with finite differences, and with theory."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ logit = st.floats(-12, 12)
 
 @st.composite
 def logit_pairs(draw: st.DrawFn, *, excluded: bool = False) -> tuple[Tensor, Tensor]:
-    """Student and teacher logits [T, V] in float64; with `excluded`, some ids at -inf in both."""
+    """Draws student and teacher logits [T, V] in float64; with `excluded`, some ids at -inf in both."""
     tokens, vocabulary = draw(st.integers(1, 3)), draw(st.integers(1, 5))
     rows = st.lists(st.lists(logit, min_size=vocabulary, max_size=vocabulary), min_size=tokens, max_size=tokens)
     student, teacher = (torch.tensor(draw(rows), dtype=torch.float64) for _ in range(2))
@@ -54,7 +54,7 @@ def logit_pairs(draw: st.DrawFn, *, excluded: bool = False) -> tuple[Tensor, Ten
 
 
 def softmax(logits: list[float]) -> list[float]:
-    """By the textbook, in Python floats."""
+    """Returns a distribution by the textbook, in Python floats."""
     top = max(logits)
     terms = [math.exp(value - top) for value in logits]
     return [term / math.fsum(terms) for term in terms]
@@ -69,7 +69,7 @@ def shannon(p: list[float]) -> float:
 
 
 def by_token(formula: Callable[[list[float], list[float]], float], student: Tensor, teacher: Tensor) -> Tensor:
-    """A formula of two distributions, applied token by token."""
+    """Applies a formula of two distributions token by token."""
     rows = zip(student.tolist(), teacher.tolist(), strict=True)
     return torch.tensor([formula(softmax(s), softmax(t)) for s, t in rows], dtype=torch.float64)
 
@@ -285,8 +285,8 @@ def test_merged_distributions_are_those_of_the_definition(
         merged = top_k(*(logits[row : row + 1] for logits in pair), k=k, of=of)
         for whole, part in zip((p, q), merged, strict=True):
             rest = math.fsum(whole[i] for i in range(vocabulary) if i not in kept)
-            found = [value for value in part.softmax(-1)[0, :-1].tolist() if value]
-            assert found == pytest.approx([whole[i] for i in kept if whole[i]], abs=1e-12)
+            values = [value for value in part.softmax(-1)[0, :-1].tolist() if value]
+            assert values == pytest.approx([whole[i] for i in kept if whole[i]], abs=1e-12)
             assert part.softmax(-1)[0, -1].item() == pytest.approx(rest, abs=1e-12)
 
 

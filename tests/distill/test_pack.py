@@ -20,7 +20,7 @@ ids = st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple)  # few ids,
 
 @st.composite
 def example_lists(draw: st.DrawFn) -> list[Example]:
-    """Turns of some episodes in any order: histories that are extended, rewritten, and asked about twice."""
+    """Draws turns of some episodes in any order, with histories that are extended, rewritten, or met twice."""
     examples = []
     for episode in range(draw(st.integers(0, 3))):
         ledger: tuple[int, ...] = ()
@@ -48,9 +48,9 @@ rows = st.lists(
 
 @given(example_lists())
 def test_each_example_is_scored_once_after_its_own_prompt(examples: list[Example]) -> None:
-    found = [(row, span, index) for row in student_rows(examples) for span in row.spans for index in span.examples]
-    assert sorted(index for _, _, index in found) == list(range(len(examples)))
-    for row, span, index in found:
+    scored = [(row, span, index) for row in student_rows(examples) for span in row.spans for index in span.examples]
+    assert sorted(index for _, _, index in scored) == list(range(len(examples)))
+    for row, span, index in scored:
         tokens = examples[index].tokens
         assert row.ids[: span.start] == tokens.prompt_ids
         assert row.ids[span.start : span.stop] == tokens.action_ids

@@ -1,4 +1,4 @@
-"""The hindsight teacher: what it adds, where, and when it stays silent."""
+"""The hindsight teacher adds to the last message of a prompt, and is silent where the diagnosis is."""
 
 from hero.distill.teacher import HindsightTeacher
 from hero.types import Action, Diagnosis, Finding, Message, Stop, Trajectory, Turn, Verdict

@@ -32,33 +32,33 @@ def make_trainer(lm: TinyLM | None = None, /, **options: Any) -> TorchTrainer:
 
 
 def weights(trainer: TorchTrainer) -> list[Tensor]:
-    """A copy."""
+    """Returns a copy of all weights."""
     return [weight.detach().clone() for weight in trainer.lm.model.parameters()]
 
 
-def distilled(lived: Sequence[Tokens], words: str = "look again") -> list[Example]:
+def distilled(sampled: Sequence[Tokens], words: str = "look again") -> list[Example]:
     return [
         Example(0, tokens, (Message("user", words), Message("user", "", tokens.prompt_ids)), distillation=1.0)
-        for tokens in lived
+        for tokens in sampled
     ]
 
 
-def imitated(lived: Sequence[Tokens]) -> list[Example]:
-    return [Example(0, tokens, cross_entropy=1.0) for tokens in lived]
+def imitated(sampled: Sequence[Tokens]) -> list[Example]:
+    return [Example(0, tokens, cross_entropy=1.0) for tokens in sampled]
 
 
 def likelihood(trainer: TorchTrainer, tokens: Tokens) -> float:
     return sum(logprobs(trainer.lm.model, tokens.prompt_ids, tokens.action_ids))
 
 
-LIVED = episode(tiny_model(), 1)
+SAMPLED = episode(tiny_model(), 1)
 
 
 def test_it_is_a_trainer_and_its_policies_carry_the_number_of_updates() -> None:
     lm = TinyLM()
     trainer: Trainer = make_trainer(lm)
     trainer.policy(temperature=0.7)
-    trainer.update(imitated(LIVED))
+    trainer.update(imitated(SAMPLED))
     trainer.update([])
     trainer.policy(temperature=0.0)
     assert lm.asked == [(0.7, 0), (0.0, 1)]
@@ -66,19 +66,19 @@ def test_it_is_a_trainer_and_its_policies_carry_the_number_of_updates() -> None:
 
 def test_cross_entropy_raises_the_likelihood() -> None:
     trainer = make_trainer()
-    before = [likelihood(trainer, tokens) for tokens in LIVED]
-    trainer.update(imitated(LIVED))
-    assert all(likelihood(trainer, tokens) > then for tokens, then in zip(LIVED, before, strict=True))
+    before = [likelihood(trainer, tokens) for tokens in SAMPLED]
+    trainer.update(imitated(SAMPLED))
+    assert all(likelihood(trainer, tokens) > then for tokens, then in zip(SAMPLED, before, strict=True))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0, 2.0])
 def test_the_first_update_recomputes_what_a_policy_sampled(temperature: float) -> None:
     lm = random_model()
     actions = lm.policy(temperature=temperature, max_new_tokens=6).act([[Message("user", "a" * n)] for n in range(9)])
-    lived = [action.tokens for action in actions if action.tokens]
-    found = TorchTrainer(lm).update([Example(n, tokens, policy_gradient=n - 3.5) for n, tokens in enumerate(lived)])
-    assert found["mismatch"] < 1e-5
-    assert found["clip_fraction"] == 0
+    sampled = [action.tokens for action in actions if action.tokens]
+    report = TorchTrainer(lm).update([Example(n, tokens, policy_gradient=n - 3.5) for n, tokens in enumerate(sampled)])
+    assert report["mismatch"] < 1e-5
+    assert report["clip_fraction"] == 0
 
 
 def test_policy_gradient_follows_the_sign_of_the_advantage() -> None:
@@ -93,7 +93,7 @@ def test_policy_gradient_follows_the_sign_of_the_advantage() -> None:
 @pytest.mark.parametrize("divergence", ["forward_kl", "reverse_kl", "jensen_shannon"])
 def test_distillation_brings_the_student_to_a_frozen_teacher(divergence: Divergence) -> None:
     trainer = make_trainer(divergence=divergence, teacher_weights="frozen")
-    rows = [trainer.update(distilled(LIVED)) for _ in range(15)]
+    rows = [trainer.update(distilled(SAMPLED)) for _ in range(15)]
     values = [row["divergence"] for row in rows]
     assert values[0] > 0.05
     assert values[-1] < values[0] / 2
@@ -102,39 +102,39 @@ def test_distillation_brings_the_student_to_a_frozen_teacher(divergence: Diverge
 
 def test_the_divergence_is_the_one_that_was_asked_for() -> None:
     kinds: tuple[Divergence, ...] = ("forward_kl", "reverse_kl", "jensen_shannon")
-    values = {kind: make_trainer(divergence=kind).update(distilled(LIVED))["divergence"] for kind in kinds}
+    values = {kind: make_trainer(divergence=kind).update(distilled(SAMPLED))["divergence"] for kind in kinds}
     assert len(set(values.values())) == 3
     assert values["jensen_shannon"] < 0.6932  # log 2, the bound
-    tilted = make_trainer(divergence="jensen_shannon", beta=0.1).update(distilled(LIVED))["divergence"]
+    tilted = make_trainer(divergence="jensen_shannon", beta=0.1).update(distilled(SAMPLED))["divergence"]
     assert tilted < 0.3251  # the entropy of (0.1, 0.9)
     assert tilted != values["jensen_shannon"]
 
 
 def test_the_likeliest_ids_bring_the_divergence_up_to_the_whole() -> None:
-    whole = make_trainer().update(distilled(LIVED))["divergence"]
+    whole = make_trainer().update(distilled(SAMPLED))["divergence"]
     for of in ("student", "teacher", "union"):
         few, more, every = (
-            make_trainer(top_k=k, top_k_of=of).update(distilled(LIVED))["divergence"] for k in (2, 16, VOCABULARY)
+            make_trainer(top_k=k, top_k_of=of).update(distilled(SAMPLED))["divergence"] for k in (2, 16, VOCABULARY)
         )
         assert few < more < whole
         assert every == pytest.approx(whole, abs=1e-6)
 
 
 def test_turns_that_are_too_long_with_hindsight_are_left_out_and_counted() -> None:
-    short = distilled(LIVED)
-    long = distilled(LIVED[:1], words="x" * 128)
+    short = distilled(SAMPLED)
+    long = distilled(SAMPLED[:1], words="x" * 128)
     alone, both = make_trainer(), make_trainer()
     expected = alone.update(short)
-    found = both.update([*long, *short])
-    assert (expected["turns_too_long"], found["turns_too_long"]) == (0, 1)
-    assert found["turns_with_finding"] == len(short)
+    report = both.update([*long, *short])
+    assert (expected["turns_too_long"], report["turns_too_long"]) == (0, 1)
+    assert report["turns_with_finding"] == len(short)
     torch.testing.assert_close(weights(both), weights(alone))
     assert make_trainer().update(long) == {
         "tokens_with_loss": 0, "turns_with_finding": 0, "turns_too_long": 1, "loss": 0
     }  # fmt: skip
-    size = len(LIVED[0].prompt_ids + LIVED[0].action_ids)
+    size = len(SAMPLED[0].prompt_ids + SAMPLED[0].action_ids)
     for words, fits in ((128 - size, True), (129 - size, False)):
-        row = make_trainer().update(distilled(LIVED[:1], words="x" * words))
+        row = make_trainer().update(distilled(SAMPLED[:1], words="x" * words))
         assert row["turns_too_long"] == 1 - fits
         assert row["turns_with_finding"] == fits
     imitating = [replace(long[0], cross_entropy=1.0)]
@@ -142,31 +142,31 @@ def test_turns_that_are_too_long_with_hindsight_are_left_out_and_counted() -> No
 
 
 def test_where_rewards_are_equal_grpo_leaves_every_weight_alone_and_distillation_does_not() -> None:
-    turns = tuple(Turn((Message("user", "go"),), Action("", tokens), "", 0.0) for tokens in LIVED)
+    turns = tuple(Turn((Message("user", "go"),), Action("", tokens), "", 0.0) for tokens in SAMPLED)
     group = Group(tuple(Trajectory("env", "task", 0, turns, Stop.TERMINATED) for _ in range(4)))
     trainer = make_trainer()
     before = weights(trainer)
     row = trainer.update(GRPO().examples(group, [Diagnosis("none")] * 4))
     assert row == {"tokens_with_loss": 0, "turns_with_finding": 0, "turns_too_long": 0, "loss": 0}
-    row = trainer.update([Example(0, tokens, policy_gradient=0.0) for tokens in LIVED])
+    row = trainer.update([Example(0, tokens, policy_gradient=0.0) for tokens in SAMPLED])
     assert row["tokens_with_loss"] == trainer.updates == 0
     torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
-    row = trainer.update(distilled(LIVED))
+    row = trainer.update(distilled(SAMPLED))
     assert row["grad_norm"] > 1e-3
-    assert row["tokens_with_loss"] == sum(len(tokens.action_ids) for tokens in LIVED)
+    assert row["tokens_with_loss"] == sum(len(tokens.action_ids) for tokens in SAMPLED)
     assert all((now != then).any() for now, then in zip(weights(trainer), before, strict=True))
 
 
 def test_advantages_of_0_give_a_gradient_of_exactly_0_beside_other_components() -> None:
     alone, beside = make_trainer(), make_trainer()
-    alone.update(distilled(LIVED))
-    beside.update(distilled(LIVED) + [Example(0, tokens, policy_gradient=0.0) for tokens in LIVED])
+    alone.update(distilled(SAMPLED))
+    beside.update(distilled(SAMPLED) + [Example(0, tokens, policy_gradient=0.0) for tokens in SAMPLED])
     torch.testing.assert_close(weights(beside), weights(alone), rtol=0, atol=0)
 
 
 def test_mismatch_is_small_at_first_and_grows_once_the_weights_have_moved() -> None:
     trainer = make_trainer()
-    first, second = (trainer.update(imitated(LIVED))["mismatch"] for _ in range(2))
+    first, second = (trainer.update(imitated(SAMPLED))["mismatch"] for _ in range(2))
     assert first < 1e-6 < 1e-3 < second
 
 
@@ -174,7 +174,7 @@ def test_an_ema_teacher_averages_after_each_step() -> None:
     trainer = make_trainer(teacher_weights="ema", ema_decay=0.8)
     average = weights(trainer)
     for _ in range(3):
-        trainer.update(imitated(LIVED))
+        trainer.update(imitated(SAMPLED))
         average = [0.8 * old + 0.2 * new for old, new in zip(average, weights(trainer), strict=True)]
     torch.testing.assert_close(teacher_of(trainer), average)
 
@@ -183,19 +183,19 @@ def test_a_frozen_teacher_stays_and_a_live_one_is_the_student() -> None:
     frozen, live = make_trainer(teacher_weights="frozen"), make_trainer(teacher_weights="live")
     start = weights(frozen)
     for trainer in (frozen, live):
-        trainer.update(imitated(LIVED))
+        trainer.update(imitated(SAMPLED))
     torch.testing.assert_close(teacher_of(frozen), start, rtol=0, atol=0)
     torch.testing.assert_close(teacher_of(live), weights(live), rtol=0, atol=0)
     assert (weights(live)[0] != start[0]).any()
 
 
 def teacher_of(trainer: TorchTrainer) -> list[Tensor]:
-    """The weights that a checkpoint would carry on as the teacher's."""
+    """Returns the weights that a checkpoint saves as the teacher's."""
     return [weight.detach() for weight in trainer._loss.teacher.parameters()]
 
 
 def test_a_live_teacher_on_the_students_own_prompt_has_nothing_to_teach() -> None:
-    own = [Example(0, t, (Message("user", "", t.prompt_ids),), distillation=1.0) for t in LIVED]
+    own = [Example(0, t, (Message("user", "", t.prompt_ids),), distillation=1.0) for t in SAMPLED]
     trainer = make_trainer(teacher_weights="live")
     row = trainer.update(own)
     assert row["divergence"] == pytest.approx(0, abs=1e-9)
@@ -206,7 +206,7 @@ def test_a_live_teacher_on_the_students_own_prompt_has_nothing_to_teach() -> Non
 def test_large_gradients_are_scaled_to_the_norm() -> None:
     # AdamW forgets the scale of a gradient, but its first moment remembers: (1 - 0.9) times the clipped gradient.
     trainer = make_trainer(max_grad_norm=0.5)
-    row = trainer.update([Example(0, t, cross_entropy=100.0) for t in LIVED])
+    row = trainer.update([Example(0, t, cross_entropy=100.0) for t in SAMPLED])
     assert row["grad_norm"] > 5
     moments = [state["exp_avg"].flatten() for state in trainer._optimizer.state.values()]
     assert torch.cat(moments).norm().item() == pytest.approx(0.1 * 0.5, rel=1e-4)
@@ -226,7 +226,7 @@ def test_the_learning_rate_rises_and_falls_linearly(options: dict[str, int], fac
     rates = []
     for _ in factors:
         before = weights(trainer)
-        rates.append(trainer.update(imitated(LIVED[:1]))["learning_rate"])
+        rates.append(trainer.update(imitated(SAMPLED[:1]))["learning_rate"])
         moved = max((now - then).abs().max().item() for now, then in zip(weights(trainer), before, strict=True))
         assert 0 < moved <= 1.01 * rates[-1] * 2  # a step of AdamW is about the rate
         trainer.update([])  # counts for nothing
@@ -235,16 +235,16 @@ def test_the_learning_rate_rises_and_falls_linearly(options: dict[str, int], fac
 
 def test_an_update_after_the_last_is_refused() -> None:
     trainer = make_trainer(decay_steps=1)
-    trainer.update(imitated(LIVED))
+    trainer.update(imitated(SAMPLED))
     with pytest.raises(ConfigError, match="all of decay_steps = 1 are taken"):
-        trainer.update(imitated(LIVED))
+        trainer.update(imitated(SAMPLED))
 
 
 def test_weight_decay_draws_weights_to_0() -> None:
     plain, decayed = make_trainer(), make_trainer(weight_decay=0.5)
     start = weights(plain)
     for trainer in (plain, decayed):
-        trainer.update(imitated(LIVED))
+        trainer.update(imitated(SAMPLED))
     for began, free, drawn in zip(start, weights(plain), weights(decayed), strict=True):
         torch.testing.assert_close(drawn, free - RATE * 0.5 * began)
 
@@ -252,8 +252,8 @@ def test_weight_decay_draws_weights_to_0() -> None:
 @pytest.mark.parametrize("teacher", ["ema", "live", "frozen"])
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, teacher: str, tied: bool) -> None:
-    options = {"teacher_weights": teacher, "warmup_steps": 3, "decay_steps": 9, "ema_decay": 0.7}
-    batches = [distilled(episode(tiny_model(), seed)) + imitated(LIVED) for seed in range(4)]
+    options = {"teacher": teacher, "warmup_steps": 3, "decay_steps": 9, "ema_decay": 0.7}
+    batches = [distilled(episode(tiny_model(), seed)) + imitated(SAMPLED) for seed in range(4)]
     whole = make_trainer(TinyLM(tiny_model(tied=tied)), **options)
     rows = [whole.update(batch) for batch in batches]
     first = make_trainer(TinyLM(tiny_model(tied=tied)), **options)
@@ -316,10 +316,10 @@ def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path: Path) -> None:
     code = f"""
         import resource, signal
         from pathlib import Path
-        from tests.distill.test_trainer import LIVED, imitated, make_trainer
+        from tests.distill.test_trainer import SAMPLED, imitated, make_trainer
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         trainer = make_trainer()
-        trainer.update(imitated(LIVED))
+        trainer.update(imitated(SAMPLED))
         for limit in (1000, {{}}):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
             try:
@@ -328,7 +328,7 @@ def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path: Path) -> None:
                 print("refused", error)
     """
     whole = make_trainer()
-    whole.update(imitated(LIVED))
+    whole.update(imitated(SAMPLED))
     whole.save(tmp_path / "whole")
     sizes = {file.name: file.stat().st_size for file in (tmp_path / "whole").iterdir()}
     between = max(sizes["model.safetensors"], sizes["teacher.safetensors"]) + 100
@@ -345,7 +345,7 @@ def test_half_precision_becomes_float32_so_that_small_steps_count() -> None:
     model.bfloat16()
     trainer = make_trainer(TinyLM(model), learning_rate=1e-6)
     before = weights(trainer)
-    trainer.update(imitated(LIVED))
+    trainer.update(imitated(SAMPLED))
     assert all(weight.dtype == torch.float32 for weight in before)
     assert all((now != then).any() for now, then in zip(weights(trainer), before, strict=True))
 
@@ -358,7 +358,7 @@ def test_only_weights_that_require_a_gradient_are_trained() -> None:
     model.lm_head.requires_grad_(True)
     trainer = make_trainer(TinyLM(model))
     before = weights(trainer)
-    trainer.update(imitated(LIVED))
+    trainer.update(imitated(SAMPLED))
     changed = [(now != then).any().item() for now, then in zip(weights(trainer), before, strict=True)]
     assert changed == [weight.requires_grad for weight in model.parameters()]
 
@@ -369,13 +369,13 @@ def test_dropout_is_off() -> None:
     for layer in model.model.layers:
         layer.self_attn.attention_dropout = 0.5
     model.train()
-    assert make_trainer(TinyLM(model)).update(imitated(LIVED))["mismatch"] < 1e-6
+    assert make_trainer(TinyLM(model)).update(imitated(SAMPLED))["mismatch"] < 1e-6
 
 
 def test_a_gradient_that_is_not_finite_leaves_every_weight_alone() -> None:
     trainer = make_trainer()
     before = weights(trainer)
-    tokens = Tokens(LIVED[0].prompt_ids, LIVED[0].action_ids, (-1e4,) * len(LIVED[0].action_ids))
+    tokens = Tokens(SAMPLED[0].prompt_ids, SAMPLED[0].action_ids, (-1e4,) * len(SAMPLED[0].action_ids))
     with pytest.raises(ConfigError, match="gradient of update 1 has norm"):
         trainer.update([Example(0, tokens, policy_gradient=-1.0)])
     torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
@@ -395,7 +395,7 @@ def test_a_gradient_that_is_not_finite_leaves_every_weight_alone() -> None:
 def test_a_step_that_makes_weights_unusable_is_an_error(options: dict[str, float]) -> None:
     trainer = make_trainer(TinyLM(tiny_model().float()), **options)
     with pytest.raises(ConfigError, match=r"update 1 made weights as large as .* give a learning_rate below"):
-        trainer.update(imitated(LIVED))
+        trainer.update(imitated(SAMPLED))
     assert trainer.updates == 0
 
 
@@ -404,9 +404,9 @@ def test_a_teacher_that_computes_nothing_leaves_every_weight_alone() -> None:
     before = weights(trainer)
     with torch.no_grad():
         next(trainer._teacher.parameters())[0] = float("nan")
-    review = (Message("user", "", ids=(0,)), Message("user", "", ids=LIVED[0].prompt_ids))
+    review = (Message("user", "", ids=(0,)), Message("user", "", ids=SAMPLED[0].prompt_ids))
     with pytest.raises(ConfigError, match=r"norm nan \(loss nan\).*look for logits"):
-        trainer.update([Example(0, LIVED[0], review, distillation=1.0)])
+        trainer.update([Example(0, SAMPLED[0], review, distillation=1.0)])
     torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
 
 

@@ -1,4 +1,4 @@
-"""The feedback reflector passes on what the environment said, and nothing else."""
+"""The feedback reflector passes on the words of the environment, and nothing else."""
 
 from __future__ import annotations
 

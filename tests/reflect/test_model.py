@@ -1,4 +1,4 @@
-"""The model reflector: what it shows, what it reads, what it refuses to invent."""
+"""The model reflector shows the whole episode, reads what models write, and invents nothing."""
 
 import re
 
@@ -47,9 +47,9 @@ ANSWERS = st.lists(
 @given(ANSWERS, st.integers(0, 5))
 @example("1 failed: x; instead: y", 1)
 def test_invents_nothing_whatever_the_answer(text: str, turns: int) -> None:
-    found = parse(text, turns)
-    assert all(0 <= finding.turn < turns for finding in found)
-    assert all(finding.cause in text and finding.advice in text for finding in found)
+    findings = parse(text, turns)
+    assert all(0 <= finding.turn < turns for finding in findings)
+    assert all(finding.cause in text and finding.advice in text for finding in findings)
 
 
 @pytest.mark.parametrize(
@@ -93,17 +93,17 @@ def test_takes_a_moment_for_any_answer() -> None:
     call_with_each(lambda text: parse(text, 5), texts("1 failed: a", "1 failed; instead"))
 
 
-def test_a_letter_that_only_folds_to_that_of_a_verdict_is_none() -> None:
+def test_a_letter_that_only_folds_to_one_of_a_verdict_is_not_read() -> None:
     assert parse("1 uſeful", 1) == ()
 
 
 def test_shows_the_whole_episode_once_with_the_sampled_ids_and_the_reward() -> None:
     trajectory = episode(["search[x]", "click[buy now]"])
-    shown = conversation(trajectory)
-    assert [message.role for message in shown] == ["system", "user", "assistant", "user", "assistant", "user"]
-    assert shown[:-2] == trajectory.turns[-1].prompt
-    assert [message.ids for message in shown if message.role == "assistant"] == [(10, 2), (11, 2)]
-    assert shown[-1].content == "page 2\n\n" + REQUEST.format(reward=0.5)
+    messages = conversation(trajectory)
+    assert [message.role for message in messages] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert messages[:-2] == trajectory.turns[-1].prompt
+    assert [message.ids for message in messages if message.role == "assistant"] == [(10, 2), (11, 2)]
+    assert messages[-1].content == "page 2\n\n" + REQUEST.format(reward=0.5)
 
 
 def test_one_diagnosis_per_episode_in_order_and_none_for_an_empty_one() -> None:
@@ -120,7 +120,7 @@ def test_one_diagnosis_per_episode_in_order_and_none_for_an_empty_one() -> None:
     assert {d.author for d in diagnoses} == {"judge"}
 
 
-def test_an_episode_that_is_too_long_to_review_is_passed_over() -> None:
+def test_an_episode_that_is_too_long_to_review_is_skipped() -> None:
     class Small(FunctionPolicy):
         context_length = 7
 
