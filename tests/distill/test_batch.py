@@ -13,8 +13,8 @@ from hero.distill.base import Example
 from hero.distill.batch import COMPONENTS, ActionTokens, Component, UpdateBatch, trainable
 from hero.distill.pack import Row, Span
 from hero.types import Message, Tokens
-from tests.distill.doubles import CharacterChat
 from tests.distill.test_pack import example_lists
+from tests.tiny_models import CharacterChat
 
 CHAT = CharacterChat()
 TOKENS = Tokens((1, 2), (3, 4), (-1.0, -2.0))
