@@ -252,7 +252,7 @@ def test_weight_decay_draws_weights_to_0() -> None:
 @pytest.mark.parametrize("teacher", ["ema", "live", "frozen"])
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, teacher: str, tied: bool) -> None:
-    options = {"teacher": teacher, "warmup_steps": 3, "decay_steps": 9, "ema_decay": 0.7}
+    options = {"teacher_weights": teacher, "warmup_steps": 3, "decay_steps": 9, "ema_decay": 0.7}
     batches = [distilled(episode(tiny_model(), seed)) + imitated(SAMPLED) for seed in range(4)]
     whole = make_trainer(TinyLM(tiny_model(tied=tied)), **options)
     rows = [whole.update(batch) for batch in batches]
