@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 
 from hero.errors import ConfigError
+from hero.policy import derived_seed
 from hero.rollout import Task
-from hero.streams import derived_seed
 
 MAX_EPISODES: Final = 100_000
 """Maximum number of episodes per step."""

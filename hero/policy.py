@@ -55,3 +55,17 @@ class FunctionPolicy:
     def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
         """Returns an action without tokens for each prompt; ignores the seeds."""
         return [Action(self.function(prompt)) for prompt in prompts]
+
+
+def derived_seed(seed: int, *key: int) -> int:
+    """Returns the seed of the random stream that a key names among those of a seed, for `Policy.act`.
+
+    Streams depend on nothing but seed and key. The result is from 0 to 2**63 - 1, so that a server takes it, too.
+
+    Args:
+        seed: 0 or more, like each number of `key`.
+    """
+    import numpy as np
+
+    (word,) = np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)
+    return int(word) >> 1

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hero.chat.base import drift_tokens
-from hero.context import ContextBuilder, conversation
+from hero.chat.context import ContextBuilder, conversation
 from hero.envs.validate import brief, read_start, read_step
 from hero.errors import ConfigError, PolicyError, UnavailableError
-from hero.policy import ContextLimited, Policy
-from hero.streams import derived_seed
+from hero.policy import ContextLimited, Policy, derived_seed
 from hero.types import JSON, Action, Message, Stop, Tokens, Trajectory, Turn
 
 if TYPE_CHECKING:

@@ -12,14 +12,13 @@ import pytest
 
 from tests.source import PACKAGES, imports, modules
 
-CORE = {"hero", "types", "errors", "fingerprint", "streams", "registry", "chat", "policy", "runs"}
+CORE = {"hero", "types", "errors", "fingerprint", "registry", "chat", "policy", "runs"}
 """Blocks that almost everything may import."""
 
 ALLOWED: dict[str, set[str]] = {
     "hero": set(),
     "types": set(),
     "errors": set(),
-    "streams": set(),
     "intervals": set(),
     "fingerprint": {"errors"},
     "registry": {"errors"},
@@ -42,8 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"distill", "distill.batch", "distill.losses", "distill.pack", "distill.scorer", "distill.state", "distill.loss"}
     | {"models"},
     "callback": {"types"},
-    "context": {"types", "errors"},
-    "rollout": CORE | {"envs", "context"},
+    "rollout": CORE | {"envs"},
     "plan": CORE | {"rollout"},
     "outcomes": {"types"},
     "evaluation": {"types", "intervals", "outcomes"},

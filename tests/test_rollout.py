@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.chat.base import drift_tokens
-from hero.context import ContextBuilder, conversation, window
+from hero.chat.context import ContextBuilder, conversation, window
 from hero.envs.base import StepResult, TextEnv
 from hero.errors import ConfigError, PolicyError, UnavailableError
 from hero.policy import FunctionPolicy

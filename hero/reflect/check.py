@@ -1,4 +1,4 @@
-"""What rules of an environment must pass. Run it in the tests of your package: `check_rules(rules, trajectories)`.
+"""What rules of an environment must pass. Run it in the tests of your package: `check_judge(rules, trajectories)`.
 
 The episodes are yours, so they decide how much of the rules is checked: play some that end well and some that do not.
 """
@@ -12,7 +12,7 @@ from itertools import product
 from typing import Final
 
 from hero.chat.thoughts import without_thoughts
-from hero.reflect.base import Rules
+from hero.reflect.base import Judge
 from hero.types import Finding, Stop, Trajectory, Verdict
 
 HOSTILE: Final = (
@@ -35,7 +35,7 @@ CUTS: Final = tuple(stop for stop in Stop if stop is not Stop.TERMINATED)
 """Ways in which an episode may end after any turn."""
 
 
-def check_rules(rules: Rules, trajectories: Sequence[Trajectory]) -> None:
+def check_judge(rules: Judge, trajectories: Sequence[Trajectory]) -> None:
     """Checks that rules may be registered as an entry point of `hero.rules`.
 
     They are asked about each episode, about its beginnings up to every turn, and about the same episode without
@@ -80,7 +80,7 @@ def _hostile(trajectory: Trajectory) -> Iterator[tuple[Trajectory, str]]:
             yield replace(trajectory, turns=mixed), f"with {text!r:.40} for the action of turn {one}"
 
 
-def _judged(rules: Rules, trajectory: Trajectory, where: str) -> dict[int, Finding | None]:
+def _judged(rules: Judge, trajectory: Trajectory, where: str) -> dict[int, Finding | None]:
     """Asks the rules about an episode twice and returns their findings, checked."""
     same = deepcopy(trajectory)
     findings = _asked(rules, trajectory, where)
@@ -96,7 +96,7 @@ def _judged(rules: Rules, trajectory: Trajectory, where: str) -> dict[int, Findi
     return findings
 
 
-def _asked(rules: Rules, trajectory: Trajectory, where: str) -> dict[int, Finding | None]:
+def _asked(rules: Judge, trajectory: Trajectory, where: str) -> dict[int, Finding | None]:
     try:
         findings = rules(trajectory)
     except Exception as error:

@@ -7,7 +7,7 @@ from typing import Final
 
 from hero import registry
 from hero.chat.thoughts import without_thoughts
-from hero.reflect.base import Rules
+from hero.reflect.base import Judge
 from hero.types import Diagnosis, Finding, Stop, Trajectory, Verdict
 
 LIMITS: Final = (Stop.TRUNCATED, Stop.MAX_TURNS, Stop.MAX_TOKENS)
@@ -26,13 +26,13 @@ class RulesReflector:
     name = "rules"
 
     def __init__(self) -> None:
-        self._rules: dict[str, Rules | None] = {}
+        self._rules: dict[str, Judge | None] = {}
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         """Returns one diagnosis per trajectory; its findings are empty where no rule applies."""
         return [Diagnosis(self.name, _findings(each, self._rules_of(each.env_id))) for each in trajectories]
 
-    def _rules_of(self, env_id: str) -> Rules | None:
+    def _rules_of(self, env_id: str) -> Judge | None:
         family = env_id.partition("/")[0]
         if family not in self._rules:
             registered = family in registry.names("hero.rules")
@@ -40,7 +40,7 @@ class RulesReflector:
         return self._rules[family]
 
 
-def _findings(trajectory: Trajectory, rules: Rules | None) -> tuple[Finding, ...]:
+def _findings(trajectory: Trajectory, rules: Judge | None) -> tuple[Finding, ...]:
     if not trajectory.turns:
         return ()
     observations = trajectory.observations

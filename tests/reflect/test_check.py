@@ -14,7 +14,7 @@ from hero import registry
 from hero.envs.taubench.env import TauBenchEnv
 from hero.envs.webshop.env import WebShopEnv
 from hero.policy import FunctionPolicy
-from hero.reflect.check import HOSTILE, check_rules
+from hero.reflect.check import HOSTILE, check_judge
 from hero.rollout import Task, rollout
 from hero.types import Action, Finding, Message, Stop, Trajectory, Turn, Verdict
 
@@ -40,7 +40,7 @@ def wandering(env: WebShopEnv) -> FunctionPolicy:
 def test_the_rules_of_webshop_pass() -> None:
     env = WebShopEnv(level="hard", split="train")
     played = rollout([env], wandering(env), [Task(number, number) for number in range(8)], max_turns=10)
-    check_rules(registry.load("hero.rules", "webshop"), played)
+    check_judge(registry.load("hero.rules", "webshop"), played)
 
 
 def test_the_rules_of_taubench_pass() -> None:
@@ -58,21 +58,21 @@ def test_the_rules_of_taubench_pass() -> None:
         ]
         policy = FunctionPolicy(lambda messages, script=script: script[sum(m.role == "assistant" for m in messages)])
         played += rollout([env], policy, [Task(number, 0)], max_turns=12)
-    check_rules(registry.load("hero.rules", "taubench"), played)
+    check_judge(registry.load("hero.rules", "taubench"), played)
 
 
 def test_rules_that_have_nothing_to_say_pass() -> None:
-    check_rules(lambda trajectory: {}, [EPISODE])
-    check_rules(lambda trajectory: dict.fromkeys(range(len(trajectory.turns))), [EPISODE])
+    check_judge(lambda trajectory: {}, [EPISODE])
+    check_judge(lambda trajectory: dict.fromkeys(range(len(trajectory.turns))), [EPISODE])
 
 
 def test_useful_actions_may_be_named_as_advice() -> None:
-    check_rules(each(lambda number, turn: Finding(number, Verdict.USEFUL, "", "north")), [EPISODE])
+    check_judge(each(lambda number, turn: Finding(number, Verdict.USEFUL, "", "north")), [EPISODE])
 
 
 def test_it_takes_an_episode_with_turns() -> None:
     with pytest.raises(AssertionError, match="give at least one episode that has turns"):
-        check_rules(lambda trajectory: {}, [Trajectory("maze", "0", 0, (), Stop.ERROR, "boom")])
+        check_judge(lambda trajectory: {}, [Trajectory("maze", "0", 0, (), Stop.ERROR, "boom")])
 
 
 def each(judge: Callable[[int, Turn], Any]) -> Callable[[Trajectory], Mapping[int, Any]]:
@@ -205,7 +205,7 @@ def stubborn(trajectory: Trajectory) -> Any:
 @pytest.mark.parametrize(("message", "rules"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
 def test_broken_rules_are_met_with_what_to_change(message: str, rules: Callable[[Trajectory], Any]) -> None:
     with pytest.raises(AssertionError, match=f"^{re.escape(message)}"):
-        check_rules(rules, [EPISODE])
+        check_judge(rules, [EPISODE])
 
 
 def test_every_episode_is_checked() -> None:
@@ -213,4 +213,4 @@ def test_every_episode_is_checked() -> None:
         return {9: None} if trajectory.task_id == "1" else {}
 
     with pytest.raises(AssertionError, match="episode 1 has a finding for 9"):
-        check_rules(rules, [EPISODE, Trajectory("maze", "1", 0, TURNS, Stop.TERMINATED)])
+        check_judge(rules, [EPISODE, Trajectory("maze", "1", 0, TURNS, Stop.TERMINATED)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero.streams import derived_seed
+from hero.policy import derived_seed
 
 keys = st.tuples(st.integers(0, 2**64), st.lists(st.integers(0, 2**40), max_size=3))
 
