@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from hero.envs.webshop.storage.sampled_hash import hash_source, sampled_hash
@@ -63,6 +62,8 @@ def replace_directory(directory: Path) -> Iterator[ArrayWriter]:
     Raises:
         DataError: the directory cannot be written, or another process is writing it.
     """
+    from filelock import FileLock, Timeout  # only writers need it
+
     partial, old = (directory.with_name(f"{directory.name}.{suffix}") for suffix in ("partial", "old"))
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
         raise DataError(f"{directory} is in the way, and is not a directory; remove it")
