@@ -308,7 +308,7 @@ def test_a_long_wait_is_reported_meanwhile_and_once(
         handler.server.over.wait(0.3)
         handler.answer(completion("Here."))
 
-    monkeypatch.setattr("hero.envs.taubench.users.endpoint.PATIENCE", 0.05)
+    monkeypatch.setattr("hero.envs.taubench.users.connection.PATIENCE", 0.05)
     endpoint.content, endpoint.failures = slow, [500]
     with model_user(endpoint) as user:
         assert [user.open(task("x")), user.reply("y")] == ["Here."] * 2

@@ -1,28 +1,23 @@
-"""An OpenAI-compatible chat endpoint: one request at a time, with a deadline, and no secrets in any text."""
+"""An OpenAI-compatible chat endpoint: asked again while it is busy, given up when it is silent, and without secrets."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from hero.envs.taubench.users.address import read_address, without_userinfo
+from hero.envs.taubench.users.connection import Connection
 from hero.envs.taubench.users.redactor import Redactor
 from hero.errors import ConfigError, UnavailableError
 
-MAX_BYTES: Final = 2**24
-"""Maximum size of an answer."""
-PATIENCE: Final = 10.0
-"""Seconds after which a wait is reported."""
 DOWN: Final = (502, 503, 504)
 """Status codes of proxies for a service that does not answer."""
 BUSY: Final = (408, 409, 429)
@@ -34,7 +29,6 @@ SHORTEST_SECRET: Final = 8
 """Minimum length of a secret that is removed from the model's words: keys of local servers may be ordinary words."""
 
 _LOG: Final = logging.getLogger("hero")
-T = TypeVar("T")
 
 
 class BusyError(Exception):
@@ -97,8 +91,7 @@ class Endpoint:
         self._redact = Redactor(secrets)
         self._redact_words = Redactor(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
         self._timeout, self._standing = timeout, _standing(self.url, timeout)
-        self._client = _client(key, address)
-        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._connection = Connection(address, self.url, key, timeout, self._report)
         self._retrying = Retrying(
             retry=retry_if_exception_type(BusyError),
             stop=stop_after_attempt(attempts),
@@ -110,13 +103,7 @@ class Endpoint:
 
     def close(self) -> None:
         """Closes the connection."""
-
-        def close() -> None:
-            self._runner.run(self._client.aclose())
-            self._runner.close()
-
-        if not self._client.is_closed:
-            _outside_event_loops(close)
+        self._connection.close()
 
     def ask(self, request: Mapping[str, Any], read: Callable[[Any], str]) -> str:
         """Returns the answer of the endpoint, without its secrets.
@@ -153,7 +140,9 @@ class Endpoint:
             ConfigError: The endpoint refuses, or its answer is not a chat completion, or too long.
         """
         try:
-            status, body = _outside_event_loops(lambda: self._runner.run(self._post(request)))
+            status, body = self._connection.post(request)
+        except TimeoutError:
+            raise SilentError(f"no answer within {self._timeout:g} s") from None
         except httpx.RequestError as error:
             silent = isinstance(error, SILENCE) or str(error).startswith(HUNG_UP)
             raise (SilentError if silent else BusyError)(self._redact(str(error) or type(error).__name__)) from None
@@ -170,33 +159,6 @@ class Endpoint:
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
             raise ConfigError(f"the answer of {self.url} is not a chat completion: {self._shown(body)[:200]}") from None
 
-    async def _post(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Returns status and body of the answer.
-
-        httpx bounds every read, but not their number, so that an endpoint could send single bytes for ever: the
-        deadline is that of asyncio, which closes the connection.
-        """
-        reason = f"no answer within {PATIENCE:g} s"
-        report = asyncio.get_running_loop().call_later(PATIENCE, self._report, reason)
-        body = bytearray()
-        try:
-            async with (
-                asyncio.timeout(self._timeout),
-                self._client.stream("POST", f"{self.url}/chat/completions", json=request) as response,
-            ):
-                encoding = response.headers.get("Content-Encoding", "").strip().lower()
-                if encoding not in ("", "identity", "gzip"):  # others unpack without bounds
-                    raise ConfigError(f"{self.url} answers in {encoding:.40}, which was not asked for")
-                async for part in response.aiter_bytes():
-                    body += part
-                    if len(body) > MAX_BYTES:
-                        raise ConfigError(f"{self.url} answers more than {MAX_BYTES} bytes")
-                return response.status_code, bytes(body)
-        except TimeoutError:
-            raise SilentError(f"no answer within {self._timeout:g} s") from None
-        finally:
-            report.cancel()
-
     def _shown(self, body: bytes) -> str:
         """Returns the text of an answer, without secrets in whatever encoding."""
         return self._redact(body.decode(errors="replace").replace("\0", ""))
@@ -206,25 +168,3 @@ class Endpoint:
         if not self._reported:
             _LOG.warning("waiting for the user's model at %s: %s", self.url, reason)
         self._reported = True
-
-
-def _outside_event_loops(call: Callable[[], T]) -> T:
-    """Calls a function, in another thread where this one runs an event loop, as a notebook's does."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return call()
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(call).result()
-
-
-def _client(key: str, address: httpx.URL) -> httpx.AsyncClient:
-    if not (key.isascii() and key.isprintable()):  # httpx's own message would show it
-        raise ConfigError("the key of the user's model has a line break or another character that no header can hold")
-    headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
-    userinfo = (address.username, address.password) if address.userinfo else None
-    try:
-        return httpx.AsyncClient(headers=headers, auth=userinfo, timeout=None)
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
-        reason = "" if "@" in str(error) else f": {error}"
-        raise ConfigError(f"the proxy that the environment names for the user's model cannot be used{reason}") from None
