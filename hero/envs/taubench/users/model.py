@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -11,16 +10,15 @@ from typing import Any, Final, Self
 
 from hero.chat.thoughts import without_thoughts
 from hero.envs.taubench.task import ServiceTask
-from hero.envs.taubench.users.address import read_address, without_userinfo
 from hero.envs.taubench.users.base import GREETING, STOP
 from hero.envs.taubench.users.endpoint import Endpoint, RefusalError
+from hero.envs.taubench.users.options import OPENAI, read_prices, require_in_range, with_environment
 from hero.envs.taubench.users.recording import Recording, shared
 from hero.envs.taubench.users.request import advice, build_request, message
 from hero.envs.validate import real_path, require_path
 from hero.errors import ConfigError
 from hero.types import JSON
 
-OPENAI: Final = "https://api.openai.com/v1"
 SYSTEM: Final = f"""\
 You play a customer who talks to a service agent. This is who you are and what you want:
 
@@ -33,12 +31,6 @@ How to play:
 - Say things in your own words, in keeping with the character; do not recite the text above.
 - Once what you want is done, or it is clear that it will not be, write {STOP} alone, which ends the conversation."""
 
-RANGES: Final[Mapping[str, tuple[float, float]]] = {
-    "attempts": (1, 1000),
-    "wait": (0.001, 86_400),
-    "timeout": (0.001, 86_400),
-}
-"""Smallest and largest value of the arguments of a model user that are numbers of its own."""
 MAX_TOKENS: Final = 2**53
 """Maximum number of tokens that an endpoint can count for one answer."""
 
@@ -101,10 +93,7 @@ class ModelUser:
         for name, text in {"model": model, "url": url}.items():
             if not isinstance(text, str) or not text:
                 raise ConfigError(f"the {name} of the user must be a str that is not empty")
-        for name, value in {"attempts": attempts, "wait": wait, "timeout": timeout}.items():
-            least, most = RANGES[name]
-            if not isinstance(value, int | float) or not least <= value <= most:
-                raise ConfigError(f"{name}={value!r} must be a number from {least:g} to {most:g}")
+        require_in_range(attempts=attempts, wait=wait, timeout=timeout)
         if not isinstance(recording, Recording):
             require_path("recording", recording)
         if offline and recording is None:
@@ -113,7 +102,7 @@ class ModelUser:
         self.usage = Usage()
         arguments = {"temperature": temperature, "seed": seed, "max_tokens": max_tokens}
         self._request = build_request(model, arguments, parameters)
-        self._prices, self._offline = _read_prices(prices), offline
+        self._prices, self._offline = read_prices(prices), offline
         self._recording = shared(real_path(recording)) if isinstance(recording, str | Path) else recording
         self._endpoint = Endpoint(url, key, timeout, attempts, wait)
         self._task_id = ""
@@ -130,30 +119,8 @@ class ModelUser:
         Raises:
             ConfigError: No model is named, or an argument is not one of a model user.
         """
-        arguments = arguments or {}
         allowed = signature(cls).parameters.keys() - {"key"}
-        if unknown := sorted(arguments.keys() - allowed):
-            hint = "; the key is taken from OPENAI_API_KEY" if "key" in unknown else ""
-            raise ConfigError(f"user_args has no {unknown[0]!r}{hint}; it takes: {', '.join(sorted(allowed))}")
-        default_url = os.environ.get("OPENAI_BASE_URL") or OPENAI
-        options: dict[str, Any] = {
-            "model": os.environ.get("HERO_USER_MODEL"),
-            "url": without_userinfo(read_address(default_url)),
-            "recording": os.environ.get("HERO_USER_RECORDING") or None,
-            "offline": os.environ.get("HERO_USER_OFFLINE") == "1",
-        } | dict(arguments)
-        if not options["model"]:
-            raise ConfigError(
-                'user=model needs HERO_USER_MODEL, or user_args={"model": ...}, and OPENAI_BASE_URL or its url for any '
-                "endpoint but OpenAI's"
-            )
-        if isinstance(options["url"], str) and options["url"]:
-            address = read_address(options["url"])
-            if address.userinfo:
-                raise ConfigError("the url of user_args holds a name or password: give those in OPENAI_BASE_URL alone")
-            if without_userinfo(address) == without_userinfo(read_address(default_url)):
-                options["url"] = default_url
-        return cls(**options, key=os.environ.get("OPENAI_API_KEY", ""))
+        return cls(**with_environment(arguments or {}, allowed))
 
     def provenance(self) -> dict[str, JSON]:
         """Returns what environment variables may have decided, as an environment does, with arguments of this user."""
@@ -218,11 +185,3 @@ class ModelUser:
         self.usage.completion_tokens += tokens[1]
         self.usage.dollars += sum(price * count for price, count in zip(self._prices, tokens, strict=True)) / 1e6
         return answer or ""
-
-
-def _read_prices(prices: Sequence[float]) -> tuple[float, float]:
-    try:
-        prompt, completion = map(float, prices)
-    except (TypeError, ValueError):
-        raise ConfigError(f"prices={prices!r:.60} must be two numbers: dollars per million tokens in and out") from None
-    return prompt, completion
