@@ -32,7 +32,7 @@ from hero.distill.pack import Row, micro_batches, share_prefixes, student_rows, 
 from hero.errors import DataError
 from hero.runs.reader import Episode, read_episodes
 from hero_cli.model import ModelChoice, load_model
-from hero_cli.settings import stored_settings
+from hero_cli.resolve import stored_settings
 from hero_cli.terminal import report_errors
 
 TOKENS: Final = 16_384

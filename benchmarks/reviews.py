@@ -21,7 +21,7 @@ from hero.reflect.rules import LIMITS, RulesReflector
 from hero.runs.reader import Episode, read_episodes
 from hero.types import Diagnosis, Verdict
 from hero_cli.model import ModelChoice, load_model
-from hero_cli.settings import stored_settings
+from hero_cli.resolve import stored_settings
 from hero_cli.terminal import report_errors
 
 

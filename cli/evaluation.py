@@ -19,7 +19,8 @@ from .arguments import read_arguments
 from .interrupt import unmissable
 from .model import ModelChoice, load_model
 from .provenance import env_provenance, explain_missing, require_same, run_dir_of, version_warning, versions
-from .settings import Settings, settings_of, stored_settings
+from .resolve import settings_of, stored_settings
+from .settings import Settings
 from .terminal import console, estimate, report_errors, show_log, with_default
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from hero.errors import ConfigError
 
 from . import training
 from .options import with_settings
-from .settings import MACHINE, settings_of
+from .resolve import settings_of
+from .settings import MACHINE
 from .terminal import report_errors, with_default
 
 

@@ -18,7 +18,8 @@ from . import build, provenance
 from .interrupt import asked_to_stop, unmissable
 from .main import INTERRUPTED
 from .model import ModelChoice, load_model
-from .settings import Settings, extension, option, stored_settings
+from .resolve import extension, stored_settings
+from .settings import Settings, option
 from .terminal import console, show_log, warn_on_error
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from pathlib import Path
 {without}
 for name in {modules}:
     importlib.import_module(name)
-from hero_cli.settings import settings_of
+from hero_cli.resolve import settings_of
 from hero.runs.writer import Run
 assert settings_of({{}}).threads >= 1
 with Run.create(Path({path!r}), settings_of({{}}).record()) as run:

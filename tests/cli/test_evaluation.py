@@ -11,7 +11,7 @@ from hero.plan import Purpose
 from hero.runs.reader import read_rows
 from hero.runs.writer import Run
 from hero.types import Tools
-from hero_cli.settings import settings_of
+from hero_cli.resolve import settings_of
 from tests.cli.conftest import FAST, Hero
 from tests.doubles import GivenUpEnv, GuessEnv
 

@@ -22,7 +22,7 @@ from hero.models.fingerprint import model_fingerprint
 from hero.models.language_model import LanguageModel
 from hero.runs.reader import read_config, read_rows
 from hero.runs.writer import Run
-from hero_cli.settings import settings_of
+from hero_cli.resolve import settings_of
 from tests.cli.conftest import FAST, Hero, contents
 from tests.doubles import GivenUpEnv, GuessEnv
 from tests.platforms import NEEDS_POSIX

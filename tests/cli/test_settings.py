@@ -19,7 +19,8 @@ from hero.runs.reader import Config
 from hero.runs.sealed import seal
 from hero_cli import build
 from hero_cli.arguments import read_arguments
-from hero_cli.settings import FIELDS, Settings, extension, option, settings_of, stored_settings
+from hero_cli.resolve import extension, settings_of, stored_settings
+from hero_cli.settings import FIELDS, Settings, option
 from tests.strategies import json_values
 
 

@@ -1,0 +1,169 @@
+"""From what a user asked for to the settings of a run: defaults of components, and what is refused."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hero import registry
+from hero.errors import ConfigError, RunError
+from hero.runs.reader import read_settings
+
+from .settings import FIELDS, Settings, option, types
+
+
+def settings_of(given: Mapping[str, Any]) -> Settings:
+    """Returns the settings of a new run.
+
+    Args:
+        given: what the user asked for; everything else has the default of the learner, the environment or `Settings`,
+            the first that has one.
+
+    Raises:
+        ConfigError: a setting would do nothing, or is not possible.
+    """
+    defaults = {"env": Settings().env, "learner": Settings().learner} | dict(given)
+    for_learner, for_env = _brought("hero.learners", defaults["learner"]), _brought("hero.envs", defaults["env"])
+    for name, value in for_learner.items():
+        if value is None and name in given:
+            raise ConfigError(
+                f"{option(name)} {given[name]} does nothing with --learner {defaults['learner']}; leave it out"
+            )
+    wanted = {"threads": _cores(), **for_env, **for_learner, **given}
+    if "turn_budget" in given and "steps" not in given:
+        wanted["steps"] = None
+    settings = Settings(**wanted)
+    for name in given:
+        if needed := FIELDS[name].metadata.get("needs"):
+            other, value = needed
+            actual = getattr(settings, other)
+            if actual is None or (value is not None and actual != value):
+                needs = f"{option(other)} {value or 'N'}"
+                raise ConfigError(
+                    f"{option(name)} {given[name]} does nothing without {needs}; add that, or leave it out"
+                )
+    _check(settings)
+    return settings
+
+
+def _brought(group: str, name: str) -> Mapping[str, Any]:
+    """Returns the defaults that a component brings along.
+
+    Raises:
+        ConfigError: the component is not installed, or brings a default of what is not a setting.
+    """
+    defaults: Mapping[str, Any] = getattr(registry.load(group, name), "defaults", {})
+    if unknown := sorted(defaults.keys() - FIELDS.keys()):
+        raise ConfigError(f"{name} ({group}) brings a default of {', '.join(unknown)}, which is not a setting of a run")
+    return defaults
+
+
+def stored_settings(path: Path) -> Settings:
+    """Returns the settings of the run in a directory.
+
+    Raises:
+        RunError: there is no run, its settings are not those of this version, or they are not possible.
+    """
+    record, config = read_settings(path), path / "config.json"
+    if other := sorted(record.keys() ^ FIELDS.keys()):
+        raise RunError(f"{config} holds settings of another version ({', '.join(other)}); use that version")
+    try:
+        _check_types(record)
+        settings = Settings(**record)
+        _check(settings)
+    except ConfigError as error:
+        raise RunError(f"{config} holds settings that are not possible ({error}); use the version of it") from error
+    return settings
+
+
+def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a resumed run does more than it was started with.
+
+    Args:
+        given: what the user asked for.
+
+    Returns:
+        `steps` and `turn_budget` where one is given that is larger than before.
+
+    Raises:
+        ConfigError: one is smaller than before, or was not a limit.
+    """
+    more: dict[str, Any] = {}
+    for name in ("steps", "turn_budget"):
+        before, now = getattr(settings, name), given.get(name)
+        if now is None or now == before:
+            continue
+        if before is None or now < before:
+            was = "without that limit" if before is None else f"with {option(name)} {before}"
+            raise ConfigError(
+                f"{option(name)} {now}, but the run was started {was}; a run that is resumed can become longer, not "
+                "shorter: leave the option out, or start another run with another --out"
+            )
+        more[name] = now
+    _check_decay(replace(settings, **more))
+    return more
+
+
+def _check_types(record: Mapping[str, Any]) -> None:
+    from typeguard import TypeCheckError, check_type
+
+    for name, value in record.items():
+        try:
+            check_type(value, types()[name])
+        except TypeCheckError as error:
+            raise ConfigError(f"{option(name)} {value!r:.80}: {error}") from None
+
+
+def _check(settings: Settings) -> None:
+    """Refuses numbers that are not possible, by the names of their options."""
+    try:
+        settings.plan()
+    except ConfigError as error:
+        raise ConfigError(re.sub(r"\b(\w+) = ", lambda match: f"{option(match[1])} ", str(error))) from error
+    for name, declared in FIELDS.items():
+        value, limits = getattr(settings, name), declared.metadata
+        low, above, below = (limits.get(name) for name in ("min", "above", "below"))
+        if value is None or (low is None and above is None):
+            continue
+        if not ((low is None or value >= low) and (above is None or value > above) and value < below):
+            least = f"at least {low}" if above is None else f"more than {above}"
+            most = "" if below == math.inf else f" and less than {below}"
+            raise ConfigError(f"{option(name)} {value} is not possible; give {least}{most}")
+    _check_decay(settings)
+    least_group = getattr(registry.load("hero.learners", settings.learner), "min_group_size", 1)
+    if settings.group_size < least_group:
+        raise ConfigError(
+            f"--group-size {settings.group_size} leaves {settings.learner} nothing to compare; give at least "
+            f"{least_group}"
+        )
+
+
+def _check_decay(settings: Settings) -> None:
+    """Refuses a learning rate that would be 0 before the run ends."""
+    last, steps = settings.decay_steps, settings.steps
+    if last is None:
+        return
+    if steps is None:
+        raise ConfigError(
+            f"--decay-steps {last} needs --steps, since a run with a turn budget alone may take more steps"
+        )
+    if last < steps or last <= settings.warmup_steps:
+        least = max(steps, settings.warmup_steps + 1)
+        raise ConfigError(
+            f"--decay-steps {last} leaves no learning rate for all of --steps {steps} after --warmup-steps "
+            f"{settings.warmup_steps}; give at least {least}"
+        )
+
+
+def _cores() -> int:
+    """Returns the number of processors that this process may use; OMP_NUM_THREADS of the user takes precedence."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and len(wanted) < 10 and int(wanted):
+        return int(wanted)
+    # Only Linux says which processors a process may use.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
