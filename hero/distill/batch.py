@@ -156,9 +156,9 @@ def _component_tokens(
     like: Tensor,
 ) -> ComponentTokens:
     """Returns the action tokens of the examples whose weight for a component is not 0."""
-    carriers = [example for example, weight in weights.items() if weight]
-    tokens = [(position, weights[example]) for example in carriers for position in positions[example]]
-    states = [teacher_states[example] for example in carriers] if name == "distillation" else []
+    weighted = [example for example, weight in weights.items() if weight]
+    tokens = [(position, weights[example]) for example in weighted for position in positions[example]]
+    states = [teacher_states[example] for example in weighted] if name == "distillation" else []
     states_MD = torch.cat(states) if states else like.new_empty(len(tokens), 0)
     order = sorted(range(len(tokens)), key=lambda m: tokens[m][0])
     return ComponentTokens(

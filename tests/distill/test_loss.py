@@ -164,7 +164,7 @@ def test_components_are_means_over_their_own_tokens_and_add_up() -> None:
             Example(e.episode, e.tokens, teacher=e.teacher, distillation=e.distillation) for e in examples if e.teacher
         ],
     }
-    reports, gradients = zip(*(gradient(carriers) for carriers in alone.values()), strict=True)
+    reports, gradients = zip(*(gradient(examples) for examples in alone.values()), strict=True)
     for component, only in zip(alone, reports, strict=True):
         assert only["loss"] == only[component] == pytest.approx(report[component], abs=CLOSE)
     close([sum(parts) for parts in zip(*gradients, strict=True)], whole)
