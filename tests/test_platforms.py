@@ -23,6 +23,7 @@ for name in ("fcntl", "resource", "termios", "tty", "pty", "pwd", "grp"):
 RUN = """
 import importlib, os, signal, sys
 import filelock, gymnasium, httpx, transformers.cache_utils, typer.rich_utils  # these have ways of their own
+from transformers import LlamaForCausalLM  # and so has psutil, which comes with it
 filelock.FileLock
 from pathlib import Path
 {without}

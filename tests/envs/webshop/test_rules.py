@@ -421,7 +421,7 @@ def test_an_instruction_that_names_no_product_is_matched_by_none() -> None:
 @needs_recordings
 @pytest.mark.parametrize("compat", [None, "upstream"])
 def test_no_click_that_led_to_full_reward_on_a_human_goal_is_faulted(compat: Any) -> None:
-    env = WebShopEnv(data=DATA, split="test", goals="human", compat=compat, max_turns=None)
+    env = WebShopEnv(data=DATA, split="test", goals="human", compat=compat)
     solved = 0
     for number, goal in enumerate(env._goals):
         clicks = [goal.product.asin, *goal.options, "buy now"]
