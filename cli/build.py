@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +12,7 @@ from hero import registry
 from hero.errors import ConfigError
 
 from .settings import FIELDS, Settings
+from .terminal import warn_on_error
 
 if TYPE_CHECKING:
     from hero.distill.base import Learner, Trainer
@@ -47,6 +50,17 @@ def make_envs(name: str, split: str, count: int, arguments: dict[str, Any]) -> l
     from hero import envs
 
     return [envs.make(name, split=split, **arguments) for _ in range(min(count, PARALLEL))]
+
+
+@contextmanager
+def closing(envs: Iterable[TextEnv]) -> Iterator[None]:
+    """Closes environments at the end of the block, whatever ends it; what a close raises is a warning."""
+    try:
+        yield
+    finally:
+        for env in envs:
+            with warn_on_error("an environment could not be closed"):
+                env.close()
 
 
 def check_components(settings: Settings) -> None:

@@ -144,6 +144,7 @@ def _evaluate(
     seeds = [(index, index + trial * env.num_tasks) for index in range(num_tasks) for trial in range(trials)]
     tasks = [Task(index, episode_seed, episode_seed) for index, episode_seed in seeds]
     with (
+        build.closing([env, *envs]),
         Progress(console=console(errors=True), transient=True) as bars,
         show_log(lambda text: bars.console.print(f"warning: {text}", style="yellow", markup=False)),
     ):

@@ -29,25 +29,26 @@ def play(
     env: Annotated[str, typer.Option(help="Environment.")] = Settings().env,
     env_arg: Annotated[
         list[str] | None,
-        typer.Option(help=with_default("Argument of the environment, key=value.", "none"), show_default=False),
+        typer.Option(help=with_default("Option of the environment, key=value.", "none"), show_default=False),
     ] = None,
     split: Annotated[str, typer.Option(help="Which tasks: train, validation or test.")] = "train",
     task: Annotated[
         int | None, typer.Option(help=with_default("Number of the task.", "a random one"), show_default=False, min=0)
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help=with_default("Of the environment.", "random"), show_default=False, min=0)
+        int | None, typer.Option(help=with_default("Seed of the environment.", "random"), show_default=False, min=0)
     ] = None,
 ) -> None:
     """Play an environment yourself: type an action, or the number of one. Ctrl-D leaves."""
-    from .build import make_envs
+    from .build import closing, make_envs
 
     (game,) = make_envs(env, split, 1, read_arguments("env_args", env_arg or []))
     if task is not None and task >= game.num_tasks:
         raise ConfigError(f"--task {task}, but {split} has {game.num_tasks}; give 0 to {game.num_tasks - 1}")
     out = console()
     try:
-        _episode(out, game, {} if task is None else {"task": task}, seed)
+        with closing([game]):
+            _episode(out, game, {} if task is None else {"task": task}, seed)
     except (EOFError, KeyboardInterrupt):
         out.print("\ngood bye")
 

@@ -36,7 +36,10 @@ def start(out: Path | None, settings: Settings) -> None:
     path = out or _unused(Path("runs"), f"{settings.env}-{settings.learner}-seed{settings.seed}")
     require_empty(path)
     components, now = _build(path, settings, settings.model, provenance.today(), {})
-    with Run.create(path, settings.record(), now) as run:
+    with (
+        build.closing([*components["envs"], *components["eval_envs"]]),
+        Run.create(path, settings.record(), now) as run,
+    ):
         _train(run, settings, components)
 
 
@@ -59,7 +62,8 @@ def resume(path: Path, given: dict[str, Any]) -> None:
         components, now = _build(path, settings, provenance.model_source(path), date, stored)
         if more:
             run.extend(more)
-        _train(run, settings, components, provenance.version_warning(stored.get("versions", {}), now["versions"]))
+        with build.closing([*components["envs"], *components["eval_envs"]]):
+            _train(run, settings, components, provenance.version_warning(stored.get("versions", {}), now["versions"]))
 
 
 def _unused(parent: Path, name: str) -> Path:

@@ -54,6 +54,38 @@ def test_tool_calls_are_counted_where_there_are_tools(hero: Hero, model: str, mo
     assert rows["tool calls per episode"] == rows["turns per episode"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "--steps", "0", *FAST],
+        ["eval", *GUESS],
+        ["play", "--env", "guess", "--task", "2"],
+    ],
+    ids=["run", "eval", "play"],
+)
+def test_every_environment_is_closed(
+    hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, command: list[str]
+) -> None:
+    opened, closed = list[GuessEnv](), list[GuessEnv]()
+    build = GuessEnv.__init__
+
+    def opening(env: GuessEnv, *arguments: object, **options: object) -> None:
+        build(env, *arguments, **options)  # type: ignore[arg-type]
+        opened.append(env)
+
+    def close(env: GuessEnv) -> None:
+        closed.append(env)
+        raise OSError("it is stuck")
+
+    monkeypatch.setattr(GuessEnv, "__init__", opening)
+    monkeypatch.setattr(GuessEnv, "close", close)
+    given = {"run": ["run", "--model", model], "eval": ["eval", model], "play": ["play"]}[command[0]]
+    assert hero(*given, *command[1:], typed="").exit_code == 0
+    assert opened
+    assert {*map(id, closed)} == {*map(id, opened)}
+    assert "an environment could not be closed: OSError: it is stuck" in caplog.messages
+
+
 def test_metrics_of_the_environment_have_a_row_each(hero: Hero, model: str) -> None:
     rows = {row[:27].strip(): row[27:].strip() for row in hero("eval", model, *GUESS).stdout.splitlines()[1:]}
     share = float(rows["success"].split()[0]) / 100
