@@ -26,10 +26,10 @@ def text(value: Any, depth: int = MAX_DEPTH + 20) -> str:
     """Writes a JSON value as the original does before hashing: dicts as sorted pairs, lists as tuples.
 
     Args:
-        depth: Maximum nesting of lists and dicts: those of a call, within those of a record.
+        depth: maximum nesting of lists and dicts: those of a call, within those of a record.
 
     Raises:
-        RecursionError: They are nested more deeply.
+        RecursionError: they are nested more deeply.
     """
     if depth < 0:
         raise RecursionError("lists or dicts are nested too deeply")
@@ -66,7 +66,7 @@ class Snapshot:
     """Tables as they are at the beginning, never changed.
 
     Args:
-        tables: By name, records by key; every table has at least two.
+        tables: by name, records by key; every table has at least two.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -161,7 +161,7 @@ class Database:
         """Returns a record that may be changed in place.
 
         Raises:
-            KeyError: No record has that key.
+            KeyError: no record has that key.
         """
         own = self._own[table]
         if key not in own:

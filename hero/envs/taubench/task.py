@@ -14,7 +14,7 @@ class WantedCall:
     """A call that an agent has to make, whatever comes of it.
 
     Attributes:
-        compared: Names of the arguments that have to be equal; None for all that the agent's call has, as in tau2.
+        compared: names of the arguments that have to be equal; None for all that the agent's call has, as in tau2.
     """
 
     call: Call
@@ -34,16 +34,16 @@ class ServiceTask:
     """A user's wishes, and what an episode has to lead to.
 
     Attributes:
-        id: Name of the task within its domain and version of the data.
-        instruction: What the user knows and wants, addressed to the user. Never shown to a policy.
-        actions: Calls that lead to the right database; empty where nothing has to change. Privileged.
-        outputs: Texts that the agent has to say to the user; mostly empty. Privileged.
-        user_id: Key of the user's record; "" where the data do not name it.
-        compares: Whether the database has to be right.
-        wanted: Calls that the agent has to make; mostly none. Privileged.
-        data: By table and key, changes of records before an episode begins; mostly empty.
-        setup: Calls that are made before an episode begins; mostly none.
-        refusal: Why the task cannot be played or graded; "" where it can.
+        id: name of the task within its domain and version of the data.
+        instruction: what the user knows and wants, addressed to the user. Never shown to a policy.
+        actions: calls that lead to the right database; empty where nothing has to change. Privileged.
+        outputs: texts that the agent has to say to the user; mostly empty. Privileged.
+        user_id: key of the user's record; "" where the data do not name it.
+        compares: whether the database has to be right.
+        wanted: calls that the agent has to make; mostly none. Privileged.
+        data: by table and key, changes of records before an episode begins; mostly empty.
+        setup: calls that are made before an episode begins; mostly none.
+        refusal: why the task cannot be played or graded; "" where it can.
     """
 
     id: str

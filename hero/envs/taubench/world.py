@@ -25,8 +25,8 @@ class Gold:
     """The database as a task leaves it where it is done right.
 
     Attributes:
-        changes: The records that differ from the beginning.
-        hash: The original's hash of the whole database.
+        changes: the records that differ from the beginning.
+        hash: the original's hash of the whole database.
     """
 
     changes: Changes
@@ -38,10 +38,10 @@ class World:
     """One domain.
 
     Attributes:
-        schemas: Schemas of the tools, in the form of the function calling of chat endpoints.
-        policy: The rules that the agent has to keep, in words.
-        tasks: Tasks by split; a split may be empty.
-        fingerprint: Hash of the files that the world was read from, or of what was generated.
+        schemas: schemas of the tools, in the form of the function calling of chat endpoints.
+        policy: the rules that the agent has to keep, in words.
+        tasks: tasks by split; a split may be empty.
+        fingerprint: hash of the files that the world was read from, or of what was generated.
     """
 
     domain: Domain
@@ -72,7 +72,7 @@ class World:
         """Returns the database as an episode of a task begins with it.
 
         Raises:
-            DataError: A call that sets it up fails.
+            DataError: a call that sets it up fails.
         """
         db = Database(self.snapshot)
         for table, records in task.data.items():

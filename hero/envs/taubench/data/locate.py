@@ -29,7 +29,7 @@ def locate(data: str | Path | None, domain: Domain) -> Path | None:
     None stands for the embedded world: where `data` is "embedded", or there is nothing else and the domain is retail.
 
     Raises:
-        ConfigError: There are no data for the airline domain, which is not embedded.
+        ConfigError: there are no data for the airline domain, which is not embedded.
     """
     root = None
     if data != EMBEDDED:
@@ -47,7 +47,7 @@ def cache() -> Path:
     """Returns the directory that `hero data taubench` fills, below the system's cache directory of the user.
 
     Raises:
-        ConfigError: The user has no home directory, and no other is named.
+        ConfigError: the user has no home directory, and no other is named.
     """
     try:
         folder = user_cache_path("hero", appauthor=False)
@@ -79,11 +79,11 @@ def open_world(domain: Domain, root: Path | None, seed: int) -> World:
     """Returns the world of one configuration; equal arguments give the same object.
 
     Args:
-        root: Root of the data, from `locate`; None for the embedded world.
-        seed: Seed of the embedded world; ignored with data.
+        root: root of the data, from `locate`; None for the embedded world.
+        seed: seed of the embedded world; ignored with data.
 
     Raises:
-        DataError: The directory holds no data of that domain, or they are malformed.
+        DataError: the directory holds no data of that domain, or they are malformed.
     """
     if root is None:
         return generate(seed)

@@ -23,9 +23,9 @@ def loads(text: str) -> Any:
     """Parses JSON whose numbers are finite, and whose integers have at most `MAX_DIGITS` digits.
 
     Raises:
-        BoundError: A number is out of these bounds.
-        ValueError: The text is not JSON.
-        RecursionError: Its lists or objects are nested too deeply.
+        BoundError: a number is out of these bounds.
+        ValueError: the text is not JSON.
+        RecursionError: its lists or objects are nested too deeply.
     """
     return json.loads(text, parse_constant=_refuse, parse_int=_integer, parse_float=_finite)
 
@@ -40,7 +40,7 @@ def read_text(path: Path) -> str:
     """Reads a text file, without the byte order mark that some editors put before the text.
 
     Raises:
-        DataError: The file cannot be read; the message names it.
+        DataError: the file cannot be read; the message names it.
     """
     if not path.is_file():  # reading from a device or a pipe may never end
         raise DataError(f"{path} cannot be read: it is missing or not a regular file")
@@ -54,7 +54,7 @@ def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-        DataError: The file cannot be read, is not JSON, or holds numbers out of bounds; the message names it.
+        DataError: the file cannot be read, is not JSON, or holds numbers out of bounds; the message names it.
     """
     content = read_text(path)
     try:

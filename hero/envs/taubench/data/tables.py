@@ -50,10 +50,10 @@ def read_snapshot(domain: Domain, tables: Tables, files: Mapping[str, str]) -> S
     """Returns a snapshot of tables that were read from files.
 
     Args:
-        files: The file of each table, for messages.
+        files: the file of each table, for messages.
 
     Raises:
-        DataError: A table has fewer than two records, or a record lacks a key, has a value of another type, or one
+        DataError: a table has fewer than two records, or a record lacks a key, has a value of another type, or one
             whose lists and dicts are nested too deeply.
     """
     for name, columns in COLUMNS[domain].items():

@@ -30,7 +30,7 @@ def read(directory: Path, domain: Domain) -> World:
     """Reads a domain from the directory that `find` returned.
 
     Raises:
-        DataError: A file is missing or malformed; the message names the file and the record.
+        DataError: a file is missing or malformed; the message names the file and the record.
     """
     path = directory / "db.json"
     database = read_json(path)

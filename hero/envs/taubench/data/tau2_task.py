@@ -45,7 +45,7 @@ def read_task(record: Any, domain: Domain, where: str) -> ServiceTask:
     """Reads a record of tasks.json; its `refusal` says what cannot be played or graded as in tau2.
 
     Raises:
-        DataError: The record is malformed; the message begins with `where`.
+        DataError: the record is malformed; the message begins with `where`.
     """
     record = mapping(record, where)
     scenario = field(record, "user_scenario", dict, where)

@@ -34,7 +34,7 @@ def read(directory: Path, domain: Domain) -> World:
     """Reads a domain from the directory that `find` returned.
 
     Raises:
-        DataError: A file is missing or malformed; the message names the file and the record.
+        DataError: a file is missing or malformed; the message names the file and the record.
     """
     folder = directory / "data" if (directory / "data").is_dir() else directory
     files = {name: folder / f"{name}.json" for name in COLUMNS[domain]}

@@ -32,7 +32,7 @@ def calculate(expression: str) -> str:
     """Returns the value of an expression as a float rounded to 2 decimals, or an error.
 
     Raises:
-        TypeError: The expression is neither a str nor a list of str.
+        TypeError: the expression is neither a str nor a list of str.
     """
     if not all(character in ALLOWED for character in expression):
         return error("invalid characters in expression")

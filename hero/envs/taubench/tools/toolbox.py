@@ -16,10 +16,10 @@ class Tool:
     """A tool that an agent can call.
 
     Attributes:
-        run: Takes the database and the arguments by name, and returns what the agent reads. The text of an exception
+        run: takes the database and the arguments by name, and returns what the agent reads. The text of an exception
             is answered as an error.
-        reads: Whether it only reports something.
-        writes: Whether it changes the database.
+        reads: whether it only reports something.
+        writes: whether it changes the database.
     """
 
     run: Callable[..., str]
@@ -54,7 +54,7 @@ def require_record(db: Database, table: str, key: str, refusal: str) -> Record:
     """Returns a record, to be read.
 
     Raises:
-        RefusedError: No record has that key.
+        RefusedError: no record has that key.
     """
     record = db.get(table, key)
     if record is None:
@@ -66,7 +66,7 @@ def payment_methods(db: Database, record: Record) -> dict[str, Any]:
     """Returns the payment methods of the user of an order or a reservation, to be read.
 
     Raises:
-        KeyError: There is no such user.
+        KeyError: there is no such user.
     """
     user = db.get("users", record["user_id"])
     if user is None:

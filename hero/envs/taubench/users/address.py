@@ -18,7 +18,7 @@ def read_address(url: str) -> httpx.URL:
     """Reads the address of an endpoint.
 
     Raises:
-        ConfigError: The address cannot be used.
+        ConfigError: the address cannot be used.
     """
     try:
         address = httpx.URL(url)

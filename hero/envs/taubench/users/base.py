@@ -33,7 +33,7 @@ class ReplayUser:
     """Repeats recorded messages, whatever the agent says, and then stops.
 
     Args:
-        scripts: Messages of the user, in order, by task id.
+        scripts: messages of the user, in order, by task id.
     """
 
     name = "replay"
@@ -46,7 +46,7 @@ class ReplayUser:
         """Returns the first recorded message.
 
         Raises:
-            ConfigError: Nothing was recorded of the task.
+            ConfigError: nothing was recorded of the task.
         """
         if not self._scripts.get(task.id):
             raise ConfigError(f"no words of a user are recorded for task {task.id}")
@@ -62,7 +62,7 @@ class HumanUser:
     """Shows the task to a person at the terminal, who types the user's messages.
 
     Args:
-        ask: Shows a text and returns what was typed.
+        ask: shows a text and returns what was typed.
     """
 
     name = "human"

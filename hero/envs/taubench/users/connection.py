@@ -23,14 +23,14 @@ class Connection:
     """Sends requests and keeps the connection between them.
 
     Args:
-        address: May hold a name and a password.
-        url: The same address, without them.
-        key: Sent as a bearer token; "" sends none.
-        timeout: Seconds within which an answer has to be complete.
-        report: Is called with a reason when an answer takes long.
+        address: may hold a name and a password.
+        url: the same address, without them.
+        key: sent as a bearer token; "" sends none.
+        timeout: seconds within which an answer has to be complete.
+        report: is called with a reason when an answer takes long.
 
     Raises:
-        ConfigError: The key or the proxy of the environment cannot be used.
+        ConfigError: the key or the proxy of the environment cannot be used.
     """
 
     def __init__(self, address: httpx.URL, url: str, key: str, timeout: float, report: Callable[[str], None]) -> None:
@@ -52,9 +52,9 @@ class Connection:
         """Returns status and body of the answer.
 
         Raises:
-            httpx.RequestError: There is no answer, or it cannot be decoded.
-            TimeoutError: The answer is not complete in time.
-            ConfigError: The answer is too long, or packed in a way that was not asked for.
+            httpx.RequestError: there is no answer, or it cannot be decoded.
+            TimeoutError: the answer is not complete in time.
+            ConfigError: the answer is too long, or packed in a way that was not asked for.
         """
         return _outside_event_loops(lambda: self._runner.run(self._post(request)))
 

@@ -52,8 +52,8 @@ class _Standing:
     """The state of an address, shared by all endpoints of a process that wait equally long for it.
 
     Attributes:
-        answered: Whether it answered since it last failed to.
-        given_up: Why nobody asks there any more; "" while somebody does.
+        answered: whether it answered since it last failed to.
+        given_up: why nobody asks there any more; "" while somebody does.
     """
 
     answered: bool = False
@@ -69,17 +69,17 @@ class Endpoint:
     """A source of chat completions.
 
     Args:
-        url: The address up to and without `/chat/completions`; may hold a name and a password.
-        key: Sent as a bearer token; "" sends none.
-        timeout: Seconds within which an answer has to be complete.
-        attempts: Maximum number of attempts at an endpoint that is busy or silent.
-        wait: Seconds before the second attempt, doubled for each one after it, 60 at most.
+        url: the address up to and without `/chat/completions`; may hold a name and a password.
+        key: sent as a bearer token; "" sends none.
+        timeout: seconds within which an answer has to be complete.
+        attempts: maximum number of attempts at an endpoint that is busy or silent.
+        wait: seconds before the second attempt, doubled for each one after it, 60 at most.
 
     Attributes:
-        url: The address without name and password.
+        url: the address without name and password.
 
     Raises:
-        ConfigError: The URL, the key or the proxy of the environment cannot be used.
+        ConfigError: the URL, the key or the proxy of the environment cannot be used.
     """
 
     def __init__(self, url: str, key: str, timeout: float, attempts: int, wait: float) -> None:
@@ -112,12 +112,12 @@ class Endpoint:
         process asks it again.
 
         Args:
-            read: Reads the answer from JSON; raises a ValueError, LookupError, TypeError, AttributeError or
+            read: reads the answer from JSON; raises a ValueError, LookupError, TypeError, AttributeError or
                 OverflowError where it cannot.
 
         Raises:
-            ConfigError: This request failed: it is refused, or the answer cannot be read or did not come in time.
-            UnavailableError: The endpoint is given up.
+            ConfigError: this request failed: it is refused, or the answer cannot be read or did not come in time.
+            UnavailableError: the endpoint is given up.
         """
         standing, self._reported = self._standing, False
         if standing.given_up:
@@ -136,8 +136,8 @@ class Endpoint:
         """Asks once.
 
         Raises:
-            BusyError: Another attempt may succeed.
-            ConfigError: The endpoint refuses, or its answer is not a chat completion, or too long.
+            BusyError: another attempt may succeed.
+            ConfigError: the endpoint refuses, or its answer is not a chat completion, or too long.
         """
         try:
             status, body = self._connection.post(request)

@@ -40,7 +40,7 @@ class Usage:
     """The use of an endpoint so far; answers from a recording cost nothing.
 
     Attributes:
-        dollars: Costs by the prices that the user was built with.
+        dollars: costs by the prices that the user was built with.
     """
 
     calls: int = 0
@@ -57,19 +57,19 @@ class ModelUser:
     repeated with the same agent needs no endpoint, and `offline` makes sure that it uses none.
 
     Args:
-        url: Address of the endpoint, up to and without `/chat/completions`.
-        key: Sent as a bearer token; "" sends none.
-        seed: Sent with every request, as are `temperature` and `max_tokens`, the limit of an answer; None leaves one
+        url: address of the endpoint, up to and without `/chat/completions`.
+        key: sent as a bearer token; "" sends none.
+        seed: sent with every request, as are `temperature` and `max_tokens`, the limit of an answer; None leaves one
             out.
-        parameters: More parameters of a request by name, such as `{"max_completion_tokens": 1024}`.
-        prices: Dollars per million tokens of prompt and of completion.
-        attempts: Maximum number of attempts at an endpoint that is busy or out of reach.
-        wait: Seconds before the second attempt, doubled for each one after it, 60 at most.
-        timeout: Seconds that an attempt may take.
-        recording: The recording, or the path of its file.
+        parameters: more parameters of a request by name, such as `{"max_completion_tokens": 1024}`.
+        prices: dollars per million tokens of prompt and of completion.
+        attempts: maximum number of attempts at an endpoint that is busy or out of reach.
+        wait: seconds before the second attempt, doubled for each one after it, 60 at most.
+        timeout: seconds that an attempt may take.
+        recording: the recording, or the path of its file.
 
     Raises:
-        ConfigError: An argument is not as above; the user is offline without a recording; or the URL, the key or the
+        ConfigError: an argument is not as above; the user is offline without a recording; or the URL, the key or the
             proxy cannot be used.
     """
 
@@ -117,7 +117,7 @@ class ModelUser:
         the password of an address: arguments are stored and shown.
 
         Raises:
-            ConfigError: No model is named, or an argument is not one of a model user.
+            ConfigError: no model is named, or an argument is not one of a model user.
         """
         allowed = signature(cls).parameters.keys() - {"key"}
         return cls(**with_environment(arguments or {}, allowed))
@@ -148,9 +148,9 @@ class ModelUser:
         """Returns the answer of the model, without its thoughts.
 
         Raises:
-            ConfigError: The endpoint refuses, is busy for too long, or its answer has the wrong form; or the user is
+            ConfigError: the endpoint refuses, is busy for too long, or its answer has the wrong form; or the user is
                 offline, and nothing was recorded of this conversation.
-            UnavailableError: The endpoint is out of reach.
+            UnavailableError: the endpoint is out of reach.
         """
         self._messages.append(message("user", message_of_agent))
         self._messages.append(message("assistant", without_thoughts(self._answer(self._messages))))

@@ -23,7 +23,7 @@ def require_in_range(**numbers: Any) -> None:
     """Refuses arguments outside of `RANGES`.
 
     Raises:
-        ConfigError: An argument has another type, or is outside.
+        ConfigError: an argument has another type, or is outside.
     """
     for name, value in numbers.items():
         kind, least, most = RANGES[name]
@@ -37,7 +37,7 @@ def read_prices(prices: Sequence[float]) -> tuple[float, float]:
     """Returns the prices of prompt and completion.
 
     Raises:
-        ConfigError: They are not two numbers.
+        ConfigError: they are not two numbers.
     """
     try:
         prompt, completion = map(float, prices)
@@ -50,10 +50,10 @@ def with_environment(arguments: Mapping[str, Any], allowed: Set[str]) -> dict[st
     """Returns arguments of a model user, completed from environment variables.
 
     Args:
-        allowed: Names that the arguments may have. The key is not among them: arguments are stored and shown.
+        allowed: names that the arguments may have. The key is not among them: arguments are stored and shown.
 
     Raises:
-        ConfigError: An argument is not allowed, no model is named, or the URL holds a name or a password.
+        ConfigError: an argument is not allowed, no model is named, or the URL holds a name or a password.
     """
     if unknown := sorted(arguments.keys() - allowed):
         hint = "; the key is taken from OPENAI_API_KEY" if "key" in unknown else ""

@@ -25,7 +25,7 @@ class Recording:
     An incomplete last line, which a process leaves that is killed while it writes, is ignored and written over.
 
     Raises:
-        DataError: The file cannot be read, or a line is damaged; the message names it.
+        DataError: the file cannot be read, or a line is damaged; the message names it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +61,7 @@ class Recording:
         """Keeps an answer.
 
         Raises:
-            DataError: The file cannot be written.
+            DataError: the file cannot be written.
         """
         self._answers[_key(request)] = answer
         record = {"task": task_id, "request": request, "answer": answer}

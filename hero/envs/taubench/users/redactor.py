@@ -14,7 +14,7 @@ class Redactor:
     percent encoding, as a JSON escape or behind a backslash.
 
     Args:
-        secrets: Empty ones are ignored.
+        secrets: empty ones are ignored.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:

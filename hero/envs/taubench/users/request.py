@@ -19,11 +19,11 @@ def build_request(model: str, arguments: Mapping[str, Any], parameters: Mapping[
     """Returns all of a request but its messages.
 
     Args:
-        arguments: Values of `ARGUMENTS`; those that are None are left out.
-        parameters: More parameters, or other values.
+        arguments: values of `ARGUMENTS`; those that are None are left out.
+        parameters: more parameters, or other values.
 
     Raises:
-        ConfigError: A parameter is not JSON, or reserved.
+        ConfigError: a parameter is not JSON, or reserved.
     """
     parameters = {} if parameters is None else parameters
     if not isinstance(parameters, Mapping):

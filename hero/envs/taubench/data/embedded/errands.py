@@ -17,9 +17,9 @@ class Errand:
     """Something that a customer wants done.
 
     Attributes:
-        words: What the customer wants, addressed to the customer.
-        calls: The calls that do it, once the customer is found.
-        outputs: Texts that the agent has to say.
+        words: what the customer wants, addressed to the customer.
+        calls: the calls that do it, once the customer is found.
+        outputs: texts that the agent has to say.
     """
 
     words: str

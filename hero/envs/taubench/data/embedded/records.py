@@ -16,9 +16,9 @@ class Customer:
     """A user with orders.
 
     Attributes:
-        says: Words of the task that tell the user who he or she is.
-        find: The call that finds the user by these words.
-        products: All products of the shop, by id.
+        says: words of the task that tell the user who he or she is.
+        find: the call that finds the user by these words.
+        products: all products of the shop, by id.
     """
 
     id: str

@@ -81,7 +81,7 @@ def book_flight(db: Database, flight: Record, cabin: str, passengers: list[Recor
     It reads each argument where the original does: which error a call with several faults gets depends on it.
 
     Raises:
-        RefusedError: The flight cannot be booked.
+        RefusedError: the flight cannot be booked.
     """
     number = flight["flight_number"]
     scheduled = require_record(db, "flights", number, f"flight {number} not found")

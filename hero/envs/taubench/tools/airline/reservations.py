@@ -165,7 +165,7 @@ def _require_paid(user: Record, payments: list[Record], price: float) -> None:
     """Refuses payments that do not pay for a booking.
 
     Raises:
-        RefusedError: A method is not the user's or has too little on it, or the sum is not the price.
+        RefusedError: a method is not the user's or has too little on it, or the sum is not the price.
     """
     for payment in payments:
         method_id, amount = payment["payment_id"], payment["amount"]
@@ -183,7 +183,7 @@ def _require_payable(db: Database, reservation: Record, payment_id: str, price: 
     """Refuses a payment method that cannot pay for a change.
 
     Raises:
-        RefusedError: The method is not the user's, is a certificate, or has too little on it.
+        RefusedError: the method is not the user's, is a certificate, or has too little on it.
     """
     methods = payment_methods(db, reservation)
     if payment_id not in methods:

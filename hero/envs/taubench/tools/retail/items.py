@@ -79,7 +79,7 @@ def _price_difference(db: Database, order: Record, old: list[str], new: list[str
     """Returns the price of the new items less that of the old ones, in dollars, not rounded.
 
     Raises:
-        RefusedError: An item is not the order's, or a new one cannot be had.
+        RefusedError: an item is not the order's, or a new one cannot be had.
     """
     held = [item["item_id"] for item in order["items"]]
     for item_id in old:
@@ -101,7 +101,7 @@ def _require_method(db: Database, order: Record, method_id: str, price: float, i
     """Returns a payment method of the user, to be read.
 
     Raises:
-        RefusedError: The user has no such method, or it is a gift card with too little on it.
+        RefusedError: the user has no such method, or it is a gift card with too little on it.
     """
     methods = payment_methods(db, order)
     if method_id not in methods:

@@ -104,7 +104,7 @@ def require_order(db: Database, order_id: str, status: str, refusal: str) -> Rec
     """Returns an order of that status, to be read.
 
     Raises:
-        RefusedError: There is no such order, or it has another status, for which the refusal is given.
+        RefusedError: there is no such order, or it has another status, for which the refusal is given.
     """
     order = require_record(db, "orders", order_id, ORDER_NOT_FOUND)
     if order["status"] != status:
