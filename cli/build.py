@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hero.envs.base import TextEnv
     from hero.reflect.base import Reflector
 
-PARALLEL: Final = 64
+MAX_PARALLEL: Final = 64
 """Maximum number of episodes under way at a time, whose prompts are answered in one batch."""
 TRAIN_EXTRA: Final = ("torch", "transformers", "safetensors")
 
@@ -42,14 +42,14 @@ def use_threads(threads: int) -> None:
 
 
 def make_envs(name: str, split: str, count: int, arguments: dict[str, Any]) -> list[TextEnv]:
-    """Builds separate environments of one split, at most `PARALLEL` of them.
+    """Builds separate environments of one split, at most `MAX_PARALLEL` of them.
 
     Raises:
         ConfigError: nobody registered the name, or the environment refuses an option.
     """
     from hero import envs
 
-    return [envs.make(name, split=split, **arguments) for _ in range(min(count, PARALLEL))]
+    return [envs.make(name, split=split, **arguments) for _ in range(min(count, MAX_PARALLEL))]
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from benchmarks.webshop.catalogue import write
 from benchmarks.webshop.measure import FURTHER, PHASES
 from hero.envs.webshop.catalogue.disk_index import open_index, write_index
 from hero.envs.webshop.catalogue.files import locate
-from hero.envs.webshop.shop import LARGE
+from hero.envs.webshop.shop import MAX_ITEMS_BYTES
 from hero.errors import DataError
 from hero_cli.terminal import report_errors
 
@@ -98,7 +98,7 @@ def figures_of(directory: Path, steps: int, bars: Progress) -> dict[str, Any]:
     """Returns all figures of a directory, which gets an index if it has none."""
     figures: dict[str, Any] = {}
     items = locate(directory)["items"].stat().st_size
-    if items <= LARGE:
+    if items <= MAX_ITEMS_BYTES:
         plain = linked(directory.with_name(f"{directory.name}-plain"), directory)
         figures["files_wall_s"] = measured(plain, 0)["first_wall_s"]
     if not is_prepared(directory):

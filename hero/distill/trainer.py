@@ -31,7 +31,7 @@ from hero.policy import Policy
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-LARGEST: Final = 1e16
+MAX_WEIGHT: Final = 1e16
 """Bound on the size of a weight: the sum of squares of larger ones, as in a norm, may not be finite in float32."""
 Divergence: TypeAlias = Literal["forward_kl", "reverse_kl", "jensen_shannon"]
 TeacherWeights: TypeAlias = Literal["ema", "live", "frozen"]
@@ -91,7 +91,7 @@ class TorchTrainer:
         teacher_weights: TeacherWeights = "ema",
         ema_decay: Annotated[float, Range(above=0, below=1)] = 0.95,
         # The first step of AdamW moves a weight by about the rate.
-        learning_rate: Annotated[float, Range(above=0, below=LARGEST)] = 2e-4,
+        learning_rate: Annotated[float, Range(above=0, below=MAX_WEIGHT)] = 2e-4,
         warmup_steps: Annotated[int, Range(least=0)] = 0,
         decay_steps: int | None = None,
         weight_decay: Annotated[float, Range(least=0, below=math.inf)] = 0.0,
@@ -208,7 +208,7 @@ class TorchTrainer:
     def _require_usable(self, batch: UpdateBatch) -> None:
         """Refuses weights that a step has made too large, or with which an action has no log-probabilities."""
         largest = [torch.linalg.vector_norm(weight, math.inf).item() for weight in self._trained]
-        unusable = [size for size in largest if not size < LARGEST]  # so written that NaN is among them
+        unusable = [size for size in largest if not size < MAX_WEIGHT]  # so written that NaN is among them
         shortest = min(batch.examples, key=lambda example: len(example.tokens.prompt_ids + example.tokens.action_ids))
         if not unusable and entropy(action_logits(self._model, student_rows([shortest]))).isnan().any():
             unusable = [max(largest)]

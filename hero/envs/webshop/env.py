@@ -76,7 +76,7 @@ class WebShopEnv(TextEnv):
                 instruction in two splits. The embedded catalogue is always split by product.
 
         Raises:
-            ConfigError: an argument is none of those above, or the split has no goals.
+            ConfigError: an argument has a value other than those above, or the split has no goals.
             DataError: `data` does not hold the files, or they are malformed.
         """
         super().__init__(render_mode=render_mode)
@@ -190,9 +190,9 @@ class WebShopEnv(TextEnv):
         }
 
     def _working(self) -> list[str]:
-        """Returns the values whose click has an effect: neither the search button nor what no action can spell."""
+        """Returns the values whose click has an effect: all but the search button and those that no action can name."""
         return [
-            value for value, node in self._clickables.items() if node != SEARCH and _can_be_said(value, self._upstream)
+            value for value, node in self._clickables.items() if node != SEARCH and _can_be_named(value, self._upstream)
         ]
 
     def _offer(self) -> str:
@@ -204,6 +204,6 @@ class WebShopEnv(TextEnv):
 
 
 @lru_cache(maxsize=65536)
-def _can_be_said(value: str, upstream: bool) -> bool:
+def _can_be_named(value: str, upstream: bool) -> bool:
     """Returns whether an action can name a button."""
     return parse_action(f"click[{value}]", upstream=upstream) == ("click", value)

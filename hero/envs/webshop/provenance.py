@@ -16,7 +16,7 @@ def provenance_of(shop: Shop) -> dict[str, JSON]:
     """Returns `arguments` with the absolute path of `data`, `tasks`, which chose the goals, and hashes of the products.
 
     Raises:
-        DataError: a file is missing by now, or cannot be read.
+        DataError: a file is no longer there, or cannot be read.
     """
     if shop.data is None:
         return {"arguments": {}, "tasks": dict(shop.tasks), "catalogue": _hash_inventory(shop.inventory)}
@@ -34,7 +34,7 @@ def _hash_inventory(inventory: Inventory) -> str:
 def _hash_files(directory: Path) -> dict[str, JSON]:
     """Returns size and hash of each of the original's files, by its content; its name and the index do not matter.
 
-    They are those that an index keeps of the files it was made from: of a whole file up to 16 MB, and of parts of a
-    larger one, so that the full catalogue takes no longer than a small one.
+    An index keeps the same of the files that it was made from. The hash is of the whole file up to 16 MB, and of parts
+    of a larger one, so that the full catalogue takes no longer than a small one.
     """
     return {name: hash_source(file) for name, file in locate(directory).items()}

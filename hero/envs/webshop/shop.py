@@ -27,11 +27,11 @@ from hero.types import JSON
 
 InstructionKind = Literal["synthetic", "human"]
 """Instructions made from a template, or written by people."""
-LARGE: Final = 100_000_000
+MAX_ITEMS_BYTES: Final = 100_000_000
 """Maximum number of bytes of an items file that can be used without an index."""
-MOST_GOALS: Final = 300_000
+MAX_GOALS: Final = 300_000
 """Maximum number of synthetic goals in memory, of 500 bytes and their text each; with an index they are made lazily."""
-MOST_LETTERS: Final = 100_000_000
+MAX_CHARACTERS: Final = 100_000_000
 """Maximum number of characters of the texts of these goals."""
 
 
@@ -106,7 +106,7 @@ def open_shop(
 
     Raises:
         ConfigError: there is no such level.
-        DataError: the files are missing or malformed, or too large without an index, or the index is of other files.
+        DataError: the files are missing or malformed, or too large without an index, or the index was made from others.
     """
     files = None if data is None else _DataFiles.of(data)
     return _open_shop(level, seed, files, instruction_kind, goal_seed, split_by)
@@ -140,16 +140,16 @@ def _require_few_goals(products: Sequence[Product], directory: Path) -> None:
     Raises:
         DataError: there are too many, or their texts are too long.
     """
-    goals = letters = 0
+    goals = characters = 0
     for product in products:
         if product.synthetic is not None:
             combinations = prod(map(len, product.options.values()))
             goals += combinations
-            letters += combinations * (len(product.synthetic.text) + sum(map(_longest, product.options.items())))
-    if goals > MOST_GOALS or letters > MOST_LETTERS:
+            characters += combinations * (len(product.synthetic.text) + sum(map(_longest, product.options.items())))
+    if goals > MAX_GOALS or characters > MAX_CHARACTERS:
         raise DataError(
-            f"{locate(directory)['items']}: combinations of options make {goals:,} goals with {letters:,} characters "
-            f"of text, too many to be made each time; run: hero data webshop --from {directory}"
+            f"{locate(directory)['items']}: combinations of options make {goals:,} goals with {characters:,} "
+            f"characters of text, too many to be made each time; run: hero data webshop --from {directory}"
         )
 
 
@@ -166,7 +166,7 @@ def _open_inventory(level: str, seed: int, files: _DataFiles | None) -> Inventor
         if disk_index := open_index(data):
             return Inventory(disk_index.products, disk_index.index, {}, PAGE_SIZE, disk_index.goals)
         items_file = locate(data)["items"]
-        if items_file.stat().st_size > LARGE:
+        if items_file.stat().st_size > MAX_ITEMS_BYTES:
             raise DataError(f"{items_file} is too large to be read each time; run: hero data webshop --from {data}")
     raw = generate(level, seed) if data is None else read_directory(data)
     products = list(parse_products(raw))

@@ -233,7 +233,7 @@ def test_a_manifest_that_says_something_else_is_refused(tmp_path: Path, change: 
         (
             "items",
             [FILES[NAMES["items"]][0] | {"name": "red " * 65_536}],
-            "items_shuffle_1000.json: items, B000000001: a word is there 65,536 times",
+            "items_shuffle_1000.json: items, B000000001: a word occurs 65,536 times",
         ),
         ("attributes", {"B000000001": {}}, "items_ins_v2_1000.json: attributes, B000000001: 'attributes'"),
         ("human", {"B000000001": [{}]}, "items_human_ins.json: human, B000000001: 'instruction'"),
@@ -397,7 +397,7 @@ def test_an_index_that_is_a_link_to_nowhere_is_not_passed_over(tmp_path: Path) -
 def test_a_large_file_without_an_index_is_refused(tmp_path: Path) -> None:
     write(tmp_path, FILES)
     with (
-        patch("hero.envs.webshop.shop.LARGE", 100),
+        patch("hero.envs.webshop.shop.MAX_ITEMS_BYTES", 100),
         pytest.raises(DataError, match=r"items_shuffle_1000\.json is too large .*; run: hero data webshop --from"),
     ):
         opened(tmp_path, instruction_kind="human", goal_seed=1)
@@ -408,7 +408,7 @@ def test_a_product_with_too_many_goals_is_named(tmp_path: Path) -> None:
     item = FILES[NAMES["items"]][0] | {"customization_options": groups}
     write(tmp_path, FILES | {NAMES["items"]: [item]})
     with (
-        patch("hero.envs.webshop.goals.packed.MOST", 100_000),
+        patch("hero.envs.webshop.goals.packed.MAX_GOALS", 100_000),
         pytest.raises(DataError, match=r"items_shuffle_1000\.json: items, B000000001: with its 1,000,000 combinations"),
     ):
         write_index(tmp_path, quiet)

@@ -74,7 +74,7 @@ def test_goals_are_those_in_memory(items: list[Product], seed: int, human: bool,
 def test_too_many_goals_are_an_error() -> None:
     values = tuple(map(str, range(10)))
     with (
-        patch("hero.envs.webshop.goals.packed.MOST", 1000),
+        patch("hero.envs.webshop.goals.packed.MAX_GOALS", 1000),
         pytest.raises(DataError, match=r"^P1: with its 1,000 combinations of options there are 1,001 goals"),
     ):
         packed_goals([product("P0", (5.0,), {}), product("P1", (5.0,), dict.fromkeys("abc", values))])

@@ -88,7 +88,9 @@ def test_the_best_are_those_of_all_where_common_terms_are_not_read_in_full(
     index = Index((f"N{number:03}", text) for number, text in enumerate(documents))
     with patch("hero.envs.webshop.search.index.HITS", hits):
         expected = index._rank(query)
-        with patch.multiple("hero.envs.webshop.search.index", FEW=-1, PROMISING=2 * hits, LOOK_UPS=look_ups):
+        with patch.multiple(
+            "hero.envs.webshop.search.index", MAX_SCORED_POSTINGS=-1, PROMISING=2 * hits, LOOK_UPS=look_ups
+        ):
             assert index._rank(query) == expected
 
 
@@ -119,7 +121,7 @@ def test_batches_make_no_difference(documents: list[str]) -> None:
 
 
 def test_what_the_numbers_have_no_room_for_is_an_error() -> None:
-    with pytest.raises(DataError, match=r"^N7: a word is there 65,536 times"):
+    with pytest.raises(DataError, match=r"^N7: a word occurs 65,536 times"):
         build_postings([("N0", "red"), ("N7", "red sock " * 65_536)])
     assert build_postings([("N7", "red " * 65_535)]).counts.tolist() == [65_535]
     with patch("hero.envs.webshop.search.postings.NUMBER_BITS", 2):

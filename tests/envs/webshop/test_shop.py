@@ -194,8 +194,8 @@ def test_goals_that_would_fill_the_memory_are_refused_before_they_are_made(tmp_p
 
 def test_as_many_goals_as_memory_allows_are_made(tmp_path: Path) -> None:
     data = wide(tmp_path, groups=2, values=10)
-    with patch("hero.envs.webshop.shop.MOST_GOALS", 100), patch("hero.envs.webshop.shop.MOST_LETTERS", 100 * 19):
+    with patch("hero.envs.webshop.shop.MAX_GOALS", 100), patch("hero.envs.webshop.shop.MAX_CHARACTERS", 100 * 19):
         assert WebShopEnv(data=data, split="test").num_tasks == 100
-    for bound in ({"MOST_GOALS": 99}, {"MOST_LETTERS": 100 * 19 - 1}):
+    for bound in ({"MAX_GOALS": 99}, {"MAX_CHARACTERS": 100 * 19 - 1}):
         with patch.multiple("hero.envs.webshop.shop", **bound), pytest.raises(DataError, match="100 goals with 1,900"):
             WebShopEnv(data=data, split="test", goal_seed=1)

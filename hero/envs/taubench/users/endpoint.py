@@ -25,7 +25,7 @@ BUSY: Final = (408, 409, 429)
 SILENCE: Final = (httpx.TimeoutException, httpx.NetworkError, httpx.ProxyError)
 HUNG_UP: Final = "Server disconnected"
 """Beginning of httpx's message about an endpoint that takes a request and closes the connection."""
-SHORTEST_SECRET: Final = 8
+MIN_SECRET_LENGTH: Final = 8
 """Minimum length of a secret that is removed from the model's words: keys of local servers may be ordinary words."""
 
 _LOG: Final = logging.getLogger("hero")
@@ -89,7 +89,7 @@ class Endpoint:
         if address.userinfo:  # as the header of the request has them
             secrets.append(base64.b64encode(f"{address.username}:{address.password}".encode()).decode())
         self._redact = Redactor(secrets)
-        self._redact_words = Redactor(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
+        self._redact_words = Redactor(secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH)
         self._timeout, self._standing = timeout, _standing(self.url, timeout)
         self._connection = Connection(address, self.url, key, timeout, self._report)
         self._retrying = Retrying(

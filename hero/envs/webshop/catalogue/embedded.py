@@ -108,7 +108,7 @@ def codes(rng: random.Random) -> Iterator[str]:
 def _cluster(
     rng: random.Random, unused: Iterator[str], department: str, kind: str, level: Level
 ) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Yields the products of one cluster, and whether goals may ask for each."""
+    """Yields the products of one cluster, each with whether goals may ask for it."""
     pool = [tuple(pair.split("/")) for pair in ATTRIBUTES[department].split()]
     rng.shuffle(pool)
     wanted, spare = pool[: level.attributes], pool[level.attributes :]
@@ -116,12 +116,12 @@ def _cluster(
     yield _product(rng, next(unused), department, kind, wanted, [], price), True
     # A goal's price bound is at most 40 above the price of its product, so this is over budget for all of them.
     yield _product(rng, next(unused), department, kind, wanted, [], price + rng.randint(410, 490) / 10), False
-    for number in range(level.near_duplicates):
-        replaced = number % level.attributes
-        has = [*wanted[:replaced], spare[number], *wanted[replaced + 1 :]]
+    for index in range(level.near_duplicates):
+        replaced = index % level.attributes
+        has = [*wanted[:replaced], spare[index], *wanted[replaced + 1 :]]
         lacks = [wanted[replaced][1]] * rng.randint(1, 2)
-        cheap = max(5.0, price + rng.randint(-100, 100) / 10)
-        yield _product(rng, next(unused), department, kind, has, lacks, cheap), True
+        near_price = max(5.0, price + rng.randint(-100, 100) / 10)
+        yield _product(rng, next(unused), department, kind, has, lacks, near_price), True
 
 
 def _product(
@@ -162,9 +162,9 @@ def _instruction(rng: random.Random, product: dict[str, Any], level: Level) -> d
     """Generates one instruction, as a record of the original's file of human instructions."""
     groups = product["customization_options"]
     count = rng.choices((0, 1, 2), level.requested)[0]
-    asked = {group: rng.choice(groups[group])["value"] for group in rng.sample(sorted(groups), count)}
+    requested = {group: rng.choice(groups[group])["value"] for group in rng.sample(sorted(groups), count)}
     names = rng.sample(product["attributes"], len(product["attributes"]))
-    phrases = [rng.choice(PHRASES).format(group=group, value=value) for group, value in asked.items()]
+    phrases = [rng.choice(PHRASES).format(group=group, value=value) for group, value in requested.items()]
     template = rng.choice(TEMPLATES)
     first = product["query"] if "{article} {kind}" in template else names[0]
     text = template.format(
@@ -180,7 +180,7 @@ def _instruction(rng: random.Random, product: dict[str, Any], level: Level) -> d
         "attributes": product["attributes"],
         "options": sorted(f"{group}: {option['value']}" for group in groups for option in groups[group]),
         "instruction_attributes": names,
-        "instruction_options": list(asked.values()),
+        "instruction_options": list(requested.values()),
     }
 
 

@@ -12,8 +12,8 @@ from hero.envs.webshop.catalogue.raw import RawCatalogue
 from hero.envs.webshop.products.product import Instruction, Product
 from hero.errors import DataError
 
-LONGEST_ASIN: Final = 10
-MOST_COMBINATIONS: Final = 1_000_000
+MAX_ASIN_LENGTH: Final = 10
+MAX_COMBINATIONS: Final = 1_000_000
 """Maximum number of combinations of the options of a product, each of which is a goal."""
 DEFAULT_PRICE: Final = 100.0
 
@@ -36,13 +36,13 @@ def valid_items(items: Iterable[dict[str, Any]], where: str) -> Iterator[tuple[s
     seen = set()
     for number, item in enumerate(items):
         asin = _string(item, "asin", f"{where}[{number}]")
-        if asin != "nan" and len(asin) <= LONGEST_ASIN and asin not in seen:
+        if asin != "nan" and len(asin) <= MAX_ASIN_LENGTH and asin not in seen:
             seen.add(asin)
             yield asin, item
 
 
 def search_text(product: Product) -> str:
-    """Returns the text of a product that searches look at."""
+    """Returns the text by which searches find a product."""
     options = ", and ".join(f"{group}: {', '.join(values)}" for group, values in product.options.items())
     return " ".join([product.title, product.description, *product.bullets[:1], options]).lower()
 
@@ -55,9 +55,9 @@ def _parse_product(raw: RawCatalogue, asin: str, item: Mapping[str, Any]) -> Pro
         )
     prices, price_tag = _prices(item.get("pricing"), where)
     options = _options(item.get("customization_options"), where)
-    if (count := math.prod(map(len, options.values()))) > MOST_COMBINATIONS:
+    if (count := math.prod(map(len, options.values()))) > MAX_COMBINATIONS:
         raise DataError(
-            f"{where}: customization_options have {count:,} combinations, and more than {MOST_COMBINATIONS:,} are "
+            f"{where}: customization_options have {count:,} combinations, and more than {MAX_COMBINATIONS:,} are "
             "too many; leave the product out"
         )
     described = raw.attributes.get(asin, {"attributes": ["DUMMY_ATTR"]})

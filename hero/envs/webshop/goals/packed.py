@@ -23,7 +23,7 @@ from hero.envs.webshop.products.packed import PackedProducts
 from hero.envs.webshop.products.product import Product
 from hero.errors import DataError
 
-MOST: Final = 50_000_000
+MAX_GOALS: Final = 50_000_000
 """Maximum number of synthetic goals; their order takes 4 bytes and a microsecond each. The original has 8 million."""
 
 
@@ -58,13 +58,13 @@ class PackedGoals:
     ) -> GoalSequence:
         """Returns the goals of one kind of instruction, with bounds drawn like `synthetic_goals` or `human_goals`."""
         human = kind == "human"
-        counted = self.human if human else self.synthetic
+        indices, counts = (self.human if human else self.synthetic).T
         # A person's instructions each have a bound of their own; the combinations of a product's options share one.
-        draws = np.repeat(counted[:, 0], counted[:, 1]) if human else counted[:, 0]
+        draws = np.repeat(indices, counts) if human else indices
         uppers = np.array([draw_bound(price, rng) for price in prices[draws].tolist()])
-        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counted[:, 1])])
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
         order = shuffled(int(starts[-1])) if human else self.order
-        return GoalSequence(products, human, counted[:, 0], starts, uppers, order, self.splits)
+        return GoalSequence(products, human, indices, starts, uppers, order, self.splits)
 
 
 class GoalPacker:
@@ -90,9 +90,11 @@ class GoalPacker:
             combinations = prod(map(len, item.options.values()))
             self._goals += combinations
             self._synthetic.extend((index, combinations))
-            if self._goals >= MOST:
-                raise DataError(f"{item.asin}: with its {combinations:,} combinations of options there are "
-                                f"{self._goals:,} goals, and {MOST:,} are too many; leave the product out")  # fmt: skip
+            if self._goals >= MAX_GOALS:
+                raise DataError(
+                    f"{item.asin}: with its {combinations:,} combinations of options there are {self._goals:,} goals, "
+                    f"and {MAX_GOALS:,} are too many; leave the product out"
+                )
         if item.human:
             self._human.extend((index, len(item.human)))
 
@@ -112,7 +114,7 @@ class GoalSequence(Sequence[Goal]):
 
     Args:
         human: whether the instructions are human or synthetic.
-        places: indices of the products that have goals.
+        indices: indices of the products that have goals.
         starts: number of the first goal of each of these products, and the number of all goals.
         uppers: price bounds in dollars, by goal for human instructions, else by product.
         order: numbers of the goals in this sequence.
@@ -123,7 +125,7 @@ class GoalSequence(Sequence[Goal]):
         self,
         products: PackedProducts,
         human: bool,
-        places: NDArray[np.int64],
+        indices: NDArray[np.int64],
         starts: NDArray[np.int64],
         uppers: NDArray[np.float64],
         order: NDArray[np.int32],
@@ -131,7 +133,7 @@ class GoalSequence(Sequence[Goal]):
     ) -> None:
         self._products = products
         self._human = human
-        self._places = places
+        self._indices = indices
         self._starts = starts
         self._uppers = uppers
         self._order = order
@@ -139,8 +141,8 @@ class GoalSequence(Sequence[Goal]):
 
     def by_product(self) -> dict[str, GoalSequence]:
         """Returns the goals of each split of the products, in the same order."""
-        of_goal = self._splits[self._places[np.searchsorted(self._starts, self._order, side="right") - 1]]
-        return {name: self._picked(self._order[of_goal == number]) for number, name in enumerate(SPLITS)}
+        of_goal = self._splits[self._indices[np.searchsorted(self._starts, self._order, side="right") - 1]]
+        return {name: self._with_order(self._order[of_goal == split]) for split, name in enumerate(SPLITS)}
 
     def __len__(self) -> int:
         return len(self._order)
@@ -151,10 +153,10 @@ class GoalSequence(Sequence[Goal]):
     def __getitem__(self, index: slice) -> GoalSequence: ...
     def __getitem__(self, index: int | slice) -> Goal | GoalSequence:
         if isinstance(index, slice):
-            return self._picked(self._order[index])
+            return self._with_order(self._order[index])
         number = int(self._order[index])
         row = int(np.searchsorted(self._starts, number, side="right")) - 1
-        item = self._products.at(int(self._places[row]))
+        item = self._products.at(int(self._indices[row]))
         nth = number - int(self._starts[row])
         if self._human:
             return human_goal(item, item.human[nth], float(self._uppers[number]))
@@ -163,8 +165,8 @@ class GoalSequence(Sequence[Goal]):
     def __iter__(self) -> Iterator[Goal]:
         return (self[index] for index in range(len(self)))
 
-    def _picked(self, order: NDArray[np.int32]) -> GoalSequence:
-        return GoalSequence(self._products, self._human, self._places, self._starts, self._uppers, order, self._splits)
+    def _with_order(self, order: NDArray[np.int32]) -> GoalSequence:
+        return GoalSequence(self._products, self._human, self._indices, self._starts, self._uppers, order, self._splits)
 
 
 def shuffled(count: int) -> NDArray[np.int32]:

@@ -14,7 +14,7 @@ from hero.envs.webshop.products.product import Instruction, Product
 from hero.envs.webshop.storage.string_array import StringArray
 from hero.errors import DataError
 
-REMEMBERED: Final = 2048
+CACHED: Final = 2048
 """Number of products that a process keeps decoded, of some 5 kB each."""
 
 
@@ -24,22 +24,22 @@ class PackedProducts(Mapping[str, Product]):
     Args:
         records: packed products, in that order.
         asins: all asins, sorted.
-        places: int32, index in `records` of each of `asins`.
+        positions: int32, index in `records` of each of `asins`.
     """
 
-    def __init__(self, records: StringArray, asins: StringArray, places: NDArray[np.int32]) -> None:
+    def __init__(self, records: StringArray, asins: StringArray, positions: NDArray[np.int32]) -> None:
         self._records = records
         self._asins = asins
-        self._places = places
-        self.at = lru_cache(maxsize=REMEMBERED)(self._at)
+        self._positions = positions
+        self.at = lru_cache(maxsize=CACHED)(self._at)
         """Returns the product at an index of the catalogue."""
-        self._by_asin = lru_cache(maxsize=REMEMBERED)(lambda asin: self.at(self.index_of(asin)))
+        self._by_asin = lru_cache(maxsize=CACHED)(lambda asin: self.at(self.index_of(asin)))
 
     def __getitem__(self, asin: str) -> Product:
         return self._by_asin(asin)
 
     def __iter__(self) -> Iterator[str]:
-        return (self._asins[at] for at in np.argsort(self._places).tolist())
+        return (self._asins[index] for index in np.argsort(self._positions).tolist())
 
     def __len__(self) -> int:
         return len(self._records)
@@ -50,10 +50,10 @@ class PackedProducts(Mapping[str, Product]):
         Raises:
             KeyError: there is none with this asin.
         """
-        at = self._asins.find(asin)
-        if at is None:
+        index = self._asins.find(asin)
+        if index is None:
             raise KeyError(asin)
-        return int(self._places[at])
+        return int(self._positions[index])
 
     def _at(self, index: int) -> Product:
         try:

@@ -62,7 +62,7 @@ class ParsedEpisode:
         return tuple(item for page in self.pages if page and page.kind == "results" for item in page.items)
 
     def fault(self, item: ParsedItem, page: ParsedPage | None) -> str:
-        """Returns why an item certainly does not match; "" if it may.
+        """Returns the reason why an item certainly does not match; "" if it may match.
 
         Args:
             page: the item's own page, which shows its options; None where it was not opened.
@@ -179,7 +179,7 @@ class ParsedEpisode:
 
     @cached_property
     def _requested(self) -> frozenset[str]:
-        """Requested option values that can be told from other words."""
+        """Requested option values that can be distinguished from other words."""
         offered = {value.lower() for group in self._groups for value in group}
         return frozenset(value for _, value in self.instruction.named) | (self.instruction.trailing & offered)
 

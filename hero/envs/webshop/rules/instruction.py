@@ -124,7 +124,7 @@ def _labelled(text: str) -> Iterator[tuple[str, str]]:
     ends += [len(text) - 1, len(text)] if text.endswith(",") else [len(text)]
     last_end = 0
     for label in _LABEL.finditer(text):
-        number = bisect_right(ends, label.end())
-        if label.start() >= last_end and number < len(ends) and text.find("\n", label.end(), ends[number]) < 0:
-            last_end = ends[number]
+        index = bisect_right(ends, label.end())
+        if label.start() >= last_end and index < len(ends) and text.find("\n", label.end(), ends[index]) < 0:
+            last_end = ends[index]
             yield label[1], text[label.end() : last_end]

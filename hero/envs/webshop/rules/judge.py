@@ -23,7 +23,7 @@ Judgement = tuple[Verdict, str, str] | tuple[()]
 def judge(trajectory: Trajectory) -> dict[int, Finding | None]:
     """Returns findings about the turns of a WebShop episode whose pages show whether the action was right.
 
-    A turn whose purpose the pages leave open has the value None; a turn that they say nothing about is missing.
+    A turn whose purpose the pages leave open has the value None; a turn that no rule applies to is missing.
     """
     pages = tuple(map(parse_page, trajectory.observations))
     first = next((page for page in pages if page), None)
@@ -61,7 +61,7 @@ def _click(value: str) -> str:
 
 
 def _shortcoming(episode: ParsedEpisode, page: ParsedPage) -> str:
-    """Returns why the item of a page is not the one to buy, given all results of the episode; "" if it may be."""
+    """Returns the reason why the item of a page is not the one to buy, given all results; "" if it may be."""
     item = page.items[0]
     if fault := episode.fault(item, page):
         return fault
@@ -164,5 +164,5 @@ def _judge_option(episode: ParsedEpisode, turn: int, page: ParsedPage, value: st
 
 
 def _first_clause(feedback: str) -> str:
-    """Returns what was wrong, without the list of buttons that follows it."""
+    """Returns the fault that a feedback names, without the list of buttons that follows it."""
     return feedback.partition(";")[0]

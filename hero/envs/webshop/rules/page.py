@@ -13,7 +13,7 @@ from hero.envs.webshop import page_parts
 from hero.envs.webshop.page_parts import INSTRUCTION, PRICE, SELECTED
 from hero.envs.webshop.rules.instruction import GROUP_NAMES
 
-MOST_RESULTS: Final = 50
+MAX_RESULTS: Final = 50
 """Maximum number of results that are read from a page; the original's searches return no more."""
 _AMOUNT: Final = re.compile(r"\$([0-9]+(?:\.[0-9]+)?)")
 _RESULTS: Final = re.compile(re.escape(page_parts.RESULTS).replace(r"\{\}", "[0-9]+"))
@@ -79,7 +79,7 @@ def _results(parts: list[str]) -> tuple[ParsedItem, ...]:
     start = parts.index(last_button) + 1 if last_button in parts else len(parts)
     triples = zip(parts[start::3], parts[start + 1 :: 3], parts[start + 2 :: 3], strict=False)
     items = [(code, title, _prices(price)) for code, title, price in triples]
-    return tuple(ParsedItem(code, title, prices) for code, title, prices in items if prices)[:MOST_RESULTS]
+    return tuple(ParsedItem(code, title, prices) for code, title, prices in items if prices)[:MAX_RESULTS]
 
 
 def _item_page(instruction: str, parts: list[str]) -> ParsedPage | None:

@@ -19,9 +19,9 @@ SPELLINGS: Final = {"gray": "grey"} | {
     word: str(number)
     for number, word in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)
 }
-SHORTEST_PART: Final = 3
+MIN_PART_LENGTH: Final = 3
 """Minimum number of letters of a part of a word that may stand for the word."""
-LONGEST_WORD: Final = 30
+MAX_WORD_LENGTH: Final = 30
 """Maximum number of letters of a word that is split into parts."""
 
 _WORD: Final = re.compile(r"[^\W_]+(?:[.'’][^\W_]+)*")
@@ -53,8 +53,8 @@ def mentions(text: str, word: str) -> bool:
 
 def resemble(text: str, other: str) -> bool:
     """Returns whether two texts may mean the same: they share a word, or a part of one, other than fillers."""
-    one, two = word_forms(text), word_forms(other)
-    return not (one.words.isdisjoint(two.parts) and one.parts.isdisjoint(two.words))
+    first, second = word_forms(text), word_forms(other)
+    return not (first.words.isdisjoint(second.parts) and first.parts.isdisjoint(second.words))
 
 
 @lru_cache(maxsize=4096)
@@ -62,10 +62,10 @@ def word_forms(text: str) -> WordForms:
     """Returns the forms of the words of a text."""
     runs = [SPELLINGS.get(run, _singular(run)) for run in _RUN.findall(text.lower())]
     whole = {run for run in runs if run not in FILLERS}
-    whole |= {f"{one}{other}" for one, other in pairwise(runs) if FILLERS.isdisjoint((one, other))}
-    divisible = [run for run in set(runs) if SHORTEST_PART < len(run) <= LONGEST_WORD]
-    starts = {run[:end] for run in divisible for end in range(SHORTEST_PART, len(run))}
-    ends = {run[start:] for run in divisible for start in range(1, len(run) - SHORTEST_PART + 1)}
+    whole |= {f"{left}{right}" for left, right in pairwise(runs) if FILLERS.isdisjoint((left, right))}
+    divisible = [run for run in set(runs) if MIN_PART_LENGTH < len(run) <= MAX_WORD_LENGTH]
+    starts = {run[:end] for run in divisible for end in range(MIN_PART_LENGTH, len(run))}
+    ends = {run[start:] for run in divisible for start in range(1, len(run) - MIN_PART_LENGTH + 1)}
     return WordForms(frozenset(whole), frozenset((whole | starts | ends) - FILLERS))
 
 

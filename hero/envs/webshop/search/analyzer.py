@@ -19,7 +19,7 @@ STOP_WORDS: Final = frozenset(
     "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
     "to was will with".split()
 )
-LONGEST_TOKEN: Final = 255
+MAX_TOKEN_LENGTH: Final = 255
 
 # Extended_Pictographic of Emoji 11.0, which Lucene's tables are from: later versions leave most dingbats out.
 _PICTOGRAPH: Final = (
@@ -119,4 +119,4 @@ _cached_terms: Final = lru_cache(maxsize=1 << 16)(_terms)
 
 
 def _pieces(word: str) -> list[str]:
-    return [word[start : start + LONGEST_TOKEN] for start in range(0, len(word), LONGEST_TOKEN)]
+    return [word[start : start + MAX_TOKEN_LENGTH] for start in range(0, len(word), MAX_TOKEN_LENGTH)]

@@ -18,11 +18,11 @@ from hero.errors import DataError
 
 HITS: Final = 50
 """Maximum number of results of a query, as in the original."""
-MOST_TERMS: Final = 1024
+MAX_TERMS: Final = 1024
 """Maximum number of distinct terms of a query; the rest is ignored, where the original's Lucene fails."""
-LONG: Final = 1 << 12
-"""Minimum number of characters of a query that is analysed piece by piece."""
-FEW: Final = 1 << 15
+MIN_SPLIT_LENGTH: Final = 1 << 12
+"""Minimum number of characters of a query that is split at spaces and analysed piece by piece."""
+MAX_SCORED_POSTINGS: Final = 1 << 15
 """Maximum number of postings of a query that are all scored, since pruning would take longer."""
 PROMISING: Final = 4 * HITS
 """Number of documents that are scored in full early, to estimate the scores of the best."""
@@ -48,7 +48,7 @@ class QueryTerm(NamedTuple):
     peak: np.float32
 
     @property
-    def most(self) -> float:
+    def max_score(self) -> float:
         """The highest score that it adds to a document, rounded like all scores."""
         return float(self.weight - self.weight / self.peak)
 
@@ -64,8 +64,8 @@ class Index:
         """Builds the index, or opens one.
 
         Args:
-            documents: pairs of a unique name and a text, or their postings; documents without an index term are never
-                found.
+            documents: pairs of a unique name and a text, or their postings; a document without an index term is no
+                result of any query.
         """
         self._postings = documents if isinstance(documents, Postings) else build_postings(documents)
         self._starts = self._postings.starts.data
@@ -92,7 +92,7 @@ class Index:
 
     def _rank(self, query: str) -> tuple[str, ...]:
         terms = self._terms(query)
-        if sum(len(term.documents) for term in terms) > FEW:
+        if sum(len(term.documents) for term in terms) > MAX_SCORED_POSTINGS:
             documents = self._candidates(terms)
             scores = self._scores_of(terms, documents)
         else:
@@ -109,11 +109,11 @@ class Index:
     def _terms(self, query: str) -> list[QueryTerm]:
         """Returns the terms of a query that occur in a document, in the order in which their scores are summed."""
         counts: Counter[str] = Counter()
-        for piece in [query] if len(query) < LONG else query.split(" "):
+        for piece in [query] if len(query) < MIN_SPLIT_LENGTH else query.split(" "):
             counts.update(analyze(piece))
-            if len(counts) >= MOST_TERMS:
+            if len(counts) >= MAX_TERMS:
                 break
-        terms = ((self._term(text), np.float32(count)) for text, count in islice(counts.items(), MOST_TERMS))
+        terms = ((self._term(text), np.float32(count)) for text, count in islice(counts.items(), MAX_TERMS))
         return [
             term if count == 1 else term._replace(weight=count * term.weight)
             for term, count in terms
@@ -122,12 +122,12 @@ class Index:
 
     def _look_up(self, text: str) -> QueryTerm | None:
         """Returns a term with its weight for a single occurrence in a query; None where no document contains it."""
-        number = self._postings.terms.find(text)
-        if number is None:
+        index = self._postings.terms.find(text)
+        if index is None:
             return None
-        start, end, total = self._starts[number], self._starts[number + 1], len(self._postings.norms)
+        start, end, total = self._starts[index], self._starts[index + 1], len(self._postings.norms)
         weight = np.float32(log(1 + (total - (end - start) + 0.5) / (end - start + 0.5)))
-        peak = np.float32(1) + self._postings.peaks[number]
+        peak = np.float32(1) + self._postings.peaks[index]
         return QueryTerm(self._postings.documents[start:end], self._postings.counts[start:end], weight, peak)
 
     def _gains(self, term: QueryTerm, documents: NDArray[np.int32], counts: NDArray[np.uint16]) -> NDArray[np.float32]:
@@ -144,8 +144,8 @@ class Index:
         """Returns the scores of some documents, which are sorted; they equal those of `scores` to the last bit."""
         scores = np.zeros(len(documents))
         for term in terms:
-            held, places = _among(term.documents, documents)
-            scores[held] += self._gains(term, term.documents[places], term.counts[places])
+            is_present, indices = _locate(documents, term.documents)
+            scores[is_present] += self._gains(term, term.documents[indices], term.counts[indices])
         return scores.astype(np.float32)
 
     def _candidates(self, terms: Sequence[QueryTerm]) -> NDArray[np.int64]:
@@ -154,29 +154,29 @@ class Index:
         MaxScore (Turtle and Flood 1995), term by term: a document can still be among the best if its score so far, and
         the most that the remaining terms can add, reach a score that `HITS` documents are known to have.
         """
-        terms = sorted(terms, key=lambda term: -term.most)
-        left = np.cumsum([0.0, *(term.most for term in reversed(terms))])[::-1]
+        terms = sorted(terms, key=lambda term: -term.max_score)
+        remaining = np.cumsum([0.0, *(term.max_score for term in reversed(terms))])[::-1]
         scores = np.zeros(len(self._postings.norms))
         promising = np.zeros(0, np.int64)
-        reached, read = 0.0, 0
-        while read < len(terms) and left[read] >= reached:
-            documents = self._add(scores, terms[read])
-            high = documents[scores[documents] >= reached]
+        threshold, count = 0.0, 0  # `count` terms have been added in full
+        while count < len(terms) and remaining[count] >= threshold:
+            documents = self._add(scores, terms[count])
+            high = documents[scores[documents] >= threshold]
             promising = _best(scores, np.union1d(promising, _best(scores, high)))
             if len(promising) >= HITS:
-                reached = SLACK * np.partition(scores[promising], -HITS)[-HITS]
-            read += 1
+                threshold = SLACK * np.partition(scores[promising], -HITS)[-HITS]
+            count += 1
         if len(promising) >= HITS:  # their full scores give a higher bound than those so far
-            reached = max(reached, SLACK * np.partition(self._scores_of(terms, promising), -HITS)[-HITS])
-        candidates = np.flatnonzero(scores >= max(reached - left[read], np.finfo(float).tiny))
-        for number in range(read, len(terms)):
-            term = terms[number]
+            threshold = max(threshold, SLACK * np.partition(self._scores_of(terms, promising), -HITS)[-HITS])
+        candidates = np.flatnonzero(scores >= max(threshold - remaining[count], np.finfo(float).tiny))
+        for index in range(count, len(terms)):
+            term = terms[index]
             if len(candidates) * LOOK_UPS > len(term.documents):
                 self._add(scores, term)
             else:
-                held, places = _among(term.documents, candidates)
-                scores[candidates[held]] += self._gains(term, term.documents[places], term.counts[places])
-            candidates = candidates[scores[candidates] >= reached - left[number + 1]]
+                is_present, indices = _locate(candidates, term.documents)
+                scores[candidates[is_present]] += self._gains(term, term.documents[indices], term.counts[indices])
+            candidates = candidates[scores[candidates] >= threshold - remaining[index + 1]]
         return candidates
 
     def _add(self, scores: NDArray[np.float64], term: QueryTerm) -> NDArray[np.int32]:
@@ -192,9 +192,9 @@ def _best(scores: NDArray[np.float64], documents: NDArray[np.integer]) -> NDArra
     return np.sort(documents).astype(np.int64)
 
 
-def _among(documents: NDArray[np.int32], wanted: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-    """Returns a mask of the wanted documents that are among others, and their indices there; both are sorted sets."""
-    places = np.searchsorted(documents, wanted.astype(np.int32))
-    places[places == len(documents)] = 0
-    held = documents[places] == wanted
-    return held, places[held]
+def _locate(wanted: NDArray[np.int64], documents: NDArray[np.int32]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """Returns a mask of the wanted numbers that are among `documents`, and their indices there; both are sorted."""
+    indices = np.searchsorted(documents, wanted.astype(np.int32))
+    indices[indices == len(documents)] = 0
+    is_present = documents[indices] == wanted
+    return is_present, indices[is_present]

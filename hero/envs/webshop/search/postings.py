@@ -71,7 +71,7 @@ class PostingsBuilder:
     """Collects documents one by one, in any order; needs some 20 bytes for each pair of a term and a document."""
 
     def __init__(self) -> None:
-        self._numbers = _TermNumbers()
+        self._term_numbers = _TermNumbers()
         self._names: list[str] = []
         self._lengths = array("i")
         self._pending = array("i")
@@ -86,30 +86,30 @@ class PostingsBuilder:
                 begins with the name.
         """
         before = len(self._pending)
-        self._pending.extend(chain.from_iterable(map(self._numbers.__getitem__, text.split(" "))))
+        self._pending.extend(chain.from_iterable(map(self._term_numbers.__getitem__, text.split(" "))))
         length = len(self._pending) - before
         if not length:
             return
         self._names.append(name)
         self._lengths.append(length)
-        if max(len(self._names), len(self._numbers.terms)) > 1 << NUMBER_BITS:
+        if max(len(self._names), len(self._term_numbers.terms)) > 1 << NUMBER_BITS:
             raise DataError(
                 f"{name}: the index holds {1 << NUMBER_BITS:,} documents and terms at most; leave products out"
             )
         # Only very long documents must be counted.
-        if length >= 1 << COUNT_BITS and (most := max(Counter(self._pending[before:]).values())) >= 1 << COUNT_BITS:
-            raise DataError(f"{name}: a word is there {most:,} times; shorten the text of the record")
+        if length >= 1 << COUNT_BITS and (count := max(Counter(self._pending[before:]).values())) >= 1 << COUNT_BITS:
+            raise DataError(f"{name}: a word occurs {count:,} times; shorten the text of the record")
         if len(self._pending) >= BATCH:
             self._count()
 
     def finish(self) -> Postings:
         """Returns the postings of all documents; the builder is empty afterwards."""
         self._count()
-        self._numbers.clear()  # the pieces; the terms stay
-        names = sorted(range(len(self._names)), key=self._names.__getitem__)
-        terms = sorted(self._numbers.terms, key=encode)
-        lengths = np.array(self._lengths, np.int64)[names]
-        pairs = self._sorted(_ranks(names), _ranks([self._numbers.terms[term] for term in terms]))
+        self._term_numbers.clear()  # the pieces; the terms stay
+        order = sorted(range(len(self._names)), key=self._names.__getitem__)
+        terms = sorted(self._term_numbers.terms, key=encode)
+        lengths = np.array(self._lengths, np.int64)[order]
+        pairs = self._sorted(_ranks(order), _ranks([self._term_numbers.terms[term] for term in terms]))
         starts = np.searchsorted(pairs, np.arange(len(terms) + 1) << (NUMBER_BITS + COUNT_BITS)).astype(np.int64)
         documents = np.empty(len(pairs), np.int32)
         counts = np.empty(len(pairs), np.uint16)
@@ -120,8 +120,8 @@ class PostingsBuilder:
         del pairs
         norms = _inverse_norms(lengths)
         peaks = np.maximum.reduceat(counts * norms[documents], starts[:-1]) if terms else np.zeros(0, np.float32)
-        ordered = StringArray.of(self._names[place] for place in names)
-        return Postings(ordered, StringArray.of(terms), starts, documents, counts, norms, peaks)
+        names = StringArray.of(self._names[index] for index in order)
+        return Postings(names, StringArray.of(terms), starts, documents, counts, norms, peaks)
 
     def _count(self) -> None:
         """Turns the pending terms into pairs."""
@@ -166,8 +166,8 @@ def coded_length(length: int) -> int:
 
 def _inverse_norms(lengths: NDArray[np.int64]) -> NDArray[np.float32]:
     average = np.float32(int(lengths.sum()) / max(len(lengths), 1))
-    distinct, which = np.unique(lengths, return_inverse=True)
-    coded = np.array([coded_length(length) for length in distinct.tolist()], np.float32)[which]
+    distinct, inverse = np.unique(lengths, return_inverse=True)
+    coded = np.array([coded_length(length) for length in distinct.tolist()], np.float32)[inverse]
     return np.float32(1) / (K1 * ((np.float32(1) - B) + B * coded / average))
 
 

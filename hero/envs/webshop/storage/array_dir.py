@@ -38,9 +38,9 @@ class ArrayWriter:
             for part in parts:
                 file.write(part)
             size = file.tell() // np.dtype(dtype).itemsize
-        given = int(np.prod([extent for extent in shape if extent >= 0]))
-        whole = [extent if extent >= 0 else size // given for extent in shape]
-        self._arrays[name] = {"dtype": np.dtype(dtype).str, "shape": whole}
+        stated_size = int(np.prod([extent for extent in shape if extent >= 0]))
+        full_shape = [extent if extent >= 0 else size // stated_size for extent in shape]
+        self._arrays[name] = {"dtype": np.dtype(dtype).str, "shape": full_shape}
 
     def finish(self, sources: Mapping[str, Any]) -> None:
         """Writes the manifest, which completes the directory.
@@ -93,10 +93,11 @@ def open_arrays(directory: Path, sources: Mapping[str, Path], remedy: str) -> di
 
     Args:
         sources: the files that the arrays must have been made from.
-        remedy: the end of the message about arrays that are damaged or of other files.
+        remedy: the end of the message about arrays that are damaged or were made from other files.
 
     Raises:
-        DataError: the arrays are of other files, of another format or damaged; the message names the file.
+        DataError: the arrays were made from other files, have another format or are damaged; the message names the
+            file.
     """
     with reporting_damage(directory, remedy):
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
@@ -104,11 +105,11 @@ def open_arrays(directory: Path, sources: Mapping[str, Path], remedy: str) -> di
             raise DataError(f"{directory} is of format {manifest['format']!r}, and {FORMAT} is needed; {remedy}")
         if manifest.pop("hash") != _hash(manifest):
             raise ValueError(f"{MANIFEST} was changed")
-        made_from, arrays = manifest["sources"], manifest["arrays"]
+        recorded, arrays = manifest["sources"], manifest["arrays"]
         for name, file in sources.items():
-            if made_from[name] != hash_source(file):
+            if recorded[name] != hash_source(file):
                 raise DataError(f"{directory} was not made from {file} as it is now; {remedy}")
-        return {name: _map(directory / name, described, remedy) for name, described in arrays.items()}
+        return {name: _map(directory / name, entry, remedy) for name, entry in arrays.items()}
 
 
 @contextmanager
@@ -126,10 +127,10 @@ def _hash(manifest: Mapping[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(manifest).encode(), digest_size=16).hexdigest()
 
 
-def _map(file: Path, described: Mapping[str, Any], remedy: str) -> NDArray[Any]:
-    if described["fingerprint"] != sampled_hash(file):
+def _map(file: Path, entry: Mapping[str, Any], remedy: str) -> NDArray[Any]:
+    if entry["fingerprint"] != sampled_hash(file):
         raise DataError(f"{file} is damaged, or was just replaced; {remedy}")
-    dtype, shape = np.dtype(described["dtype"]), tuple(described["shape"])
+    dtype, shape = np.dtype(entry["dtype"]), tuple(entry["shape"])
     if 0 in shape:
         return np.zeros(shape, dtype)
     return np.asarray(np.memmap(file, dtype, "r", shape=shape))

@@ -14,7 +14,7 @@ from hero.errors import DataError
 
 CHUNK: Final = 1 << 22
 """Number of bytes that are read at a time."""
-LONGEST: Final = 1 << 26
+MAX_RECORD_LENGTH: Final = 1 << 26
 """Maximum number of characters of a record."""
 Advance = Callable[[int], None]
 """Called with the number of bytes that were read since the last call."""
@@ -45,7 +45,7 @@ def stream_records(
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     except _NotJsonError as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}; fetch it again, or make it anew") from error
+        raise DataError(f"{path} cannot be read as JSON: {error}; fetch it again, or make it again") from error
     except _WrongTypeError as error:
         raise DataError(f"{path}: {error}") from error
 
@@ -93,13 +93,13 @@ def _split_records(text: _Text, outer: type, inner: type) -> Iterator[tuple[int 
     if text.peek() != opening:
         raise _WrongTypeError(f"a {outer.__name__} is needed, not a {type(text.value('the file')).__name__}")
     text.take()
-    number = 0
+    index = 0
     last: int | str | None = None
     while text.peek() != end:
         after = "the first record" if last is None else f"the record after {brief(last)}"
         if last is not None:
             text.expect(",", after)
-        key: int | str = number
+        key: int | str = index
         if outer is dict:
             key = text.value(after)
             if not isinstance(key, str):
@@ -109,7 +109,7 @@ def _split_records(text: _Text, outer: type, inner: type) -> Iterator[tuple[int 
         if not isinstance(record, inner):
             raise _WrongTypeError(f"record {brief(key)} must be a {inner.__name__}, not a {type(record).__name__}")
         yield key, record
-        number, last = number + 1, key
+        index, last = index + 1, key
     text.take()
     if text.peek():
         raise _NotJsonError("there is more after its end")
@@ -154,7 +154,7 @@ class _Text:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except (ValueError, RecursionError) as error:
-                if len(self._text) - self._at > LONGEST or not self._more():
+                if len(self._text) - self._at > MAX_RECORD_LENGTH or not self._more():
                     raise _NotJsonError(f"{where}: {getattr(error, 'msg', error)}") from error
                 continue
             # A number at the end of the text may continue in the next part.

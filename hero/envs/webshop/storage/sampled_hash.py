@@ -22,8 +22,8 @@ def sampled_hash(file: Path) -> dict[str, Any]:
     with file.open("rb") as content:
         if size <= WHOLE:
             return {"size": size, "hash": hashlib.file_digest(content, lambda: digest).hexdigest()}
-        for number in range(WINDOWS):
-            content.seek(max(0, size - WINDOW) * number // (WINDOWS - 1))
+        for index in range(WINDOWS):
+            content.seek(max(0, size - WINDOW) * index // (WINDOWS - 1))
             digest.update(content.read(WINDOW))
     return {"size": size, "hash": digest.hexdigest()}
 
