@@ -39,7 +39,7 @@ def evaluate(
 
 
 def hopeless(outcomes: Iterable[Outcome]) -> str:
-    """Returns why no episode says anything about the policy, and the remedy; "" where one does.
+    """Returns the reason why no episode says anything about the policy, and the remedy; "" if an episode does.
 
     One episode that ended in an error, or before its first turn, is data. Where all of them did, something is broken.
     """
@@ -48,10 +48,10 @@ def hopeless(outcomes: Iterable[Outcome]) -> str:
         return ""
     errors = [outcome.error for outcome in outcomes if outcome.error]
     if errors:
-        which = "each" if len(errors) == len(outcomes) else f"{len(errors)}"
-        rest = "" if len(errors) == len(outcomes) else ", and the others had no turn"
+        all_failed = len(errors) == len(outcomes)
+        failed, others = ("each", "") if all_failed else (f"{len(errors)}", ", and the others had no turn")
         return (
-            f"{which} of {len(outcomes)} episodes ended in an error{rest}, the first in: {errors[0]}; "
+            f"{failed} of {len(outcomes)} episodes ended in an error{others}, the first in: {errors[0]}; "
             "fix the environment"
         )
     return (

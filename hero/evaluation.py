@@ -91,10 +91,10 @@ class Evaluation:
 
     @property
     def noop_reward(self) -> float | None:
-        """Score of the no-op baseline on these tasks; None where it is not known of each."""
-        rewards = [trials[0].noop_reward for trials in self._by_task().values()]
-        known = [reward for reward in rewards if reward is not None]
-        return 100 * fmean(known) if len(known) == len(rewards) else None
+        """Score of the no-op baseline on these tasks; None unless it is known for each of them."""
+        by_task = self._by_task().values()
+        rewards = [reward for trials in by_task if (reward := trials[0].noop_reward) is not None]
+        return 100 * fmean(rewards) if len(rewards) == len(by_task) else None
 
     @property
     def errors(self) -> int:
@@ -168,7 +168,7 @@ _VALUES: Final[Mapping[Measure, Callable[[Outcome], float]]] = {
 
 
 def difference(after: Evaluation, before: Evaluation, measure: Measure) -> Estimate:
-    """Returns by how much `after` exceeds `before`.
+    """Returns the difference of a measure between two evaluations: `after` minus `before`.
 
     The interval combines the two intervals and the correlation between them (MOVER, Zou and Donner 2008): for success
     that is Newcombe's (1998) score interval, for means of paired tasks the paired t interval. The evaluations are

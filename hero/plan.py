@@ -45,7 +45,7 @@ class Plan:
         max_turns: maximum number of turns per episode.
 
     Raises:
-        ConfigError: a number that is not possible.
+        ConfigError: a number is out of its range, or `group_size` does not divide `episodes`.
     """
 
     steps: int | None
@@ -82,12 +82,15 @@ class Plan:
             )
 
     def is_done(self, step: int, turns: int) -> bool:
-        """Returns whether to stop after that many steps and environment turns."""
+        """Returns whether the run ends after `step` steps and `turns` environment turns."""
         steps_done = self.steps is not None and step >= self.steps
         return steps_done or (self.turn_budget is not None and turns >= self.turn_budget)
 
     def sample_tasks(self, step: int, num_tasks: int) -> list[Task]:
-        """Draws the tasks of a step, numbered, siblings side by side; no task twice unless there are too few."""
+        """Draws the tasks of a step, with their episodes numbered and siblings side by side.
+
+        No task is drawn twice unless there are fewer tasks than groups.
+        """
         random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(step, Purpose.TASKS)))
         groups = self.episodes // self.group_size
         indices = random.choice(num_tasks, size=groups, replace=groups > num_tasks)

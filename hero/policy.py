@@ -29,7 +29,7 @@ class Policy(Protocol):
 
 @runtime_checkable
 class ContextLimited(Protocol):
-    """A policy with a bounded context, which can count whether a prompt and its reply fit."""
+    """A policy with a bounded context, which can count the tokens of a prompt and its reply."""
 
     @property
     def context_length(self) -> int:
@@ -60,7 +60,7 @@ class FunctionPolicy:
 def derived_seed(seed: int, *key: int) -> int:
     """Returns the seed of the random stream that a key names among those of a seed, for `Policy.act`.
 
-    Streams depend on nothing but seed and key. The result is from 0 to 2**63 - 1, so that a server takes it, too.
+    Streams depend on nothing but seed and key. The result is from 0 to 2**63 - 1, which servers of models accept, too.
 
     Args:
         seed: 0 or more, like each number of `key`.

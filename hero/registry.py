@@ -44,7 +44,7 @@ def load(group: str, name: str) -> Any:
     """Imports the component that a name stands for.
 
     Raises:
-        ConfigError: as of `target`, or the component cannot be imported.
+        ConfigError: as for `target`, or the component cannot be imported.
     """
     entry = target(group, name)
     try:
@@ -58,7 +58,7 @@ def build(group: str, name: str, /, **options: Any) -> Any:
     """Builds a component with options that are checked against its signature.
 
     Raises:
-        ConfigError: as of `load` and `check`, or the component refuses a value.
+        ConfigError: as for `load` and `check`, or the component refuses a value.
     """
     check(group, name, options)
     return load(group, name)(**options)
@@ -76,19 +76,19 @@ def check(group: str, name: str, options: Mapping[str, Any], later: Collection[s
         ConfigError: an option is unknown, missing or of another type; the message names it and what there is.
     """
     component = load(group, name)
-    known = parameters(component)
-    takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
+    declared = parameters(component)
+    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in declared.values())
     for option, value in options.items():
-        if option in known:
-            _require_type(f"{name} ({group})", component, known[option], value)
+        if option in declared:
+            _require_type(f"{name} ({group})", component, declared[option], value)
         elif not takes_any:
-            close = get_close_matches(option, known, n=1)
+            close = get_close_matches(option, declared, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            raise ConfigError(f"{name} ({group}) has no option {option!r}; {hint}{_listed(known, later)}")
-    for option, parameter in known.items():
+            raise ConfigError(f"{name} ({group}) has no option {option!r}; {hint}{_list_of(declared, later)}")
+    for option, parameter in declared.items():
         required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         if required and option not in options and option not in later:
-            raise ConfigError(f"{name} ({group}) needs the option {option!r}; {_listed(known, later)}")
+            raise ConfigError(f"{name} ({group}) needs the option {option!r}; {_list_of(declared, later)}")
 
 
 def parameters(component: Any) -> dict[str, inspect.Parameter]:
@@ -97,8 +97,8 @@ def parameters(component: Any) -> dict[str, inspect.Parameter]:
     return {name: each for name, each in inspect.signature(component).parameters.items() if each.kind in by_name}
 
 
-def _listed(known: Mapping[str, inspect.Parameter], later: Collection[str]) -> str:
-    options = [str(each.replace(annotation=each.empty)) for name, each in known.items() if name not in later]
+def _list_of(declared: Mapping[str, inspect.Parameter], later: Collection[str]) -> str:
+    options = [str(each.replace(annotation=each.empty)) for name, each in declared.items() if name not in later]
     return f"it takes: {', '.join(options)}" if options else "it takes no options"
 
 
@@ -108,15 +108,16 @@ def _require_type(owner: str, component: Any, parameter: inspect.Parameter, valu
     function = component.__init__ if inspect.isclass(component) else component
     try:
         scope = getattr(inspect.unwrap(function), "__globals__", {})
-        (wanted,) = typing.get_type_hints(SimpleNamespace(__annotations__={"_": parameter.annotation}), scope).values()
+        annotated = SimpleNamespace(__annotations__={"value": parameter.annotation})
+        expected = typing.get_type_hints(annotated, scope)["value"]
     except NameError:
         return
     from typeguard import TypeCheckError, check_type
 
     try:
-        check_type(value, wanted)
+        check_type(value, expected)
     except TypeCheckError:
-        described = inspect.formatannotation(wanted).replace("typing.", "")
+        described = inspect.formatannotation(expected).replace("typing.", "")
         raise ConfigError(
             f"{owner}: {parameter.name} = {value!r:.80} is not possible; give a value of type {described}"
         ) from None

@@ -118,7 +118,7 @@ def _actions(policy: Policy, episodes: Sequence[_Episode], seed: int) -> Sequenc
 
 
 def _token_limit(policy: Policy, max_tokens: int | None) -> Callable[[Sequence[Message]], bool]:
-    """Returns a function that says whether a prompt leaves room for its longest reply."""
+    """Returns a function of a prompt that returns whether its longest reply fits, too."""
     if not isinstance(policy, ContextLimited):
         if max_tokens is not None:
             raise ConfigError(

@@ -93,7 +93,7 @@ class Training:
         return True
 
     def _step(self, step: int, turns: int) -> int:
-        """Takes one step; returns the number of environment turns used up to its end."""
+        """Takes one step; returns the number of environment turns that the run has used by its end."""
         timings: dict[str, Any] = {"step": step}
         with self._timed(step, "rollout", self.plan.episodes, timings):
             trajectories = self._play(step)

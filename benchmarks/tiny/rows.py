@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
 from hero.reflect.feedback import FeedbackReflector
-from hero.reflect.model import conversation
+from hero.reflect.model import review_prompt
 from hero.types import Diagnosis, Finding, Message, Trajectory, Verdict
 
 
@@ -50,7 +50,7 @@ def episode_row(chat: Chat, trajectory: Trajectory, review: Diagnosis, imitate: 
     Args:
         imitate: learn every action as it was taken; otherwise only the actions that the review calls useful.
     """
-    messages = conversation(trajectory)
+    messages = review_prompt(trajectory)
     ids = chat.encode(messages)
     weights = [0.0] * len(ids)
     for finding in review.findings:
@@ -65,7 +65,7 @@ def episode_row(chat: Chat, trajectory: Trajectory, review: Diagnosis, imitate: 
 
 def review_row(chat: Chat, trajectory: Trajectory, review: Diagnosis) -> Row:
     """Returns a row of an episode and the review of it, of which only the review is learned."""
-    return answered(chat, conversation(trajectory), as_lines(review))
+    return answered(chat, review_prompt(trajectory), as_lines(review))
 
 
 def teacher_rows(

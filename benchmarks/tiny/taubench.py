@@ -22,7 +22,7 @@ from benchmarks.tiny.rows import Row, answered, as_lines, episode_row, review_ro
 from benchmarks.tiny.service_case import Case
 from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
-from hero.reflect.model import conversation
+from hero.reflect.model import review_prompt
 from hero.types import Message, Trajectory
 
 PATTERN = (
@@ -45,7 +45,7 @@ def texts(rng: random.Random) -> Iterator[str]:
         for clerk in (Erratic(rng, ERRORS), Hasty(rng, *[HABIT] * 3)):
             for trajectory in play(env, clerk, 100, rng):
                 diagnosis = review(trajectory)
-                yield from (message.content for message in conversation(trajectory)[1:])
+                yield from (message.content for message in review_prompt(trajectory)[1:])
                 yield as_lines(diagnosis)
                 for turn in range(len(trajectory.turns)):
                     if context := HindsightTeacher().context(trajectory, turn, diagnosis):

@@ -29,7 +29,7 @@ from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
 from hero.envs.webshop.catalogue import embedded
 from hero.envs.webshop.env import WebShopEnv
-from hero.reflect.model import conversation
+from hero.reflect.model import review_prompt
 from hero.types import Trajectory
 
 PATTERN = r" ?\[SEP\] ?|[^\r\n\p{L}\p{N}\[]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
@@ -53,7 +53,7 @@ def texts(rng: random.Random) -> Iterator[str]:
                     view = PageView(turn.prompt)
                     for _, title, price in view.items if view.page == "results" else ():
                         yield f"{view.requirements.by_word(title, price)}: {view.requirements.verdict(title, price)}"
-                yield from (message.content for message in conversation(trajectory))
+                yield from (message.content for message in review_prompt(trajectory))
                 yield as_lines(diagnosis)
                 for turn_index in range(len(trajectory.turns)):
                     if context := HindsightTeacher().context(trajectory, turn_index, diagnosis):

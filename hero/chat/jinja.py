@@ -1,4 +1,4 @@
-"""Rendering a tokenizer's Jinja chat template, with its variables and a date that does not change."""
+"""Render a tokenizer's Jinja chat template, with its variables and a date that does not change."""
 
 from __future__ import annotations
 
@@ -70,16 +70,16 @@ class JinjaTemplate:
         from jinja2 import Environment, TemplateSyntaxError, meta
 
         templates = self.tokenizer.chat_template
-        read: set[str] = set()
+        variables: set[str] = set()
         for template in templates.values() if isinstance(templates, dict) else [templates]:
             try:
                 parsed = Environment(extensions=["jinja2.ext.loopcontrols"]).parse(TRACKING.sub("", template))
             except TemplateSyntaxError:
                 return  # rendering reports it
-            read |= meta.find_undeclared_variables(parsed)
+            variables |= meta.find_undeclared_variables(parsed)
         reserved = GIVEN | inspect.signature(self.tokenizer.apply_chat_template).parameters.keys()
         for name in self.variables:
-            if name in reserved or name not in read:
-                reason = "is set by transformers" if name in reserved & read else "is not read"
-                free = ", ".join(sorted(read - reserved)) or "no variables"
+            if name in reserved or name not in variables:
+                reason = "is set by transformers" if name in reserved & variables else "is not read"
+                free = ", ".join(sorted(variables - reserved)) or "no variables"
                 raise ConfigError(f"the chat template cannot be given {name}, which {reason}; it reads {free}")

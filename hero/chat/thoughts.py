@@ -1,4 +1,4 @@
-"""Separating thoughts from actions in a model's text, for every reader: environments, users, reflectors.
+"""Separate thoughts from actions in a model's text, for every reader: environments, users, reflectors.
 
 The forms are those that models write: `<think>` and similar tags, or only the end tag where the chat template writes
 the first; the channels of gpt-oss and Gemma; ReAct's `Thought: ... Action: ...` (2210.03629).
@@ -67,7 +67,7 @@ _WRAPPED: Final = re.compile(
 _QUOTES: Final = ('"', "'", "`")
 
 
-class Reply(NamedTuple):
+class SplitText(NamedTuple):
     """The two parts of a model's text.
 
     Attributes:
@@ -80,7 +80,7 @@ class Reply(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def split(text: str) -> Reply:
+def split(text: str) -> SplitText:
     """Separates what a model thought from what it says or does.
 
     A thought stands between a beginning and an end, after a beginning without an end, or before an end without a
@@ -89,24 +89,24 @@ def split(text: str) -> Reply:
     is read in the same way.
     """
     thoughts, words = _untagged(text)
-    begun = words.lstrip()
-    acts = _ACTION_LINE.match(begun)
-    label = None if acts else _THOUGHT.search(begun)
-    if acts or label:
-        thought, words = _labelled(begun, label)
+    stripped = words.lstrip()
+    begins_with_action = _ACTION_LINE.match(stripped)
+    label = None if begins_with_action else _THOUGHT.search(stripped)
+    if begins_with_action or label:
+        thought, words = _labelled(stripped, label)
         thoughts.append(thought)
     if words is text:
-        return Reply("", text)
-    return Reply("\n".join(filter(None, map(str.strip, thoughts))), words.strip())
+        return SplitText("", text)
+    return SplitText("\n".join(filter(None, map(str.strip, thoughts))), words.strip())
 
 
 def without_thoughts(text: str) -> str:
-    """Returns the words of a text: what it says or does."""
+    """Returns a text without its thoughts."""
     return split(text).words
 
 
 def readings(text: str) -> Iterator[str]:
-    """Yields what may be the action in a text, for an environment that takes the first that it can read.
+    """Yields the candidates for the action in a text, for an environment that takes the first that it can read.
 
     Words with line labels `Action:` are taken in parts, each up to the next observation or thought. For each part come
     the whole, the whole without quotes and emphasis around it, the contents of `<action>`, `<answer>`, `<response>`

@@ -1,4 +1,4 @@
-"""Finding the tool call in a model's text, in any form that models write. Standard library only."""
+"""Find the tool call in a model's text, in any form that models write. Standard library only."""
 
 from __future__ import annotations
 

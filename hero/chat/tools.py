@@ -1,4 +1,4 @@
-"""A check, by probes, whether a chat template can be given tools."""
+"""Check by probes whether a chat template can be given tools."""
 
 from __future__ import annotations
 
@@ -58,8 +58,9 @@ def supports_tools(render: Render, system: str) -> bool:
         before, called = (render(talk, [PROBE], reply=False) for talk in (opening, [*opening, CALL]))
     except Exception:  # a template without tools, or without tools like these, may raise anything
         return False
-    places = now.split(NAME)[:-1]
-    if not places or places != later.split(NAME)[:-1] or system not in now or not called.startswith(before):
+    before_names = now.split(NAME)[:-1]
+    in_place = before_names and before_names == later.split(NAME)[:-1]
+    if not in_place or system not in now or not called.startswith(before):
         return False
     written = called.removeprefix(before).removeprefix(now.removeprefix(before))
     try:

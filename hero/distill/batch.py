@@ -1,4 +1,4 @@
-"""All that an update learns from, made once; and the action tokens of each of its micro-batches, as tensors.
+"""The data of an update, made once, and the action tokens of each of its micro-batches, as tensors.
 
 Shapes: N the action tokens of a micro-batch, or of a part of it; M those of them that carry one component of the loss;
 D the hidden size.
@@ -34,9 +34,9 @@ class UpdateBatch:
     """The examples of one update, and the rows in which models read them.
 
     Attributes:
-        examples: the trainable ones; without a teacher where the privileged prompt is too long.
-        student_rows: score the action of every example.
-        teacher_rows: by the index of the example that is distilled.
+        examples: the trainable examples; without a teacher where the privileged prompt is too long.
+        student_rows: rows that score the action of every example.
+        teacher_rows: rows that score the distilled examples, by index of the example.
         tokens: number of action tokens that carry a component; a token of two examples counts twice.
         turns_too_long: number of examples that lost their teacher.
     """
@@ -59,7 +59,7 @@ class UpdateBatch:
             ValueError: a trainable example has an empty prompt.
         """
         kept: list[Example] = []
-        teachers: dict[int, Row] = {}
+        teacher_rows: dict[int, Row] = {}
         too_long = 0
         for example in trainable(examples):
             row = teacher_row(example, len(kept), chat)
@@ -67,10 +67,10 @@ class UpdateBatch:
                 too_long += 1
                 row, example = None, replace(example, teacher=None, distillation=0.0)
             if row:
-                teachers[len(kept)] = row
+                teacher_rows[len(kept)] = row
             kept += trainable([example])
         tokens = {name: sum(len(e.tokens.action_ids) for e in kept if getattr(e, name)) for name in COMPONENTS}
-        return cls(kept, student_rows(kept), teachers, tokens, too_long)
+        return cls(kept, student_rows(kept), teacher_rows, tokens, too_long)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class ComponentTokens:
     teacher_states_MD: Tensor
 
     def part(self, start: int, stop: int) -> ComponentTokens:
-        """Returns those among the action tokens from `start` up to `stop`, their positions counted from `start`."""
+        """Returns the tokens at the positions from `start` up to `stop`, with positions counted from `start`."""
         within = slice(bisect_left(self.index, start), bisect_left(self.index, stop))
         index = [position - start for position in self.index[within]]
         return ComponentTokens(index, self.weights_M[within], self.teacher_states_MD[within])
@@ -100,7 +100,7 @@ class ActionTokens:
 
     Attributes:
         logprobs_N: log-probabilities at the time of sampling, each at its `temperature_N1`.
-        components: those that any of the tokens carries.
+        components: the tokens of each component that any token carries.
     """
 
     ids_N: Tensor
@@ -118,7 +118,8 @@ class ActionTokens:
             rows: student rows of the batch.
             teacher_states: the teacher's hidden states of an action, a row per token, by example; for each example in
                 `rows` that is distilled.
-            states_ND: the student's; the result is on their device, of their floating type but at least float32.
+            states_ND: the student's hidden states; the result is on their device, and of their type but at least
+                float32.
         """
         like = states_ND.new_empty(0, dtype=torch.promote_types(states_ND.dtype, torch.float32))
         spans = [span for row in rows for span in row.spans]
@@ -141,7 +142,7 @@ class ActionTokens:
         )
 
     def part(self, start: int, stop: int) -> ActionTokens:
-        """Returns those from `start` up to `stop`."""
+        """Returns the tokens from `start` up to `stop`."""
         within = slice(start, stop)
         parts = {name: tokens.part(start, stop) for name, tokens in self.components.items()}
         components = {name: tokens for name, tokens in parts.items() if tokens.index}

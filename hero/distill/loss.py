@@ -70,7 +70,7 @@ class UpdateLoss:
         """Adds the gradient of the loss to `.grad` of the student's weights.
 
         Returns:
-            What `TorchTrainer.update` reports, except for what only the optimiser knows.
+            The metrics that `TorchTrainer.update` returns, except for those that only the optimiser knows.
         """
         sums = Sums()
         for rows in micro_batches(batch.student_rows, self.micro_batch_tokens):
@@ -106,16 +106,16 @@ class UpdateLoss:
             torch.autograd.backward(states_ND, leaf_ND.grad)
 
     def _loss(self, logits_NV: Tensor, tokens: ActionTokens, counts: Mapping[Component, int], sums: Sums) -> Tensor:
-        """Returns the share of some action tokens in the loss."""
+        """Returns the part of the loss that some action tokens contribute."""
         logprobs_N = token_logprobs(logits_NV, tokens.ids_N)
         tempered_NV = logits_NV / tokens.temperature_N1
         tempered_N = token_logprobs(tempered_NV, tokens.ids_N)
         with torch.no_grad():
             sums.add(mismatch=(tokens.logprobs_N - tempered_N).abs(), entropy=entropy(tempered_NV))
         loss = logprobs_N.new_zeros(())
-        for component, carried in tokens.components.items():
-            index_M = torch.tensor(carried.index, device=logits_NV.device)
-            weights_M = carried.weights_M
+        for component, its_tokens in tokens.components.items():
+            index_M = torch.tensor(its_tokens.index, device=logits_NV.device)
+            weights_M = its_tokens.weights_M
             match component:
                 case "policy_gradient":
                     values_M = self._surrogate(tempered_N[index_M], tokens.logprobs_N[index_M], weights_M, sums)
@@ -124,7 +124,8 @@ class UpdateLoss:
                     values_M = -logprobs_N[index_M]
                 case "distillation":
                     ids_M, logprobs_M = tokens.ids_N[index_M], logprobs_N[index_M]
-                    values_M = self._divergence(logits_NV[index_M], carried.teacher_states_MD, ids_M, logprobs_M, sums)
+                    teacher_MD = its_tokens.teacher_states_MD
+                    values_M = self._divergence(logits_NV[index_M], teacher_MD, ids_M, logprobs_M, sums)
             mean = masked_mean(values_M, weights_M, counts[component])
             sums[component] += mean.item()
             loss = loss + mean
@@ -149,18 +150,18 @@ class UpdateLoss:
 
 
 def report(batch: UpdateBatch, sums: Mapping[str, float]) -> dict[str, float]:
-    """Returns what an update reports: means over the tokens that each is about, absent where there are none."""
+    """Returns the metrics of an update: means over the tokens that each is about, absent where there are none."""
     lengths = [len(span) for row in batch.student_rows for span in row.spans]
-    numbers: dict[str, float] = {"tokens_with_loss": float(sum(lengths)), "loss": 0.0}
+    metrics: dict[str, float] = {"tokens_with_loss": float(sum(lengths)), "loss": 0.0}
     if tokens := sum(lengths):
-        numbers |= {component: sums.get(component, 0.0) for component in COMPONENTS}
-        numbers["loss"] = sum(numbers[component] for component in COMPONENTS)
-        numbers["action_length"] = tokens / len(lengths)
-        numbers |= {name: sums[name] / tokens for name in ("mismatch", "entropy")}
+        metrics |= {component: sums.get(component, 0.0) for component in COMPONENTS}
+        metrics["loss"] = sum(metrics[component] for component in COMPONENTS)
+        metrics["action_length"] = tokens / len(lengths)
+        metrics |= {name: sums[name] / tokens for name in ("mismatch", "entropy")}
     if distilled := batch.tokens["distillation"]:
-        numbers |= {name: sums[name] / distilled for name in ("divergence", "teacher_gap", "teacher_gap_abs")}
-        numbers |= {name: sums[name] for name in ("teacher_tokens", "teacher_tokens_apart")}
+        metrics |= {name: sums[name] / distilled for name in ("divergence", "teacher_gap", "teacher_gap_abs")}
+        metrics |= {name: sums[name] for name in ("teacher_tokens", "teacher_tokens_apart")}
     if reinforced := batch.tokens["policy_gradient"]:
-        numbers["clip_fraction"] = sums["clipped"] / reinforced
+        metrics["clip_fraction"] = sums["clipped"] / reinforced
     turns = {"turns_with_finding": len(batch.teacher_rows), "turns_too_long": batch.turns_too_long}
-    return numbers | {name: float(count) for name, count in turns.items()}
+    return metrics | {name: float(count) for name, count in turns.items()}

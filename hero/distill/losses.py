@@ -76,11 +76,11 @@ def top_k(
     the whole at k = V. It saves memory: a divergence needs several tensors [T, V], here [T, K].
 
     Args:
-        of: whose likeliest ids to take; the union has those of both.
+        of: the model whose likeliest ids are taken; the union has those of both.
 
     Returns:
         Logits of student and teacher, [T, K] with K = k + 1, or 2 k + 1 for the union, in which an id that both chose
-        counts once: its other place is -inf.
+        counts once: its other logit is -inf.
 
     Raises:
         ValueError: k is not between 1 and V.
@@ -90,10 +90,10 @@ def top_k(
     students_TK = student_logits_TV.detach().topk(k, dim=-1).indices if of != "teacher" else None
     teachers_TK = teacher_logits_TV.detach().topk(k, dim=-1).indices if of != "student" else None
     ids_TK = torch.cat([ids_TK for ids_TK in (students_TK, teachers_TK) if ids_TK is not None], dim=-1)
-    ids_TK = ids_TK.sort(dim=-1).values  # an id that both chose now stands beside itself
-    again_TK = torch.zeros_like(ids_TK, dtype=torch.bool)
-    again_TK[..., 1:] = ids_TK[..., 1:] == ids_TK[..., :-1]
-    return _merged(student_logits_TV, ids_TK, again_TK), _merged(teacher_logits_TV.detach(), ids_TK, again_TK)
+    ids_TK = ids_TK.sort(dim=-1).values  # an id that both chose is now beside itself
+    repeated_TK = torch.zeros_like(ids_TK, dtype=torch.bool)
+    repeated_TK[..., 1:] = ids_TK[..., 1:] == ids_TK[..., :-1]
+    return _merged(student_logits_TV, ids_TK, repeated_TK), _merged(teacher_logits_TV.detach(), ids_TK, repeated_TK)
 
 
 def merged(
@@ -104,7 +104,7 @@ def merged(
     k: int,
     of: Literal["student", "teacher", "union"],
 ) -> Tensor:
-    """Returns a divergence of what `top_k` returns, per token [T]."""
+    """Returns a divergence between the two distributions that `top_k` returns, per token [T]."""
     return divergence(*top_k(student_logits_TV, teacher_logits_TV, k=k, of=of))
 
 
@@ -146,14 +146,14 @@ def masked_mean(values_T: Tensor, weights_T: Tensor, denominator: float) -> Tens
     return (values_T * weights_T).sum() / denominator
 
 
-def _merged(logits_TV: Tensor, ids_TK: Tensor, again_TK: Tensor) -> Tensor:
-    """Returns the logits of some ids, -inf where one comes again, and last the logit of all other ids together."""
+def _merged(logits_TV: Tensor, ids_TK: Tensor, repeated_TK: Tensor) -> Tensor:
+    """Returns the logits of some ids, -inf where one is repeated, and last the logit of all other ids together."""
     logits_TV = logits_TV.to(torch.promote_types(logits_TV.dtype, torch.float32))
     top_T1 = logits_TV.detach().amax(-1, keepdim=True)
     rest_T1 = (logits_TV - top_T1).exp().scatter(-1, ids_TK, 0.0).sum(-1, keepdim=True)
     # Without any other id the logit is -inf; 1 stands in for the gradient, which is then 0.
     log_rest_T1 = torch.where(rest_T1 > 0, rest_T1, 1.0).log().masked_fill(rest_T1 == 0, -torch.inf) + top_T1
-    chosen_TK = logits_TV.gather(-1, ids_TK).masked_fill(again_TK, -torch.inf)
+    chosen_TK = logits_TV.gather(-1, ids_TK).masked_fill(repeated_TK, -torch.inf)
     return torch.cat([chosen_TK, log_rest_T1], dim=-1)
 
 

@@ -33,7 +33,7 @@ def require_declared(function: Callable[..., object], arguments: Mapping[str, An
     """Checks arguments against the `Range` or the `Literal` values in the annotations of a function.
 
     Raises:
-        ConfigError: an argument is not within its range, or is none of its values.
+        ConfigError: an argument is not within its range, or not one of its values.
     """
     for name, hint in get_type_hints(function, include_extras=True).items():
         if get_origin(hint) is Literal:

@@ -76,7 +76,7 @@ def student_rows(examples: Sequence[Example]) -> list[Row]:
 
     A causal model reads the beginning of a sequence as if the rest were not there. So an example whose prompt and
     action are the beginning of another's, of the same episode, needs no row of its own. With an append-only chat that
-    makes one row per episode, whatever the number of turns and learners; where history was rewritten, rows part.
+    makes one row per episode, whatever the number of turns and learners; where history was rewritten, it makes more.
 
     Args:
         examples: in any order; every action has at least one id.
@@ -91,7 +91,7 @@ def student_rows(examples: Sequence[Example]) -> list[Row]:
 
 
 def _episode_rows(examples: Sequence[Example], indices: Sequence[int]) -> Iterator[Row]:
-    """Makes the rows of one episode, longest first: an example joins the first row that begins with its ids."""
+    """Yields the rows of one episode, longest first: an example joins the first row that begins with its ids."""
     ledgers = {index: examples[index].tokens.prompt_ids + examples[index].tokens.action_ids for index in indices}
     rows: list[tuple[tuple[int, ...], list[int]]] = []
     for index in sorted(indices, key=lambda index: len(ledgers[index]), reverse=True):
@@ -125,7 +125,7 @@ def teacher_row(example: Example, index: int, chat: Chat) -> Row | None:
     """Makes the row of the privileged prompt and then the ids that the student sampled; None without such a prompt.
 
     Args:
-        index: of the example, for its span.
+        index: index of the example, for its span.
 
     Raises:
         ValueError: an example without action ids.
@@ -143,33 +143,35 @@ def share_prefixes(rows: Sequence[Row], students: Sequence[Row]) -> tuple[list[R
     A prefix that only one row begins with is not shared, since there is nothing to save.
 
     Args:
-        rows: made by `teacher_rows`.
-        students: made by `student_rows`; among them they hold all examples of `rows`.
+        rows: the teacher's rows, made by `teacher_row`.
+        students: the student's rows, made by `student_rows`; together they hold all examples of `rows`.
 
     Returns:
         The rows in some order, each with the `prefix` and the number of `shared` ids, 0 for none; and the prefixes.
     """
-    homes = {index: number for number, row in enumerate(students) for span in row.spans for index in span.examples}
-    families: dict[int, list[Row]] = {}
+    student_of = {
+        example: index for index, row in enumerate(students) for span in row.spans for example in span.examples
+    }
+    by_student: dict[int, list[Row]] = {}
     for row in rows:
-        home = homes[row.example]
-        shared = min(_common(row.ids, students[home].ids), row.spans[0].start - 1)
-        families.setdefault(home, []).append(replace(row, shared=shared))
+        student = student_of[row.example]
+        shared = min(_common_length(row.ids, students[student].ids), row.spans[0].start - 1)
+        by_student.setdefault(student, []).append(replace(row, shared=shared))
     result: list[Row] = []
     prefixes: list[tuple[int, ...]] = []
-    for home, siblings in families.items():
+    for student, siblings in by_student.items():
         if sum(row.shared > 0 for row in siblings) > 1:
             result += [replace(row, prefix=len(prefixes)) for row in siblings]
-            prefixes.append(students[home].ids[: max(row.shared for row in siblings)])
+            prefixes.append(students[student].ids[: max(row.shared for row in siblings)])
         else:
             result += [replace(row, shared=0) for row in siblings]
     return result, prefixes
 
 
-def _common(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+def _common_length(a: tuple[int, ...], b: tuple[int, ...]) -> int:
     """Returns the number of ids that two sequences both begin with."""
-    shorter = min(len(one), len(other))
-    return bisect_left(range(shorter), True, key=lambda index: one[: index + 1] != other[: index + 1])
+    shorter = min(len(a), len(b))
+    return bisect_left(range(shorter), True, key=lambda index: a[: index + 1] != b[: index + 1])
 
 
 def tokens_read(rows: Sequence[Row]) -> int:
@@ -181,10 +183,10 @@ def tokens_read(rows: Sequence[Row]) -> int:
 
 
 def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
-    """Parts rows into batches of at most `tokens` tokens each, prefixes and padding included; a longer row goes alone.
+    """Splits rows into batches of at most `tokens` tokens each, prefixes and padding included; a longer row goes alone.
 
     Rows with suffixes of about the same length come together, the longest first, and among them rows of like length:
-    so there is little padding both in what is read and in what is only attended to.
+    so there is little padding, both in the suffixes that are read and in the prefixes that are only attended to.
     """
     batch: list[Row] = []
     for row in sorted(rows, key=_size, reverse=True):
@@ -219,8 +221,8 @@ def collate(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
     longest = max(row.suffix_length for row in rows)
     ids_BL = torch.zeros(len(rows), longest, dtype=torch.int64)
     predictors: list[int] = []
-    for number, row in enumerate(rows):
-        ids_BL[number, : row.suffix_length] = torch.tensor(row.ids[row.shared :])
-        first = number * longest - row.shared
+    for index, row in enumerate(rows):
+        ids_BL[index, : row.suffix_length] = torch.tensor(row.ids[row.shared :])
+        first = index * longest - row.shared
         predictors += chain.from_iterable(range(first + s.start - 1, first + s.stop - 1) for s in row.spans)
     return ids_BL, torch.tensor(predictors)

@@ -29,7 +29,7 @@ class LinearSchedule:
         require(enough, "decay_steps", self.decay_steps, "more than warmup_steps")
 
     def rate(self, updates: int) -> float:
-        """Returns the rate of the next step after some updates.
+        """Returns the learning rate of the next step after `updates` steps.
 
         Raises:
             ConfigError: all of `decay_steps` are taken.

@@ -41,8 +41,8 @@ def hidden_states(model: PreTrainedModel, rows: Sequence[Row], prefixes: PrefixC
     Args:
         model: any causal language model of transformers.
         rows: at least one, with at least one span each.
-        prefixes: read before; what the rows share with them is not read again. None to read rows whole, with the same
-            result.
+        prefixes: shared prefixes that the model has read; what the rows share with them is not read again. None to read
+            whole rows, with the same result.
 
     Raises:
         PolicyError: a row is longer than the model's context.
@@ -70,8 +70,9 @@ def teacher_hidden_states(
     """Yields `hidden_states` of any number of rows, without a gradient; a prefix that rows share is read once.
 
     Args:
-        rows: the teacher's.
-        students: the student's rows of the same examples; their ids are read in one forward pass.
+        rows: the teacher's rows.
+        students: the student's rows of the same examples; the prefixes that are shared with them are read in one
+            forward pass.
         tokens: maximum number of tokens of any other forward pass, padding included; a longer row goes alone.
 
     Yields:

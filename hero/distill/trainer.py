@@ -57,11 +57,11 @@ class TorchTrainer:
     a weight can change by. Dropout stays off: it would score actions under another distribution than sampled them.
 
     Args:
-        divergence: what distillation minimises between student and teacher, over the whole vocabulary.
+        divergence: the divergence between student and teacher that distillation minimises, over the whole vocabulary.
         beta: weight of the teacher in the Jensen-Shannon divergence.
         top_k: number of likeliest ids over which the divergence is taken, with all others as one; None for every id by
             itself.
-        top_k_of: whose likeliest ids.
+        top_k_of: the model whose likeliest ids these are.
         teacher_weights: the weights that read the privileged prompt. `ema`: an exponential moving average of the
             student's; `frozen`: the student's at the start; `live`: the student's own as they are before the step,
             without a copy.
@@ -70,7 +70,7 @@ class TorchTrainer:
         warmup_steps: number of steps at the start over which the rate rises linearly.
         decay_steps: number of steps by which the rate has fallen linearly, from the end of the warm-up, to 0; None for
             no fall.
-        weight_decay: decoupled, of AdamW (1711.05101).
+        weight_decay: decoupled weight decay of AdamW (1711.05101).
         max_grad_norm: a gradient of a larger norm is scaled down to it.
         micro_batch_tokens: maximum number of tokens that go through the model at once, padding included: for memory and
             speed only.
@@ -138,11 +138,11 @@ class TorchTrainer:
             and `distillation`.
             Where a step was taken also: `grad_norm` before clipping; `learning_rate`; `action_length`, the mean in
             tokens; and, from before the step, in nats per token, at the temperature of sampling: `entropy` of the
-            student; `mismatch`, the mean of |log p sampled - log p recomputed|. Where anything was distilled, at
-            temperature 1: `divergence`, unweighted; `teacher_gap`, the mean of log p teacher - log p student of the
-            sampled tokens; `teacher_gap_abs`, that of its size; `teacher_tokens`, which the teacher read, and
-            `teacher_tokens_apart`, which it would have read had it read the past of every turn again. Where there is a
-            policy gradient: `clip_fraction` of its tokens.
+            student; `mismatch`, the gap between sampler and trainer: the mean of |log p sampled - log p recomputed|.
+            Where anything was distilled, at temperature 1: `divergence`, unweighted; `teacher_gap`, the mean of
+            log p teacher - log p student of the sampled tokens; `teacher_gap_abs`, that of its absolute value;
+            `teacher_tokens`, the number of tokens that the teacher read, and `teacher_tokens_apart`, the number that
+            it would have read without shared prefixes. Where there is a policy gradient: `clip_fraction` of its tokens.
 
         Raises:
             ConfigError: the loss or its gradient is not finite; no step is taken. Or the step made weights that are not
@@ -154,11 +154,11 @@ class TorchTrainer:
             return report(batch, {})
         learning_rate = self._schedule.rate(self.updates)
         self._optimizer.zero_grad(set_to_none=True)
-        numbers = self._loss.backward(batch)
+        metrics = self._loss.backward(batch)
         grad_norm = clip_grad_norm_(self._trained, self._max_grad_norm).item()
-        if not (math.isfinite(numbers["loss"]) and math.isfinite(grad_norm)):
+        if not (math.isfinite(metrics["loss"]) and math.isfinite(grad_norm)):
             raise ConfigError(
-                f"the gradient of update {self.updates + 1} has norm {grad_norm} (loss {numbers['loss']}); "
+                f"the gradient of update {self.updates + 1} has norm {grad_norm} (loss {metrics['loss']}); "
                 f"give a learning_rate below {self._schedule.peak}, or look for logits or log-probabilities that are "
                 "not finite"
             )
@@ -169,7 +169,7 @@ class TorchTrainer:
         self.updates += 1
         if self._teacher_weights == "ema":
             self._average()
-        return numbers | {"grad_norm": grad_norm, "learning_rate": learning_rate}
+        return metrics | {"grad_norm": grad_norm, "learning_rate": learning_rate}
 
     def save(self, path: Path) -> None:
         """Writes the weights, the teacher's unless it is live, the optimiser's state and the counter.
@@ -228,11 +228,11 @@ class TorchTrainer:
 def _divergence(
     name: Divergence, beta: float, top_k: int | None, top_k_of: TopKOf
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """Returns the divergence that goes by a name, of the likeliest ids if `top_k` says so."""
+    """Returns the divergence of a name, over the likeliest ids if `top_k` is given."""
     divergences: dict[Divergence, Callable[[Tensor, Tensor], Tensor]] = {
         "forward_kl": forward_kl,
         "reverse_kl": reverse_kl,
         "jensen_shannon": partial(jensen_shannon, beta=beta),
     }
-    whole = divergences[name]
-    return whole if top_k is None else partial(merged, whole, k=top_k, of=top_k_of)
+    divergence = divergences[name]
+    return divergence if top_k is None else partial(merged, divergence, k=top_k, of=top_k_of)

@@ -121,7 +121,7 @@ class TextEnv(gymnasium.Env[str, str]):
 
     @final
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Starts the task that `options` names, or a drawn one.
+        """Starts the task that `options` names, or draws one.
 
         Raises:
             ConfigError: the task is out of range, or there are other options.
@@ -139,7 +139,7 @@ class TextEnv(gymnasium.Env[str, str]):
 
     @final
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Takes any string.
+        """Takes an action, which may be any string.
 
         Raises:
             gymnasium.error.ResetNeeded: no episode is under way.

@@ -19,7 +19,7 @@ from hero.envs.checks.played import (
 )
 
 Check: TypeAlias = Callable[[Callable[[], TextEnv]], None]
-"""A function of what builds the environment; raises AssertionError with the remedy where a point is not kept."""
+"""A function that takes a builder of the environment, and raises AssertionError with the remedy for a breach."""
 
 CHECKS: Final[Mapping[str, Check]] = {
     "declares its name, tasks, tools, baseline and provenance": check_declarations,
@@ -41,7 +41,7 @@ def check_text_env(make: Callable[[], TextEnv]) -> None:
         make: builds the environment; is called several times.
 
     Raises:
-        AssertionError: it does not; the message says what to do.
+        AssertionError: a check failed; the message says what to change.
     """
     for check in CHECKS.values():
         check(make)

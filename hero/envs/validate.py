@@ -105,7 +105,7 @@ def require_one_of(name: str, value: object, allowed: Iterable[object]) -> None:
     """Refuses a value that is not allowed.
 
     Raises:
-        ConfigError: it is not; the message names all that are.
+        ConfigError: the value is not allowed; the message names those that are.
     """
     allowed = list(allowed)  # what cannot be hashed is refused, too
     if value not in allowed:
@@ -116,7 +116,7 @@ def require_integer(name: str, value: object, least: int) -> None:
     """Refuses a value that is not an `int`, or too small; a `bool` is not an integer.
 
     Raises:
-        ConfigError: it is refused.
+        ConfigError: the value is refused.
     """
     if type(value) is not int or value < least:
         raise ConfigError(f"{name}={value!r} is not possible; give an integer of at least {least}")
@@ -128,7 +128,7 @@ def require_path(name: str, value: object) -> None:
     An empty string, which would be the current directory, and characters that no file name can have are refused, too.
 
     Raises:
-        ConfigError: it is refused.
+        ConfigError: the value is refused.
     """
     if not isinstance(value, str | Path | None) or value == "" or not _can_be_a_name(str(value)):
         raise ConfigError(f"{name}={value!r} is not a path; give a directory as a str, ./5 for one that is named 5")

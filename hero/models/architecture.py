@@ -1,4 +1,4 @@
-"""Questions to a transformers model about its layers, its context length, and how it takes its cache."""
+"""Properties of a transformers model: its layers, its context length, and the way to pass it a cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def context_length(model: Any) -> int:
     longer sequence: keys that were cached before that point would be wrong after it.
 
     Raises:
-        ConfigError: the configuration does not state how many positions there are.
+        ConfigError: the configuration does not state the number of positions.
     """
     return min([max_positions(model), *_longrope_lengths(model.config.get_text_config())])
 
@@ -75,7 +75,7 @@ def cache_argument(model: Any) -> str:
 
 
 def _longrope_lengths(config: Any) -> list[int]:
-    """Lengths beyond which longrope rotates all keys differently.
+    """Returns the lengths beyond which longrope rotates all keys differently.
 
     `dynamic` scaling has none below the number of positions: it changes only beyond that.
     """
@@ -88,6 +88,6 @@ def _longrope_lengths(config: Any) -> list[int]:
 
 
 def _rotary(config: Any) -> list[Mapping[str, Any]]:
-    """Parameters of the rotary embeddings, of the model or of each type of layer."""
+    """Returns the parameters of the rotary embeddings, of the model or of each type of layer."""
     parameters = getattr(config, "rope_parameters", None) or {}
     return [parameters, *(of_type for of_type in parameters.values() if isinstance(of_type, Mapping))]

@@ -1,4 +1,4 @@
-"""Cache layers: each takes the new keys and values of one attention layer and returns all that it shall attend to.
+"""Cache layers: each takes the new keys and values of one attention layer and returns all that it attends to.
 
 Shapes: B batch, H key-value heads, T tokens of one sequence, C columns of the cache, L new columns, D head width,
 P prefixes.
@@ -72,7 +72,7 @@ class PreallocatedLayer(CacheLayer):
         return self._expose_used()
 
     def select(self, rows: Tensor) -> None:
-        """Drops all other sequences."""
+        """Keeps the sequences of these rows, and drops all others."""
         self._keys, self._values = self._keys[rows], self._values[rows]
         self._expose_used()
 
@@ -90,7 +90,7 @@ class PrefixedLayer(CacheLayer):
     Args:
         prefixes: keys and values, PHTD.
         prefix_B1: prefix of each row.
-        columns_BC: columns of the prefix in the order in which the row sees them, then a place for each new column.
+        columns_BC: columns of the prefix in the order in which the row sees them, then any value per new column.
         width: number of columns before the new ones.
     """
 
@@ -130,7 +130,7 @@ def keys_and_values(model: Any, ids_BT: Tensor) -> list[KeysValues]:
 
 
 class _EndOfPass(Exception):  # noqa: N818 (nothing went wrong)
-    """All keys and values of a forward pass are there."""
+    """Ends a forward pass once all its keys and values have been computed."""
 
 
 class _RecordingLayer(CacheLayer):

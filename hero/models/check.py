@@ -1,4 +1,4 @@
-"""Checks that a model is what its files say and can act as the sampler needs, made before anything is played."""
+"""Checks that a model matches its files and can act as the sampler needs, made before anything is played."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def require_fit(name: str, info: Mapping[str, Iterable[Any]]) -> None:
     if faults := [f"{fault} {_some(sorted(keys))}" for fault, keys in keys_by_fault.items() if keys]:
         raise ConfigError(
             f"{name}: the weights are not those of the configuration: {'; '.join(faults)}. "
-            "Fetch the model again, or save it anew: with save_pretrained, and unwrapped from torch.compile and "
+            "Fetch the model again, or save it again: with save_pretrained, and unwrapped from torch.compile and "
             "data parallelism, which put _orig_mod and module before each name"
         )
 
@@ -84,7 +84,7 @@ def require_real(name: str, types: Mapping[str, str]) -> None:
         types: type of each tensor by name, as safetensors or torch writes it.
 
     Raises:
-        ConfigError: names tensors of another type.
+        ConfigError: tensors are of another type; the message names them.
     """
     if odd := [key for key, type_ in types.items() if not REAL.search(type_) and not RECOMPUTED.search(key)]:
         raise ConfigError(
@@ -100,7 +100,7 @@ def require_usable(name: str, model: Any, vocabulary: int) -> None:
         vocabulary: the largest id that the tokenizer can make, plus 1.
 
     Raises:
-        ConfigError: names the parameters, or both sizes.
+        ConfigError: weights are not finite, or the tokenizer makes ids without an embedding.
     """
     if odd := [key for key, weights in model.named_parameters() if not weights.isfinite().all()]:
         raise ConfigError(f"{name}: weights that are not finite in {_some(odd)}; fetch the model again")
@@ -119,7 +119,7 @@ def require_exact(lm: LanguageModel) -> None:
     Some kinds of models ignore the positions or the mask that they are given, or arrange their cache in their own way.
 
     Raises:
-        ConfigError: names the kind of model.
+        ConfigError: the log-probabilities differ, or the model cannot be run in this way.
     """
     ids = tuple(lm.chat.encode([QUESTION]))[: lm.context_length]
     kind = f"{lm.name}: a model of the kind {type(lm.model).__name__}"
@@ -142,10 +142,10 @@ def require_exact(lm: LanguageModel) -> None:
 
 
 def _logprobs(logits: Tensor) -> Tensor:
-    """Log-probabilities, finite also where a model rules tokens out with logits of minus infinity."""
+    """Returns log-probabilities that are finite also where a model rules tokens out with logits of -inf."""
     return logits.float().log_softmax(-1).clamp(min=-100.0)
 
 
 def _some(names: list[str]) -> str:
-    """The first of many names, and the number of the others."""
+    """Returns the first three names, and the number of the others."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,4 +1,4 @@
-"""Loading models in llama.cpp's GGUF format, with the tokenizer that they were trained with."""
+"""Load models in llama.cpp's GGUF format, with the tokenizer that they were trained with."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _load(path: Path) -> tuple[Any, Any]:
 
 
 def _split_name(reader: Any) -> str:
-    """llama.cpp's name of the rule by which a byte-level vocabulary splits text before the merges; "" for others."""
+    """Returns llama.cpp's name for the rule by which a byte-level vocabulary splits text; "" for other vocabularies."""
     fields = reader.fields
     if fields["tokenizer.ggml.model"].contents() != "gpt2":
         return ""

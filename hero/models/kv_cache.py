@@ -108,7 +108,7 @@ class Batch:
         return logits[:, -1]
 
     def select(self, rows: Sequence[int]) -> None:
-        """Drops all other sequences."""
+        """Keeps the sequences of these rows, and drops all others."""
         index = torch.tensor(rows, device=self._mask.device)
         self.lengths = [self.lengths[row] for row in rows]
         self._mask, self._positions = self._mask[index], self._positions[index]
@@ -121,7 +121,7 @@ class Batch:
         It shares the memory of the batch, all of which lives as long as the result does.
 
         Args:
-            ids: of the sequence from its beginning, at most as many as it has columns.
+            ids: ids of the sequence from its beginning, at most as many as it has columns.
         """
         first = self.width - self.lengths[row]
         columns = slice(first, first + len(ids))

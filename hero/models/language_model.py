@@ -13,7 +13,7 @@ from hero.models.sampler import TransformersPolicy
 
 @dataclass
 class LanguageModel:
-    """A causal language model and its chat: what trainer, policy and reflector share.
+    """A causal language model and its chat, which trainer, policy and reflector share.
 
     Attributes:
         model: a `transformers` causal language model all of whose layers are attention.

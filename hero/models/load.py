@@ -1,4 +1,4 @@
-"""Loading a language model that runs in this process, whatever the format of its files."""
+"""Load a language model that runs in this process, whatever the format of its files."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: 
 
 
 def _stop_ids(model: Any) -> list[int]:
-    """Ids that end a reply according to the generation settings of a model."""
+    """Returns the ids that end a reply according to the generation settings of a model."""
     eos = getattr(model.generation_config, "eos_token_id", None)
     ids = [] if eos is None else eos if isinstance(eos, list) else [eos]
     if odd := [token for token in ids if not isinstance(token, int)]:

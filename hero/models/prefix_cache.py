@@ -40,15 +40,15 @@ class PrefixCache:
         self._layers = keys_and_values(model, ids_PT)
 
     def continuation(self, starts: Sequence[tuple[int, int]], length: int) -> dict[str, Any]:
-        """Returns the arguments of `forward` that a model needs, besides the ids of suffixes, to read these.
+        """Returns the arguments of `forward`, besides their ids, with which a model reads suffixes.
 
         Args:
-            starts: of each row, the number of its prefix and how many of the first ids of that prefix it shares, which
-                must not be 0 for all rows.
+            starts: for each row, the index of its prefix and the number of ids that it shares with it, which must not
+                be 0 for all rows.
             length: number of columns of the suffixes, padded on the right.
         """
         device = self._layers[0][0].device
-        prefix_B, shared_B = (torch.tensor(numbers, device=device) for numbers in zip(*starts, strict=True))
+        prefix_B, shared_B = torch.tensor(starts, device=device).T
         width = int(shared_B.max())
         # Prefix and suffix adjoin, as a sliding window expects. Column 0 stands in to the left, where nothing is seen,
         # and to the right, where the suffix will be.

@@ -1,4 +1,4 @@
-"""Loading models and tokenizers in the format of transformers, without running code that comes with them."""
+"""Load models and tokenizers in the format of transformers, without running code that comes with them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _load(source: str, location: str) -> tuple[Any, Any]:
 
 
 def _file(location: str, name: str) -> str | None:
-    """Path of a file of a directory or hub name, if there is one."""
+    """Returns the path of a file in a directory or under a hub name; None if there is none."""
     from transformers.utils.hub import cached_file
 
     return cached_file(location, name, _raise_exceptions_for_missing_entries=False)

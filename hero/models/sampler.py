@@ -1,4 +1,4 @@
-"""Sampling from a language model in batches, with the log-probability of every token.
+"""Sample from a language model in batches, with the log-probability of every token.
 
 Shapes: B rows of a batch, T new tokens at most, V vocabulary.
 """
@@ -39,7 +39,7 @@ class TransformersPolicy:
         batch_tokens: maximum number of padded tokens that are decoded at a time (but always one row): bounds the memory
             for keys and values.
         temperature: 0 is greedy.
-        seed: of the random numbers, 0 or more, together with the seeds that `act` is given.
+        seed: seed of the random numbers, 0 or more, together with the seeds that `act` is given.
         max_new_tokens: maximum length of an action, which is cut off there.
         version: number of updates that the weights have seen; recorded in `Tokens.policy_version`.
 
@@ -122,7 +122,7 @@ class TransformersPolicy:
         return [action for action in actions if action is not None]
 
     def _uniforms(self, count: int, seeds: Sequence[int] | None) -> Tensor:
-        """Random numbers for each token of each reply [B, T].
+        """Returns a random number for each token of each reply [B, T].
 
         A row has T of them however short its reply turns out, and begins like a longer row of the same seed.
         """

@@ -1,4 +1,4 @@
-"""The token ids that a tokenizer makes, against those that its files list."""
+"""Compare the token ids that a tokenizer makes with those that its files list."""
 
 from __future__ import annotations
 

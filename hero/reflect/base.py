@@ -11,7 +11,7 @@ Judge: TypeAlias = Callable[[Trajectory], Mapping[int, Finding | None]]
 """Rules of one environment, an entry point of `hero.rules`: a pure function from an episode to findings by turn.
 
 A turn that is missing is left to the rules for all environments. None keeps every rule from judging a turn, since its
-text leaves open whether the action was right. `hero.reflect.check.check_judge` checks all that is asked of them.
+text leaves open whether the action was right. `hero.reflect.check.check_judge` checks rules against this contract.
 """
 
 

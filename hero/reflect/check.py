@@ -1,4 +1,4 @@
-"""What rules of an environment must pass. Run it in the tests of your package: `check_judge(rules, trajectories)`.
+"""Check the rules of an environment. Run it in the tests of your package: `check_judge(rules, trajectories)`.
 
 The episodes are yours, so they decide how much of the rules is checked: play some that end well and some that do not.
 """
@@ -38,8 +38,8 @@ CUTS: Final = tuple(stop for stop in Stop if stop is not Stop.TERMINATED)
 def check_judge(rules: Judge, trajectories: Sequence[Trajectory]) -> None:
     """Checks that rules may be registered as an entry point of `hero.rules`.
 
-    They are asked about each episode, about its beginnings up to every turn, and about the same episode without
-    feedback and with other texts in place of its actions.
+    The rules judge each episode, its beginnings up to every turn, and the same episode without feedback and with other
+    texts in place of its actions.
 
     Args:
         trajectories: episodes of the rules' environment, at least one of them with turns.
@@ -48,21 +48,21 @@ def check_judge(rules: Judge, trajectories: Sequence[Trajectory]) -> None:
         AssertionError: a check failed; the message says what to change.
     """
     _require(any(trajectory.turns for trajectory in trajectories), "give at least one episode that has turns")
-    for number, trajectory in enumerate(trajectories):
-        findings = _judged(rules, trajectory, f"episode {number}")
+    for index, trajectory in enumerate(trajectories):
+        findings = _checked_findings(rules, trajectory, f"episode {index}")
         silent = replace(trajectory, turns=tuple(replace(turn, feedback="") for turn in trajectory.turns))
-        where = f"episode {number} without feedback"
+        where = f"episode {index} without feedback"
         _require(
-            _verdicts(_judged(rules, silent, where)) == _verdicts(findings),
+            _verdicts(_checked_findings(rules, silent, where)) == _verdicts(findings),
             f"{where} gets other verdicts than with it; judge by actions, observations, info and rewards, and read "
             "feedback for the wording of a cause at most",
         )
         for variant, where in (*_beginnings(trajectory), *_hostile(trajectory)):
-            _judged(rules, variant, f"episode {number} {where}")
+            _checked_findings(rules, variant, f"episode {index} {where}")
 
 
 def _beginnings(trajectory: Trajectory) -> Iterator[tuple[Trajectory, str]]:
-    """Yields the episode cut short at every length, 0 included, in every way to cut it; each with words for it."""
+    """Yields the episode cut short at every length, 0 included, in every way; each with its description."""
     for length, stop in product(range(len(trajectory.turns) + 1), CUTS):
         error = "ValueError: a fault" if stop is Stop.ERROR else ""
         part = replace(trajectory, turns=trajectory.turns[:length], stop=stop, error=error)
@@ -70,22 +70,22 @@ def _beginnings(trajectory: Trajectory) -> Iterator[tuple[Trajectory, str]]:
 
 
 def _hostile(trajectory: Trajectory) -> Iterator[tuple[Trajectory, str]]:
-    """Yields the episode with each hostile text in place of all its actions, and of one; each with words for it."""
-    for number, text in enumerate(HOSTILE):
+    """Yields the episode with each hostile text in place of all its actions, and of one; each with its description."""
+    for index, text in enumerate(HOSTILE):
         turns = [replace(turn, action=replace(turn.action, text=text)) for turn in trajectory.turns]
         yield replace(trajectory, turns=tuple(turns)), f"with {text!r:.40} for every action"
         if turns:
-            one = number % len(turns)
-            mixed = (*trajectory.turns[:one], turns[one], *trajectory.turns[one + 1 :])
-            yield replace(trajectory, turns=mixed), f"with {text!r:.40} for the action of turn {one}"
+            turn = index % len(turns)
+            mixed = (*trajectory.turns[:turn], turns[turn], *trajectory.turns[turn + 1 :])
+            yield replace(trajectory, turns=mixed), f"with {text!r:.40} for the action of turn {turn}"
 
 
-def _judged(rules: Judge, trajectory: Trajectory, where: str) -> dict[int, Finding | None]:
-    """Asks the rules about an episode twice and returns their findings, checked."""
-    same = deepcopy(trajectory)
-    findings = _asked(rules, trajectory, where)
-    _require(trajectory == same, f"{where} is another after the rules have read it; copy what you change")
-    again = _asked(rules, same, where)
+def _checked_findings(rules: Judge, trajectory: Trajectory, where: str) -> dict[int, Finding | None]:
+    """Lets the rules judge an episode twice, and returns their findings once they have passed the checks."""
+    copy = deepcopy(trajectory)
+    findings = _findings(rules, trajectory, where)
+    _require(trajectory == copy, f"{where} was changed by the rules; copy what you change")
+    again = _findings(rules, copy, where)
     _require(findings == again, f"{where} gets other findings when it is judged again; keep no state and draw nothing")
     for turn, finding in findings.items():
         _require(
@@ -96,7 +96,7 @@ def _judged(rules: Judge, trajectory: Trajectory, where: str) -> dict[int, Findi
     return findings
 
 
-def _asked(rules: Judge, trajectory: Trajectory, where: str) -> dict[int, Finding | None]:
+def _findings(rules: Judge, trajectory: Trajectory, where: str) -> dict[int, Finding | None]:
     try:
         findings = rules(trajectory)
     except Exception as error:
@@ -127,10 +127,10 @@ def _check_finding(finding: Finding | None, turn: int, trajectory: Trajectory, w
             isinstance(text, str) and (text == "" or text.strip() != ""),
             f'{where} the {name} is {text!r}, not a str with words; give "" where there is nothing to say',
         )
-    done = without_thoughts(trajectory.turns[turn].action.text).strip()
+    action = without_thoughts(trajectory.turns[turn].action.text).strip()
     _require(
-        finding.verdict is Verdict.USEFUL or finding.advice == "" or finding.advice.strip() != done,
-        f"{where} {done!r:.80} is both faulted ({finding.verdict}) and advised; leave the advice out",
+        finding.verdict is Verdict.USEFUL or finding.advice == "" or finding.advice.strip() != action,
+        f"{where} {action!r:.80} is both faulted ({finding.verdict}) and advised; leave the advice out",
     )
 
 

@@ -43,7 +43,7 @@ class ModelReflector:
         It is empty for an episode without turns, for one whose review does not fit the context of a `ContextLimited`
         policy, and for an answer that cannot be read.
         """
-        reviews = [conversation(trajectory) if trajectory.turns else () for trajectory in trajectories]
+        reviews = [review_prompt(trajectory) if trajectory.turns else () for trajectory in trajectories]
         asked = [bool(review) and self._fits(review) for review in reviews]
         answers = iter(self.policy.act([review for review, ask in zip(reviews, asked, strict=True) if ask]))
         return [
@@ -57,11 +57,11 @@ class ModelReflector:
     def _diagnosis(self, answer: Action, turns: int) -> Diagnosis:
         tokens = answer.tokens
         cost = len(tokens.prompt_ids) + len(tokens.action_ids) if tokens else 0
-        return Diagnosis(self.name, parse(answer.text, turns), cost)
+        return Diagnosis(self.name, parse_review(answer.text, turns), cost)
 
 
 class Student(Protocol):
-    """A language model whose policies have the weights that it has by then."""
+    """A language model in training; its policies act with its current weights."""
 
     name: str
 
@@ -74,7 +74,7 @@ class SelfReflector:
     """The student as the reflector of its own episodes, greedy (2606.11559, "reflection").
 
     Args:
-        student: its policies have the weights that it has at each call.
+        student: the model in training.
         max_new_tokens: number of tokens after which a review is cut off.
 
     Raises:
@@ -92,12 +92,12 @@ class SelfReflector:
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         """Returns one diagnosis per trajectory, as `ModelReflector.reflect`."""
-        # A new policy each time: what one remembers of earlier episodes would be lost when a run is resumed.
+        # A new policy each time, since a resumed run could not restore what an old one keeps of earlier episodes.
         policy = self.student.policy(temperature=0.0, max_new_tokens=self.max_new_tokens)
         return ModelReflector(policy).reflect(trajectories)
 
 
-def conversation(trajectory: Trajectory) -> tuple[Message, ...]:
+def review_prompt(trajectory: Trajectory) -> tuple[Message, ...]:
     """Returns the episode as it was played, followed by the request for a review.
 
     The student's own tokens stay as they were sampled; a model that keeps its cache reads only the request.
@@ -110,7 +110,7 @@ def conversation(trajectory: Trajectory) -> tuple[Message, ...]:
     return tuple(messages)
 
 
-def parse(text: str, turns: int) -> tuple[Finding, ...]:
+def parse_review(text: str, turns: int) -> tuple[Finding, ...]:
     """Returns the findings in a model's answer, in the order of the turns.
 
     One line is one finding, `2 failed: over budget; instead: click[abc]`, with turns counted from 1 and with the

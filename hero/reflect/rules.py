@@ -45,11 +45,11 @@ def _findings(trajectory: Trajectory, rules: Judge | None) -> tuple[Finding, ...
         return ()
     observations = trajectory.observations
     actions = [without_thoughts(turn.action.text) for turn in trajectory.turns]
-    own = rules(trajectory) if rules else {}
-    # Rules that understand the observations judge a way back by what is there.
+    judged = rules(trajectory) if rules else {}
+    # Rules of an environment understand its observations, and judge a way back to an earlier one by themselves.
     circles = rules is None
     findings = (
-        own[index] if index in own else _finding(trajectory, observations, actions, index, circles)
+        judged[index] if index in judged else _finding(trajectory, observations, actions, index, circles)
         for index in range(len(trajectory.turns))
     )
     return tuple(finding for finding in findings if finding)
@@ -61,9 +61,9 @@ def _finding(
     """Returns the finding of the first rule for all environments that applies to a turn.
 
     Args:
-        observations: what each turn saw, and last the answer to the last turn.
+        observations: as in `Trajectory.observations`.
         actions: the text of each action, without thoughts.
-        index: of the turn.
+        index: index of the turn.
         circles: whether to judge a way that leads back to an earlier observation.
     """
     turn, before = trajectory.turns[index], observations[index]

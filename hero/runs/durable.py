@@ -17,7 +17,7 @@ from hero.errors import RunError
 from hero.runs.sealed import require_file
 
 PARTIAL: Final = ".partial"
-"""Name of a file or directory that is not yet complete, or not yet removed in full; whoever finds it removes it."""
+"""Name of a file or directory that is not yet complete, or not yet removed in full; the next writer removes it."""
 LOCK: Final = ".lock"
 
 
@@ -43,12 +43,12 @@ def lock(path: Path) -> FileLock:
     file = path / LOCK
     if os.path.lexists(file):
         require_file(file)
-    held = FileLock(file, thread_local=False)
+    file_lock = FileLock(file, thread_local=False)
     try:
-        held.acquire(blocking=False)
+        file_lock.acquire(blocking=False)
     except Timeout:
         raise RunError(f"another process is writing {path}; wait until it ends, or choose another --out") from None
-    return held
+    return file_lock
 
 
 def write(file: Path, content: bytes) -> None:

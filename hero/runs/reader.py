@@ -147,10 +147,10 @@ def latest_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def read_latest(path: Path, read: Callable[[Checkpoint], T]) -> T | None:
-    """Returns what `read` makes of the newest complete step of a run; None if there is none yet.
+    """Returns the result of `read` for the newest complete step of a run; None if there is none yet.
 
-    Evaluating a run that is still training is usual: where its next step replaces the one that is being read, the next
-    one is read instead.
+    Evaluating a run that is still training is usual: where the next step replaces the one that is being read, `read` is
+    called again for the next one.
 
     Raises:
         RunError: as for `latest_checkpoint`.

@@ -15,7 +15,7 @@ from hero.chat.base import Chat
 from hero.envs.taubench.env import TauBenchEnv
 from hero.models import tiny
 from hero.policy import FunctionPolicy
-from hero.reflect.model import conversation, parse
+from hero.reflect.model import parse_review, review_prompt
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory, Verdict
@@ -76,7 +76,7 @@ def test_reviews_are_in_the_form_that_the_model_reflector_reads() -> None:
     seen = set()
     for episode in play(desk(0), Erratic(rng, 0.4), 60, rng):
         told = review(episode)
-        assert parse(as_lines(told), len(episode.turns)) == told.findings
+        assert parse_review(as_lines(told), len(episode.turns)) == told.findings
         seen |= {finding.cause for finding in told.findings}
     assert {"order not found", "a tool can do it", "done before", "the user has not said yes to it"} < seen
     assert {"not what was asked for", "nothing was changed", "too early"} < seen
@@ -96,7 +96,7 @@ def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
 
 def test_every_number_of_so_many_digits_is_one_token_whatever_the_texts_hold() -> None:
     episodes = play(desk(0), expert, 20, random.Random(0))
-    texts = [message.content for episode in episodes for message in conversation(episode)]
+    texts = [message.content for episode in episodes for message in review_prompt(episode)]
     ranks = train_ranks(texts, PATTERN, 600, digits=2)
     assert sorted(ranks.values()) == list(range(600))
     encoding = tiktoken.Encoding("test", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})

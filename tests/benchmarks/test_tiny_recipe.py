@@ -16,7 +16,7 @@ from benchmarks.tiny.tokenizer import train_ranks
 from benchmarks.tiny.webshop import PATTERN
 from hero.envs.webshop.env import WebShopEnv
 from hero.models import tiny
-from hero.reflect.model import conversation, parse
+from hero.reflect.model import parse_review, review_prompt
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory, Verdict
 
@@ -65,7 +65,7 @@ def test_after_any_mistakes_the_expert_still_leads_to_success() -> None:
 
 def test_reviews_are_in_the_form_that_the_model_reflector_reads() -> None:
     for episode in erratic():
-        assert parse(as_lines(review(episode)), len(episode.turns)) == review(episode).findings
+        assert parse_review(as_lines(review(episode)), len(episode.turns)) == review(episode).findings
 
 
 def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
@@ -76,7 +76,7 @@ def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
         assert learned == "".join(right) + as_lines(review(episode))
         only_review = review_row(CHAT, episode, review(episode))
         assert only_review.ids == row.ids
-        assert sum(only_review.weights) == len(row.ids) - len(CHAT.encode(conversation(episode)))
+        assert sum(only_review.weights) == len(row.ids) - len(CHAT.encode(review_prompt(episode)))
 
 
 @pytest.mark.parametrize("turns", [1, 2, 10])
@@ -95,7 +95,7 @@ def test_an_excerpt_is_played_on_and_reviewed_without_what_was_before(turns: int
 def test_other_codes_change_nothing_but_the_codes() -> None:
     rng = random.Random(0)
     for episode in erratic():
-        old, new = conversation(episode), conversation(with_new_codes(episode, rng))
+        old, new = review_prompt(episode), review_prompt(with_new_codes(episode, rng))
         for before, after in zip(old, new, strict=True):
             assert CODE.sub("", after.content) == CODE.sub("", before.content)
         old_codes, new_codes = (CODE.findall(" ".join(m.content for m in messages)) for messages in (old, new))
@@ -104,7 +104,7 @@ def test_other_codes_change_nothing_but_the_codes() -> None:
 
 
 def test_every_code_of_the_catalogue_is_one_that_can_be_changed() -> None:
-    pages = [message.content for episode in erratic() for message in conversation(episode)]
+    pages = [message.content for episode in erratic() for message in review_prompt(episode)]
     shown = {
         code for page in pages for code, _, _ in (PageView([Message("user", page)]).items if "Page " in page else ())
     }
@@ -190,7 +190,7 @@ def test_words_are_checked_one_by_one_and_then_together() -> None:
 
 
 def test_ranks_are_those_of_the_tokenizer_that_was_trained() -> None:
-    texts = [message.content for episode in erratic(30) for message in conversation(episode)]
+    texts = [message.content for episode in erratic(30) for message in review_prompt(episode)]
     ranks = train_ranks(texts, PATTERN, 400)
     assert sorted(ranks.values()) == list(range(400))
     encoding = tiktoken.Encoding("test", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hero.chat.thoughts import action_input, readings, split
 from hero.chat.tool_calls import call_text
 from hero.envs.taubench.action import Call, Malformed, Reply
-from hero.envs.taubench.action import parse as read_taubench
+from hero.envs.taubench.action import parse_action as parse_taubench
 from hero.envs.taubench.env import _was_said
 from hero.envs.webshop.actions import Command
-from hero.envs.webshop.actions import parse_action as read_webshop
+from hero.envs.webshop.actions import parse_action as parse_webshop
 from hero.envs.webshop.rules.episode import argument
-from hero.reflect.model import parse as read_review
+from hero.reflect.model import parse_review
 from hero.reflect.rules import RulesReflector
 from hero.types import Action, Stop, Trajectory, Turn, Verdict
 from tests.hostile import limited
@@ -119,7 +119,7 @@ def test_words_between_thoughts_stay() -> None:
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
 def test_webshop_and_its_rules_read_the_action_behind_a_thought(form: str, wrapping: str) -> None:
     text = FORMS[form]("click[buy now]?", WRAPPINGS[wrapping]("search[rain jacket]"))
-    assert read_webshop(text) == Command("search", "rain jacket")
+    assert parse_webshop(text) == Command("search", "rain jacket")
     assert argument("search", text) == "rain jacket"
     assert argument("click", text) == ""
 
@@ -129,7 +129,7 @@ def test_webshop_and_its_rules_read_the_action_behind_a_thought(form: str, wrapp
 def test_taubench_reads_the_call_behind_a_thought(form: str, wrapping: str) -> None:
     draft = '<tool_call>{"name": "cancel_pending_order", "arguments": {}}</tool_call>'
     text = FORMS[form](draft, WRAPPINGS[wrapping](json.dumps(CALL)))
-    assert read_taubench(text) == Call("get_order_details", {"order_id": "#W1"})
+    assert parse_taubench(text) == Call("get_order_details", {"order_id": "#W1"})
 
 
 @pytest.mark.parametrize("name", ["Action Input:", "**Action Input:**", "Action Input 1:", "\r\n- Action Input :"])
@@ -138,10 +138,10 @@ def test_taubench_reads_the_call_behind_a_thought(form: str, wrapping: str) -> N
 def test_an_action_on_two_lines(name: str, quoted: str, head: str) -> None:
     text = f"{head}Action: search\n{name} {quoted.format('rain jacket')}"
     assert action_input(text) == ("search", "rain jacket")
-    assert read_webshop(text) == Command("search", "rain jacket")
+    assert parse_webshop(text) == Command("search", "rain jacket")
     assert argument("search", text) == "rain jacket"
     text = f"{head}Action: `get_order_details`\n{name} {quoted.replace('{}', json.dumps(CALL['arguments']))}"
-    assert read_taubench(text) == Call("get_order_details", {"order_id": "#W1"})
+    assert parse_taubench(text) == Call("get_order_details", {"order_id": "#W1"})
 
 
 @pytest.mark.parametrize(
@@ -150,11 +150,11 @@ def test_an_action_on_two_lines(name: str, quoted: str, head: str) -> None:
 @pytest.mark.parametrize("label", ["Action: ", "**Action 1:** ", "- Action: ", "Thought: hm\nAction: "])
 def test_the_first_of_several_actions_counts(label: str, between: str) -> None:
     steps = [f"{label}{action}" for action in ("search[a]", "click[b]", "click[c]")]
-    assert read_webshop(between.join(steps)) == Command("search", "a")
+    assert parse_webshop(between.join(steps)) == Command("search", "a")
     assert argument("search", between.join(steps)) == "a"
     calls = [json.dumps(CALL), '{"name": "cancel_pending_order", "arguments": {}}']
     text = between.join(f"{label}{call}" for call in calls)
-    assert read_taubench(text) == Call("get_order_details", {"order_id": "#W1"})
+    assert parse_taubench(text) == Call("get_order_details", {"order_id": "#W1"})
 
 
 def test_a_thought_after_the_action_is_left_out() -> None:
@@ -163,8 +163,8 @@ def test_a_thought_after_the_action_is_left_out() -> None:
 
 
 def test_an_explanation_below_a_labelled_action_is_passed_over() -> None:
-    assert read_webshop("Thought: hm\nAction: `search[a]`\n\nThis finds it.") == Command("search", "a")
-    assert read_webshop("search[a]\n\nThis finds it.") is None
+    assert parse_webshop("Thought: hm\nAction: `search[a]`\n\nThis finds it.") == Command("search", "a")
+    assert parse_webshop("search[a]\n\nThis finds it.") is None
 
 
 PIECES = (
@@ -179,14 +179,14 @@ pieced = st.lists(st.sampled_from(PIECES), max_size=9).map("".join)
 
 @given(pieced)
 def test_environments_and_rules_read_the_same_action(text: str) -> None:
-    command = read_webshop(text)
+    command = parse_webshop(text)
     done = {command.verb: command.argument} if command else {}
     assert {name: found for name in ("search", "click") if (found := argument(name, text))} == done
 
 
 @given(pieced)
 def test_no_thought_is_said_to_a_user(text: str) -> None:
-    move = read_taubench(text)
+    move = parse_taubench(text)
     if isinstance(move, Reply):
         assert split(move.text).thought == ""
         assert move.text or not text.strip()
@@ -196,32 +196,32 @@ def test_no_thought_is_said_to_a_user(text: str) -> None:
 def test_a_draft_alone_is_not_an_action(form: str) -> None:
     draft = f"search[shoes] {json.dumps(CALL)}"
     text = FORMS[form](draft, "")
-    assert read_webshop(text) is None
+    assert parse_webshop(text) is None
     assert argument("search", text) == ""
-    assert isinstance(read_taubench(text), Malformed)
-    assert isinstance(read_taubench(json.dumps({"name": "respond", "arguments": {"content": text}})), Malformed)
+    assert isinstance(parse_taubench(text), Malformed)
+    assert isinstance(parse_taubench(json.dumps({"name": "respond", "arguments": {"content": text}})), Malformed)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_user_hears_no_thoughts(form: str) -> None:
     text = FORMS[form]("the total is 1234.50", "I cannot tell.")
-    assert read_taubench(text) == Reply("I cannot tell.")
+    assert parse_taubench(text) == Reply("I cannot tell.")
     assert not _was_said("1234.50", [text])
     assert _was_said("1234.50", [FORMS[form]("hm", "It is $1,234.50.")])
-    said = read_taubench(json.dumps({"name": "respond", "arguments": {"content": text}}))
+    said = parse_taubench(json.dumps({"name": "respond", "arguments": {"content": text}}))
     assert isinstance(said, Reply)
     assert said.text.strip() == "I cannot tell."
 
 
 def test_words_that_show_an_object_are_not_a_call() -> None:
     text = 'Your address:\n```json\n{"name": "Ann", "zip": "1"}\n```\nIs that right?'
-    assert read_taubench(text) == Reply(text)
+    assert parse_taubench(text) == Reply(text)
     assert call_text(text) is None
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_drafted_review_does_not_count(form: str) -> None:
-    (finding,) = read_review(FORMS[form]("1 failed: over budget", "1 useful"), 3)
+    (finding,) = parse_review(FORMS[form]("1 failed: over budget", "1 useful"), 3)
     assert finding.verdict is Verdict.USEFUL
 
 
@@ -263,5 +263,5 @@ HOSTILE = (
 def test_reading_takes_time_in_proportion_to_the_text(piece: str, before: str) -> None:
     text = before + piece * (100_000 // len(piece)) + "x"
     with limited(text):
-        read_webshop(text)
-        read_taubench(text)
+        parse_webshop(text)
+        parse_taubench(text)

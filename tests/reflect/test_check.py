@@ -93,7 +93,7 @@ def broken(message: str) -> Callable[[Callable[[Trajectory], Any]], Callable[[Tr
     return register
 
 
-@broken("episode 0 is another after the rules have read it; copy what you change")
+@broken("episode 0 was changed by the rules; copy what you change")
 def impatient(trajectory: Trajectory) -> Any:
     for turn in trajectory.turns:
         turn.info.pop("exits", None)  # type: ignore[attr-defined]

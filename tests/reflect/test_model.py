@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hero.policy import FunctionPolicy
-from hero.reflect.model import REQUEST, ModelReflector, conversation, parse
+from hero.reflect.model import REQUEST, ModelReflector, parse_review, review_prompt
 from hero.types import Action, Finding, Message, Stop, Tokens, Trajectory, Turn, Verdict
 from tests.hostile import call_with_each, texts
 
@@ -35,7 +35,7 @@ def test_reads_back_every_finding_that_names_an_existing_turn_once(findings: lis
         advice = f"; instead: {finding.advice}" if finding.advice else ""
         lines.append(f"{number.format(finding.turn + 1)} {finding.verdict}{cause}{advice}")
     first = {finding.turn: finding for finding in reversed(findings) if finding.turn < 4}
-    assert parse("\n".join(lines), turns=4) == tuple(first[turn] for turn in sorted(first))
+    assert parse_review("\n".join(lines), turns=4) == tuple(first[turn] for turn in sorted(first))
 
 
 ANSWERS = st.lists(
@@ -47,7 +47,7 @@ ANSWERS = st.lists(
 @given(ANSWERS, st.integers(0, 5))
 @example("1 failed: x; instead: y", 1)
 def test_invents_nothing_whatever_the_answer(text: str, turns: int) -> None:
-    findings = parse(text, turns)
+    findings = parse_review(text, turns)
     assert all(0 <= finding.turn < turns for finding in findings)
     assert all(finding.cause in text and finding.advice in text for finding in findings)
 
@@ -63,7 +63,7 @@ def test_invents_nothing_whatever_the_answer(text: str, turns: int) -> None:
     ],
 )
 def test_reads_the_forms_that_models_write(line: str, cause: str, advice: str) -> None:
-    assert parse(line, 1) == (Finding(0, Verdict.FAILED, cause, advice),)
+    assert parse_review(line, 1) == (Finding(0, Verdict.FAILED, cause, advice),)
 
 
 LINE = re.compile(
@@ -85,21 +85,21 @@ def test_reads_a_line_as_one_pattern_would(start: str, line: str) -> None:
     match = LINE.match(start + line) if len((start + line).splitlines()) == 1 else None
     parts = [(match[part] or "").strip(" *`;,|") for part in ("cause", "advice")] if match else []
     assert [
-        part for finding in parse(start + line, 9999) for part in (finding.cause, finding.advice)
+        part for finding in parse_review(start + line, 9999) for part in (finding.cause, finding.advice)
     ] == parts or not match
 
 
 def test_takes_a_moment_for_any_answer() -> None:
-    call_with_each(lambda text: parse(text, 5), texts("1 failed: a", "1 failed; instead"))
+    call_with_each(lambda text: parse_review(text, 5), texts("1 failed: a", "1 failed; instead"))
 
 
 def test_a_letter_that_only_folds_to_one_of_a_verdict_is_not_read() -> None:
-    assert parse("1 uſeful", 1) == ()
+    assert parse_review("1 uſeful", 1) == ()
 
 
 def test_shows_the_whole_episode_once_with_the_sampled_ids_and_the_reward() -> None:
     trajectory = episode(["search[x]", "click[buy now]"])
-    messages = conversation(trajectory)
+    messages = review_prompt(trajectory)
     assert [message.role for message in messages] == ["system", "user", "assistant", "user", "assistant", "user"]
     assert messages[:-2] == trajectory.turns[-1].prompt
     assert [message.ids for message in messages if message.role == "assistant"] == [(10, 2), (11, 2)]

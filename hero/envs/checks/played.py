@@ -102,11 +102,11 @@ def _check_episode(env: TextEnv, seed: int) -> None:
     check_start(start, "after reset")
     info = start[1]
     choices = random.Random(seed)
-    for number in range(MAX_STEPS):
+    for index in range(MAX_STEPS):
         listed = info["available_actions"]
         action = choices.choice(listed) if listed else GIBBERISH
         step = env.step(action)
-        check_step(step, f"after step {number} ({action!r})")
+        check_step(step, f"after step {index} ({action!r})")
         info = step[4]
         require(
             not listed or info["action_valid"] is True,
@@ -136,7 +136,7 @@ def check_determinism(make: Callable[[], TextEnv]) -> None:
 def _check_repeats(make: Callable[[], TextEnv], seed: int) -> None:
     expected = _play(make(), seed, random.Random(seed))
     bystander = make()
-    # Were the environment to read global or shared state, this is what would show.
+    # An environment that reads global or shared state would differ in the second episode.
     states = random.getstate(), np.random.get_state()
     random.seed(seed + 12345)
     np.random.seed(seed + 12345)
@@ -145,10 +145,10 @@ def _check_repeats(make: Callable[[], TextEnv], seed: int) -> None:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
-    for number, (first, second) in enumerate(zip(expected, repeated, strict=False)):
+    for index, (first, second) in enumerate(zip(expected, repeated, strict=False)):
         require(
             first == second,
-            f"equal seeds ({seed}) and actions gave different episodes at step {number}: {first!r} and {second!r}; "
+            f"equal seeds ({seed}) and actions gave different episodes at step {index}: {first!r} and {second!r}; "
             "draw everything from self.np_random and share no state between instances",
         )
     require(len(expected) == len(repeated), f"equal seeds ({seed}) and actions gave episodes of different length")

@@ -45,7 +45,7 @@ class Malformed:
     reason: str
 
 
-def parse(action: str) -> Call | Reply | Malformed:
+def parse_action(action: str) -> Call | Reply | Malformed:
     """Reads an action.
 
     A call is a JSON object with `name` and `arguments` (or `parameters`, as Llama calls them), in any form that
@@ -59,7 +59,7 @@ def parse(action: str) -> Call | Reply | Malformed:
 
 def parse_call(action: str) -> Call | None:
     """Returns the tool call in an action; None for words to the user, and for a call that cannot be read."""
-    return move if isinstance(move := parse(action), Call) else None
+    return move if isinstance(move := parse_action(action), Call) else None
 
 
 def _call(text: str) -> Call | Reply | Malformed:

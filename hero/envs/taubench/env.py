@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from hero.chat.thoughts import without_thoughts
 from hero.envs.base import StepResult, TextEnv
 from hero.envs.taubench import answers
-from hero.envs.taubench.action import Call, Malformed, Reply, parse
+from hero.envs.taubench.action import Call, Malformed, Reply, parse_action
 from hero.envs.taubench.data.locate import EMBEDDED, locate, open_world
 from hero.envs.taubench.prompt import instructions, tools_of
 from hero.envs.taubench.task import ServiceTask
@@ -29,8 +29,8 @@ class TauBenchEnv(TextEnv):
     """A service desk. The reward is 1 if the final database is right and the user heard all required outputs, else 0.
 
     It comes at the end of the episode, which is the user's stop or a transfer to a human agent. An action is a tool
-    call, as `hero.envs.taubench.action.parse` reads it, or words to the user. The observation is the tool's result or
-    the user's reply. A malformed call, like a wrong one, is answered with an error and costs a step.
+    call, as `hero.envs.taubench.action.parse_action` reads it, or words to the user. The observation is the tool's
+    result or the user's reply. A malformed call, like a wrong one, is answered with an error and costs a step.
 
     `info` has, besides what every `TextEnv` has, after `reset` the schemas of the `tools` and at the end `db_hash`, the
     original's hash of the database. The `metrics` are the parts of the reward: `r_actions` (the database is right),
@@ -108,7 +108,7 @@ class TauBenchEnv(TextEnv):
         return self._user.open(self._task), {"tools": json.loads(self._schemas)}
 
     def apply(self, action: str) -> StepResult:
-        move = parse(action)
+        move = parse_action(action)
         answer, feedback = self._follow(move)
         # Half a surrogate pair, which JSON can write and errors repeat, is text that no tokenizer or file accepts.
         observation = answer.encode(errors="replace").decode()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hero.envs.taubench.action import Call, parse
+from hero.envs.taubench.action import Call, parse_action
 from hero.envs.taubench.data.reading import MAX_DIGITS
 from hero.envs.taubench.database import Database, Snapshot
 from hero.envs.taubench.world import World
@@ -112,7 +112,7 @@ def test_the_largest_numbers_that_a_call_may_have_can_be_hashed() -> None:
     answered(db, "book_reservation", **BOOKING)
     bags = {"reservation_id": "HATHAT", "payment_id": "card_1", "total_baggages": 0, "nonfree_baggages": -1}
     call = json.dumps({"name": "update_reservation_baggages", "arguments": bags}).replace("-1", "9" * MAX_DIGITS)
-    asked = parse(call)
+    asked = parse_action(call)
     assert isinstance(asked, Call)
     assert "49999" in WORLD.call(db, asked)
     assert len(db.hash()) == 64

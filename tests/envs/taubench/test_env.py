@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import hero.envs
 from hero.envs.contract import check_text_env
-from hero.envs.taubench.action import Call, Malformed, Reply, parse
+from hero.envs.taubench.action import Call, Malformed, Reply, parse_action
 from hero.envs.taubench.data.embedded.world import generate
 from hero.envs.taubench.env import TauBenchEnv, _was_said
 from hero.envs.taubench.task import ServiceTask
@@ -110,7 +110,7 @@ def test_no_action_breaks_an_episode(drawn: list[str], seed: int) -> None:
 
 @given(st.text(st.characters(exclude_categories=()), max_size=200) | actions)
 def test_reading_never_raises(action: str) -> None:
-    read = parse(action)
+    read = parse_action(action)
     assert isinstance(read, Call | Reply | Malformed)
     if not action.strip().startswith(("{", "`")) and "<tool_call>" not in action:
         assert read == Reply(action)
@@ -134,7 +134,7 @@ def test_reading_never_raises(action: str) -> None:
     ],
 )
 def test_ways_to_write_a_call(action: str) -> None:
-    assert parse(action) == Call("get_order_details", {"order_id": "#W1"})
+    assert parse_action(action) == Call("get_order_details", {"order_id": "#W1"})
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_a_malformed_call_is_an_error_observation_and_costs_a_step(action: str) 
 
 def test_everything_else_is_said_to_the_user() -> None:
     for action in ("Hello {name}", "I called get_order_details.", "", '["think"]'):
-        assert parse(action) == Reply(action)
-    assert parse('{"name": "respond", "arguments": {"content": "Hi."}}') == Reply("Hi.")
+        assert parse_action(action) == Reply(action)
+    assert parse_action('{"name": "respond", "arguments": {"content": "Hi."}}') == Reply("Hi.")
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])

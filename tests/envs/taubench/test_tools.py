@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero.envs.taubench.action import Call, parse
+from hero.envs.taubench.action import Call, parse_action
 from hero.envs.taubench.data.embedded.world import generate
 from hero.envs.taubench.data.reading import MAX_DEPTH
 from hero.envs.taubench.database import Database, Snapshot, copied, text
@@ -161,7 +161,7 @@ def test_arguments_as_deep_as_a_call_may_have_them_are_kept_and_hashed() -> None
         "zip": "deep",
     }
     written = json.dumps({"name": "modify_user_address", "arguments": address})
-    call = parse(written.replace('"deep"', deep))
+    call = parse_action(written.replace('"deep"', deep))
     assert isinstance(call, Call)
     assert deep in world.call(db, call)
     assert db.hash() != world.snapshot.hash
