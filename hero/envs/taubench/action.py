@@ -46,7 +46,7 @@ class Malformed:
 
 
 def parse_action(action: str) -> Call | Reply | Malformed:
-    """Reads an action.
+    """Parses an action.
 
     A call is a JSON object with `name` and `arguments` (or `parameters`, as Llama calls them), in any form that
     `hero.chat.tool_calls` recognises. Everything else but thoughts goes to the user, as does the `content` of a call of

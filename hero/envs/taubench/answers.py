@@ -1,4 +1,4 @@
-"""Answers to a call that report an error, in the original's words: what the environment writes and the rules read."""
+"""Answers to a call that report an error, in the original's words; the environment writes and the rules read them."""
 
 from __future__ import annotations
 

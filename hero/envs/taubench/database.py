@@ -16,7 +16,7 @@ from hero.envs.taubench.data.reading import MAX_DEPTH
 Record = dict[str, Any]
 Tables = Mapping[str, Mapping[str, Record]]
 Changes = Mapping[tuple[str, str], str]
-"""By table and key, the text of each record that differs from the beginning."""
+"""The text of each record that differs from the beginning, by table and key."""
 
 STRIDE: Final = 1 << 17
 """Bytes between two remembered states of the hash."""
@@ -66,7 +66,7 @@ class Snapshot:
     """Tables as they are at the beginning, never changed.
 
     Args:
-        tables: by name, records by key; every table has at least two.
+        tables: records by table and key; every table has at least two.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -82,7 +82,7 @@ class Snapshot:
         self.hash = self.hash_with({})
 
     def _written(self) -> bytes:
-        """Returns the text of all tables as bytes, and notes the span of each record."""
+        """Returns the text of all tables as bytes, and sets the span of each record."""
         pieces: list[bytes] = []
         length = 0
 

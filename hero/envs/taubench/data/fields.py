@@ -81,7 +81,7 @@ def require_shallow(value: Any, where: str) -> None:
     """Refuses lists and dicts that are nested more than `MAX_DEPTH` levels deep.
 
     Raises:
-        DataError: they are; the message begins with `where`.
+        DataError: the nesting is deeper; the message begins with `where`.
     """
     if is_deeper(value, MAX_DEPTH):
         raise DataError(f"{where}: lists or dicts are nested more than {MAX_DEPTH} levels deep")

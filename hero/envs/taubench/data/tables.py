@@ -43,7 +43,7 @@ COLUMNS: Final[Mapping[Domain, Mapping[str, Mapping[str, type]]]] = {
         "users": {"name": dict, "payment_methods": dict, "reservations": list},
     },
 }
-"""By domain and table, the keys that the tools read, and the types of their values."""
+"""Keys that the tools read and types of their values, by domain and table."""
 
 
 def read_snapshot(domain: Domain, tables: Tables, files: Mapping[str, str]) -> Snapshot:

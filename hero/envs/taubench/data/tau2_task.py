@@ -1,4 +1,4 @@
-"""Reads tasks of tau2-bench: what its evaluation requires of an episode, or why that cannot be required here.
+"""Reads tasks of tau2-bench: the requirements of its evaluation, or the reason why they cannot be checked here.
 
 The reward is the product of the parts that `reward_basis` names, by default DB and COMMUNICATE. All else in a task does
 not count, such as texts to be said without COMMUNICATE.
@@ -31,7 +31,7 @@ DEFAULT_BASIS: Final = ("DB", "COMMUNICATE")
 HARMLESS: Final = {"get_item_details", "get_flight_status"}.union(*TOOLS.values())
 """Names of calls with which the database ends as in tau2: its own tools that only read, and all tools of both domains,
 since it ignores those of the other one. Any other name may be a tool of an unknown version."""
-KNOWN: Final[Mapping[str, frozenset[str]]] = {
+KNOWN_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "evaluation_criteria": frozenset(
         ("actions", "communicate_info", "env_assertions", "nl_assertions", "reward_basis")
     ),
@@ -42,7 +42,7 @@ KNOWN: Final[Mapping[str, frozenset[str]]] = {
 
 
 def read_task(record: Any, domain: Domain, where: str) -> ServiceTask:
-    """Reads a record of tasks.json; its `refusal` says what cannot be played or graded as in tau2.
+    """Reads a record of tasks.json; the task's `refusal` names a part that cannot be played or graded as in tau2.
 
     Raises:
         DataError: the record is malformed; the message begins with `where`.
@@ -54,10 +54,10 @@ def read_task(record: Any, domain: Domain, where: str) -> ServiceTask:
     actions = [mapping(action, f"{where}: an action") for action in entries(criteria, "actions", where)]
     calls = tuple(read_call(action, "arguments", where) for action in actions)
     outputs = strings(entries(criteria, "communicate_info", where), f"{where}: communicate_info")
-    named = DEFAULT_BASIS if criteria.get("reward_basis") is None else entries(criteria, "reward_basis", where)
-    basis = strings(named if criteria else (), f"{where}: reward_basis")
+    declared = DEFAULT_BASIS if criteria.get("reward_basis") is None else entries(criteria, "reward_basis", where)
+    basis = strings(declared if criteria else (), f"{where}: reward_basis")
     # With neither actions nor assertions the original accepts any database.
-    checked = any(criteria.get(name) is not None for name in ("actions", "env_assertions"))
+    is_checked = any(criteria.get(name) is not None for name in ("actions", "env_assertions"))
     wanted = [WantedCall(call, _compared(action, where)) for call, action in zip(calls, actions, strict=True)]
     setup = [_setup_call(entry, where) for entry in entries(state, "initialization_actions", where)]
     data = optional_dict(optional_dict(state, "initialization_data", where), "agent_data", where)
@@ -67,7 +67,7 @@ def read_task(record: Any, domain: Domain, where: str) -> ServiceTask:
         instruction=_instruction(scenario, where),
         actions=calls,
         outputs=outputs if "COMMUNICATE" in basis else (),
-        compares=checked and "DB" in basis,
+        compares=is_checked and "DB" in basis,
         wanted=tuple(wanted) if "ACTION" in basis else (),
         data=data,
         setup=tuple(setup),
@@ -87,7 +87,7 @@ def _refusals(
     actions = entries(criteria, "actions", where)
     parts = {"evaluation_criteria": [criteria], "initial_state": [state], "an action": actions}
     for name, records in parts.items():
-        for unknown in sorted({key for part in records for key in part if part[key]} - KNOWN[name]):
+        for unknown in sorted({key for part in records for key in part if part[key]} - KNOWN_KEYS[name]):
             yield f"{name} has {unknown!r}, which is not known"
     yield from (f"{name} are not supported" for name in ("user_tools", "required_documents") if record.get(name))
     yield from (f"reward_basis has {name!r}, which is not known" for name in basis if name not in BASES)

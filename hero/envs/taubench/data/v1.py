@@ -137,7 +137,7 @@ def _schemas(directory: Path, domain: Domain) -> list[Mapping[str, Any]]:
 
 
 def _infos(path: Path) -> Iterator[Any]:
-    """Yields what the `get_info` of every tool class of a module returns."""
+    """Yields the result of `get_info` of every tool class of a module."""
     for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.FunctionDef) and node.name == "get_info":
             last = node.body[-1]

@@ -15,8 +15,8 @@ Judgement = tuple[Verdict, str, str]
 def judge(trajectory: Trajectory) -> dict[int, Finding]:
     """Returns findings about those turns of a TauBench episode whose texts show whether the action was right."""
     episode = _Episode(trajectory)
-    judged = ((turn, episode.judged(turn)) for turn in range(len(trajectory.turns)))
-    return {turn: Finding(turn, *judgement) for turn, judgement in judged if judgement}
+    judgements = ((turn, episode.judge(turn)) for turn in range(len(trajectory.turns)))
+    return {turn: Finding(turn, *judgement) for turn, judgement in judgements if judgement}
 
 
 class _Episode:
@@ -31,14 +31,14 @@ class _Episode:
     def answer(self, turn: int) -> str:
         return self.observations[turn + 1]
 
-    def judged(self, turn: int) -> Judgement | None:
+    def judge(self, turn: int) -> Judgement | None:
         """Judges one turn; None where its texts do not show whether it was right."""
         call = self.calls[turn]
         if call is None:
             return None if self.invalid[turn] else self._message(turn)
         answer = self.answer(turn)
         if is_error(answer):
-            return Verdict.FAILED, error_reason(answer), _mended(call, answer)
+            return Verdict.FAILED, error_reason(answer), _corrected(call, answer)
         if writes(call.name):
             return self._write(turn, call)
         if reads(call.name) and (before := self._answered_before(turn, call)) is not None:
@@ -84,7 +84,7 @@ class _Episode:
         return [at for at in range(turn) if self.calls[at] is None and not self.invalid[at]]
 
 
-def _mended(call: Call, answer: str) -> str:
+def _corrected(call: Call, answer: str) -> str:
     """Returns the call without the fault that an error shows; "" where it shows none."""
     order_id = call.arguments.get("order_id")
     if error_reason(answer) == ORDER_NOT_FOUND and isinstance(order_id, str) and order_id[:1] != "#":

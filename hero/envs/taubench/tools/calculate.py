@@ -1,4 +1,4 @@
-"""Computes what the original's tool `calculate` does, without evaluating code."""
+"""Computes the results of the original's tool `calculate`, without evaluating code."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Evaluation:
     """Computes one expression, within `MAX_WORK`."""
 
     def __init__(self) -> None:
-        self._left = MAX_WORK
+        self._work_left = MAX_WORK
 
     def value(self, node: ast.expr) -> Any:
         pending = []
@@ -80,7 +80,7 @@ class _Evaluation:
                 bits = max(bits, left.bit_length() * right)
             if bits > MAX_BITS and abs(left) > 1 and isinstance(operation, ast.Mult | ast.Pow):
                 raise OverflowError("int too large to convert to float")
-            self._left -= bits if isinstance(operation, ast.Add | ast.Sub | ast.Mult) else SLOW * bits
-            if self._left < 0:
+            self._work_left -= bits if isinstance(operation, ast.Add | ast.Sub | ast.Mult) else SLOW * bits
+            if self._work_left < 0:
                 raise OverflowError("the integers are too large to be computed with")
         return BINARY[type(operation)](left, right)

@@ -1,4 +1,4 @@
-"""Schemas of the tools, for data that bring none: read off the signatures and docstrings."""
+"""Schemas of the tools, made of their signatures and docstrings, for data that bring none."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class Tool:
     """A tool that an agent can call.
 
     Attributes:
-        run: takes the database and the arguments by name, and returns what the agent reads. The text of an exception
+        run: takes the database and the arguments by name, and returns the answer to the agent. The text of an exception
             is answered as an error.
         reads: whether it only reports something.
         writes: whether it changes the database.

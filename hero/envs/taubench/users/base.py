@@ -46,10 +46,10 @@ class ReplayUser:
         """Returns the first recorded message.
 
         Raises:
-            ConfigError: nothing was recorded of the task.
+            ConfigError: no messages were recorded for the task.
         """
         if not self._scripts.get(task.id):
-            raise ConfigError(f"no words of a user are recorded for task {task.id}")
+            raise ConfigError(f"no messages of a user are recorded for task {task.id}; add them to the scripts")
         self._left = list(self._scripts[task.id])
         return self._left.pop(0)
 
@@ -62,7 +62,7 @@ class HumanUser:
     """Shows the task to a person at the terminal, who types the user's messages.
 
     Args:
-        ask: shows a text and returns what was typed.
+        ask: shows a text and returns the typed line.
     """
 
     name = "human"

@@ -23,11 +23,11 @@ class Connection:
     """Sends requests and keeps the connection between them.
 
     Args:
-        address: may hold a name and a password.
+        address: the address of the endpoint; may hold a name and a password.
         url: the same address, without them.
-        key: sent as a bearer token; "" sends none.
+        key: key that is sent as a bearer token; "" sends none.
         timeout: seconds within which an answer has to be complete.
-        report: is called with a reason when an answer takes long.
+        report: called with a reason when an answer takes long.
 
     Raises:
         ConfigError: the key or the proxy of the environment cannot be used.

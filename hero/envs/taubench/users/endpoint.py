@@ -1,4 +1,4 @@
-"""An OpenAI-compatible chat endpoint: asked again while it is busy, given up when it is silent, and without secrets."""
+"""A client of an OpenAI-compatible chat endpoint: it retries while that is busy, and keeps secrets out of its texts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ class SilentError(BusyError):
 
 
 class RefusalError(ConfigError):
-    """The endpoint does not accept a request; `answer` is what it sent."""
+    """The endpoint does not accept a request.
+
+    Attributes:
+        answer: text of the endpoint's answer, without secrets.
+    """
 
     def __init__(self, message: str, answer: str) -> None:
         super().__init__(message)
@@ -48,12 +52,12 @@ class RefusalError(ConfigError):
 
 
 @dataclass
-class _Standing:
-    """The state of an address, shared by all endpoints of a process that wait equally long for it.
+class _Availability:
+    """The availability of an address, shared by all endpoints of a process with the same timeout.
 
     Attributes:
-        answered: whether it answered since it last failed to.
-        given_up: why nobody asks there any more; "" while somebody does.
+        answered: whether it has answered since the last request that it left unanswered.
+        given_up: reason why no more requests are sent there; "" while requests are sent.
     """
 
     answered: bool = False
@@ -61,8 +65,8 @@ class _Standing:
 
 
 @cache
-def _standing(url: str, timeout: float) -> _Standing:
-    return _Standing()
+def _availability(url: str, timeout: float) -> _Availability:
+    return _Availability()
 
 
 class Endpoint:
@@ -70,7 +74,7 @@ class Endpoint:
 
     Args:
         url: the address up to and without `/chat/completions`; may hold a name and a password.
-        key: sent as a bearer token; "" sends none.
+        key: key that is sent as a bearer token; "" sends none.
         timeout: seconds within which an answer has to be complete.
         attempts: maximum number of attempts at an endpoint that is busy or silent.
         wait: seconds before the second attempt, doubled for each one after it, 60 at most.
@@ -90,7 +94,7 @@ class Endpoint:
             secrets.append(base64.b64encode(f"{address.username}:{address.password}".encode()).decode())
         self._redact = Redactor(secrets)
         self._redact_words = Redactor(secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH)
-        self._timeout, self._standing = timeout, _standing(self.url, timeout)
+        self._timeout, self._availability = timeout, _availability(self.url, timeout)
         self._connection = Connection(address, self.url, key, timeout, self._report)
         self._retrying = Retrying(
             retry=retry_if_exception_type(BusyError),
@@ -108,8 +112,8 @@ class Endpoint:
     def ask(self, request: Mapping[str, Any], read: Callable[[Any], str]) -> str:
         """Returns the answer of the endpoint, without its secrets.
 
-        An endpoint that never answered, or failed to for two requests in a row, is given up: no endpoint of this
-        process asks it again.
+        An endpoint that never answered, or did not answer two requests in a row, is given up: no `Endpoint` of this
+        process sends it another.
 
         Args:
             read: reads the answer from JSON; raises a ValueError, LookupError, TypeError, AttributeError or
@@ -119,21 +123,21 @@ class Endpoint:
             ConfigError: this request failed: it is refused, or the answer cannot be read or did not come in time.
             UnavailableError: the endpoint is given up.
         """
-        standing, self._reported = self._standing, False
-        if standing.given_up:
-            raise UnavailableError(standing.given_up)
+        availability, self._reported = self._availability, False
+        if availability.given_up:
+            raise UnavailableError(availability.given_up)
         try:
             return self._retrying(self._attempt, request, read)
         except BusyError as error:
             reason = f"the user's model at {self.url} does not answer: {error}"
-            if isinstance(error, SilentError) and not standing.answered:
-                standing.given_up = f"{reason}; make sure that it runs, and resume in a new process"
-                raise UnavailableError(standing.given_up) from None
-            standing.answered = standing.answered and not isinstance(error, SilentError)
+            if isinstance(error, SilentError) and not availability.answered:
+                availability.given_up = f"{reason}; make sure that it runs, and resume in a new process"
+                raise UnavailableError(availability.given_up) from None
+            availability.answered = availability.answered and not isinstance(error, SilentError)
             raise ConfigError(reason) from None
 
     def _attempt(self, request: Mapping[str, Any], read: Callable[[Any], str]) -> str:
-        """Asks once.
+        """Sends the request once and returns the answer, without secrets.
 
         Raises:
             BusyError: another attempt may succeed.
@@ -148,7 +152,7 @@ class Endpoint:
             raise (SilentError if silent else BusyError)(self._redact(str(error) or type(error).__name__)) from None
         if status in DOWN:
             raise SilentError(f"status {status}")
-        self._standing.answered = True
+        self._availability.answered = True
         if status in BUSY or status >= 500:
             raise BusyError(f"status {status}")
         if status != 200:
@@ -160,7 +164,7 @@ class Endpoint:
             raise ConfigError(f"the answer of {self.url} is not a chat completion: {self._shown(body)[:200]}") from None
 
     def _shown(self, body: bytes) -> str:
-        """Returns the text of an answer, without secrets in whatever encoding."""
+        """Returns the text of an answer, without secrets in any encoding."""
         return self._redact(body.decode(errors="replace").replace("\0", ""))
 
     def _report(self, reason: str) -> None:

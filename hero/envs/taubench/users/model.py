@@ -58,15 +58,16 @@ class ModelUser:
 
     Args:
         url: address of the endpoint, up to and without `/chat/completions`.
-        key: sent as a bearer token; "" sends none.
-        seed: sent with every request, as are `temperature` and `max_tokens`, the limit of an answer; None leaves one
-            out.
+        key: key that is sent as a bearer token; "" sends none.
+        seed: seed that is sent with every request, as are `temperature` and `max_tokens`, the limit of an answer; None
+            leaves one out.
         parameters: more parameters of a request by name, such as `{"max_completion_tokens": 1024}`.
         prices: dollars per million tokens of prompt and of completion.
         attempts: maximum number of attempts at an endpoint that is busy or out of reach.
         wait: seconds before the second attempt, doubled for each one after it, 60 at most.
         timeout: seconds that an attempt may take.
         recording: the recording, or the path of its file.
+        offline: whether to answer from the recording alone.
 
     Raises:
         ConfigError: an argument is not as above; the user is offline without a recording; or the URL, the key or the
@@ -123,7 +124,7 @@ class ModelUser:
         return cls(**with_environment(arguments or {}, allowed))
 
     def provenance(self) -> dict[str, JSON]:
-        """Returns what environment variables may have decided, as an environment does, with arguments of this user."""
+        """Returns the settings that environment variables may have decided, and arguments that pin them."""
         recording = str(self._recording.path) if self._recording else None
         facts: dict[str, JSON] = {"model": self._request["model"], "url": self._endpoint.url}
         return {"user": facts, "arguments": facts | {"recording": recording, "offline": self._offline}}
@@ -149,7 +150,7 @@ class ModelUser:
 
         Raises:
             ConfigError: the endpoint refuses, is busy for too long, or its answer has the wrong form; or the user is
-                offline, and nothing was recorded of this conversation.
+                offline, and no answer was recorded in this conversation.
             UnavailableError: the endpoint is out of reach.
         """
         self._messages.append(message("user", message_of_agent))
@@ -162,7 +163,9 @@ class ModelUser:
         if recorded is not None:
             return recorded
         if self._offline:
-            raise ConfigError(f"nothing was recorded of what the agent said in task {self._task_id}: it must be online")
+            raise ConfigError(
+                f"nothing was recorded for the words of the agent in task {self._task_id}; run it without offline"
+            )
         try:
             answer = self._endpoint.ask(request, self._read)
         except RefusalError as error:

@@ -23,7 +23,7 @@ def require_in_range(**numbers: Any) -> None:
     """Refuses arguments outside of `RANGES`.
 
     Raises:
-        ConfigError: an argument has another type, or is outside.
+        ConfigError: an argument has another type, or is out of its range.
     """
     for name, value in numbers.items():
         kind, least, most = RANGES[name]

@@ -14,7 +14,7 @@ class Redactor:
     percent encoding, as a JSON escape or behind a backslash.
 
     Args:
-        secrets: empty ones are ignored.
+        secrets: texts to remove; empty ones are ignored.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:

@@ -16,11 +16,11 @@ RESERVED: Final = frozenset(("model", "messages", "stream", "n"))
 
 
 def build_request(model: str, arguments: Mapping[str, Any], parameters: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Returns all of a request but its messages.
+    """Returns a request without its messages.
 
     Args:
         arguments: values of `ARGUMENTS`; those that are None are left out.
-        parameters: more parameters, or other values.
+        parameters: more parameters, which take precedence over `arguments`.
 
     Raises:
         ConfigError: a parameter is not JSON, or reserved.
@@ -39,7 +39,7 @@ def build_request(model: str, arguments: Mapping[str, Any], parameters: Mapping[
 
 
 def advice(request: Mapping[str, Any], refusal: str) -> str:
-    """Returns how to do without the parameters that the text of a refusal names; "" where it names none."""
+    """Returns remedies for the parameters that the text of a refusal names; "" where it names none."""
     named = [name for name in request if name not in RESERVED and re.search(rf"\b{re.escape(name)}\b", refusal)]
     ways = [f'leave {name} out with user_args={{"{name}": null}}' for name in named if name in ARGUMENTS]
     ways += [f"take {name} out of the parameters of user_args" for name in named if name not in ARGUMENTS]

@@ -68,14 +68,13 @@ class ScriptedUser:
         sentences = [sentence.strip() for sentence in _SENTENCE.split(task.instruction) if sentence.strip()]
         self._text = task.instruction
         wishes = [sentence for sentence in sentences if _WANT.search(sentence)]
-        wished = set(wishes)
         self._wishes = wishes or sentences
-        about_me = (_EMAIL, _ZIP, _USER_ID, _NAME)
+        identity = (_EMAIL, _ZIP, _USER_ID, _NAME)
         self._details = [
             sentence
             for sentence in sentences
-            if sentence not in wished
-            and (_ADDRESS.search(sentence) or not any(pattern.search(sentence) for pattern in about_me))
+            if not _WANT.search(sentence)
+            and (_ADDRESS.search(sentence) or not any(pattern.search(sentence) for pattern in identity))
         ]
         self._identified = False
         self._patience = PATIENCE
@@ -105,9 +104,9 @@ class ScriptedUser:
         return self._lose_patience("I have told you all that I know about it.")
 
     def _identity(self, asked: str) -> str:
-        """Returns those facts about the user that are asked for and known; all that are known where none of them is."""
-        mine = " ".join(sentence for sentence in _SENTENCE.split(self._text) if not _ADDRESS.search(sentence))
-        name, zips = _NAME.search(self._text), _ZIP.findall(mine)
+        """Returns the facts about the user that are asked for and in the task; all in the task where none is."""
+        about_user = " ".join(sentence for sentence in _SENTENCE.split(self._text) if not _ADDRESS.search(sentence))
+        name, zips = _NAME.search(self._text), _ZIP.findall(about_user)
         facts = {
             "email": " ".join(_EMAIL.findall(self._text)[:1]),
             "name": name[1] if name else "",
@@ -120,11 +119,11 @@ class ScriptedUser:
             "zip": "my zip code is {}",
             "user id": "my user id is {}",
         }
-        known = [key for key, fact in facts.items() if fact]
+        available = [key for key, fact in facts.items() if fact]
         requested = [key for key in facts if key in asked.replace("e-mail", "email")]
-        given = [key for key in requested or facts if key in known] or known
-        parts = [words[key].format(facts[key]) for key in given]
-        parts += [f"I do not remember my {key}" for key in requested if key not in known]
+        answered = [key for key in requested if key in available] or available
+        parts = [words[key].format(facts[key]) for key in answered]
+        parts += [f"I do not remember my {key}" for key in requested if key not in available]
         text = ", ".join(parts) or "I do not remember any of that"
         return f"{text[0].upper()}{text[1:]}."
 
@@ -133,13 +132,13 @@ class ScriptedUser:
         return self._say([words for words in [*self._wishes, *self._details] if "confirm" in words.lower()])
 
     def _say(self, sentences: list[str]) -> str:
-        """Returns sentences in the first person, and notes them as said; "" for none."""
-        said = set(sentences)
-        self._wishes = [sentence for sentence in self._wishes if sentence not in said]
-        self._details = [sentence for sentence in self._details if sentence not in said]
+        """Returns sentences in the first person, and removes them from those to come; "" for none."""
+        used = set(sentences)
+        self._wishes = [sentence for sentence in self._wishes if sentence not in used]
+        self._details = [sentence for sentence in self._details if sentence not in used]
         text = " ".join(sentences)
-        for pattern, mine in _FIRST_PERSON:
-            text = re.sub(pattern, mine, text)
+        for pattern, replacement in _FIRST_PERSON:
+            text = re.sub(pattern, replacement, text)
         return text
 
     def _lose_patience(self, words: str) -> str:

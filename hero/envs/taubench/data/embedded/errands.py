@@ -17,7 +17,7 @@ class Errand:
     """Something that a customer wants done.
 
     Attributes:
-        words: what the customer wants, addressed to the customer.
+        words: the customer's wish, addressed to the customer.
         calls: the calls that do it, once the customer is found.
         outputs: texts that the agent has to say.
     """
@@ -42,7 +42,7 @@ def draw_errands(rng: random.Random, customer: Customer, count: int) -> list[Err
     return list(drawn.values())
 
 
-def _look(order: Record) -> Call:
+def _look_up(order: Record) -> Call:
     return Call("get_order_details", {"order_id": order["order_id"]})
 
 
@@ -60,7 +60,7 @@ def _cancel(rng: random.Random, customer: Customer, order: Record) -> Errand:
     because = "it is no longer needed" if reason == "no longer needed" else "you ordered it by mistake"
     call = Call("cancel_pending_order", {"order_id": order["order_id"], "reason": reason})
     words = f"You want to cancel order {order['order_id']}. The reason is that {because}."
-    return Errand(words, (_look(order), call))
+    return Errand(words, (_look_up(order), call))
 
 
 def _move(rng: random.Random, customer: Customer, order: Record) -> Errand:
@@ -68,7 +68,7 @@ def _move(rng: random.Random, customer: Customer, order: Record) -> Errand:
     spoken = "{address1}, {address2}, {city}, {state}, {country}, zip {zip}".format(**address)
     call = Call("modify_pending_order_address", {"order_id": order["order_id"]} | address)
     words = f"You want order {order['order_id']} sent to another address. The new address is {spoken}."
-    return Errand(words, (_look(order), call))
+    return Errand(words, (_look_up(order), call))
 
 
 def _pay(rng: random.Random, customer: Customer, order: Record) -> Errand | None:
@@ -80,7 +80,7 @@ def _pay(rng: random.Random, customer: Customer, order: Record) -> Errand | None
         return None
     call = Call("modify_pending_order_payment", {"order_id": order["order_id"], "payment_method_id": method["id"]})
     words = f"You want to pay order {order['order_id']} in another way. Use your {_spoken(method)} for the payment."
-    return Errand(words, (_look(order), call))
+    return Errand(words, (_look_up(order), call))
 
 
 def _swap(tool: str, verb: str) -> Draw:
@@ -109,8 +109,8 @@ def _swap(tool: str, verb: str) -> Draw:
             f"You want to {verb} the {product['name'].lower()} of order {order['order_id']}. "
             f"The one that you want has {options}. Any difference in price goes to your {_spoken(method)}."
         )
-        look = Call("get_product_details", {"product_id": product["product_id"]})
-        return Errand(words, (_look(order), look, Call(tool, arguments)))
+        look_up_product = Call("get_product_details", {"product_id": product["product_id"]})
+        return Errand(words, (_look_up(order), look_up_product, Call(tool, arguments)))
 
     return draw
 
@@ -127,17 +127,17 @@ def _return(rng: random.Random, customer: Customer, order: Record) -> Errand:
         f"You want to return the {item['name'].lower()} of order {order['order_id']}. "
         f"The refund should go to your {_spoken(method)}."
     )
-    return Errand(words, (_look(order), Call("return_delivered_order_items", arguments)))
+    return Errand(words, (_look_up(order), Call("return_delivered_order_items", arguments)))
 
 
 def _ask(rng: random.Random, customer: Customer, order: Record) -> Errand:
     words = f"You want to know what you paid for order {order['order_id']} in total. You want the exact amount."
-    return Errand(words, (_look(order),), (str(order["payment_history"][0]["amount"]),))
+    return Errand(words, (_look_up(order),), (str(order["payment_history"][0]["amount"]),))
 
 
 def _too_late(rng: random.Random, customer: Customer, order: Record) -> Errand:
     words = f"You want to cancel order {order['order_id']}. The reason is that it is no longer needed."
-    return Errand(words, (_look(order),))
+    return Errand(words, (_look_up(order),))
 
 
 KINDS: Final[Mapping[str, tuple[Draw, ...]]] = {

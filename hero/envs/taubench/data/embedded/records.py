@@ -16,7 +16,7 @@ class Customer:
     """A user with orders.
 
     Attributes:
-        says: words of the task that tell the user who he or she is.
+        says: words of the task that introduce the user.
         find: the call that finds the user by these words.
         products: all products of the shop, by id.
     """
@@ -31,8 +31,8 @@ class Customer:
 
 def draw_products(rng: random.Random, codes: Iterator[int]) -> Iterator[Record]:
     """Draws all products, each with a variant for every combination of its options."""
-    for name, described in PRODUCTS.items():
-        groups = [group.split(": ") for group in described.split(", ")]
+    for name, options in PRODUCTS.items():
+        groups = [group.split(": ") for group in options.split(", ")]
         (first, firsts), (second, seconds) = ((group, values.split()) for group, values in groups)
         base = rng.randint(800, 9000) / 100
         variants = {}
