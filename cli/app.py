@@ -34,7 +34,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def hero(
     version: Annotated[
-        bool, typer.Option("--version", help="Say the version.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Language agents that learn from hindsight."""

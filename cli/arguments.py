@@ -12,18 +12,18 @@ from hero.errors import ConfigError
 from .settings import FIELDS, option
 
 DEPTH: Final = 64
-"""Lists and objects in one another, at most: what stores and prints them has to follow."""
+"""Maximum nesting of lists and objects, since the code that stores and prints them is recursive."""
 
 
 def read_arguments(name: str, items: Sequence[str]) -> dict[str, Any]:
     """Returns the options of a component; a value is JSON, or else a string.
 
     Args:
-        name: the setting that holds them, such as `env_args`.
+        name: name of the setting that holds them, such as `env_args`.
 
     Raises:
-        ConfigError: an item is not of the form key=value, repeats a key, is nested too deeply, is not text or is set by
-            another option.
+        ConfigError: an item is not of the form key=value, repeats a key, is nested too deeply, holds bytes that are not
+            a text, or is set by another option.
     """
     arguments: dict[str, Any] = {}
     for item in items:
@@ -42,24 +42,24 @@ def read_arguments(name: str, items: Sequence[str]) -> dict[str, Any]:
     return arguments
 
 
-def _value(what: str, text: str) -> Any:
+def _value(owner: str, text: str) -> Any:
     try:
         value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError:
-        raise _too_deep(what) from None
+        raise _too_deep(owner) from None
     except ValueError:
         value = text
     try:
         _check_text(value, DEPTH)
     except RecursionError:
-        raise _too_deep(what) from None
+        raise _too_deep(owner) from None
     except UnicodeEncodeError:
-        raise ConfigError(f"{what} holds half of a surrogate pair or other bytes that are not a text") from None
+        raise ConfigError(f"{owner} holds half of a surrogate pair or other bytes that are not a text") from None
     return value
 
 
-def _too_deep(what: str) -> ConfigError:
-    return ConfigError(f"{what} is nested more than {DEPTH} deep; give a flatter value")
+def _too_deep(owner: str) -> ConfigError:
+    return ConfigError(f"{owner} is nested more than {DEPTH} deep; give a flatter value")
 
 
 def _check_text(value: Any, depth: int) -> None:

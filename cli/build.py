@@ -25,7 +25,7 @@ TRAIN_EXTRA: Final = ("torch", "transformers", "safetensors")
 
 
 def require_train_extra() -> None:
-    """Checks that the packages that train are installed.
+    """Checks that the packages that training needs are installed.
 
     Raises:
         ConfigError: a package of the extra `train` is not installed.
@@ -101,8 +101,8 @@ def make_reflector(settings: Settings, lm: Any) -> Reflector | None:
     """Builds the reflector, on the model in training if it has a parameter `student`; None if there is no reflector."""
     if settings.reflector is None:
         return None
-    asks = "student" in registry.parameters(registry.load("hero.reflectors", settings.reflector))
-    student = {"student": lm} if asks else {}
+    takes_student = "student" in registry.parameters(registry.load("hero.reflectors", settings.reflector))
+    student = {"student": lm} if takes_student else {}
     reflector: Reflector = registry.build("hero.reflectors", settings.reflector, **settings.reflector_args, **student)
     return reflector
 
@@ -111,6 +111,7 @@ def make_trainer(settings: Settings, lm: Any) -> Trainer:
     """Builds the trainer; where the learner distils nothing, it keeps no weights of a teacher."""
     from hero.distill.trainer import TorchTrainer
 
-    own = registry.parameters(TorchTrainer).keys() & FIELDS.keys()
-    options = {name: getattr(settings, name) for name in own} | {"teacher_weights": settings.teacher_weights or "live"}
+    names = registry.parameters(TorchTrainer).keys() & FIELDS.keys()
+    options = {name: getattr(settings, name) for name in names}
+    options["teacher_weights"] = settings.teacher_weights or "live"
     return TorchTrainer(lm, **{name: value for name, value in options.items() if value is not None})

@@ -11,7 +11,7 @@ def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Non
     """Draws success over environment turns, with 95 % bands.
 
     Args:
-        rows: of evals.jsonl, one per mode and evaluation; at least one.
+        rows: rows of evals.jsonl, one per mode and evaluation; at least one.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

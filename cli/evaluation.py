@@ -1,4 +1,4 @@
-"""`hero eval`: how good a policy is, with 95 % intervals."""
+"""`hero eval`: evaluate a policy, with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _print(out: Console, title: str, evaluation: Evaluation, has_tools: bool) ->
     if evaluation.tool_calls is not None:
         measures["tool calls per episode"] = estimate(evaluation.tool_calls.record())
     for name, (mean, count) in evaluation.metrics.items():
-        measures[f"metric {name}"] = f"{_in_digits(mean)}, of {count} episodes"
+        measures[f"metric {name}"] = f"{_three_digits(mean)}, of {count} episodes"
     if evaluation.trials > 1:
         measures |= {f"pass^{k}": f"{100 * evaluation.pass_hat(k):.1f} %" for k in range(1, evaluation.trials + 1)}
     if evaluation.errors:
@@ -186,7 +186,7 @@ def _print(out: Console, title: str, evaluation: Evaluation, has_tools: bool) ->
         out.print(f"{name:<27} {text}", markup=False)
 
 
-def _in_digits(mean: Estimate) -> str:
+def _three_digits(mean: Estimate) -> str:
     """Writes an estimate of unknown scale to three digits, such as `0.833 [0.7, 0.967]`."""
     interval = "" if math.isnan(mean.low) else f" [{mean.low:.3g}, {mean.high:.3g}]"
     return f"{mean.value:.3g}{interval}"

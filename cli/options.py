@@ -18,17 +18,17 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command an option per setting.
 
     Args:
-        command: called with what the user gave, by setting, as its first argument; its other parameters are options of
-            the usual kind.
+        command: called with the values that the user gave, by setting, as its first argument; its other parameters are
+            options of the usual kind.
     """
-    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    _, *others = inspect.signature(command, eval_str=True).parameters.values()
 
     @functools.wraps(command)
     def wrapped(**options: Any) -> None:
         given = {name: options.pop(name) for name in FIELDS}
         command({name: _read(name, value) for name, value in given.items() if value is not None}, **options)
 
-    parameters = [*map(_parameter, FIELDS), *(each.replace(kind=each.KEYWORD_ONLY) for each in own)]
+    parameters = [*map(_parameter, FIELDS), *(each.replace(kind=each.KEYWORD_ONLY) for each in others)]
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {each.name: each.annotation for each in parameters}
     return wrapped

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from hero.envs.base import TextEnv
 
-SHOWN = 40
+MAX_ACTIONS = 40
+"""Maximum number of actions that are listed."""
 BLANK = "[...]"
-"""What an action ends with that takes words of one's own."""
+"""End of an action that takes any words."""
 
 
 @report_errors
@@ -79,14 +80,14 @@ def _episode(out: Console, game: TextEnv, options: dict[str, Any], seed: int | N
 def _show(out: Console, observation: str, available: Sequence[str]) -> None:
     out.print("─" * 40, style="dim")
     out.print(observation, markup=False)
-    for number, action in enumerate(available[:SHOWN], 1):
+    for number, action in enumerate(available[:MAX_ACTIONS], 1):
         out.print(f"{number:>4}  {action}", style="cyan", markup=False)
-    if len(available) > SHOWN:
-        out.print(f"      and {len(available) - SHOWN} more", style="dim")
+    if len(available) > MAX_ACTIONS:
+        out.print(f"      and {len(available) - MAX_ACTIONS} more", style="dim")
 
 
 def _chosen(typed: str, available: Sequence[str]) -> str:
-    """The action that was typed, in full or by its number."""
+    """Returns the action that was typed, in full or by its number."""
     text = typed.strip()
     if text.isdecimal() and 1 <= int(text) <= len(available):
         return available[int(text) - 1]

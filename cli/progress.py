@@ -93,8 +93,8 @@ class LiveDisplay(LogLines):
     """Redraws in place a bar for the run, a bar for the phase, the newest step and the evaluations.
 
     Args:
-        steps_done: by the run so far.
-        turns_used: environment turns that the run has used so far.
+        steps_done: number of steps that the run has taken so far.
+        turns_used: number of environment turns that the run has used so far.
     """
 
     def __init__(self, console: Console, plan: Plan, steps_done: int, turns_used: int) -> None:

@@ -25,7 +25,7 @@ REMEDIES: Final = {
     "env": "bring back the data, the user and the environment variables that it was started with",
     "model": "bring back the model's files",
 }
-"""How to make each part of the provenance what it was."""
+"""Remedies for each part of the provenance that has changed."""
 
 
 def today() -> str:
@@ -65,11 +65,11 @@ def run_dir_of(source: str) -> Path | None:
     return path if source not in registry.names("hero.models") and is_run_dir(path) else None
 
 
-def model_provenance(source: str, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
+def model_provenance(source: str, descendants: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Returns the provenance of a model: its path, the hash of its files, and for the hub the revision.
 
     Args:
-        heirs: the runs that were started from it, the newest first.
+        descendants: the runs that were started from it, the newest first.
 
     Raises:
         ConfigError: there is no such model.
@@ -77,13 +77,13 @@ def model_provenance(source: str, heirs: tuple[Path, ...] = ()) -> dict[str, Any
         RunError: a run that the model comes from cannot be read, or comes from itself.
     """
     if run := run_dir_of(source):
-        if (real_path := run.resolve()) in heirs:
+        if (real_path := run.resolve()) in descendants:
             raise RunError(
                 f"{run} comes from itself: where its starting model was, there is now a run that was started from it; "
                 "move the runs back to where they were"
             )
         weights = read_latest(run, lambda checkpoint: fingerprint(checkpoint.trainer / "model.safetensors"))
-        base = model_provenance(model_source(run), (*heirs, real_path))
+        base = model_provenance(model_source(run), (*descendants, real_path))
         return {"path": str(run.absolute()), "sha256": weights, "base": base}
     from hero.models.fingerprint import hub_snapshot, model_fingerprint
 
@@ -135,10 +135,10 @@ def versions(settings: Settings) -> dict[str, str]:
 
 
 def require_same(run: Path, part: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Checks that data or model are what they were when the run started.
+    """Checks that data or model are the same as when the run started.
 
     Args:
-        part: of the provenance, `env` or `model`.
+        part: part of the provenance, `env` or `model`.
 
     Raises:
         RunError: something differs; the message names it.
@@ -152,7 +152,7 @@ def explain_missing(run: Path, part: str, *missing: type[HeroError]) -> Iterator
     """Turns errors of the block, which opens the run's data or model, into one that explains how to go on.
 
     Args:
-        part: of the provenance, `env` or `model`.
+        part: part of the provenance, `env` or `model`.
         missing: the errors that mean that the data or model are gone.
 
     Raises:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def step_facts(row: Mapping[str, Any], plan: Plan) -> dict[str, str]:
-    """Returns what is shown of a step, by label."""
+    """Returns the facts that are shown of a step, by label."""
     rollout, update = row["rollout"], row["update"]
     facts = {
         "step": str(row["step"]) + ("" if plan.steps is None else f"/{plan.steps}"),
@@ -32,7 +32,7 @@ def step_facts(row: Mapping[str, Any], plan: Plan) -> dict[str, str]:
 
 
 def evaluation_facts(row: Mapping[str, Any]) -> dict[str, str]:
-    """Returns what is shown of an evaluation, by label."""
+    """Returns the facts that are shown of an evaluation, by label."""
     facts = {
         "success": estimate(row["success"], percent=True),
         "score": estimate(row["score"]),

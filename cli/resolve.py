@@ -1,4 +1,4 @@
-"""From what a user asked for to the settings of a run: defaults of components, and what is refused."""
+"""Complete what a user asked for to the settings of a run, with the defaults of components, and check them."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         ConfigError: a setting would do nothing, or is not possible.
     """
     defaults = {"env": Settings().env, "learner": Settings().learner} | dict(given)
-    for_learner, for_env = _brought("hero.learners", defaults["learner"]), _brought("hero.envs", defaults["env"])
+    for_learner = _component_defaults("hero.learners", defaults["learner"])
+    for_env = _component_defaults("hero.envs", defaults["env"])
     for name, value in for_learner.items():
         if value is None and name in given:
             raise ConfigError(
                 f"{option(name)} {given[name]} does nothing with --learner {defaults['learner']}; leave it out"
             )
-    wanted = {"threads": _cores(), **for_env, **for_learner, **given}
+    values = {"threads": _cores(), **for_env, **for_learner, **given}
     if "turn_budget" in given and "steps" not in given:
-        wanted["steps"] = None
-    settings = Settings(**wanted)
+        values["steps"] = None
+    settings = Settings(**values)
     for name in given:
         if needed := FIELDS[name].metadata.get("needs"):
-            other, value = needed
-            actual = getattr(settings, other)
+            needed_name, value = needed
+            actual = getattr(settings, needed_name)
             if actual is None or (value is not None and actual != value):
-                needs = f"{option(other)} {value or 'N'}"
+                needs = f"{option(needed_name)} {value or 'N'}"
                 raise ConfigError(
                     f"{option(name)} {given[name]} does nothing without {needs}; add that, or leave it out"
                 )
@@ -51,7 +52,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def _brought(group: str, name: str) -> Mapping[str, Any]:
+def _component_defaults(group: str, name: str) -> Mapping[str, Any]:
     """Returns the defaults that a component brings along.
 
     Raises:
@@ -70,8 +71,8 @@ def stored_settings(path: Path) -> Settings:
         RunError: there is no run, its settings are not those of this version, or they are not possible.
     """
     record, config = read_settings(path), path / "config.json"
-    if other := sorted(record.keys() ^ FIELDS.keys()):
-        raise RunError(f"{config} holds settings of another version ({', '.join(other)}); use that version")
+    if differing := sorted(record.keys() ^ FIELDS.keys()):
+        raise RunError(f"{config} holds settings of another version ({', '.join(differing)}); use that version")
     try:
         _check_types(record)
         settings = Settings(**record)
@@ -82,13 +83,13 @@ def stored_settings(path: Path) -> Settings:
 
 
 def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a resumed run does more than it was started with.
+    """Returns the limits with which a resumed run becomes longer.
 
     Args:
         given: what the user asked for.
 
     Returns:
-        `steps` and `turn_budget` where one is given that is larger than before.
+        `steps` and `turn_budget`, each only if it is given and larger than before.
 
     Raises:
         ConfigError: one is smaller than before, or was not a limit.
@@ -145,25 +146,25 @@ def _check(settings: Settings) -> None:
 
 def _check_decay(settings: Settings) -> None:
     """Refuses a learning rate that would be 0 before the run ends."""
-    last, steps = settings.decay_steps, settings.steps
-    if last is None:
+    decay, steps = settings.decay_steps, settings.steps
+    if decay is None:
         return
     if steps is None:
         raise ConfigError(
-            f"--decay-steps {last} needs --steps, since a run with a turn budget alone may take more steps"
+            f"--decay-steps {decay} needs --steps, since a run with a turn budget alone may take more steps"
         )
-    if last < steps or last <= settings.warmup_steps:
+    if decay < steps or decay <= settings.warmup_steps:
         least = max(steps, settings.warmup_steps + 1)
         raise ConfigError(
-            f"--decay-steps {last} leaves no learning rate for all of --steps {steps} after --warmup-steps "
+            f"--decay-steps {decay} leaves no learning rate for all of --steps {steps} after --warmup-steps "
             f"{settings.warmup_steps}; give at least {least}"
         )
 
 
 def _cores() -> int:
     """Returns the number of processors that this process may use; OMP_NUM_THREADS of the user takes precedence."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdecimal() and len(wanted) < 10 and int(wanted):
-        return int(wanted)
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    if threads.isdecimal() and len(threads) < 10 and int(threads):
+        return int(threads)
     # Only Linux says which processors a process may use.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

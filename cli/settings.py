@@ -1,4 +1,4 @@
-"""The settings of a run. Help, limits and default of each stand here alone: `hero run` makes its options of them."""
+"""The settings of a run, with help, limits and default of each, of which `hero run` makes its options."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def setting(
     """Declares a setting.
 
     Args:
-        help: its help, without the default.
+        help: help of the option, without the default.
         min: smallest possible number.
         above: every possible number is larger.
         below: every possible number is smaller.
@@ -167,7 +167,7 @@ class Settings:
         """
         from hero.plan import Plan
 
-        return Plan(**{name.name: getattr(self, name.name) for name in fields(Plan)})
+        return Plan(**{each.name: getattr(self, each.name) for each in fields(Plan)})
 
     def record(self) -> dict[str, Any]:
         """Returns the settings as plain JSON; `Settings(**record)` gives back equal ones."""

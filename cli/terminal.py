@@ -99,7 +99,7 @@ def estimate(record: Mapping[str, Any], *, percent: bool = False, signed: bool =
     """Returns a number with its 95 % interval as text, such as `26.0 % [20.4, 32.5]`.
 
     Args:
-        record: of `hero.intervals.Estimate`.
+        record: the record of a `hero.intervals.Estimate`.
     """
     scale, sign = (100 if percent else 1), ("+" if signed else "")
     text = f"{scale * record['value']:{sign}.1f}" + (" %" if percent else "")

@@ -26,7 +26,7 @@ def test_files_are_named_and_an_index_is_written_once(hero: Hero, tmp_path: Path
     assert "hero_index  is there already" in again.stdout
     (folder / "hero_index" / "places").write_bytes(b"")
     mended = hero("data", "webshop", "--from", folder)
-    assert "hero_index  is written anew: " in mended.stdout
+    assert "hero_index  is written again: " in mended.stdout
     assert "places is damaged" in mended.stdout
     played = hero("play", "--env-arg", f"data={folder}", "--env-arg", "goals=human", "--split", "test", typed="")
     assert "\na shoe\n" in played.stdout
