@@ -13,7 +13,7 @@ from hero.distill.base import Example
 from hero.distill.batch import COMPONENTS, ActionTokens, Component, UpdateBatch, trainable
 from hero.distill.pack import Row, Span
 from hero.types import Message, Tokens
-from tests.distill.test_pack import example_lists
+from tests.distill.strategies import example_lists
 from tests.tiny_models import CharacterChat
 
 CHAT = CharacterChat()

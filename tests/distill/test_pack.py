@@ -13,25 +13,8 @@ from hypothesis import strategies as st
 from hero.distill.base import Example
 from hero.distill.pack import Row, Span, collate, micro_batches, share_prefixes, student_rows, teacher_rows
 from hero.types import Message, Tokens
+from tests.distill.strategies import example_lists
 from tests.tiny_models import CharacterChat
-
-ids = st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple)  # few ids, so that beginnings coincide
-
-
-@st.composite
-def example_lists(draw: st.DrawFn) -> list[Example]:
-    """Draws turns of some episodes in any order, with histories that are extended, rewritten, or met twice."""
-    examples = []
-    for episode in range(draw(st.integers(0, 3))):
-        ledger: tuple[int, ...] = ()
-        for _ in range(draw(st.integers(1, 4))):
-            kept = ledger if draw(st.booleans()) else ledger[: draw(st.integers(0, len(ledger)))]
-            prompt_ids, action_ids = kept + draw(ids), draw(ids)
-            tokens = Tokens(prompt_ids, action_ids, (0.0,) * len(action_ids))
-            examples += [Example(episode, tokens, cross_entropy=1.0)] * draw(st.integers(1, 2))
-            ledger = prompt_ids + action_ids
-    return draw(st.permutations(examples))
-
 
 rows = st.lists(
     st.lists(st.integers(0, 9), min_size=2, max_size=12).flatmap(

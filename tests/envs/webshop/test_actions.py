@@ -23,9 +23,9 @@ from hero.chat.thoughts import readings
 from hero.envs.webshop.actions import PLAIN, Command, parse_action
 from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.page_parts import Page
+from tests.envs.webshop.episodes import moves, play
 from tests.envs.webshop.files import catalogue, write
 from tests.envs.webshop.recorded import lines, needs_recordings
-from tests.envs.webshop.test_env import moves, play
 from tests.hostile import actions, call_with_each, texts
 
 KINDS: list[dict[str, Any]] = [
@@ -56,12 +56,12 @@ def shop(offered: Sequence[str], **kwargs: Any) -> Iterator[WebShopEnv]:
 
 
 @given(offers, st.sampled_from(KINDS), st.integers(0, 9))
-def test_whatever_is_on_sale_all_that_is_listed_works(offered: list[str], kind: dict[str, Any], place: int) -> None:
+def test_whatever_is_on_sale_all_that_is_listed_works(offered: list[str], kind: dict[str, Any], choice: int) -> None:
     with shop(offered, **kind) as env:
         env.reset(seed=0)
         env.step("search[shoe]")
         listed = env.step("click[b000000001]")[4]["available_actions"]
-        action = listed[place % len(listed)]
+        action = listed[choice % len(listed)]
         assert env.step(action)[4]["action_valid"], action
 
 
@@ -185,9 +185,9 @@ def test_episodes_in_processes_of_a_vector_are_those_played_alone(compat: Any) -
     # Shared memory needs observations of one size.
     vector = AsyncVectorEnv([make] * 2, shared_memory=False)
     try:
-        found = vector.reset(seed=[3, 4])[0]
+        observations = vector.reset(seed=[3, 4])[0]
         resets = [env.reset(seed=seed) for env, seed in zip(alone, [3, 4], strict=True)]
-        assert found == tuple(observation for observation, _ in resets)
+        assert observations == tuple(observation for observation, _ in resets)
         infos = [info for _, info in resets]
         for move in range(6):
             listed = [info["available_actions"] for info in infos]
@@ -196,8 +196,8 @@ def test_episodes_in_processes_of_a_vector_are_those_played_alone(compat: Any) -
             steps = [env.step(action) for env, action in zip(alone, actions, strict=True)]
             observations, rewards, terminated, truncated, info = vector.step(actions)
             assert observations == tuple(step[0] for step in steps)
-            for place, found in enumerate((rewards, terminated, truncated), 1):
-                assert found.tolist() == [step[place] for step in steps]
+            for part, values in enumerate((rewards, terminated, truncated), 1):
+                assert values.tolist() == [step[part] for step in steps]
             assert list(info["task_id"]) == [step[4]["task_id"] for step in steps]
             infos = [step[4] for step in steps]
             if any(step[2] or step[3] for step in steps):

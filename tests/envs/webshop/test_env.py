@@ -21,30 +21,8 @@ from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.goals.goals import Goal
 from hero.envs.webshop.reward import score
 from hero.errors import ConfigError
+from tests.envs.webshop.episodes import moves, play
 from tests.envs.webshop.recorded import DATA, lines, needs_recordings
-
-strings = st.one_of(
-    st.text(st.characters(exclude_categories=()), max_size=30),
-    st.text("searchlik[]< >\n", max_size=20),
-    st.builds("{}[{}]".format, st.sampled_from(["search", "click", " Click", "SEARCH"]), st.text(max_size=10)),
-)
-moves = st.lists(st.one_of(strings, st.integers(0, 30)), max_size=15)
-"""An action each: a string as it is, or which of the available actions."""
-
-
-def play(env: WebShopEnv, drawn: list[str | int], **reset: Any) -> list[Any]:
-    """An episode: what reset and every step gave, with the action."""
-    observation, info = env.reset(**reset)
-    record: list[Any] = [("", observation, 0.0, False, False, info)]
-    for move in drawn:
-        listed = info["available_actions"]
-        action = move if isinstance(move, str) else listed[move % len(listed)] if listed else "search[x]"
-        step = env.step(action)
-        record.append((action, *step))
-        info = step[4]
-        if step[2] or step[3]:
-            break
-    return record
 
 
 def best_purchase(env: WebShopEnv, task: int) -> tuple[list[str], str]:
@@ -238,7 +216,7 @@ def test_gymnasium_limits_the_turns() -> None:
     assert [env.step("a")[2:4] for _ in range(2)] == [(False, False), (False, True)]
 
 
-def test_doing_nothing_has_no_reward() -> None:
+def test_the_no_op_baseline_is_the_reward_of_invalid_actions() -> None:
     env = WebShopEnv(level="easy")
     env.reset(options={"task": 0})
     assert sum(env.step("")[1] for _ in range(3)) == env.noop_reward(0) == 0

@@ -17,39 +17,11 @@ from hero.envs.webshop.catalogue.embedded import LEVELS, generate
 from hero.envs.webshop.catalogue.files import read_directory
 from hero.envs.webshop.catalogue.parse import parse_products
 from hero.envs.webshop.goals.goals import NO_BOUND, draw_prices, human_goals, synthetic_goals
-from hero.envs.webshop.products.product import Instruction, Product
+from hero.envs.webshop.products.product import Product
 from hero.envs.webshop.shop import open_shop
 from tests.envs.webshop.files import FILES, write
+from tests.envs.webshop.products.strategies import catalogues, product
 from tests.envs.webshop.recorded import DATA, FOLDER, needs_recordings
-
-prices = st.one_of(st.floats(0.0, 1200.0), st.integers(0, 100).map(lambda tens: 10.0 * tens))
-options = st.dictionaries(
-    st.sampled_from(["size", "color", "pack"]), st.lists(st.text(max_size=3), max_size=3).map(tuple)
-)
-
-
-def product(asin: str, price: tuple[float, ...], groups: dict[str, tuple[str, ...]]) -> Product:
-    return Product(
-        asin=asin,
-        title="Red shoe",
-        nouns=("shoe",),
-        description="",
-        bullets=(),
-        category="fashion",
-        query="shoe",
-        product_category="a › b",
-        attributes=("soft",),
-        options=groups,
-        prices=price,
-        price_tag="",
-        synthetic=Instruction("Find me a shoe", ("soft",)),
-        human=(Instruction("i want a shoe.", ("soft",), ("red",)), Instruction("shoes", ("soft",))),
-    )
-
-
-catalogues = st.lists(
-    st.tuples(st.one_of(st.tuples(prices), st.tuples(prices, prices)), options), min_size=1, max_size=5
-).map(lambda drawn: [product(f"P{number}", price, groups) for number, (price, groups) in enumerate(drawn)])
 
 
 @given(catalogues, st.integers(), st.booleans())
@@ -94,16 +66,16 @@ def test_the_seed_moves_bounds_but_not_the_order(items: list[Product], left: int
 
 
 def test_the_order_is_that_of_the_original() -> None:
-    items = [product(f"P{number}", (5.0,), {}) for number in range(30)]
+    items = [product(f"P{index}", (5.0,), {}) for index in range(30)]
     order = list(range(30))
     random.Random(233).shuffle(order)
     rng = random.Random(1)
     goals = synthetic_goals(items, draw_prices(items, rng), rng)
-    assert [goal.product.asin for goal in goals] == [f"P{number}" for number in order]
+    assert [goal.product.asin for goal in goals] == [f"P{index}" for index in order]
 
 
 def test_original_files_are_split_by_the_customary_ranges(tmp_path: Path) -> None:
-    values = [{"value": f"v{number}"} for number in range(40)]
+    values = [{"value": f"v{index}"} for index in range(40)]
     files = copy.deepcopy(FILES)
     files["items_shuffle_1000.json"][0]["customization_options"] = {"a": values, "b": values}
     shop = open_shop(level="", seed=0, data=write(tmp_path, files), instruction_kind="synthetic", goal_seed=42)
