@@ -1,4 +1,4 @@
-"""A world for the command line: an environment and a starting policy that only the tests know."""
+"""Fixtures of the command line: an environment and a model that only the tests have, and a finished run."""
 
 from __future__ import annotations
 
@@ -78,6 +78,31 @@ def started(plugins: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    """All that equal runs have in common."""
+    """Returns the content of each file in which equal runs are equal."""
     files = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
     return {name: file.read_bytes() for name, file in files.items() if name != "timings.jsonl"}
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of `finished`, and of what it printed."""
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture
+def finished(hero: Hero, model: str, shared: Path) -> Path:
+    """A finished run of four steps, made once."""
+    path = shared / "run"
+    if not path.exists():
+        result = hero("run", "--model", model, "--steps", 4, "--out", path, *FAST)
+        assert result.exit_code == 0, result.output
+        (shared / "output.txt").write_text(result.stdout)
+    return path
+
+
+def refused(result: Result, *messages: str) -> None:
+    """Checks that a command ended in an error for people: exit code 2, the messages, and no traceback."""
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    for message in messages:
+        assert message in " ".join(result.stderr.split())

@@ -1,0 +1,92 @@
+"""Mistakes in the arguments of `hero run`, each reported before anything is written."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from tests.cli.conftest import FAST, Hero, contents, refused
+from tests.platforms import NEEDS_POSIX
+
+
+def test_a_run_that_is_there_is_not_overwritten(finished: Path, hero: Hero, model: str) -> None:
+    before = contents(finished)
+    refused(hero("run", "--model", model, "--out", finished, *FAST), "already holds a run; choose another --out")
+    assert contents(finished) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--env", "gues"], "hero.envs has no 'gues'; did you mean 'guess'?"),
+        (["--learner", "distil"], "hero.learners has no 'distil'; did you mean 'distill'?"),
+        (["--reflector", "rule"], "hero.reflectors has no 'rule'; did you mean 'rules'?"),
+        (["--env-arg", "colour"], "--env-arg 'colour' is not key=value"),
+        (
+            ["--env-arg", "colours=3"],
+            "guess (hero.envs) has no option 'colours'; it takes: split='train'",
+        ),
+        (["--env-arg", "split=test"], "--env-arg split cannot be given"),
+        (
+            ["--learner", "grpo", "--reflector", "rules"],
+            "--reflector rules does nothing with --learner grpo; leave it out",
+        ),
+        (
+            ["--learner", "grpo", "--divergence", "forward_kl"],
+            "--divergence forward_kl does nothing with --learner grpo",
+        ),
+        (["--learner", "grpo", "--group-size", "1"], "--group-size 1 leaves grpo nothing to compare"),
+        (["--episodes", "5", "--group-size", "2"], "--episodes 5 cannot be split into groups of 2"),
+        (["--temperature", "0"], "--temperature 0.0 leaves nothing to learn from"),
+        (["--temperature", "nan"], "--temperature nan leaves nothing to learn from"),
+        (["--learning-rate", "-1"], "--learning-rate -1.0 is not possible"),
+        (["--learning-rate", "inf"], "--learning-rate inf is not possible"),
+        (["--eval-tasks", "13"], "--eval-tasks 13, but there are 12 validation tasks; give fewer"),
+        (["--model", "hf"], "--model hf needs a model: give its directory"),
+        pytest.param(["--out", "/dev/null/run"], "cannot write /dev/null/run", marks=NEEDS_POSIX),
+        (["--resume"], "--resume needs --out, the directory of the run"),
+        (["--resume", "--out", "."], "is not a run directory: it has no config.json"),
+    ],
+)
+def test_mistakes_are_reported_before_anything_is_loaded_or_written(
+    hero: Hero, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    if "hf" not in arguments:
+        monkeypatch.setattr("hero_cli.training.load_model", lambda *choice: pytest.fail("the model was loaded"))
+    refused(hero("run", "--env", "guess", "--eval-tasks", 3, *arguments), message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mistakes_about_the_model_are_reported_before_anything_is_written(
+    hero: Hero, model: str, tmp_path: Path
+) -> None:
+    for arguments, message in (
+        (["--model", "tinny"], "there is no model 'tinny'; did you mean 'tiny'?"),
+        (["--model", "~nobody-of-that-name/x"], "no model '~nobody-of-that-name/x'"),
+        (["--model", "x" * 300], "no model 'xxx"),
+        (["--model", model, "--action-tokens", 1024], "--action-tokens 1024 leaves no room for a prompt"),
+        (
+            ["--model", model, "--reflector", "self", "--reflector-arg", "max_new_tokens=2000"],
+            "max_new_tokens = 2000 of the reflector self",
+        ),
+    ):
+        refused(hero("run", "--env", "guess", "--eval-tasks", 3, *arguments), message)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_model_is_named_before_anything_is_written(hero: Hero, model: str, tmp_path: Path) -> None:
+    weights = load_file(Path(model) / "model.safetensors")
+    damaged = shutil.copytree(model, tmp_path.parent / f"{tmp_path.name}-damaged")
+    save_file({f"_orig_mod.{name}": tensor for name, tensor in weights.items()}, damaged / "model.safetensors")
+    refused(hero("run", "--env", "guess", "--eval-tasks", 3, "--model", damaged), "unexpected _orig_mod.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_extra_is_named_with_the_remedy(hero: Hero, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr("hero_cli.build.find_spec", lambda name: None if name == "torch" else find(name))
+    refused(hero("run", "--env", "guess"), "torch not installed; run: pip install 'hero-agents[train]'")
