@@ -9,15 +9,15 @@ from typing import Any
 ADDRESS = {"address1": "1 Elm", "address2": "", "city": "X", "country": "USA", "state": "OH", "zip": "12345"}
 TABLES: dict[str, dict[str, Any]] = {
     "orders": {
-        f"#W{number}": {
-            "order_id": f"#W{number}",
+        f"#W{digit}": {
+            "order_id": f"#W{digit}",
             "user_id": "ann_lee_1",
             "address": ADDRESS,
             "items": [],
             "status": "pending",
             "payment_history": [],
         }
-        for number in (1, 2)
+        for digit in (1, 2)
     },
     "products": {key: {"name": f"Thing {key}", "product_id": key, "variants": {}} for key in ("7", "8")},
     "users": {
@@ -67,7 +67,7 @@ class CancelPendingOrder(Tool):
 
 
 def write_checkout(root: Path) -> Path:
-    """A checkout of tau-bench v1; returns the directory of its retail domain."""
+    """Writes a checkout of tau-bench v1; returns the directory of its retail domain."""
     domain = root / "tau_bench" / "envs" / "retail"
     (domain / "data").mkdir(parents=True)
     (domain / "tools").mkdir()
@@ -80,7 +80,7 @@ def write_checkout(root: Path) -> Path:
 
 
 def write_tau2(root: Path) -> Path:
-    """The data directory of tau2-bench; returns the directory of its retail domain."""
+    """Writes the data directory of tau2-bench; returns the directory of its retail domain."""
     domain = root / "tau2" / "domains" / "retail"
     domain.mkdir(parents=True)
     (domain / "db.json").write_text(json.dumps(TABLES))

@@ -1,4 +1,4 @@
-"""What the original answered, where that is at hand: users bring the data, and the recordings stay out as well."""
+"""Recorded answers of the original, where they are at hand: neither they nor its data are in the repository."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ needs_recordings = pytest.mark.skipif(
 
 
 def lines(name: str) -> Iterator[dict[str, Any]]:
-    """The records of one recording."""
+    """Yields the records of one recording."""
     with (FOLDER / "parity" / f"{name}.jsonl").open(encoding="utf-8") as file:
         yield from map(json.loads, file)
 
 
 class RecordedUser:
-    """The user of the recordings: says ok to everything, and stops at BYE."""
+    """The user of the recordings, who replies ok to everything, and stops at BYE."""
 
     name = "recorded"
 

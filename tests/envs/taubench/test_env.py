@@ -60,7 +60,7 @@ def embedded(**arguments: Any) -> TauBenchEnv:
 
 
 def play(env: TauBenchEnv, drawn: list[str], **reset: Any) -> list[Any]:
-    """What reset and every step gave."""
+    """Plays an episode and returns the results of reset and of every step."""
     record: list[Any] = [env.reset(**reset)]
     for action in drawn:
         record.append(env.step(action))
@@ -109,11 +109,11 @@ def test_no_action_breaks_an_episode(drawn: list[str], seed: int) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=200) | actions)
-def test_reading_never_raises(action: str) -> None:
-    read = parse_action(action)
-    assert isinstance(read, Call | Reply | Malformed)
+def test_parsing_never_raises(action: str) -> None:
+    parsed = parse_action(action)
+    assert isinstance(parsed, Call | Reply | Malformed)
     if not action.strip().startswith(("{", "`")) and "<tool_call>" not in action:
-        assert read == Reply(action)
+        assert parsed == Reply(action)
 
 
 @pytest.mark.parametrize(
@@ -166,19 +166,19 @@ def test_a_malformed_call_is_an_error_observation_and_costs_a_step(action: str) 
     assert env._replies == []
 
 
-def test_everything_else_is_said_to_the_user() -> None:
+def test_every_other_text_is_a_reply_to_the_user() -> None:
     for action in ("Hello {name}", "I called get_order_details.", "", '["think"]'):
         assert parse_action(action) == Reply(action)
     assert parse_action('{"name": "respond", "arguments": {"content": "Hi."}}') == Reply("Hi.")
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
-def test_every_task_can_be_solved_and_is_solved_by_nothing_less(split: str) -> None:
+def test_every_task_can_be_solved_and_the_no_op_baseline_is_low(split: str) -> None:
     env = embedded(split=split, user=Talker())
     idle = 0
-    for number in range(env.num_tasks):
-        for calls_played in (env._tasks[number].actions, ()):
-            env.reset(options={"task": number})
+    for index in range(env.num_tasks):
+        for calls_played in (env._tasks[index].actions, ()):
+            env.reset(options={"task": index})
             for call in calls_played:
                 observation, *_, info = env.step(written(call))
                 assert info["action_valid"], observation
@@ -190,7 +190,7 @@ def test_every_task_can_be_solved_and_is_solved_by_nothing_less(split: str) -> N
             if calls_played:
                 assert reward == 1.0, env._task
             else:
-                assert reward == env.noop_reward(number)
+                assert reward == env.noop_reward(index)
                 idle += int(reward)
     assert idle <= 0.15 * env.num_tasks
 
@@ -210,6 +210,7 @@ def test_tools_are_described_in_words_and_as_schemas() -> None:
     _, info = env.reset(options={"task": 0})
     assert list(env.tools.schemas) == info["tools"]
     assert len(info["tools"]) == 16
+    assert env.instructions.startswith(env.tools.content)
     words = env.instructions.removeprefix(env.tools.content)
     assert "Tools:" not in env.tools.content
     for schema in info["tools"]:
@@ -224,7 +225,7 @@ def test_prompts_of_the_embedded_world_are_short() -> None:
 
 
 class Talker:
-    """Says the same to everything, and stops when asked to."""
+    """A user who gives the same reply to everything, and stops when asked to."""
 
     def open(self, task: ServiceTask) -> str:
         return f"task {task.id}"
@@ -253,7 +254,7 @@ def test_there_is_no_episode_where_the_user_did_not_open_one() -> None:
         env.step("Hello")
 
 
-def test_a_tool_that_answers_with_the_sign_of_the_end_ends_nothing() -> None:
+def test_a_tool_that_answers_with_the_stop_sign_does_not_end_the_episode() -> None:
     env = embedded(user=Talker())
     env.reset(seed=0)
     call = {"name": STOP, "arguments": {}}
@@ -279,23 +280,23 @@ def test_a_transfer_ends_the_episode_even_when_it_is_written_wrongly() -> None:
 
 def test_outputs_count_whatever_the_case_and_the_commas() -> None:
     env = embedded(user=Talker())
-    number = next(number for number, task in enumerate(env._tasks) if task.outputs)
-    amount = float(env._tasks[number].outputs[0])
-    for said, reward in ((f"It was ${amount * 1000:,}.", 0.0), (f"It was ${amount:,}.", 1.0), ("Nothing.", 0.0)):
-        env.reset(options={"task": number})
-        env.step(said)
+    index = next(index for index, task in enumerate(env._tasks) if task.outputs)
+    amount = float(env._tasks[index].outputs[0])
+    for reply, reward in ((f"It was ${amount * 1000:,}.", 0.0), (f"It was ${amount:,}.", 1.0), ("Nothing.", 0.0)):
+        env.reset(options={"task": index})
+        env.step(reply)
         step = env.step("stop")
         assert step[1] == reward
         assert step[4]["metrics"] == {"r_actions": 1.0, "r_outputs": reward}
 
 
-def test_commas_count_in_what_is_to_be_said_and_not_in_what_is_said() -> None:
+def test_commas_count_in_required_outputs_and_not_in_replies() -> None:
     assert _was_said("1234.5", ["It is $1,234.5 in all."])
     assert _was_said("RED", ["a red one"])
     assert not _was_said("1,234.5", ["It is $1,234.5 in all."])  # as in the original
 
 
-def test_a_model_that_babbles_is_distinguished_from_one_that_calls() -> None:
+def test_tool_calls_are_counted_whether_or_not_the_tool_exists() -> None:
     ways = {"Hello!": 0, json.dumps(CALL): 4, "<tool_call>{": 0, '{"name": "nothing", "arguments": {}}': 4}
     for action, calls in ways.items():
         policy = FunctionPolicy(lambda messages, action=action: action)
@@ -323,11 +324,11 @@ def test_schemas_are_those_of_the_tools_and_each_episode_has_its_own() -> None:
 def test_episodes_do_not_change_the_world() -> None:
     env = embedded()
     before = env._world.snapshot.hash
-    for number in range(20):
-        env.reset(options={"task": number})
+    for index in range(20):
+        env.reset(options={"task": index})
         for call in env._task.actions:
             env.step(written(call))
-        env.reset(options={"task": number})
+        env.reset(options={"task": index})
         assert env._db.hash() == before
     assert generate().snapshot.tables == env._world.snapshot.tables
 
@@ -335,18 +336,20 @@ def test_episodes_do_not_change_the_world() -> None:
 @pytest.mark.parametrize("kind", [SyncVectorEnv, lambda envs: AsyncVectorEnv(envs, shared_memory=False)])
 def test_environments_side_by_side_do_not_touch_one_another(kind: Any) -> None:
     drawn = ["Who are you?", '{"name": "list_all_product_types", "arguments": {}}', "{", "x" * 100_000, "Bye."]
-    alone = [play(embedded(), drawn, seed=7 + number) for number in range(2)]
+    alone = [play(embedded(), drawn, seed=seed) for seed in (7, 8)]
     vector = kind([embedded] * 2)
     try:
         seen = [vector.reset(seed=7)[0], *(vector.step([action] * 2)[0] for action in drawn)]
     finally:
         vector.close()
-    assert [list(said) for said in seen] == [[record[turn][0] for record in alone] for turn in range(len(seen))]
+    assert [list(observations) for observations in seen] == [
+        [record[turn][0] for record in alone] for turn in range(len(seen))
+    ]
 
 
 PROBE = """
 import json, sys
-from hero.envs.taubench.env import TauBenchEnv, _was_said
+from hero.envs.taubench.env import TauBenchEnv
 env = TauBenchEnv(data="embedded")
 record = [env.reset(seed=7)]
 for action in json.loads(sys.argv[1]):

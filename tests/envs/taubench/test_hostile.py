@@ -77,7 +77,7 @@ def called(name: str, **arguments: Any) -> str:
 
 def calls() -> Iterator[str]:
     """Calls of tools whose work grows with their arguments."""
-    ids = [str(number) for number in range(12_000)]
+    ids = [str(index) for index in range(12_000)]
     order = {"order_id": "#W56941", "payment_method_id": "x"}
     yield called("find_user_id_by_name_zip", first_name="İ" * 50_000, last_name="é" * 50_000, zip="")
     yield called("find_user_id_by_email", email="İ" * LENGTH)
@@ -86,7 +86,7 @@ def calls() -> Iterator[str]:
         yield called("modify_pending_order_items", item_ids=items, new_item_ids=items, **order)
         yield called("exchange_delivered_order_items", item_ids=items, new_item_ids=items, **order)
     yield called("calculate", expression="+".join(["(" + "+".join(["9**9999"] * 100) + ")"] * 120))
-    yield called("get_order_details", **{f"a{number}": 1 for number in range(9000)})
+    yield called("get_order_details", **{f"a{index}": 1 for index in range(9000)})
     yield '{"name": "think", "arguments": {"thought": 0.' + "1" * LENGTH + "}}"
     yield '{"name": "think", "arguments": {"thought": [' + "1e308," * 16_000 + "1]}}"
     yield json.dumps({"name": "get_user_details", "arguments": json.dumps({"user_id": '"\\' * 20_000})})
@@ -102,8 +102,8 @@ def test_no_action_holds_up_a_turn_or_its_review(action: str) -> None:
     with limited(action):
         env.step(action)
     turns = tuple(
-        Turn((Message("user", "Hi."),), Action(f"{action}{number}"), f"{action}{'?' * number}", 0.0, info=info)
-        for number, info in enumerate([{"action_valid": True}] * 4 + [{"action_valid": False}])
+        Turn((Message("user", "Hi."),), Action(f"{action}{index}"), f"{action}{'?' * index}", 0.0, info=info)
+        for index, info in enumerate([{"action_valid": True}] * 4 + [{"action_valid": False}])
     )
     trajectory = Trajectory(env.env_id, "t", 0, turns, Stop.MAX_TURNS)
     with limited(action):

@@ -30,14 +30,14 @@ def environment(domain: Domain, split: str) -> TauBenchEnv:
 
 
 def written(name: str, arguments: dict[str, Any]) -> str:
-    """An action as a model writes it."""
+    """Returns an action as a model writes it."""
     if name == RESPOND:
         return str(arguments["content"])
     return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
 
 
 def in_order(arguments: dict[str, Any], task: ServiceTask) -> dict[str, Any]:
-    """The recorded arguments with their keys in the order of the task, which shows in answers and was not recorded."""
+    """Returns recorded arguments with the keys in the order of the task; it shows in answers and was not recorded."""
     return next((dict(call.arguments) for call in task.actions if call.arguments == arguments), arguments)
 
 
@@ -87,7 +87,7 @@ def test_random_calls_are_answered_as_recorded(domain: Domain) -> None:
 
 
 @pytest.mark.parametrize(
-    ("domain", "split", "tasks", "for_nothing"),
+    ("domain", "split", "tasks", "noop"),
     [
         ("retail", "test", 115, 7),
         ("retail", "dev", 20, 1),
@@ -95,28 +95,28 @@ def test_random_calls_are_answered_as_recorded(domain: Domain) -> None:
         ("airline", "test", 50, 19),
     ],
 )
-def test_doing_it_right_is_rewarded_on_every_task_and_doing_nothing_on_few(
-    domain: Domain, split: str, tasks: int, for_nothing: int | None
+def test_the_recorded_solution_is_rewarded_on_every_task_and_the_no_op_baseline_on_few(
+    domain: Domain, split: str, tasks: int, noop: int | None
 ) -> None:
     env = environment(domain, split)
     assert env.num_tasks == tasks
     idle = 0
-    for number in range(tasks):
-        env.reset(options={"task": number})
+    for index in range(tasks):
+        env.reset(options={"task": index})
         calls = [written(call.name, dict(call.arguments)) for call in env._task.actions]
-        said = " ; ".join(env._task.outputs) or "done"
-        # A transfer ends the episode, so what is to be said is said before it.
+        outputs = " ; ".join(env._task.outputs) or "done"
+        # A transfer ends the episode, so the outputs come before it.
         leaves = bool(env._task.actions) and env._task.actions[-1].name == "transfer_to_human_agents"
-        actions = [*calls[:-1], said, calls[-1]] if leaves else [*calls, said, "BYE"]
+        actions = [*calls[:-1], outputs, calls[-1]] if leaves else [*calls, outputs, "BYE"]
         for action in actions:
             _, reward, terminated, _, info = env.step(action)
             if terminated:
                 break
         assert (reward, terminated, info["success"]) == (1.0, True, True), env._task
-        env.reset(options={"task": number})
+        env.reset(options={"task": index})
         env.step("done")
         idle += int(env.step("BYE")[1])
-    assert for_nothing in (None, idle)
+    assert noop in (None, idle)
 
 
 def test_edits_anywhere_give_the_hash_of_the_whole_text() -> None:

@@ -1,4 +1,4 @@
-"""Where data are found, how they are read, and what is said of those that are damaged."""
+"""Where data are looked for, how they are read, and how damaged data are reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.platforms import make_link, make_pipe
 
 @pytest.fixture(autouse=True)
 def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No data of the machine's are found."""
+    """Hides the data of the machine."""
     for name in locate.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(locate, "user_cache_path", lambda *args, **kwargs: tmp_path / "cache" / "hero")
@@ -56,7 +56,7 @@ def test_the_data_of_tau2_are_read(tmp_path: Path, wheel: bool) -> None:
     assert len(env._world.schemas) == 16
 
 
-def test_what_is_named_comes_before_what_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_directory_goes_before_one_that_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert TauBenchEnv().env_id == "taubench/retail/embedded/scripted"
     write_tau2(locate.cache())
     assert TauBenchEnv().env_id.startswith("taubench/retail/tau2-")
@@ -95,7 +95,7 @@ def test_a_split_without_tasks_names_those_that_have_some(tmp_path: Path) -> Non
         TauBenchEnv(data=tmp_path, split="validation")
 
 
-def test_an_empty_directory_is_told_what_it_lacks(tmp_path: Path) -> None:
+def test_an_empty_directory_is_reported_with_what_it_lacks(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no retail data"):
         TauBenchEnv(data=tmp_path)
 
@@ -109,7 +109,7 @@ def test_directories_that_cannot_be_looked_into(tmp_path: Path) -> None:
 
 
 def changed(table: str, change: Callable[[dict[str, Any]], None]) -> str:
-    """A table after a change, as JSON."""
+    """Returns a table after a change, as JSON."""
     tables = json.loads(json.dumps(TABLES))
     change(tables[table])
     return json.dumps(tables[table])
@@ -156,7 +156,7 @@ DAMAGED = [
 
 
 def with_criteria(**criteria: Any) -> str:
-    """A task of tau2 that is rewarded for that."""
+    """Returns a task of tau2 with criteria of its reward."""
     return json.dumps([{"id": "0", "user_scenario": {"instructions": {}}, "evaluation_criteria": criteria}])
 
 
@@ -170,7 +170,7 @@ ODD: list[tuple[str, str]] = [
     ('{"a": "\xff', "cannot be read: "),
     ("", "is not JSON: "),
 ]
-"""What may be in a damaged file of any kind, and what is said of it."""
+"""Contents of damaged files of any kind, each with its error message."""
 
 
 @pytest.mark.parametrize("file", ["db.json", "tasks.json", "split_tasks.json"])
@@ -183,7 +183,7 @@ def test_odd_json_is_refused_by_the_name_of_its_file(tmp_path: Path, file: str, 
 
 @pytest.mark.parametrize("digits", [2000, 4300, 5000])
 @pytest.mark.parametrize("file", ["data/orders.json", "tasks_test.py"])
-def test_prices_without_measure_are_refused(tmp_path: Path, file: str, digits: int) -> None:
+def test_prices_of_thousands_of_digits_are_refused(tmp_path: Path, file: str, digits: int) -> None:
     path = write_checkout(tmp_path) / file
     path.write_text(path.read_text().replace('"order_id": "#W1"', f'"order_id": "#W1", "price": {"9" * digits}'))
     with pytest.raises(DataError, match=f"{path.name}.*(out of range|digits)"):
@@ -205,7 +205,7 @@ def test_a_byte_order_mark_is_not_part_of_any_file(tmp_path: Path, layout: Calla
 
 @pytest.mark.parametrize("layout", [write_checkout, write_tau2])
 @pytest.mark.parametrize("kind", ["pipe", "folder", "itself", "endless"])
-def test_what_is_no_file_is_refused_without_being_read(
+def test_whatever_is_not_a_file_is_refused_without_being_read(
     tmp_path: Path, layout: Callable[[Path], Path], kind: str
 ) -> None:
     folder = layout(tmp_path)
@@ -269,7 +269,7 @@ def test_the_files_of_the_original_are_whole() -> None:
     assert {schema["function"]["name"] for schema in airline._world.schemas} == set(airline._world.tools)
 
 
-def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+def test_a_device_in_place_of_a_file_is_not_read(tmp_path: Path) -> None:
     orders = write_checkout(tmp_path) / "data" / "orders.json"
     orders.unlink()
     make_link(orders, "/dev/null")
@@ -278,22 +278,22 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", [write_checkout, write_tau2])
-def test_what_was_found_is_reported_and_can_be_given_back(
+def test_the_directory_that_was_found_is_reported_and_can_be_given_as_an_argument(
     tmp_path: Path, layout: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     split = "test" if layout is write_checkout else "train"
     folder = layout(tmp_path / "data")
     monkeypatch.setenv("TAU_BENCH_DIR", str(tmp_path / "data"))
-    found = TauBenchEnv(split=split).provenance()
-    assert found["arguments"] == {"data": str(tmp_path / "data")}
+    provenance = TauBenchEnv(split=split).provenance()
+    assert provenance["arguments"] == {"data": str(tmp_path / "data")}
     monkeypatch.delenv("TAU_BENCH_DIR")
     locate.open_world.cache_clear()
-    assert TauBenchEnv(split=split, **found["arguments"]).provenance() == found  # type: ignore[arg-type]
+    assert TauBenchEnv(split=split, **provenance["arguments"]).provenance() == provenance  # type: ignore[arg-type]
     for path in (path for path in folder.rglob("*") if path.is_file()):
         content = path.read_bytes()
         path.write_bytes(content + b"\n")
         locate.open_world.cache_clear()
-        assert TauBenchEnv(split=split, **found["arguments"]).provenance()["data"] != found["data"], path  # type: ignore[arg-type]
+        assert TauBenchEnv(split=split, **provenance["arguments"]).provenance()["data"] != provenance["data"], path  # type: ignore[arg-type]
         path.write_bytes(content)
     locate.open_world.cache_clear()
 
@@ -313,11 +313,11 @@ def no_home(*args: object, **kwargs: object) -> Path:
     raise RuntimeError("could not determine the home directory")
 
 
-@pytest.mark.parametrize("found", [no_home, lambda *args, **kwargs: Path("~/.cache/hero")])
+@pytest.mark.parametrize("cache", [no_home, lambda *args, **kwargs: Path("~/.cache/hero")])
 def test_a_user_without_a_home_has_the_embedded_world(
-    monkeypatch: pytest.MonkeyPatch, found: Callable[..., Path]
+    monkeypatch: pytest.MonkeyPatch, cache: Callable[..., Path]
 ) -> None:
-    monkeypatch.setattr(locate, "user_cache_path", found)
+    monkeypatch.setattr(locate, "user_cache_path", cache)
     assert TauBenchEnv().num_tasks > 0
     with pytest.raises(ConfigError, match="there is no home directory to keep data in; set XDG_CACHE_HOME"):
         locate.cache()

@@ -1,4 +1,4 @@
-"""The rules on TauBench: what its texts tell of single turns, and that nothing hidden is needed to tell it."""
+"""The rules on TauBench: findings about single turns from texts alone, without anything hidden."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ORDER = '{"order_id": "#W1", "status": "pending"}'
 
 
 def episode(*steps: tuple[str, str], reward: float = 0.0, stop: Stop = Stop.MAX_TURNS) -> Trajectory:
-    """Actions with what followed them."""
+    """Returns an episode of actions and the observations that follow them."""
     turns, seen = [], "Hi."
-    for number, (action, observation) in enumerate(steps):
-        last = number == len(steps) - 1
+    for index, (action, observation) in enumerate(steps):
+        last = index == len(steps) - 1
         invalid = observation.startswith(("Error:", "Unknown action"))
         turns.append(
             Turn(
@@ -39,14 +39,16 @@ def episode(*steps: tuple[str, str], reward: float = 0.0, stop: Stop = Stop.MAX_
     return Trajectory("taubench/retail/v1/model:m", "t", 0, tuple(turns), stop)
 
 
-def found(*steps: tuple[str, str], reward: float = 0.0, stop: Stop = Stop.MAX_TURNS) -> dict[int, Finding]:
+def findings_of(*steps: tuple[str, str], reward: float = 0.0, stop: Stop = Stop.MAX_TURNS) -> dict[int, Finding]:
     (diagnosis,) = RulesReflector().reflect([episode(*steps, reward=reward, stop=stop)])
     return {finding.turn: finding for finding in diagnosis.findings}
 
 
-def test_errors_are_told_and_mended_where_they_show_how() -> None:
+def test_errors_are_faulted_with_the_mended_call_where_they_show_how() -> None:
     wrong = '{"name": "get_order_details", "arguments": {"order_id": "W1"}}'
-    findings = found((wrong, "Error: order not found"), ('{"name": "x"}', "Unknown action x"), ("{", "Error: no"), LAST)
+    findings = findings_of(
+        (wrong, "Error: order not found"), ('{"name": "x"}', "Unknown action x"), ("{", "Error: no"), LAST
+    )
     assert findings[0] == Finding(0, Verdict.FAILED, "order not found", f"<tool_call>{LOOK}</tool_call>")
     assert findings[1] == Finding(1, Verdict.FAILED, "Unknown action x")
     assert findings[2] == Finding(2, Verdict.INVALID, "wrong")
@@ -57,22 +59,22 @@ LAST = ("Bye.", "Hm.")
 
 def test_a_call_that_was_answered_need_not_be_repeated_until_something_is_written() -> None:
     steps = [(LOOK, ORDER), ("Cancel it (yes/no)?", "Yes."), (f"<tool_call>{LOOK}</tool_call>", ORDER), (CANCEL, "{}")]
-    findings = found(*steps, (LOOK, ORDER + " "), LAST)
+    findings = findings_of(*steps, (LOOK, ORDER + " "), LAST)
     assert findings[2] == Finding(2, Verdict.UNNECESSARY, "the same call was answered in turn 1")
     assert 4 not in findings
-    assert 1 not in found((LOOK, "Error: oh"), (LOOK, ORDER), LAST)
+    assert 1 not in findings_of((LOOK, "Error: oh"), (LOOK, ORDER), LAST)
 
 
 def test_a_change_that_fails_renews_no_call() -> None:
     agreed = ("Cancel it (yes/no)?", "Yes.")
     failed = (CANCEL, "Error: non-pending order cannot be cancelled")
-    assert 3 not in found((LOOK, ORDER), agreed, (CANCEL, "{}"), (LOOK, ORDER + " "), LAST)
-    findings = found((LOOK, ORDER), agreed, failed, (LOOK, ORDER), LAST)
+    assert 3 not in findings_of((LOOK, ORDER), agreed, (CANCEL, "{}"), (LOOK, ORDER + " "), LAST)
+    findings = findings_of((LOOK, ORDER), agreed, failed, (LOOK, ORDER), LAST)
     assert findings[3] == Finding(3, Verdict.UNNECESSARY, "the same call was answered in turn 1")
 
 
 def test_a_change_needs_a_yes_first() -> None:
-    early = found((CANCEL, "{}"), LAST)[0]
+    early = findings_of((CANCEL, "{}"), LAST)[0]
     assert (early.verdict, early.cause) == (Verdict.FAILED, "the user has not said yes to it")
     assert early.advice == (
         "I will cancel pending order with order_id #W1, reason no longer needed. Do you confirm (yes/no)?"
@@ -83,34 +85,34 @@ def test_a_change_needs_a_yes_first() -> None:
         ("No, that is not correct.", True),
         ("Which one?", True),
     ):
-        findings = found(("I will cancel it. Right?", answer), (LOOK, ORDER), (CANCEL, "{}"), LAST)
+        findings = findings_of(("I will cancel it. Right?", answer), (LOOK, ORDER), (CANCEL, "{}"), LAST)
         assert (2 in findings) == blamed, answer
-    after = found(("Cancel?", "Yes."), ("And why?", "I moved."), (CANCEL, "{}"), LAST)
+    after = findings_of(("Cancel?", "Yes."), ("And why?", "I moved."), (CANCEL, "{}"), LAST)
     assert after[2].verdict is Verdict.FAILED
     talk = ("And why?", "I moved.")
-    assert 2 not in found((early.advice, "Yes."), talk, (CANCEL, "{}"), LAST)  # a yes to this very change holds
+    assert 2 not in findings_of((early.advice, "Yes."), talk, (CANCEL, "{}"), LAST)  # a yes to this very change holds
     other = early.advice.replace("#W1", "#W2")
-    assert found((other, "Yes."), talk, (CANCEL, "{}"), LAST)[2].verdict is Verdict.FAILED
-    assert found((early.advice, "Which one?"), talk, (CANCEL, "{}"), LAST)[2].verdict is Verdict.FAILED
+    assert findings_of((other, "Yes."), talk, (CANCEL, "{}"), LAST)[2].verdict is Verdict.FAILED
+    assert findings_of((early.advice, "Which one?"), talk, (CANCEL, "{}"), LAST)[2].verdict is Verdict.FAILED
 
 
 def test_a_change_that_was_agreed_to_is_useful_in_an_episode_that_succeeds() -> None:
-    findings = found(("Cancel?", "Yes."), (CANCEL, "{}"), LAST, reward=1.0, stop=Stop.TERMINATED)
+    findings = findings_of(("Cancel?", "Yes."), (CANCEL, "{}"), LAST, reward=1.0, stop=Stop.TERMINATED)
     assert findings[1] == Finding(1, Verdict.USEFUL)
     assert findings[2].verdict is Verdict.USEFUL
 
 
-def test_what_was_told_need_not_be_asked_for_again() -> None:
+def test_facts_that_the_user_gave_need_not_be_asked_for_again() -> None:
     first = ("What is your email, please?", "My email is a@b.c.")
-    findings = found(first, (LOOK, ORDER), ("Please provide your email.", "It is still a@b.c."), LAST)
+    findings = findings_of(first, (LOOK, ORDER), ("Please provide your email.", "It is still a@b.c."), LAST)
     assert findings[2] == Finding(2, Verdict.UNNECESSARY, "email asked for before, in turn 1")
-    unknown = ("What is your email, please?", "I do not remember my email.")
-    assert 1 not in found(unknown, ("Is there an email after all?", "No."), LAST)
-    assert 1 not in found(first, ("Your email and your zip code, please?", "12345"), LAST)
+    refused = ("What is your email, please?", "I do not remember my email.")
+    assert 1 not in findings_of(refused, ("Is there an email after all?", "No."), LAST)
+    assert 1 not in findings_of(first, ("Your email and your zip code, please?", "12345"), LAST)
 
 
-def test_words_that_bring_nothing_new_are_no_progress() -> None:
-    findings = found(("Let me see.", "Hm."), ("One moment.", "Hi."), ("Now?", "Yes."), ("Really?", "Yes."), LAST)
+def test_messages_that_bring_nothing_new_are_unnecessary() -> None:
+    findings = findings_of(("Let me see.", "Hm."), ("One moment.", "Hi."), ("Now?", "Yes."), ("Really?", "Yes."), LAST)
     assert findings[1] == Finding(1, Verdict.UNNECESSARY, "the user said that before")
     assert 2 not in findings
 
@@ -139,11 +141,11 @@ def test_any_episode_can_be_judged(steps: list[tuple[str, str]], reward: float) 
 
 def test_careless_agents_are_found_out_on_the_embedded_world() -> None:
     env = TauBenchEnv(data="embedded")
-    number = next(n for n, task in enumerate(env._tasks) if task.actions[-1].name == "cancel_pending_order")
-    plan = [json.dumps({"name": call.name, "arguments": call.arguments}) for call in env._tasks[number].actions]
+    index = next(n for n, task in enumerate(env._tasks) if task.actions[-1].name == "cancel_pending_order")
+    plan = [json.dumps({"name": call.name, "arguments": call.arguments}) for call in env._tasks[index].actions]
     script = [plan[1], plan[1], plan[-1], *["It has been done. Anything else?"] * 7]
     policy = FunctionPolicy(lambda messages: script[sum(message.role == "assistant" for message in messages)])
-    (played,) = rollout([env], policy, [Task(number, 0)], max_turns=10)
+    (played,) = rollout([env], policy, [Task(index, 0)], max_turns=10)
     assert played.env_id == "taubench/retail/embedded/scripted"
     (diagnosis,) = RulesReflector().reflect([played])
     verdicts = {finding.turn: finding.verdict for finding in diagnosis.findings}

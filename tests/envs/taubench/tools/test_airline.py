@@ -1,4 +1,4 @@
-"""The airline's tools on two flights and one customer: what is checked first, and what stays of a call that fails."""
+"""The airline's tools on two flights and one customer: the order of the checks, and what stays of a call that fails."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ USER = {
     "reservations": [],
 }
 TABLES: dict[str, Any] = {
-    "flights": {number: FLIGHT | {"flight_number": number, "dates": DATES} for number in ("F1", "F2")},
+    "flights": {flight: FLIGHT | {"flight_number": flight, "dates": DATES} for flight in ("F1", "F2")},
     "reservations": {"R1": {}, "R2": {}},
     "users": {"ann_lee_1": USER, "ann_lee_2": USER},
 }
@@ -50,12 +50,12 @@ def answered(db: Database, name: str, **arguments: Any) -> str:
 
 def test_a_booking_is_paid_and_kept_under_the_first_free_id() -> None:
     db = Database(WORLD.snapshot)
-    for number, name in enumerate(("HATHAT", "HATHAU", "HATHAV", "HATHAV"), 1):
+    for bookings, name in enumerate(("HATHAT", "HATHAU", "HATHAV", "HATHAV"), 1):
         assert json.loads(answered(db, "book_reservation", **BOOKING))["reservation_id"] == name
         assert json.loads(answered(db, "get_user_details", user_id="ann_lee_1"))["payment_methods"]["gift_1"] == {
             "source": "gift_card",
             "id": "gift_1",
-            "amount": 500 - 100 * number,
+            "amount": 500 - 100 * bookings,
         }
 
 
@@ -123,12 +123,12 @@ def test_cancelling_again_and_again_comes_to_an_end() -> None:
     answered(db, "book_reservation", **BOOKING)
     answers = [answered(db, "cancel_reservation", reservation_id="HATHAT") for _ in range(16)]
     lengths = [len(json.loads(answer)["payment_history"]) for answer in answers if not answer.startswith("Error: ")]
-    assert lengths == [2**number for number in range(1, 15)]
+    assert lengths == [2**cancelled for cancelled in range(1, 15)]
     assert answers[-1] == "Error: the payment history is too long"
 
 
 @pytest.mark.parametrize(
-    ("arrival", "departure", "date", "found"),
+    ("arrival", "departure", "date", "connects"),
     [
         ("09:00:00", "09:00:00", "2024-05-16", True),  # without a minute in between
         ("09:00:00", "08:59:59", "2024-05-16", False),
@@ -140,7 +140,7 @@ def test_cancelling_again_and_again_comes_to_an_end() -> None:
     ],
 )
 def test_flights_connect_where_the_first_arrives_no_later_than_the_second_departs(
-    arrival: str, departure: str, date: str, found: bool
+    arrival: str, departure: str, date: str, connects: bool
 ) -> None:
     dates = {"2024-05-15": DAY} | DATES
     first = FLIGHT | {"destination": "ORD", "scheduled_arrival_time_est": arrival, "dates": dates}
@@ -154,6 +154,6 @@ def test_flights_connect_where_the_first_arrives_no_later_than_the_second_depart
     world = World("airline", "v1", Snapshot(TABLES | {"flights": {"F1": first, "F2": second}}), (), "", {})
     call = Call("search_onestop_flight", {"origin": "SFO", "destination": "JFK", "date": date})
     pairs = json.loads(world.call(Database(world.snapshot), call))
-    assert [[leg["flight_number"] for leg in pair] for pair in pairs] == [["F1", "F2"]] * found
-    if found:
+    assert [[leg["flight_number"] for leg in pair] for pair in pairs] == [["F1", "F2"]] * connects
+    if connects:
         assert [leg["date"] for leg in pairs[0]] == [date, "2024-05-16" if "+1" in arrival else date]

@@ -29,7 +29,7 @@ tables = st.dictionaries(st.text(max_size=6), records, min_size=2, max_size=6)
 
 
 def hashable(value: Any) -> Any:
-    """The nested tuples whose text the original hashes."""
+    """Returns the nested tuples whose text the original hashes."""
     if isinstance(value, dict):
         return tuple((key, hashable(inner)) for key, inner in sorted(value.items()))
     return tuple(map(hashable, value)) if isinstance(value, list) else value
@@ -59,7 +59,7 @@ def test_the_hash_after_any_changes_is_that_of_the_whole(first: Any, second: Any
 
 
 def test_the_state_of_the_hash_is_taken_up_where_the_first_change_is() -> None:
-    table = {f"{number:05}": {"text": "x" * 100} for number in range(5000)}
+    table = {f"{index:05}": {"text": "x" * 100} for index in range(5000)}
     snapshot = Snapshot({"only": table, "other": dict(table)})
     assert len(snapshot._states) > 3
     for key in ("00000", "02500", "04999"):
@@ -79,8 +79,8 @@ def test_arithmetic_is_that_of_python(expression: str) -> None:
             expected = str(round(float(eval(expression, {"__builtins__": None}, {})), 2))
         except Exception:
             expected = "Error: "
-        found = calculate(expression)
-    assert found == expected or (expected == "Error: " and found.startswith("Error: "))
+        value = calculate(expression)
+    assert value == expected or (expected == "Error: " and value.startswith("Error: "))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_single_expressions(expression: Any, value: str) -> None:
 
 
 def many(term: str, sign: str, length: int = 80_000) -> str:
-    """An expression of that length, its terms in parentheses by the hundred: Python reads no longer sum."""
+    """Returns an expression of that length, its terms in parentheses by the hundred: Python reads no longer sum."""
     group = f"({sign.join([term] * 100)})"
     return sign.join([group] * (length // len(group)))
 
@@ -172,7 +172,7 @@ CARD = {"source": "credit_card", "id": "card_1"}
 
 
 def shop(status: str, *, paid_by: str, amount: float = 0.1, new_price: float = 0.2) -> tuple[World, Database]:
-    """A shop with one order of a thing at 0.1, paid with a method, another thing, and a gift card that holds 0.3."""
+    """Makes a shop with one order of a thing at 0.1, paid with a method, another thing, and a gift card with 0.3."""
     user = {
         "name": {},
         "address": {},

@@ -30,13 +30,13 @@ def task(instruction: str, name: str = "t") -> ServiceTask:
 
 
 def talk(instruction: str, *messages: str) -> list[str]:
-    """What the scripted user says, opening first."""
+    """Returns the replies of the scripted user, the opening first."""
     user = ScriptedUser()
     return [user.open(task(instruction)), *map(user.reply, messages)]
 
 
 def test_a_conversation_by_rules() -> None:
-    said = talk(
+    replies = talk(
         TEXT,
         "Happy to help. What is your email, please?",
         "Then your name and zip code?",
@@ -45,7 +45,7 @@ def test_a_conversation_by_rules() -> None:
         "I will return the lamp of #W123 to your paypal. Do you confirm (yes/no)?",
         "The return was requested. Is there anything else?",
     )
-    assert said == [
+    assert replies == [
         "I want to return the lamp of order #W123.",
         "My name is Ann Lee, my zip code is 12345, I do not remember my email.",
         "My name is Ann Lee, my zip code is 12345.",
@@ -56,62 +56,62 @@ def test_a_conversation_by_rules() -> None:
     ]
 
 
-def test_an_address_to_send_to_is_told_and_is_not_where_the_user_lives() -> None:
-    said = talk(
+def test_an_address_to_send_to_is_given_and_is_not_the_user_s_own() -> None:
+    replies = talk(
         "You are Ann Lee. Your email is ann.lee54321@example.com. You want order #W123 sent elsewhere. "
         "The new address is 1 Elm Street, Apt 2, Ashford, OH, USA, zip 67890.",
         "What are your email, name and zip code?",
         "Where should it go?",
     )
-    assert said[1] == "My email is ann.lee54321@example.com, my name is Ann Lee, I do not remember my zip."
-    assert said[2] == "The new address is 1 Elm Street, Apt 2, Ashford, OH, USA, zip 67890."
+    assert replies[1] == "My email is ann.lee54321@example.com, my name is Ann Lee, I do not remember my zip."
+    assert replies[2] == "The new address is 1 Elm Street, Apt 2, Ashford, OH, USA, zip 67890."
 
 
-def test_numbers_of_reservations_are_told() -> None:
-    said = talk(
+def test_numbers_of_reservations_are_given() -> None:
+    replies = talk(
         "You want to cancel reservations IFOYYZ and 4WQ150, and paid 250000.", "What is the reservation number?"
     )
-    assert said[1] == "It is IFOYYZ and 4WQ150."
+    assert replies[1] == "It is IFOYYZ and 4WQ150."
 
 
 def test_more_wishes_come_before_the_end() -> None:
     text = "You are Ann Lee, ann@x.com. You want to cancel order #W1. You also want to return order #W2."
-    said = talk(text, "It has been cancelled. Anything else?", "That was returned. Anything else?")
-    assert said[1:] == ["I also want to return order #W2.", STOP]
+    replies = talk(text, "It has been cancelled. Anything else?", "That was returned. Anything else?")
+    assert replies[1:] == ["I also want to return order #W2.", STOP]
 
 
-def test_what_the_text_does_not_say_is_not_made_up() -> None:
+def test_facts_that_the_text_lacks_are_not_made_up() -> None:
     user = ScriptedUser()
     user.open(task("You want to go home."))
     assert user.reply("What is your email?") == "I do not remember my email."
     assert user.reply("Which order is it?") == "I do not remember the number."
-    said = [user.reply("Which payment method do you prefer?") for _ in range(PATIENCE)]
-    assert said == ["I have nothing in mind about the payment."] * (PATIENCE - 1) + [STOP]
+    replies = [user.reply("Which payment method do you prefer?") for _ in range(PATIENCE)]
+    assert replies == ["I have nothing in mind about the payment."] * (PATIENCE - 1) + [STOP]
 
 
-def test_what_the_text_says_of_being_asked_to_confirm_is_said_then() -> None:
-    said = talk(
+def test_words_for_a_confirmation_are_kept_for_the_question() -> None:
+    replies = talk(
         "You want to return both. If the agent asks for confirmation, return the lamp only.", "Do you confirm?", "So?"
     )
-    assert said[1] == "If the agent asks for confirmation, return the lamp only."
+    assert replies[1] == "If the agent asks for confirmation, return the lamp only."
 
 
-def test_a_refusal_ends_the_conversation_once_all_is_said() -> None:
-    said = talk(TEXT, "I am sorry, that cannot be done.", "I am sorry, that cannot be done.")
-    assert said[1].startswith("I'd like the refund on my paypal.")
-    assert said[2] == STOP
+def test_a_refusal_ends_the_conversation_once_nothing_is_left_to_ask_for() -> None:
+    replies = talk(TEXT, "I am sorry, that cannot be done.", "I am sorry, that cannot be done.")
+    assert replies[1].startswith("I'd like the refund on my paypal.")
+    assert replies[2] == STOP
 
 
 @given(st.text(max_size=200), st.lists(st.text(max_size=60), max_size=6))
 def test_the_scripted_user_never_fails_and_repeats_itself_to_the_letter(instruction: str, messages: list[str]) -> None:
-    said = talk(instruction, *messages)
-    assert said == talk(instruction, *messages)
-    assert said[0]
+    replies = talk(instruction, *messages)
+    assert replies == talk(instruction, *messages)
+    assert replies[0]
 
 
 @given(st.integers(0, 399))
-def test_the_scripted_user_knows_the_text_of_the_task_alone(number: int) -> None:
-    hidden = generate().tasks["train"][number]
+def test_the_scripted_user_knows_the_text_of_the_task_alone(index: int) -> None:
+    hidden = generate().tasks["train"][index]
     bare = ServiceTask("other", hidden.instruction, (), ())
     asked = ["Your email or zip?", "Which order?", "Which payment method?", "Confirm?", "What else?", "Anything else?"]
     users = ScriptedUser(), ScriptedUser()
@@ -124,7 +124,7 @@ def test_the_scripted_user_knows_the_text_of_the_task_alone(number: int) -> None
     ["a", "a_", "a.", "You are ", "You are A", " ", ". ", "\n", "#W1", "A1", "1", "a@", "a@b.", ". A{}", "you "],
 )
 def test_texts_without_measure_are_played_in_linear_time(piece: str) -> None:
-    text = "".join(piece.format(number) for number in range(100_000 // len(piece)))
+    text = "".join(piece.format(index) for index in range(100_000 // len(piece)))
     asked = ["Your email, name and zip?", "Which order?", "Which payment method?", "Confirm?", "Anything else?", text]
     with limited(text):
         assert len(talk(text, *asked)) == len(asked) + 1
@@ -132,8 +132,8 @@ def test_texts_without_measure_are_played_in_linear_time(piece: str) -> None:
 
 def test_an_agent_that_asks_tells_and_confirms_is_served_by_the_scripted_user() -> None:
     env = TauBenchEnv(data="embedded")
-    for number in range(env.num_tasks):
-        env.reset(options={"task": number})
+    for index in range(env.num_tasks):
+        env.reset(options={"task": index})
         seen = [env.step("May I have your email, or your name and zip code?")[0]]
         given_call = env._task.actions[0]
         wanted = given_call.arguments.get("email", given_call.arguments.get("zip"))
@@ -143,8 +143,8 @@ def test_an_agent_that_asks_tells_and_confirms_is_served_by_the_scripted_user() 
                 assert env.step("I will do that. Do you confirm (yes/no)?")[0].startswith("Yes")
             env.step(json.dumps({"name": call.name, "arguments": call.arguments}))
         for _ in range(4):
-            told = " ".join(["It has been done.", *env._task.outputs, "Anything else?"])
-            _, reward, terminated, _, _ = env.step(told)
+            message = " ".join(["It has been done.", *env._task.outputs, "Anything else?"])
+            _, reward, terminated, _, _ = env.step(message)
             if terminated:
                 break
         assert (reward, terminated) == (1.0, True), env._task
@@ -154,15 +154,18 @@ def test_an_agent_that_asks_tells_and_confirms_is_served_by_the_scripted_user() 
 @pytest.mark.parametrize(("domain", "split"), [("retail", "test"), ("retail", "train"), ("airline", "test")])
 def test_the_scripted_user_tells_who_it_is_on_the_original_tasks(domain: Any, split: str) -> None:
     env = TauBenchEnv(domain=domain, split=split, data=DATA)
-    for number in range(env.num_tasks):
-        assert env.reset(options={"task": number})[0]
+    identities = 0
+    for index in range(env.num_tasks):
+        assert env.reset(options={"task": index})[0]
         text = env._task.instruction
         answer = env.step("Please tell me your user id, your email, or your name and zip code.")[0]
-        known = re.findall(r"\b[a-z]+_[a-z]+_\d+\b|[\w.]+@example\.com|(?<![\d#])\d{5}(?!\d)", text)
-        assert not known or any(piece in answer for piece in known), (text, answer)
+        given = re.findall(r"\b[a-z]+_[a-z]+_\d+\b|[\w.]+@example\.com|(?<![\d#])\d{5}(?!\d)", text)
+        assert not given or any(piece in answer for piece in given), (text, answer)
+        identities += bool(given)
+    assert identities > env.num_tasks / 2
 
 
-def test_what_was_recorded_is_said_again() -> None:
+def test_recorded_replies_are_played_again() -> None:
     env = TauBenchEnv(data="embedded", user=ReplayUser({"train-0": ["Hello", "Yes"]}))
     assert env.env_id == "taubench/retail/embedded/replay"
     assert env.reset(options={"task": 0})[0] == "Hello"
