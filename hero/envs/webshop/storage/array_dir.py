@@ -68,7 +68,7 @@ def replace_directory(directory: Path) -> Iterator[ArrayWriter]:
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
         raise DataError(f"{directory} is in the way, and is not a directory; remove it")
     try:
-        with FileLock(directory.with_name(f".{directory.name}.lock"), blocking=False):
+        with FileLock(directory.with_name(f".{directory.name}.lock")).acquire(blocking=False):
             shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
             shutil.rmtree(old, ignore_errors=True)
             partial.mkdir()
