@@ -15,7 +15,8 @@ from hero.envs.taubench.data.locate import EMBEDDED, locate, open_world
 from hero.envs.taubench.prompt import instructions, tools_of
 from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.tools.shared import TRANSFER
-from hero.envs.taubench.users.base import STOP, HumanUser, User
+from hero.envs.taubench.users.base import STOP, User
+from hero.envs.taubench.users.build import build_user
 from hero.envs.taubench.world import Domain, Split, World
 from hero.envs.validate import require_integer, require_one_of, require_path, shortened
 from hero.errors import ConfigError, DataError
@@ -94,7 +95,7 @@ class TauBenchEnv(TextEnv):
         self.num_tasks = len(self._tasks)
         self.tools = tools_of(self._world)
         self.instructions = instructions(self._world, self.tools)
-        self._user = make_user(user, user_args)
+        self._user = build_user(user, user_args)
         self._user_args = None if user != "model" else dict(user_args or {})
         name = getattr(self._user, "name", type(self._user).__name__)
         self.env_id = f"taubench/{domain}/{version}/{name}"
@@ -197,34 +198,6 @@ def _playable(world: World, split: Split, data: str, skip: bool) -> tuple[tuple[
             f"{names}. Of task {refusing[0].id}: {refusing[0].refusal}. Leave them out with skip_refused=true"
         )
     return tasks, world.version
-
-
-def make_user(user: str | User, arguments: Mapping[str, Any] | None = None) -> User:
-    """Builds a user by name, with arguments for a model; returns any other object if it is a user.
-
-    Raises:
-        ConfigError: there is no user of that name, the object is not a user, or an argument is wrong.
-    """
-    if not isinstance(arguments, Mapping | None):
-        raise ConfigError(f"user_args={shortened(repr(arguments))} must be a mapping of names to values")
-    if arguments and user != "model":
-        raise ConfigError(f"user_args are for user=model; {shortened(repr(user))} takes none")
-    if not isinstance(user, str):
-        if not callable(getattr(user, "open", None)) or not callable(getattr(user, "reply", None)):
-            raise ConfigError(f"user={user!r} is not a user: it needs open(task) and reply(message)")
-        return user
-    require_one_of("user", user, ("scripted", "human", "model"))
-    if user == "human":
-        return HumanUser()
-    if user == "model":
-        try:
-            from hero.envs.taubench.users.model import ModelUser
-        except ModuleNotFoundError as error:
-            raise ConfigError(f"{error.name} is not installed; run: pip install 'hero-agents[users]'") from error
-        return ModelUser.of_environment(arguments)
-    from hero.envs.taubench.users.scripted import ScriptedUser
-
-    return ScriptedUser()
 
 
 def _was_said(output: str, replies: Iterable[str]) -> bool:
