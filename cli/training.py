@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import count
@@ -57,7 +57,7 @@ def resume(path: Path, given: dict[str, Any]) -> None:
     with Run.resume(path, {name: value for name, value in given.items() if name not in more}) as run:
         if more:
             settings = replace(settings, **more)
-            _require_work(settings.plan(), more, run.rows("steps"))
+            _require_work(settings.plan(), more, *run.progress())
         date = stored.get("date", provenance.today())
         components, now = _build(path, settings, provenance.model_source(path), date, stored)
         if more:
@@ -71,14 +71,8 @@ def _unused(parent: Path, name: str) -> Path:
     return next(path for n in count(1) if not (path := parent / (name if n == 1 else f"{name}-{n}")).exists())
 
 
-def _progress(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-    """Returns the step and the environment turns that a run has reached."""
-    return (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
-
-
-def _require_work(plan: Plan, more: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+def _require_work(plan: Plan, more: Mapping[str, Any], step: int, turns: int) -> None:
     """Refuses a longer run that is at its other limit already."""
-    step, turns = _progress(rows)
     if plan.is_done(step, turns):
         given = " ".join(f"{option(name)} {value}" for name, value in more.items())
         raise ConfigError(
@@ -132,7 +126,7 @@ def _train(run: Run, settings: Settings, components: dict[str, Any], warning: st
 
     out, plan = console(), settings.plan()
     title = f"{settings.learner} of {settings.model} in {settings.env}"
-    view = LiveDisplay(out, plan, *_progress(run.rows("steps"))) if out.is_interactive else LogLines(out, plan)
+    view = LiveDisplay(out, plan, *run.progress()) if out.is_interactive else LogLines(out, plan)
     finished, code, error = False, INTERRUPTED, ""
     with show_log(view.on_warning):
         try:

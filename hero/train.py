@@ -82,8 +82,7 @@ class Training:
             self._evaluate(0, 0, timings)
             run_dir.record("timings", timings)
             run_dir.save_checkpoint(0, self.trainer.save)
-        rows = run_dir.rows("steps")
-        step, turns = (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
+        step, turns = run_dir.progress()
         while not self.plan.is_done(step, turns):
             if interrupted():
                 return False

@@ -138,6 +138,11 @@ class Run:
         """Returns all records of one kind, oldest first; empty if there are none."""
         return read_rows(self.path, kind)
 
+    def progress(self) -> tuple[int, int]:
+        """Returns the number of complete steps, and of the environment turns that they used."""
+        rows = self.rows("steps")
+        return (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
+
     def save_checkpoint(self, step: int, save: Callable[[Path], None]) -> None:
         """Completes a step, so that the run resumes after it, and removes older checkpoints.
 

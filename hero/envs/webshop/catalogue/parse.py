@@ -35,7 +35,7 @@ def valid_items(items: Iterable[dict[str, Any]], where: str) -> Iterator[tuple[s
     """
     seen = set()
     for number, item in enumerate(items):
-        asin = _string(item, "asin", f"{where}[{number}]")
+        asin = string(item, "asin", f"{where}[{number}]")
         if asin != "nan" and len(asin) <= MAX_ASIN_LENGTH and asin not in seen:
             seen.add(asin)
             yield asin, item
@@ -65,13 +65,13 @@ def _parse_product(raw: RawCatalogue, asin: str, item: Mapping[str, Any]) -> Pro
     human = (_human(record, f"{raw.where('human')}, {asin}") for record in raw.human.get(asin, ()))
     return Product(
         asin=asin,
-        title=_string(item, "name", where),
+        title=string(item, "name", where),
         nouns=_strings(raw.title_nouns, asin, raw.where("title_nouns")),
-        description=_string(item, "full_description", where),
+        description=string(item, "full_description", where),
         bullets=(bullets,) if isinstance(bullets, str) else _strings(item, "small_description", where),
-        category=_string(item, "category", where),
-        query=_string(item, "query", where).lower().strip(),
-        product_category=_string(item, "product_category", where),
+        category=string(item, "category", where),
+        query=string(item, "query", where).lower().strip(),
+        product_category=string(item, "product_category", where),
         attributes=_strings(described, "attributes", f"{raw.where('attributes')}, {asin}"),
         options=options,
         prices=prices,
@@ -110,7 +110,7 @@ def _options(groups: Any, where: str) -> dict[str, tuple[str, ...]]:
 def _synthetic(record: Mapping[str, Any], where: str) -> Instruction | None:
     if record.get("instruction") is None:
         return None
-    instruction = Instruction(_string(record, "instruction", where), _strings(record, "instruction_attributes", where))
+    instruction = Instruction(string(record, "instruction", where), _strings(record, "instruction_attributes", where))
     if not instruction.attributes:
         raise DataError(f"{where}: instruction_attributes is empty, and the instruction asks for nothing")
     return instruction
@@ -120,13 +120,18 @@ def _human(record: Any, where: str) -> Instruction:
     if not isinstance(record, dict):
         raise DataError(f"{where}: an instruction must be a dict, not a {type(record).__name__}")
     return Instruction(
-        _string(record, "instruction", where),
+        string(record, "instruction", where),
         _strings(record, "instruction_attributes", where),
         _strings(record, "instruction_options", where),
     )
 
 
-def _string(record: Mapping[str, Any], key: str, where: str) -> str:
+def string(record: Mapping[str, Any], key: str, where: str) -> str:
+    """Returns a value of a record, which must be a str.
+
+    Raises:
+        DataError: the value is missing, or not a str; the message begins with `where`.
+    """
     value = record.get(key)
     if not isinstance(value, str):
         raise DataError(f"{where}: {key!r} must be a str, not {brief(value)}")

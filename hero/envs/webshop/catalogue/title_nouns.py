@@ -8,9 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from hero.envs.validate import brief
 from hero.envs.webshop.catalogue.files import FILES, TYPES, candidates
-from hero.envs.webshop.catalogue.parse import valid_items
+from hero.envs.webshop.catalogue.parse import string, valid_items
 from hero.envs.webshop.storage.json_stream import Advance, stream_records
 from hero.errors import DataError
 
@@ -52,10 +51,7 @@ def _titles(items: Path, advance: Advance) -> Iterator[tuple[str, str]]:
     """Yields title and asin of each product."""
     with closing(stream_records(items, *TYPES["items"], advance)) as records:
         for asin, item in valid_items((record for _, record in records), f"{items}: items"):
-            title = item.get("name")
-            if not isinstance(title, str):
-                raise DataError(f"{items}: items, {asin}: 'name' must be a str, not {brief(title)}")
-            yield title, asin
+            yield string(item, "name", f"{items}: items, {asin}"), asin
 
 
 def _tagger(directory: Path) -> Any:
