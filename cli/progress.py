@@ -149,7 +149,7 @@ class LiveDisplay(LogLines):
             self.phase_bar = None
 
     def renderable(self) -> Group:
-        """Returns all that is shown now."""
+        """Returns the whole display in its current state."""
         parts: list[Any] = [self.bars]
         if self.newest_step is not None:
             facts = step_facts(self.newest_step, self.plan)

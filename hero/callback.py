@@ -16,19 +16,19 @@ class Callback:
     """Observes training; override the methods of the events that you want to see."""
 
     def on_phase_begin(self, step: int, phase: Phase, episodes: int) -> None:
-        """Called when a phase of a step begins, with the number of its episodes."""
+        """Runs when a phase of a step begins, with the number of its episodes."""
 
     def on_turn(self, episode: int, turn: Turn) -> None:
-        """Called after each turn of an episode of the phase."""
+        """Runs after each turn of an episode of the phase."""
 
     def on_step_end(self, row: Mapping[str, Any]) -> None:
-        """Called after a step with its row in steps.jsonl."""
+        """Runs after a step, with its row in steps.jsonl."""
 
     def on_evaluate(self, row: Mapping[str, Any]) -> None:
-        """Called after an evaluation with its row in evals.jsonl."""
+        """Runs after an evaluation, with its row in evals.jsonl."""
 
     def on_warning(self, text: str) -> None:
-        """Called when something needs attention, though training can go on."""
+        """Runs when something needs attention, though training can go on."""
 
 
 def expendable(callback: Callback) -> Callback:

@@ -34,9 +34,9 @@ def decoder_of(model: PreTrainedModel) -> nn.Module:
 def head_logits(model: PreTrainedModel, states_MD: Tensor) -> Tensor:
     """Returns the logits [M, V] that a model computes from final hidden states, with any scaling or soft capping.
 
-    A model has no method for this: what it does to the states beside its output matrix stands in the middle of its
-    `forward`. So `forward` runs with a decoder that returns the given states. This relies on `forward` calling the
-    decoder once, as a module, and computing logits from its last hidden states alone.
+    A model has no method for this: scaling and capping are part of its `forward`. So `forward` runs with
+    a decoder that returns the given states. This relies on `forward` calling the decoder once, as a module, and
+    computing logits from its last hidden states alone.
 
     Raises:
         ConfigError: the model is not a decoder with a head, or computes its logits from more than the states.

@@ -35,8 +35,8 @@ def nodes(inventory: Inventory, instruction: str, state: State, *, upstream: boo
     """Returns the page that a shopper sees before the purchase, in document order.
 
     Args:
-        upstream: marks an option as selected where the original does: where its value stands in double quotes in the
-            address of the page.
+        upstream: marks an option as selected where the original does: where the address of the page contains its value
+            in double quotes.
     """
     if state.page is Page.SEARCH:
         return [*_plain(page_parts.TITLE, f"{page_parts.INSTRUCTION} ", instruction), SEARCH]

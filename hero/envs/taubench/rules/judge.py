@@ -75,7 +75,7 @@ class _Episode:
                 return Verdict.UNNECESSARY, f"{', '.join(sorted(asked))} asked for before, in turn {at + 1}", ""
         last = turn == len(self.actions) - 1
         if not last and self.answer(turn) in [self.observations[0], *map(self.answer, messages)]:
-            # A plain yes may be said to many questions, and each time it is new.
+            # A plain yes may answer many questions, and is new each time.
             return None if consents(self.answer(turn)) else (Verdict.UNNECESSARY, "the user said that before", "")
         return None
 

@@ -33,7 +33,7 @@ def identify(file: Path, advance: Callable[[int], None]) -> str | None:
         advance: called with the number of bytes that were read since the last call.
     """
     size = file.stat().st_size
-    candidates = [known for known in KNOWN_FILES if known.size == size]
+    candidates = [published for published in KNOWN_FILES if published.size == size]
     if not candidates:
         return None
     digest = hashlib.sha256()
@@ -42,6 +42,4 @@ def identify(file: Path, advance: Callable[[int], None]) -> str | None:
             digest.update(part)
             advance(len(part))
     checksum = digest.hexdigest()
-    return next(
-        (known.name for known in candidates if (checksum[:8], checksum[-4:]) == (known.first, known.last)), None
-    )
+    return next((each.name for each in candidates if (checksum[:8], checksum[-4:]) == (each.first, each.last)), None)

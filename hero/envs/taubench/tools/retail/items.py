@@ -65,8 +65,8 @@ def return_delivered_order_items(db: Database, /, order_id: str, item_ids: list[
         raise RefusedError("payment method not found")
     if "gift_card" not in payment_method_id and payment_method_id != order["payment_history"][0]["payment_method_id"]:
         raise RefusedError("payment method should be either the original payment method or a gift card")
-    held = [item["item_id"] for item in order["items"]]
-    if any(item_ids.count(item) > held.count(item) for item in item_ids):
+    ordered = [item["item_id"] for item in order["items"]]
+    if any(item_ids.count(item) > ordered.count(item) for item in item_ids):
         raise RefusedError("some item not found")
     order = db.edit("orders", order_id)
     order["status"] = "return requested"
@@ -81,9 +81,9 @@ def _price_difference(db: Database, order: Record, old: list[str], new: list[str
     Raises:
         RefusedError: an item is not the order's, or a new one cannot be had.
     """
-    held = [item["item_id"] for item in order["items"]]
+    ordered = [item["item_id"] for item in order["items"]]
     for item_id in old:
-        if old.count(item_id) > held.count(item_id):
+        if old.count(item_id) > ordered.count(item_id):
             raise RefusedError(f"{item_id} not found")
     if len(old) != len(new):
         raise RefusedError("the number of items to be exchanged should match")
