@@ -54,7 +54,7 @@ def run_provenance(settings: Settings, source: str, env: TextEnv, day: str, devi
 
 
 def env_provenance(env: TextEnv) -> dict[str, Any]:
-    """Returns the provenance of an environment: its id, and what it reports about its surroundings."""
+    """Returns the provenance of an environment: its id, and the result of its method `provenance`."""
     provenance = getattr(env.unwrapped, "provenance", dict)
     return {"env_id": env.unwrapped.env_id, **provenance()}  # type: ignore[attr-defined]
 

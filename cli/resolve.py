@@ -1,4 +1,4 @@
-"""Complete what a user asked for to the settings of a run, with the defaults of components, and check them."""
+"""Complete the settings that a user gave with the defaults of components, and check them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     """Returns the settings of a new run.
 
     Args:
-        given: what the user asked for; everything else has the default of the learner, the environment or `Settings`,
+        given: settings that the user gave; every other has the default of the learner, the environment or `Settings`,
             the first that has one.
 
     Raises:
@@ -56,7 +56,7 @@ def _component_defaults(group: str, name: str) -> Mapping[str, Any]:
     """Returns the defaults that a component brings along.
 
     Raises:
-        ConfigError: the component is not installed, or brings a default of what is not a setting.
+        ConfigError: the component is not installed, or brings a default of an unknown setting.
     """
     defaults: Mapping[str, Any] = getattr(registry.load(group, name), "defaults", {})
     if unknown := sorted(defaults.keys() - FIELDS.keys()):
@@ -86,7 +86,7 @@ def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the limits with which a resumed run becomes longer.
 
     Args:
-        given: what the user asked for.
+        given: settings that the user gave.
 
     Returns:
         `steps` and `turn_budget`, each only if it is given and larger than before.

@@ -11,12 +11,12 @@ from hero.types import Stop, Trajectory
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of one episode, with all that statistics need.
+    """The outcome of one episode, with all data that statistics need.
 
     Attributes:
         valid: share of its turns whose action was valid; 0 for an episode without turns.
         error: the exception of the environment; "" unless `stop` is `Stop.ERROR`.
-        noop_reward: reward of the no-op baseline (doing nothing) on its task; None where that is not known.
+        noop_reward: reward of the no-op baseline, which does nothing, on its task; None where that is not known.
         tool_calls: number of its turns that called a tool; None where there are no tools.
         metrics: numbers that the environment reported, by name.
     """

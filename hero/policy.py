@@ -1,4 +1,4 @@
-"""The protocol of all that acts in an environment, and its simplest implementation."""
+"""The protocol of policies, which act in environments, and its simplest implementation."""
 
 from __future__ import annotations
 

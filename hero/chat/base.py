@@ -20,8 +20,8 @@ class Chat(Protocol):
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """Returns the prompt ids of a conversation, the header of the reply included.
 
-        The `ids` of a message that has them stand in the result as they are. The prompt of a turn therefore begins with
-        the prompt and the action of the turn before, unless the template rewrites history.
+        The `ids` of a message that has them are part of the result as they are. The prompt of a turn therefore begins
+        with the prompt and the action of the turn before, unless the template rewrites history.
         """
         ...
 
@@ -42,7 +42,7 @@ def drift_tokens(ledger: Sequence[int], prompt_ids: Sequence[int]) -> int:
     """Returns the number of tokens at the end of the ledger that a new prompt does not repeat.
 
     It is 0 if the prompt extends the ledger. Otherwise the template rewrites history or turns were dropped, so that
-    earlier actions now stand in another text than the one that they were sampled in.
+    earlier actions now follow another text than the one that they were sampled after.
 
     Args:
         ledger: the previous prompt and action.

@@ -81,11 +81,11 @@ class SplitText(NamedTuple):
 
 @lru_cache(maxsize=32)
 def split(text: str) -> SplitText:
-    """Separates what a model thought from what it says or does.
+    """Separates the thoughts in a model's text from its words and actions.
 
-    A thought stands between a beginning and an end, after a beginning without an end, or before an end without a
-    beginning. It also follows a line label `Thought:`; the words are then what follows the first `Action:`, up to the
-    next observation or thought, or what precedes the thought if there is no action. A text that begins with `Action:`
+    A thought is the text between a beginning and an end, after a beginning without an end, or before an end without a
+    beginning. It also follows a line label `Thought:`; the words are then the text after the first `Action:`, up to the
+    next observation or thought, or the text before the thought if there is no action. A text that begins with `Action:`
     is read in the same way.
     """
     thoughts, words = _untagged(text)

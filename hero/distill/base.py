@@ -81,7 +81,7 @@ class Trainer(Protocol):
         ...
 
     def save(self, path: Path) -> None:
-        """Writes all that `load` needs to go on exactly as if never stopped, into a new directory."""
+        """Writes the state with which `load` goes on exactly as if never stopped, into a new directory."""
         ...
 
     def load(self, path: Path) -> None:

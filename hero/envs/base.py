@@ -68,7 +68,7 @@ class TextEnv(gymnasium.Env[str, str]):
     num_tasks: int
     """Number of tasks in the split that the environment was built with."""
     defaults: ClassVar[Mapping[str, JSON]] = {}
-    """Settings of `hero run` whose defaults are others in this environment, such as `{"max_turns": 30}`."""
+    """Defaults of settings of `hero run` that differ in this environment, such as `{"max_turns": 30}`."""
     gymnasium_id: ClassVar[str] = ""
     """The id under which `hero.envs.register` makes it known to gymnasium, such as `hero/WebShop-v0`; "" for none."""
 

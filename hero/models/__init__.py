@@ -1,1 +1,1 @@
-"""Language models that run in this process, and all that depends on how transformers works inside."""
+"""Language models that run in this process, and all code that depends on the internals of transformers."""

@@ -28,7 +28,7 @@ Wrong positions or masks cause differences of 1 and more.
 
 
 def require_plausible(name: str, config: Any, build: Callable[[], Any], *, tensors: int, max_parameters: int) -> None:
-    """Compares what a configuration asks for with the size of the weights, before any memory is allocated.
+    """Compares the model of a configuration with the size of the weights, before any memory is allocated.
 
     Args:
         build: builds the model of the configuration; called where nothing is allocated.

@@ -78,7 +78,7 @@ class SelfReflector:
         max_new_tokens: number of tokens after which a review is cut off.
 
     Raises:
-        ConfigError: the student has no room for a prompt beside that many tokens.
+        ConfigError: the student has no room for a prompt and `max_new_tokens` tokens.
     """
 
     def __init__(self, student: Student, *, max_new_tokens: int = 256) -> None:

@@ -30,7 +30,7 @@ class Config:
 
     Attributes:
         settings: the options of the run, plain JSON.
-        provenance: what the options resolved to (data, model, library versions), plain JSON; {} if it was not recorded.
+        provenance: data, model and library versions that the options resolved to, plain JSON; {} if not recorded.
         version: version of the package that started the run.
     """
 

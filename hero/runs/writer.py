@@ -72,7 +72,7 @@ class Run:
 
         Args:
             settings: plain JSON; `resume` compares its own with them.
-            provenance: what the settings resolved to (data, model, library versions), plain JSON.
+            provenance: data, model and library versions that the settings resolved to, plain JSON.
 
         Raises:
             RunError: the directory is not empty, cannot be written, or is locked by another process.

@@ -1,4 +1,4 @@
-"""Readers of files and JSON from outside: what they return is within bounds that all later code may trust."""
+"""Readers of files and JSON from outside; their results are within bounds that all later code may trust."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a database from outside: checked to have what the tools read, then ready to be shared."""
+"""Checks that the tables of a database from outside have the columns that the tools read, and makes a snapshot."""
 
 from __future__ import annotations
 

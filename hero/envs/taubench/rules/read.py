@@ -1,4 +1,4 @@
-"""Reads the words of a TauBench episode: questions and consent, by what the texts of agent and user show."""
+"""Reads the words of a TauBench episode: the agent's questions, and the user's consent."""
 
 from __future__ import annotations
 

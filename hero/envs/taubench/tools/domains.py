@@ -1,4 +1,4 @@
-"""All tools of each domain, by name, and what they do to the database."""
+"""All tools of each domain, by name, and their effects on the database."""
 
 from __future__ import annotations
 

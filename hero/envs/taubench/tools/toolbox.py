@@ -47,7 +47,7 @@ class Toolbox(dict[str, Tool]):
 
 
 class RefusedError(Exception):
-    """The reason why a tool does not do what it is asked for, in the original's words."""
+    """The reason why a tool refuses a call, in the original's words."""
 
 
 def require_record(db: Database, table: str, key: str, refusal: str) -> Record:

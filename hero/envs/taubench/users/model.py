@@ -175,7 +175,7 @@ class ModelUser:
         return answer
 
     def _read(self, completion: Any) -> str:
-        """Returns the words in a chat completion, and counts what it used."""
+        """Returns the words in a chat completion, and adds its tokens to `usage`."""
         answer = completion["choices"][0]["message"]["content"]
         if not isinstance(answer, str | None):
             raise TypeError

@@ -81,7 +81,7 @@ class ScriptedUser:
         return self._say(self._wishes[:1]) or "Hello."
 
     def reply(self, message: str) -> str:
-        """Answers what a message asks for, the first of: identity, further wishes, a yes, an order, the payment."""
+        """Answers the first that a message asks for of: identity, further wishes, a yes, an order, the payment."""
         asked = message.lower()
         if _ASKS_IDENTITY.search(asked) and not (self._identified and _ASKS_YES.search(asked)):
             self._identified = True

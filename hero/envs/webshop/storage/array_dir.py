@@ -57,7 +57,7 @@ class ArrayWriter:
 
 @contextmanager
 def replace_directory(directory: Path) -> Iterator[ArrayWriter]:
-    """Yields a writer; what it wrote replaces the directory when the block ends, and is dropped if the block fails.
+    """Yields a writer, whose files replace the directory when the block ends, and are dropped if the block fails.
 
     Raises:
         DataError: the directory cannot be written, or another process is writing it.

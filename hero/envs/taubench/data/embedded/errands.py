@@ -1,4 +1,4 @@
-"""Draws the errands of customers of the embedded world: words of a task, and the calls that do what they ask for."""
+"""Draws the errands of customers of the embedded world: the words of a task, and the calls that carry it out."""
 
 from __future__ import annotations
 

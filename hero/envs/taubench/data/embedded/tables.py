@@ -1,4 +1,4 @@
-"""The words that the embedded world is made of: its policy, and names, places and products to draw from."""
+"""The words of the embedded world: its policy, and names, places and products to draw from."""
 
 from __future__ import annotations
 

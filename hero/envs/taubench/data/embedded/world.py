@@ -58,7 +58,7 @@ def _task(name: str, customer: Customer, errand: Errand) -> ServiceTask:
 
 
 def _fingerprint(snapshot: Snapshot, tasks: Mapping[Split, tuple[ServiceTask, ...]]) -> str:
-    """Returns a hash of all that decides episodes."""
+    """Returns a hash of the data on which episodes depend."""
     played = [
         (task.instruction, task.outputs, [(call.name, call.arguments) for call in task.actions])
         for split in tasks.values()

@@ -1,6 +1,6 @@
 """Airline tools that search flights, and the booking of a single one.
 
-As in retail, all that shows in answers or is hashed is the original's, faults included.
+As in retail, answers and hashed records equal the original's, faults included.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Airline tools on reservations and certificates; as in retail, all that shows or is hashed is the original's."""
+"""Airline tools on reservations and certificates; as in retail, answers and hashed records equal the original's."""
 
 from __future__ import annotations
 
