@@ -18,6 +18,6 @@ settings.load_profile("hero")
 
 @pytest.fixture(autouse=True)
 def _single_thread() -> None:
-    """Small models are slower on many threads, and their sums depend on the number; never imports torch itself."""
+    """Small models are slower on many threads, and their sums depend on their number; never imports torch itself."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

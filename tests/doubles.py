@@ -1,4 +1,4 @@
-"""A small world for tests of the loop: an environment to guess in, and a trainer that gets better without a network."""
+"""Doubles for tests of the loop: an environment of guesses, and a trainer that gets better without a network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORDS = ("red", "green", "blue")
 
 
 class GuessEnv(TextEnv):
-    """Name the task's colour within three turns.
+    """The task is to name its colour within three turns.
 
     Args:
         broken: tasks in which the second step raises, and the first is always wrong.
@@ -55,7 +55,7 @@ class GuessEnv(TextEnv):
         )
 
 
-class FoundEnv(GuessEnv):
+class LocatedEnv(GuessEnv):
     """A `GuessEnv` whose number of tasks is in a file, which an environment variable names where no argument does."""
 
     def __init__(self, split: str = "train", data: str | None = None) -> None:
@@ -82,7 +82,7 @@ class GivenUpEnv(GuessEnv):
 
 
 class GuessPolicy:
-    """Names the right colour with some probability, any colour otherwise."""
+    """A policy that names the right colour with some probability, any colour otherwise."""
 
     def __init__(self, skill: float) -> None:
         self.skill = skill
@@ -100,7 +100,7 @@ class GuessPolicy:
 
 
 class GuessTrainer:
-    """Gets better with every example that it is shown, and remembers which it was shown."""
+    """A trainer that gets better with every example, and counts updates and examples."""
 
     def __init__(self) -> None:
         self.skill, self.updates, self.shown = 0.1, 0, 0

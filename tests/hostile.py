@@ -1,4 +1,4 @@
-"""Long texts that are made to be slow, for whatever reads the words of a model or of a page."""
+"""Long texts that are made to be slow to parse, for every parser of model output or of pages."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ ENDS = ("", "x", "]", "\n", "\nx", "] x", "1", " dollars")
 
 
 def texts(*starts: str, length: int = LONG) -> Iterator[str]:
-    """Texts of some length: after each start and on its own, a piece over and over, and an end."""
-    for number, piece in enumerate(PIECES):
+    """Yields texts of some length: after each start and on its own, a piece over and over, and an end."""
+    for index, piece in enumerate(PIECES):
         body = piece * (length // len(piece))
-        for place, start in enumerate(("", *starts), number):
-            yield start + body + ENDS[place % len(ENDS)]
+        for shift, start in enumerate(("", *starts), index):
+            yield start + body + ENDS[shift % len(ENDS)]
 
 
 def actions() -> Iterator[str]:
-    """Such texts in the forms that an action has, and nearly has."""
+    """Yields such texts in the forms that an action has, and nearly has."""
     for piece in PIECES:
         body = piece * (LONG // len(piece))
         yield from (f"search[{body}]", f"click[{body}]", f"click[{body}", f"[{body}]")
@@ -48,7 +48,7 @@ def limited(text: str) -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, frame: object) -> None:
+    def interrupt(signal_number: int, frame: object) -> None:
         pytest.fail(f"more than {LIMIT} seconds for {text[:40]!r}...")
 
     before = signal.signal(signal.SIGPROF, interrupt)

@@ -23,12 +23,12 @@ def episode(
     played: list[Turn] = []
     seen = start
     pairs = list(steps)
-    for number, (action, observation) in enumerate(pairs):
-        last = number == len(pairs) - 1
-        info: dict[str, JSON] = {"action_valid": number not in invalid}
+    for index, (action, observation) in enumerate(pairs):
+        last = index == len(pairs) - 1
+        info: dict[str, JSON] = {"action_valid": index not in invalid}
         if last and stop is Stop.TERMINATED:
             info["success"] = reward >= 1
-        feedback = "no such thing; try another" if number in invalid else ""
+        feedback = "no such thing; try another" if index in invalid else ""
         prompt = (Message("system", "act"), Message("user", seen))
         played.append(Turn(prompt, Action(action), observation, reward if last else 0.0, feedback, info))
         seen = observation

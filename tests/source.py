@@ -11,13 +11,13 @@ PACKAGES = {"hero": ROOT / "hero", "hero_cli": ROOT / "cli"}
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the distribution, by its full name; packages stand for their `__init__`."""
-    found = {}
+    """Returns the path of every module of the distribution by its full name; packages stand for their `__init__`."""
+    paths = {}
     for package, folder in PACKAGES.items():
         for path in sorted(folder.rglob("*.py")):
             parts = [package, *path.relative_to(folder).with_suffix("").parts]
-            found[".".join(parts).removesuffix(".__init__")] = path
-    return found
+            paths[".".join(parts).removesuffix(".__init__")] = path
+    return paths
 
 
 def imports(path: Path, *, deferred: bool, typing: bool = False) -> Iterator[str]:
@@ -27,7 +27,7 @@ def imports(path: Path, *, deferred: bool, typing: bool = False) -> Iterator[str
         deferred: count imports inside functions as well, not only those that run with the module itself.
         typing: count imports below `if TYPE_CHECKING:` as well.
     """
-    known = modules()
+    names = modules()
     for node in _statements(ast.parse(path.read_text("utf-8")), deferred, typing):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -35,11 +35,11 @@ def imports(path: Path, *, deferred: bool, typing: bool = False) -> Iterator[str
             source = _absolute(node, path)
             for alias in node.names:
                 inner = f"{source}.{alias.name}"
-                yield inner if inner in known else source
+                yield inner if inner in names else source
 
 
 def _absolute(node: ast.ImportFrom, path: Path) -> str:
-    """The full name of the module that a `from` names, be it relative or not."""
+    """Returns the full name of the module in a `from`, relative or not."""
     if not node.level:
         return str(node.module)
     package, folder = next((name, folder) for name, folder in PACKAGES.items() if path.is_relative_to(folder))

@@ -38,7 +38,7 @@ json_values: st.SearchStrategy[JSON] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=3,
 )
-"""What JSON can carry without loss."""
+"""JSON values that survive encoding and decoding."""
 
 rewards = st.one_of(st.sampled_from([0.0, 0.0, 1.0, 0.5, -0.1]), st.floats(-10.0, 10.0))
 """A reward; most often one that is seen in practice, so that equal rewards occur."""
@@ -46,7 +46,7 @@ rewards = st.one_of(st.sampled_from([0.0, 0.0, 1.0, 0.5, -0.1]), st.floats(-10.0
 
 @st.composite
 def tokens(draw: st.DrawFn, *, min_size: int = 0) -> Tokens:
-    """A prompt and an action of at least `min_size` ids."""
+    """Draws a prompt and an action of at least `min_size` ids."""
     action_ids = draw(st.lists(ids, min_size=min_size, max_size=6))
     logprobs = draw(st.lists(st.floats(-30.0, 0.0), min_size=len(action_ids), max_size=len(action_ids)))
     return Tokens(
@@ -75,7 +75,7 @@ prompts = st.lists(messages, max_size=3).flatmap(
 
 
 def actions(*, text: st.SearchStrategy[str] = texts) -> st.SearchStrategy[Action]:
-    """An action with tokens or without."""
+    """Draws an action with tokens or without."""
     return st.builds(Action, text=text, tokens=st.none() | tokens(), cut_off=st.booleans())
 
 
@@ -96,7 +96,7 @@ def turns(
     prompt: st.SearchStrategy[tuple[Message, ...]] = prompts,
     observation: st.SearchStrategy[str] = texts,
 ) -> st.SearchStrategy[Turn]:
-    """One turn."""
+    """Draws one turn."""
     return st.builds(
         Turn,
         prompt=prompt,
@@ -117,7 +117,7 @@ def trajectories(
     turn: st.SearchStrategy[Turn] | None = None,
     max_turns: int = 4,
 ) -> Trajectory:
-    """An episode of 0 to `max_turns` turns; the error text is there exactly where the stop says so."""
+    """Draws an episode of 0 to `max_turns` turns; the error text is there exactly where the stop says so."""
     stop = draw(st.sampled_from(Stop))
     return Trajectory(
         env_id=draw(env_id),
@@ -131,7 +131,7 @@ def trajectories(
 
 @st.composite
 def diagnoses(draw: st.DrawFn, *, num_turns: int = 5) -> Diagnosis:
-    """Findings about some of `num_turns` turns, some of them with nothing to say."""
+    """Draws findings about some of `num_turns` turns, some of them with nothing to say."""
     about = draw(st.sets(st.integers(0, num_turns - 1))) if num_turns else set()
     verdicts = st.none() | st.sampled_from(Verdict)
     findings = [
@@ -144,7 +144,7 @@ def diagnoses(draw: st.DrawFn, *, num_turns: int = 5) -> Diagnosis:
 def groups(
     draw: st.DrawFn, *, turn: st.SearchStrategy[Turn] | None = None, min_members: int = 1, max_members: int = 3
 ) -> Group:
-    """Episodes of one task."""
+    """Draws episodes of one task."""
     env_id, task_id = draw(words), draw(words)
     episode = trajectories(env_id=st.just(env_id), task_id=st.just(task_id), turn=turn)
     return Group(tuple(draw(st.lists(episode, min_size=min_members, max_size=max_members))))
@@ -152,6 +152,6 @@ def groups(
 
 @st.composite
 def diagnosed_groups(draw: st.DrawFn, *, turn: st.SearchStrategy[Turn] | None = None) -> tuple[Group, list[Diagnosis]]:
-    """Episodes of one task, and a diagnosis of each."""
+    """Draws episodes of one task, and a diagnosis of each."""
     group = draw(groups(turn=turn))
     return group, [draw(diagnoses(num_turns=len(member.turns))) for member in group.members]

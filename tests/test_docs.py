@@ -75,10 +75,10 @@ def test_modules_that_are_named_exist(path: Path) -> None:
             continue
         for depth in range(len(parts), 1, -1):
             try:
-                found = import_module(".".join(parts[:depth]))
+                module = import_module(".".join(parts[:depth]))
             except ModuleNotFoundError:
                 continue
-            assert depth == len(parts) or hasattr(found, parts[depth]), f"{path.name} names {name}"
+            assert depth == len(parts) or hasattr(module, parts[depth]), f"{path.name} names {name}"
             break
         else:
             pytest.fail(f"{path.name} names {name}")

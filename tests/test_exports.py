@@ -64,6 +64,6 @@ def test_packages_are_near_empty(module: str) -> None:
     assert all(isinstance(node, docstring_or_version) for node in ast.parse(MODULES[module].read_text("utf-8")).body)
 
 
-def test_no_module_has_a_name_that_says_nothing() -> None:
+def test_no_module_has_a_vague_name() -> None:
     vague = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "handler"}
     assert not {Path(path).stem for path in MODULES.values()} & vague

@@ -33,11 +33,11 @@ def test_fingerprints_are_equal_where_names_and_contents_are(
     tmp_path_factory: pytest.TempPathFactory, first: list[dict[str, bytes]], second: list[dict[str, bytes]]
 ) -> None:
     home = tmp_path_factory.mktemp("trees")
-    found = [
-        fingerprint(*(written(tree, home / f"{side}{place}") for place, tree in enumerate(trees)))
-        for side, trees in (("first", first), ("second", second))
+    fingerprints = [
+        fingerprint(*(written(tree, home / f"{side}{index}") for index, tree in enumerate(side_trees)))
+        for side, side_trees in (("first", first), ("second", second))
     ]
-    assert (found[0] == found[1]) == (first == second)
+    assert (fingerprints[0] == fingerprints[1]) == (first == second)
 
 
 def test_a_file_counts_by_its_own_name_wherever_it_is(tmp_path: Path) -> None:
@@ -50,11 +50,11 @@ def test_a_file_counts_by_its_own_name_wherever_it_is(tmp_path: Path) -> None:
 def test_the_order_of_a_directory_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = written({"x": b"1", "y": b"2", "z/x": b"3"}, tmp_path / "tree")
     listed = Path.iterdir
-    found = set()
+    fingerprints = set()
     for turned in (False, True):
         monkeypatch.setattr(Path, "iterdir", lambda path, turned=turned: iter(sorted(listed(path), reverse=turned)))
-        found.add(fingerprint(tree))
-    assert len(found) == 1
+        fingerprints.add(fingerprint(tree))
+    assert len(fingerprints) == 1
 
 
 def test_hidden_files_of_a_directory_do_not_count(tmp_path: Path) -> None:

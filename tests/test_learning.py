@@ -19,7 +19,7 @@ from hero.types import Message, Trajectory
 
 def play(trainer: TorchTrainer, split: str, step: int) -> list[Trajectory]:
     envs = [WebShopEnv(split=split) for _ in range(32)]
-    tasks = [Task(32 * step + number, number) for number in range(32)]
+    tasks = [Task(32 * step + index, index) for index in range(32)]
     return rollout(envs, trainer.policy(temperature=0.5), tasks, max_turns=8, seed=step)
 
 
@@ -46,7 +46,7 @@ def mean_logprob(lm: LanguageModel, rows: Sequence[Row]) -> float:
     return logprobs.gather(-1, ids[:, None]).mean().item()
 
 
-def test_failures_alone_make_the_advised_actions_likelier_on_tasks_that_were_not_trained_on() -> None:
+def test_failed_episodes_alone_make_advised_actions_likelier_on_other_tasks() -> None:
     lm = tiny.load()
     trainer = TorchTrainer(lm, learning_rate=1e-3)
     held_out = advice_rows(lm, play(trainer, "validation", 0))

@@ -41,7 +41,7 @@ def test_every_name_loads_to_something_that_can_be_called(group: str) -> None:
 
 def test_names_are_sorted_and_empty_for_an_unknown_group() -> None:
     assert registry.names("hero.reflectors") == sorted(set(registry.names("hero.reflectors")))
-    assert registry.names("hero.nothing") == []
+    assert registry.names("hero.unknown") == []
 
 
 def test_a_slip_is_met_with_the_name_that_was_meant() -> None:
@@ -53,7 +53,7 @@ def test_another_name_is_met_with_all_there_are() -> None:
     with pytest.raises(ConfigError, match="has no 'xyzzy'; there are: feedback, rules, self"):
         registry.load("hero.reflectors", "xyzzy")
     with pytest.raises(ConfigError, match="there are: none"):
-        registry.load("hero.nothing", "xyzzy")
+        registry.load("hero.unknown", "xyzzy")
 
 
 def test_a_name_that_two_packages_give_to_different_things_is_refused(registered: list[EntryPoint]) -> None:

@@ -90,7 +90,7 @@ def test_about_is_the_text_of_the_finding_and_empty_elsewhere(diagnosis: Diagnos
 
 
 @given(st.none() | st.sampled_from(Verdict), texts, texts)
-def test_a_finding_says_all_that_it_holds_and_nothing_when_empty(
+def test_the_text_of_a_finding_has_all_its_parts_and_is_empty_without_any(
     verdict: Verdict | None, cause: str, advice: str
 ) -> None:
     text = Finding(0, verdict, cause, advice).text()

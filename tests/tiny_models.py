@@ -48,7 +48,7 @@ ENCODING = tiktoken.Encoding(
     "bytes",
     pat_str=PATTERN,
     mergeable_ranks={bytes([byte]): byte for byte in range(256)} | {b" a": 256, b"ab": 257, b" ab": 258},
-    special_tokens={token: 259 + place for place, token in enumerate(TiktokenChat.SPECIAL)},
+    special_tokens={token: 259 + index for index, token in enumerate(TiktokenChat.SPECIAL)},
 )
 """A token per byte, and a few merges."""
 VOCABULARY = 64
@@ -203,7 +203,7 @@ class CharacterChat:
 
 @dataclass
 class TinyLM:
-    """A model, a chat and a name, as a trainer needs them. Records the versions of which a policy was asked for."""
+    """A model, a chat and a name, as a trainer needs them; records the arguments of `policy`."""
 
     model: PreTrainedModel = field(default_factory=tiny_model)
     chat: CharacterChat = field(default_factory=CharacterChat)

@@ -1,4 +1,4 @@
-"""What `python -m benchmarks.rules_taubench` counts."""
+"""Counts of `python -m benchmarks.rules_taubench`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counting whom a run serves, and what it changes with and without a yes."""
+"""Counts of the customers that a run serves, and of its changes with and without a yes."""
 
 import random
 from dataclasses import replace
@@ -26,7 +26,7 @@ def test_who_asks_changes_after_a_yes_and_who_does_not_without() -> None:
 
 def test_a_yes_is_to_the_last_question_alone() -> None:
     episode = next(episode for episode in EXPERT if counted(episode)["after a yes"])
-    question = next(number for number, turn in enumerate(episode.turns) if "(yes/no)?" in turn.action.text)
+    question = next(index for index, turn in enumerate(episode.turns) if "(yes/no)?" in turn.action.text)
     later = (*episode.turns[: question + 1], episode.turns[0], *episode.turns[question + 1 :])
     assert counted(replace(episode, turns=later))["without"] == 1
 

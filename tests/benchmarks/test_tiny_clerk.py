@@ -1,4 +1,4 @@
-"""The recipe of the policy for TauBench: scripted clerks, rows of numbers and records, and what the weights promise."""
+"""The recipe of the policy for TauBench: scripted clerks, rows of numbers and records, and the shipped weights."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -38,8 +38,8 @@ def test_after_mistakes_that_can_be_made_good_the_expert_still_serves() -> None:
     rng, env = random.Random(0), TauBenchEnv(data="embedded")
     mended = [episode for episode in play(env, Erratic(rng, 0.4), 80, rng) if episode.success]
     assert len(mended) > 20
-    for number, episode in enumerate(mended):
-        turns = episode.turns[: number % len(episode.turns)]
+    for index, episode in enumerate(mended):
+        turns = episode.turns[: index % len(episode.turns)]
         env.reset(options={"task": int(episode.task_id.rpartition("-")[2])})
         for turn in turns:
             assert env.step(turn.action.text)[0] == turn.observation
@@ -75,9 +75,9 @@ def test_reviews_are_in_the_form_that_the_model_reflector_reads() -> None:
     rng = random.Random(0)
     seen = set()
     for episode in play(desk(0), Erratic(rng, 0.4), 60, rng):
-        told = review(episode)
-        assert parse_review(as_lines(told), len(episode.turns)) == told.findings
-        seen |= {finding.cause for finding in told.findings}
+        diagnosis = review(episode)
+        assert parse_review(as_lines(diagnosis), len(episode.turns)) == diagnosis.findings
+        seen |= {finding.cause for finding in diagnosis.findings}
     assert {"order not found", "a tool can do it", "done before", "the user has not said yes to it"} < seen
     assert {"not what was asked for", "nothing was changed", "too early"} < seen
 
@@ -94,7 +94,7 @@ def test_rows_teach_right_actions_and_reviews_and_nothing_else() -> None:
         assert learned(CHAT, row) == "".join(right) + as_lines(review(episode))
 
 
-def test_every_number_of_so_many_digits_is_one_token_whatever_the_texts_hold() -> None:
+def test_every_number_of_n_digits_is_one_token_whatever_the_texts_hold() -> None:
     episodes = play(desk(0), expert, 20, random.Random(0))
     texts = [message.content for episode in episodes for message in review_prompt(episode)]
     ranks = train_ranks(texts, PATTERN, 600, digits=2)
@@ -104,16 +104,18 @@ def test_every_number_of_so_many_digits_is_one_token_whatever_the_texts_hold() -
     assert all(encoding.decode(encoding.encode(text)) == text for text in texts)
 
 
-def test_numbers_are_known_from_their_first_token_on() -> None:
-    for row in number_rows(CHAT, random.Random(0), 20):
+def test_numbers_are_determined_by_their_first_token() -> None:
+    rows = list(number_rows(CHAT, random.Random(0), 20))
+    assert len(rows) == 20
+    for row in rows:
         text = CHAT.decode(row.ids)
-        numbers = [text[place : place + 5] for place in range(0, len(text), 5)]
+        numbers = [text[start : start + 5] for start in range(0, len(text), 5)]
         shown, again = numbers[: len(numbers) // 3], numbers[len(numbers) // 3 :]
         assert sorted(again) == sorted(shown * 2)
         assert learned(CHAT, row) == "".join(number[3:] for number in again)
 
 
-def test_what_is_read_off_a_record_stands_in_it() -> None:
+def test_facts_that_are_read_off_a_record_are_in_it() -> None:
     rng, read = random.Random(0), 0
     for episode in play(desk(0), Erratic(rng, 0.0), 60, rng):
         for row in record_rows(CHAT, episode, rng):

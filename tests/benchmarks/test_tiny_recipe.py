@@ -1,4 +1,4 @@
-"""The recipe of the tiny policy (scripted shoppers, rows, ranks), and what is promised of the shipped weights."""
+"""The recipe of the tiny policy (scripted shoppers, rows, ranks), and the promises of the shipped weights."""
 
 import random
 from collections.abc import Iterable
@@ -43,9 +43,9 @@ def test_habits_cost_most_of_the_success_but_not_all() -> None:
 
 def test_after_any_mistakes_the_expert_still_leads_to_success() -> None:
     env = WebShopEnv()
-    for number, episode in enumerate(erratic()):
+    for index, episode in enumerate(erratic()):
         page, _ = env.reset(options={"task": int(episode.task_id.rpartition("-")[2])})
-        mistaken = episode.turns[: number % len(episode.turns)]
+        mistaken = episode.turns[: index % len(episode.turns)]
         for turn in mistaken:
             page, *_ = env.step(turn.action.text)
         messages = [*(mistaken[-1].prompt if mistaken else ()), *(turn.action.message() for turn in mistaken[-1:])]
@@ -112,8 +112,10 @@ def test_every_code_of_the_catalogue_is_one_that_can_be_changed() -> None:
     assert all(CODE.fullmatch(code) for code in shown)
 
 
-def test_pieces_to_copy_are_known_from_their_first_token_on() -> None:
-    for row in copy_rows(CHAT, random.Random(0), 50):
+def test_pieces_to_copy_are_determined_by_their_first_token() -> None:
+    rows = list(copy_rows(CHAT, random.Random(0), 50))
+    assert len(rows) == 50
+    for row in rows:
         shown = row.ids[: next(index for index, token in enumerate(row.ids) if token in row.ids[:index])]
         following = dict(pairwise(shown))
         learned = [
@@ -166,11 +168,13 @@ def test_drills_judge_items_that_serve_and_items_that_do_not() -> None:
 
 
 def test_drills_answer_pages_with_what_is_right() -> None:
-    rng = random.Random(0)
+    rng, kinds = random.Random(0), set()
     for shown, answer in answers([row for episode in erratic() for row in drill_rows(CHAT, episode, rng, 10)]):
         if "Check" not in shown:
-            page = shown.removeprefix("<|user|>").removesuffix("<|assistant|>")
-            assert PageView([Message("user", page)]).is_good(answer)
+            page = PageView([Message("user", shown.removeprefix("<|user|>").removesuffix("<|assistant|>"))])
+            assert page.is_good(answer)
+            kinds.add(page.page)
+    assert kinds == {"search", "results", "item"}
 
 
 def test_words_are_checked_one_by_one_and_then_together() -> None:

@@ -1,4 +1,4 @@
-"""The benchmarks of the trainer compare what they say they compare."""
+"""The benchmarks of the trainer compare equal computations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.tiny_models import VOCABULARY, tiny_model
 
 def test_an_episode_under_a_mask_has_the_logits_of_every_row_alone() -> None:
     model = tiny_model(context=4096)
-    examples = [example for number in range(2) for example in episode(number, 3, VOCABULARY)]
+    examples = [example for seed in range(2) for example in episode(seed, 3, VOCABULARY)]
     teachers = teacher_rows(examples, Ledger())
     masked = Masked(*share_prefixes(teachers, student_rows(examples)))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The baselines: what they read off a page, and that the original's numbers come out."""
+"""The baselines: what they read off a page, and that the original's results come out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ITEM_END = "Price: $5.0;Rating: N.A.;Description;Features;Reviews;Buy Now"
 
 
 @pytest.mark.parametrize(
-    ("wish", "offered", "found"),
+    ("instruction", "offered", "expected"),
     [
         ("shoes with size: 10, and price lower than 30.00 dollars", "size;1;10", ["10"]),
         ("shoes with size: 10", "size;10 (selected);1", ["10"]),
@@ -30,9 +30,17 @@ ITEM_END = "Price: $5.0;Rating: N.A.;Description;Features;Reviews;Buy Now"
         ("shoes", "", []),
     ],
 )
-def test_wanted_options_are_read_off_the_page(wish: str, offered: str, found: list[str]) -> None:
-    page = ["Instruction:", wish, "Back to Search", "< Prev", *offered.split(";"), "Red Shoe", *ITEM_END.split(";")]
-    assert list(wanted([part for part in page if part])) == found
+def test_wanted_options_are_read_off_the_page(instruction: str, offered: str, expected: list[str]) -> None:
+    page = [
+        "Instruction:",
+        instruction,
+        "Back to Search",
+        "< Prev",
+        *offered.split(";"),
+        "Red Shoe",
+        *ITEM_END.split(";"),
+    ]
+    assert list(wanted([part for part in page if part])) == expected
 
 
 def test_without_a_hit_there_is_nothing_to_click() -> None:
@@ -42,7 +50,7 @@ def test_without_a_hit_there_is_nothing_to_click() -> None:
 
 @pytest.mark.parametrize("compat", [None, "upstream"])
 def test_the_second_clicks_each_option_once_and_buys(tmp_path: Path, compat: Any) -> None:
-    data = write(tmp_path, catalogue([(f"B{number:09}", "Find me shoes", ["xl", "10"]) for number in range(300)]))
+    data = write(tmp_path, catalogue([(f"B{index:09}", "Find me shoes", ["xl", "10"]) for index in range(300)]))
     env = WebShopEnv(data=data, split="validation", compat=compat)
     evaluation = play(env, "with options")
     assert result(evaluation) == (100.0, 100.0)
@@ -60,9 +68,9 @@ def test_of_every_product_the_wanted_options_of_its_goals_are_read() -> None:
 
 @needs_recordings
 @pytest.mark.parametrize("split", ["test", "validation"])
-def test_the_numbers_of_the_original_come_out(split: str) -> None:
-    found = {record["baseline"]: record for record in measure(DATA, "goal", split)}
-    for baseline, record in found.items():
+def test_the_results_of_the_original_come_out(split: str) -> None:
+    records = {record["baseline"]: record for record in measure(DATA, "goal", split)}
+    for baseline, record in records.items():
         assert record["upstream"] == record["original"] == ORIGINAL[baseline, split]._asdict()
-    assert found["first hit"]["mended"] == found["first hit"]["upstream"]
-    assert found["with options"]["mended"]["success"] > found["with options"]["upstream"]["success"]
+    assert records["first hit"]["mended"] == records["first hit"]["upstream"]
+    assert records["with options"]["mended"]["success"] > records["with options"]["upstream"]["success"]

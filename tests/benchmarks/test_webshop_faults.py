@@ -51,11 +51,11 @@ def test_bounds_of_runs_differ_unless_they_are_seeded(tmp_path: Path) -> None:
 
 @needs_recordings
 def test_counts_of_the_1000_product_set() -> None:
-    found = {row.fault: row[1:] for part in (leaks, item_pages, episodes) for row in part(DATA)}
-    assert found["test goals whose product is in train too"] == ("479 of 500 (95.8 %)", "0 of 246 (0.0 %)")
-    assert found["option clicks after which the page reads as before"][1] == "0 of 769 (0.0 %)"
-    assert found["values that text_rich does not mark once they are selected"][1] == "0 of 3499 (0.0 %)"
-    assert found["last pages that tell the reward"] == ("500 of 500 (100.0 %)", "0 of 500 (0.0 %)")
+    counts = {row.fault: row[1:] for part in (leaks, item_pages, episodes) for row in part(DATA)}
+    assert counts["test goals whose product is in train too"] == ("479 of 500 (95.8 %)", "0 of 246 (0.0 %)")
+    assert counts["option clicks after which the page reads as before"][1] == "0 of 769 (0.0 %)"
+    assert counts["values that text_rich does not mark once they are selected"][1] == "0 of 3499 (0.0 %)"
+    assert counts["last pages that tell the reward"] == ("500 of 500 (100.0 %)", "0 of 500 (0.0 %)")
     # But for the reward, no mending makes a difference to these shoppers.
-    assert found['score/success of "with options"'] == ("78.9/57.2", "79.3/60.0")
-    assert found["the same purchases, judged by the original's reward"] == ("78.9/57.2", "78.9/57.2")
+    assert counts['score/success of "with options"'] == ("78.9/57.2", "79.3/60.0")
+    assert counts["the same purchases, judged by the original's reward"] == ("78.9/57.2", "78.9/57.2")

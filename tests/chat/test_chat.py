@@ -182,14 +182,14 @@ def test_tools_stay_words_where_the_template_would_not_do_them_justice(name: str
     assert chat_of("hermes").encode([DESK, *rest]) != chat_of("hermes").encode([Message("system", DESK.content), *rest])
 
 
-def test_a_template_that_cannot_write_a_conversation_says_so() -> None:
+def test_a_template_that_cannot_write_a_conversation_is_refused() -> None:
     with pytest.raises(PolicyError, match="cannot write this conversation: Conversation roles must alternate"):
         chat_of("gemma").encode([Message("user", "a"), Message("user", "b")])
-    for template, said in (
+    for template, reason in (
         ("{{ messages[0].kind.name }}", "no attribute 'kind'"),
         ("{% for %}", "Expected an expression"),
     ):
-        with pytest.raises(ConfigError, match=f"cannot be used .*{said}"):
+        with pytest.raises(ConfigError, match=f"cannot be used .*{reason}"):
             TemplateChat(tokenizer(template))
 
 
@@ -238,7 +238,7 @@ UNFAITHFUL: Final = {
 
 
 @pytest.mark.parametrize("fault", UNFAITHFUL)
-def test_a_template_that_does_not_keep_to_what_was_said_is_refused(fault: str) -> None:
+def test_a_template_that_drops_or_repeats_messages_is_refused(fault: str) -> None:
     with pytest.raises(ConfigError, match="drops, reorders or repeats messages"):
         TemplateChat(tokenizer(UNFAITHFUL[fault]))
 
@@ -246,7 +246,7 @@ def test_a_template_that_does_not_keep_to_what_was_said_is_refused(fault: str) -
 @pytest.mark.parametrize(
     "fault", [fault for fault in UNFAITHFUL if fault not in ("hides the user", "speaks in chorus")]
 )
-def test_so_is_one_that_does_so_only_later(fault: str) -> None:
+def test_a_template_that_drops_or_repeats_messages_only_later_is_refused_then(fault: str) -> None:
     later = f"{{% if messages | length > 5 %}}{UNFAITHFUL[fault]}{{% else %}}{LOOP}{{% endif %}}"
     chat = TemplateChat(tokenizer(later))
     messages = [Message("user", "a"), Message("assistant", "b", (1,))] * 3 + [Message("user", "a")]
@@ -278,7 +278,7 @@ def test_half_a_surrogate_pair_reads_as_a_question_mark() -> None:
     assert chat_of("chatml").encode([Message("user", HALVES)]) == chat_of("chatml").encode([Message("user", "ab ? c?")])
 
 
-def test_a_text_that_a_tokenizer_cannot_read_says_so() -> None:
+def test_a_text_that_a_tokenizer_cannot_read_is_refused() -> None:
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
 

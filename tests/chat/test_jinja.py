@@ -39,7 +39,7 @@ def test_variables_reach_the_template() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "why"),
+    ("name", "reason"),
     [
         ("enable_thinking", "is not read; it reads bos_token|is not read; it reads date_string"),
         ("message", "is not read"),
@@ -50,8 +50,8 @@ def test_variables_reach_the_template() -> None:
         ("strftime_now", "is set by transformers"),
     ],
 )
-def test_a_variable_that_does_nothing_is_refused(name: str, why: str) -> None:
-    with pytest.raises(ConfigError, match=f"cannot be given {name}, which ({why})"):
+def test_a_variable_that_does_nothing_is_refused(name: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot be given {name}, which ({reason})"):
         TemplateChat(tokenizer(DATED), template_args={name: False})
 
 
@@ -85,8 +85,7 @@ def test_two_of_the_same_date_read_alike_on_any_day(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(chat_template_utils, "datetime", Later)
     assert "06 May 2031" in tokenizer(DATED).apply_chat_template([{"role": "user", "content": ""}], tokenize=False)
     assert [spoken(today), spoken(given)] == before
-    for date in (today.date, given.date):
-        assert spoken(TemplateChat(tokenizer(DATED), date=date)) in before
+    assert [spoken(TemplateChat(tokenizer(DATED), date=chat.date)) for chat in (today, given)] == before
     assert "26 Nov 2026" in before[1]
 
 

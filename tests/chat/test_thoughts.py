@@ -1,4 +1,4 @@
-"""Thoughts are separated from actions: in every form, for every reader, at hostile sizes."""
+"""Thoughts are separated from actions: in every form, for every parser, at hostile sizes."""
 
 from __future__ import annotations
 
@@ -181,11 +181,11 @@ pieced = st.lists(st.sampled_from(PIECES), max_size=9).map("".join)
 def test_environments_and_rules_read_the_same_action(text: str) -> None:
     command = parse_webshop(text)
     done = {command.verb: command.argument} if command else {}
-    assert {name: found for name in ("search", "click") if (found := argument(name, text))} == done
+    assert {name: value for name in ("search", "click") if (value := argument(name, text))} == done
 
 
 @given(pieced)
-def test_no_thought_is_said_to_a_user(text: str) -> None:
+def test_no_thought_reaches_the_user(text: str) -> None:
     move = parse_taubench(text)
     if isinstance(move, Reply):
         assert split(move.text).thought == ""
@@ -203,14 +203,14 @@ def test_a_draft_alone_is_not_an_action(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_user_hears_no_thoughts(form: str) -> None:
+def test_thoughts_are_cut_from_replies_to_the_user(form: str) -> None:
     text = FORMS[form]("the total is 1234.50", "I cannot tell.")
     assert parse_taubench(text) == Reply("I cannot tell.")
     assert not _was_said("1234.50", [text])
     assert _was_said("1234.50", [FORMS[form]("hm", "It is $1,234.50.")])
-    said = parse_taubench(json.dumps({"name": "respond", "arguments": {"content": text}}))
-    assert isinstance(said, Reply)
-    assert said.text.strip() == "I cannot tell."
+    reply = parse_taubench(json.dumps({"name": "respond", "arguments": {"content": text}}))
+    assert isinstance(reply, Reply)
+    assert reply.text.strip() == "I cannot tell."
 
 
 def test_words_that_show_an_object_are_not_a_call() -> None:
@@ -227,8 +227,8 @@ def test_a_drafted_review_does_not_count(form: str) -> None:
 
 def test_rules_compare_what_was_done_not_what_was_thought() -> None:
     turns = tuple(
-        Turn((), Action(f"<think>{number}</think>look"), observation, 0.0, info={"action_valid": True})
-        for number, observation in enumerate(("a room", "", "a room", ""))
+        Turn((), Action(f"<think>{index}</think>look"), observation, 0.0, info={"action_valid": True})
+        for index, observation in enumerate(("a room", "", "a room", ""))
     )
     (diagnosis,) = RulesReflector().reflect([Trajectory("house", "0", 0, turns, Stop.TRUNCATED)])
     assert "done before in the same place" in diagnosis.about(3)

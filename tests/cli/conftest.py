@@ -25,7 +25,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     info = path / "guess-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guess\nVersion: 1.0\n")
-    envs = {"guess": "GuessEnv", "found": "FoundEnv", "given-up": "GivenUpEnv"}
+    envs = {"guess": "GuessEnv", "located": "LocatedEnv", "given-up": "GivenUpEnv"}
     lines = "".join(f"{name} = tests.doubles:{env}\n" for name, env in envs.items())
     (info / "entry_points.txt").write_text("[hero.envs]\n" + lines)
     return path

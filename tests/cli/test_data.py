@@ -32,7 +32,7 @@ def test_files_are_named_and_an_index_is_written_once(hero: Hero, tmp_path: Path
     assert "\na shoe\n" in played.stdout
 
 
-def test_all_that_is_missing_is_told(hero: Hero, tmp_path: Path) -> None:
+def test_every_missing_file_is_reported(hero: Hero, tmp_path: Path) -> None:
     result = hero("data", "webshop", "--from", tmp_path)
     assert result.exit_code == 2
     assert result.stdout.count("missing") == 4
@@ -41,7 +41,7 @@ def test_all_that_is_missing_is_told(hero: Hero, tmp_path: Path) -> None:
     assert (result.exit_code, "nowhere cannot be read: No such file or directory" in result.stderr) == (2, True)
 
 
-def test_without_spacy_it_says_how_to_get_it(hero: Hero, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_spacy_the_remedy_is_reported(hero: Hero, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spacy", None)
     write(tmp_path, {name: content for name, content in FILES.items() if name != NOUNS})
     result = hero("data", "webshop", "--from", tmp_path)

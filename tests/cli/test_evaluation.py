@@ -224,7 +224,7 @@ def test_a_run_is_evaluated_on_what_it_was_started_on(
     data = tmp_path / "data"
     data.write_text("5", "utf-8")
     monkeypatch.setenv("GUESS_DATA", "data")
-    arguments = ["--env", "found", *FAST[2:]]
+    arguments = ["--env", "located", *FAST[2:]]
     assert hero("run", "--model", model, "--steps", 0, "--out", "run", *arguments).exit_code == 0
     monkeypatch.delenv("GUESS_DATA")
     assert "5 episodes of 5 tasks" in hero("eval", "run").stdout

@@ -28,24 +28,24 @@ class Interrupted(io.RawIOBase):
         return len(text)
 
 
-def test_a_ctrl_c_in_the_midst_of_a_write_is_told_after_it() -> None:
+def test_a_ctrl_c_in_the_midst_of_a_write_is_reported_after_it() -> None:
     terminal = Interrupted()
     stream = io.BufferedWriter(terminal)
 
-    def say(text: bytes) -> None:
+    def write(text: bytes) -> None:
         stream.write(text)
         stream.flush()
 
-    with asked_to_stop(lambda: say(b"stopping")) as asked:
-        say(b"step 1")
+    with asked_to_stop(lambda: write(b"stopping")) as asked:
+        write(b"step 1")
         assert asked()
     assert b"".join(terminal.shown) == b"step 1stopping"
 
 
 def test_the_second_ctrl_c_stops() -> None:
-    told: list[str] = []
-    with asked_to_stop(lambda: told.append("stopping")):
+    notices: list[str] = []
+    with asked_to_stop(lambda: notices.append("stopping")):
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert told == ["stopping"]
+    assert notices == ["stopping"]

@@ -36,7 +36,7 @@ def test_a_full_disk_loses_the_output_and_nothing_else(
 
 @NEEDS_FULL
 @pytest.mark.parametrize("command", [["--help"], ["--version"], ["eval", "tiny", "--tasks", 1, "--env", "guess"]])
-def test_every_command_says_that_its_output_is_lost(started: Started, command: list[object]) -> None:
+def test_every_command_reports_that_its_output_is_lost(started: Started, command: list[object]) -> None:
     with FULL.open("w", encoding="utf-8") as full:
         process = started(*command, stdout=full)
         _, errors = process.communicate(timeout=100)
@@ -93,7 +93,7 @@ def test_ctrl_c_while_something_is_imported_ends_quietly(
     assert not (tmp_path / "run").exists()
 
 
-def test_the_module_of_the_entry_point_loads_nothing() -> None:
+def test_the_module_of_the_entry_point_loads_nothing_heavy() -> None:
     code = """
 import signal, sys
 handler, before = signal.getsignal(signal.SIGINT), set(sys.modules)

@@ -19,7 +19,7 @@ BLOCK = re.compile(r"^```(?:python|toml)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment variables of a process in which the package of the page is installed."""
+    """Returns environment variables of a process in which the package of the page is installed."""
     project, target = tmp_path_factory.mktemp("higher-lower"), tmp_path_factory.mktemp("site-packages")
     for section in PAGE.split("\n## "):
         file = section.partition("\n")[0].rpartition(" ")[2]
@@ -33,7 +33,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join([str(target), os.environ.get("PYTHONPATH", "")])}
 
 
-def test_it_is_known_by_name_and_by_its_gymnasium_id(installed: dict[str, str], tmp_path: Path) -> None:
+def test_it_is_made_by_name_and_by_its_gymnasium_id(installed: dict[str, str], tmp_path: Path) -> None:
     code = """
 import gymnasium, hero.envs
 hero.envs.register()

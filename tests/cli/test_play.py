@@ -19,7 +19,7 @@ def test_a_number_stands_for_an_action(hero: Hero) -> None:
     assert result.stdout.endswith("Yes!\nreward 1.000, a success\n  colour 1.0\n")
 
 
-def test_actions_can_be_typed_and_what_is_not_valid_is_told(hero: Hero) -> None:
+def test_actions_can_be_typed_and_invalid_ones_are_reported(hero: Hero) -> None:
     result = hero("play", "--env", "guess", "--task", 2, "--split", "test", typed="mauve\n 9 \nred\n")
     assert result.stdout.count("not valid: ?") == 2
     assert "a turn limit ended the episode" in result.stdout
@@ -48,6 +48,6 @@ def test_a_terminal_that_knows_ascii_alone_is_enough(
     assert "?" * 40 in out
 
 
-def test_mistakes_are_told(hero: Hero) -> None:
+def test_mistakes_are_reported(hero: Hero) -> None:
     result = hero("play", "--env", "guess", "--task", 12)
     assert (result.exit_code, result.stderr) == (2, "error: --task 12, but train has 12; give 0 to 11\n")

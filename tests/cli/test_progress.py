@@ -28,19 +28,19 @@ PLAN = Plan(
 )
 
 
-def step(number: int) -> dict[str, Any]:
+def step(index: int) -> dict[str, Any]:
     return {
-        "step": number,
-        "turns": 24 * number,
+        "step": index,
+        "turns": 24 * index,
         "rollout": {"success": 0.25, "score": 31.4, "turns_per_episode": 3.0, "errors": 1},
         "reflection": {"turns_with_finding": 0.5},
         "update": {"loss": 0.125, "mismatch": 1e-7},
     }
 
 
-def evaluated(number: int, mode: str, wins: int) -> dict[str, Any]:
+def evaluated(step: int, mode: str, wins: int) -> dict[str, Any]:
     outcomes = tuple(Outcome(f"task-{task}", task < wins, 0.5, 3, 1.0, Stop.TERMINATED) for task in range(5))
-    return {"step": number, "turns": 24 * number, "mode": mode} | Evaluation(outcomes).record()
+    return {"step": step, "turns": 24 * step, "mode": mode} | Evaluation(outcomes).record()
 
 
 def turn(**info: bool) -> Turn:
@@ -78,9 +78,9 @@ def test_the_display_shows_progress_the_newest_step_and_the_evaluations() -> Non
 
 def test_the_first_evaluation_stays_in_sight() -> None:
     display = LiveDisplay(Console(file=io.StringIO()), PLAN, 0, 0)
-    for number in range(0, 20, 2):
+    for index in range(0, 20, 2):
         for mode in ("sampled", "greedy"):
-            display.on_evaluate(evaluated(number, mode, 2))
+            display.on_evaluate(evaluated(index, mode, 2))
     rows = [line.split()[0] for line in shown(display).splitlines() if "40.0 %" in line]
     assert rows == ["0", "12", "14", "16", "18"]
 

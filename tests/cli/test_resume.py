@@ -127,7 +127,7 @@ def test_a_run_goes_on_with_the_data_that_it_started_on_or_not_at_all(
     (tmp_path / "data").write_text("5", "utf-8")
     (tmp_path / "other").write_text("4", "utf-8")
     monkeypatch.setenv("GUESS_DATA", "data")
-    arguments = ["--env", "found", *FAST[2:]]
+    arguments = ["--env", "located", *FAST[2:]]
     assert hero("run", "--model", model, "--steps", 1, "--out", "run", *arguments).exit_code == 0
     monkeypatch.setenv("GUESS_DATA", "other")
     result = hero("run", "--resume", "--out", "run", "--steps", 2)

@@ -60,7 +60,7 @@ def test_env_args_are_read_as_json(arguments: dict[str, object]) -> None:
     assert read_arguments("env_args", [f"{name}={json.dumps(value)}" for name, value in arguments.items()]) == arguments
 
 
-def test_what_is_no_json_is_text() -> None:
+def test_arguments_that_are_not_json_are_strings() -> None:
     assert read_arguments("env_args", ["level=hard", "data=/a/b=c", "n=3", "x="]) == {
         "level": "hard",
         "data": "/a/b=c",
@@ -138,14 +138,14 @@ def test_arguments_that_are_nested_too_deeply_are_refused(opening: str) -> None:
 
 
 @pytest.mark.parametrize("text", ['"\\ud800"', '["a", "\\udc00"]', '{"\\ud8ff": 1}', "/data/\udcff"])
-def test_arguments_that_are_no_text_are_refused(text: str) -> None:
+def test_arguments_with_half_a_surrogate_pair_are_refused(text: str) -> None:
     for name, of_option in (("env_args", "--env-arg"), ("chat_args", "--chat-arg"), ("teacher_args", "--teacher-arg")):
         with pytest.raises(ConfigError, match=f"{of_option} data holds half of a surrogate pair"):
             read_arguments(name, [f"data={text}"])
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "[NaN]", "1e999", "9" * 5000])
-def test_numbers_that_json_does_not_have_are_text(text: str) -> None:
+def test_numbers_that_json_does_not_have_are_strings(text: str) -> None:
     assert read_arguments("env_args", [f"x={text}"]) == {"x": text}
 
 
@@ -167,7 +167,7 @@ def test_a_run_becomes_longer_and_not_shorter() -> None:
         extension(settings_of({"turn_budget": 3}), {"steps": 9})
 
 
-def test_systems_that_do_not_say_which_processors_are_free_have_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systems_that_do_not_report_free_processors_use_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 7)
@@ -251,7 +251,7 @@ def test_defaults_that_are_not_settings_are_refused(monkeypatch: pytest.MonkeyPa
         settings_of({"learner": "grpo"})
 
 
-def test_a_number_of_mkl_s_does_not_go_before_the_number_of_threads() -> None:
+def test_threads_of_mkl_do_not_go_before_the_number_of_threads() -> None:
     code = "from hero_cli.build import use_threads; use_threads(1); import torch; print(torch.get_num_threads())"
     surroundings = os.environ | {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
     command = [sys.executable, "-c", code]

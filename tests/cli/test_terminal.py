@@ -66,7 +66,7 @@ def test_both_consoles_are_safe(errors: bool) -> None:
     assert isinstance(console(errors=errors), SafeConsole)
 
 
-def test_a_product_is_shown_and_sends_nothing(hero: Hero, tmp_path: Path) -> None:
+def test_control_characters_of_a_product_are_escaped(hero: Hero, tmp_path: Path) -> None:
     name = "items_shuffle_1000.json"
     item = FILES[name][0] | {"name": NASTY, "customization_options": {"size": [{"value": "x\x1b[2J"}]}}
     data = write(tmp_path, FILES | {name: [item]})
@@ -79,7 +79,7 @@ def test_a_product_is_shown_and_sends_nothing(hero: Hero, tmp_path: Path) -> Non
     assert "\x1b" not in result.output
 
 
-def test_an_error_shows_foreign_text_and_sends_nothing(hero: Hero, tmp_path: Path) -> None:
+def test_control_characters_of_an_error_are_escaped(hero: Hero, tmp_path: Path) -> None:
     name = "items_shuffle_1000.json"
     data = write(tmp_path, FILES | {name: [FILES[name][0] | {"asin": "B\x1b[2J", "pricing": "\x1b[31m"}]})
     for arguments in (("data", "webshop", "--from", data), ("play", "--env", "webshop", "--env-arg", f"data={data}")):

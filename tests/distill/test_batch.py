@@ -21,11 +21,11 @@ TOKENS = Tokens((1, 2), (3, 4), (-1.0, -2.0))
 
 
 def distilled(length: int, **weights: float) -> Example:
-    """An example whose privileged prompt and action have a length together."""
+    """Returns an example whose privileged prompt and action have a length together."""
     return Example(0, TOKENS, (Message("user", "x" * (length - 2)),), distillation=2.0, **weights)
 
 
-def test_examples_that_carry_nothing_are_left_out() -> None:
+def test_examples_without_a_weighted_token_are_left_out() -> None:
     empty = Tokens((1,), (), ())
     kept = [Example(0, TOKENS, policy_gradient=-0.5), Example(0, TOKENS, cross_entropy=1.0)]
     assert trainable([Example(0, TOKENS), *kept, Example(1, empty, cross_entropy=1.0)]) == kept
@@ -58,7 +58,7 @@ def test_nothing_to_learn_from_makes_an_empty_batch() -> None:
 
 @st.composite
 def batches(draw: st.DrawFn) -> UpdateBatch:
-    """Examples of some episodes, with components drawn for each."""
+    """Draws examples of some episodes, with components for each."""
     weights = st.sampled_from([0.0, 0.5, -1.5])
     examples = []
     for example in draw(example_lists()):
@@ -70,7 +70,7 @@ def batches(draw: st.DrawFn) -> UpdateBatch:
 
 
 def action_tokens(batch: UpdateBatch) -> ActionTokens:
-    """All action tokens of a batch; a teacher's state is the index of the example and the offset in its action."""
+    """Returns the action tokens of a batch; a teacher's state is its example's index and the offset in the action."""
     states = {
         index: torch.tensor([[float(index), offset] for offset in range(len(row.action_ids))])
         for index, row in batch.teacher_rows.items()
@@ -99,11 +99,11 @@ def test_each_component_has_the_tokens_of_the_examples_that_carry_it(batch: Upda
 
 
 def listed(tokens: ActionTokens, component: Component) -> list[tuple[int, float, list[float]]]:
-    """Position, weight and teacher's state of each token of a component."""
+    """Returns position, weight and teacher's state of each token of a component."""
     if component not in tokens.components:
         return []
-    carried = tokens.components[component]
-    return list(zip(carried.index, carried.weights_M.tolist(), carried.teacher_states_MD.tolist(), strict=True))
+    part = tokens.components[component]
+    return list(zip(part.index, part.weights_M.tolist(), part.teacher_states_MD.tolist(), strict=True))
 
 
 @settings(max_examples=40)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hero.distill.base import Example
-from hero.distill.learners import EPSILON, GRPO, Distillation, Sum
+from hero.distill.learners import EPSILON, GRPO, Distillation, Sum, group_examples
 from hero.distill.teacher import HindsightTeacher
 from hero.errors import ConfigError
 from hero.types import Action, Diagnosis, Finding, Group, Message, Stop, Tokens, Trajectory, Turn, Verdict
@@ -23,11 +25,11 @@ def episode(reward: float, *texts: str, stop: Stop = Stop.TERMINATED, tokens: bo
     turns = tuple(
         Turn(
             PROMPT,
-            Action(text, Tokens((1,), (number + 2, 0), (-0.5, -0.1)) if tokens else None),
+            Action(text, Tokens((1,), (index + 2, 0), (-0.5, -0.1)) if tokens else None),
             "page",
-            reward if number == len(texts) - 1 else 0.0,
+            reward if index == len(texts) - 1 else 0.0,
         )
-        for number, text in enumerate(texts)
+        for index, text in enumerate(texts)
     )
     return Trajectory("env", "task", 0, turns, stop, "boom" if stop is Stop.ERROR else "")
 
@@ -35,26 +37,26 @@ def episode(reward: float, *texts: str, stop: Stop = Stop.TERMINATED, tokens: bo
 def learnable(group: Group) -> list[tuple[int, int, Tokens]]:
     """Returns episode, turn and tokens of each turn that may be learned from."""
     turns = []
-    for index, member in enumerate(group.members):
+    for episode_index, member in enumerate(group.members):
         if member.stop == Stop.ERROR:
             continue
-        for number, turn in enumerate(member.turns):
+        for turn_index, turn in enumerate(member.turns):
             if turn.action.tokens is not None and len(turn.action.tokens.action_ids) > 0:
-                turns.append((index, number, turn.action.tokens))
+                turns.append((episode_index, turn_index, turn.action.tokens))
     return turns
 
 
 @settings(max_examples=40)
 @given(diagnosed_groups())
-def test_distillation_takes_the_sampled_turns_that_the_diagnosis_speaks_of(
+def test_distillation_takes_the_sampled_turns_that_have_a_finding(
     diagnosed: tuple[Group, list[Diagnosis]],
 ) -> None:
     group, diagnoses = diagnosed
     teacher = HindsightTeacher()
     expected = [
-        Example(index, tokens, teacher.context(group.members[index], number, diagnoses[index]), distillation=1.0)
-        for index, number, tokens in learnable(group)
-        if diagnoses[index].about(number) != ""
+        Example(index, tokens, teacher.context(group.members[index], turn, diagnoses[index]), distillation=1.0)
+        for index, turn, tokens in learnable(group)
+        if diagnoses[index].about(turn) != ""
     ]
     assert Distillation().examples(group, diagnoses) == expected
 
@@ -64,12 +66,12 @@ def test_distillation_leaves_a_turn_out_where_the_teacher_has_nothing_to_add() -
         def context(self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis) -> tuple[Message, ...] | None:
             return (Message("user", f"hint {turn}"),) if turn % 2 else None
 
-    findings = tuple(Finding(number, Verdict.USEFUL) for number in range(3))
+    findings = tuple(Finding(turn, Verdict.USEFUL) for turn in range(3))
     examples = Distillation(OddTurns()).examples(Group((episode(0.0, "a", "b", "c"),)), [Diagnosis("me", findings)])
     assert [example.teacher for example in examples] == [(Message("user", "hint 1"),)]
 
 
-def test_distillation_leaves_a_turn_out_where_the_diagnosis_has_nothing_to_say_whatever_the_teacher_would_add() -> None:
+def test_distillation_leaves_a_turn_without_a_finding_out_whatever_the_teacher_would_add() -> None:
     class Talkative:
         def context(self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis) -> tuple[Message, ...] | None:
             return (Message("user", f"hint {turn}"),)
@@ -107,12 +109,12 @@ def test_grpo_advantages_are_those_of_the_paper(members: list[tuple[float, int]]
 
 
 @given(REWARDS, st.integers(1, 5), st.booleans())
-def test_equal_rewards_teach_grpo_nothing(reward: float, size: int, scale_rewards: bool) -> None:
+def test_equal_rewards_give_grpo_no_examples(reward: float, size: int, scale_rewards: bool) -> None:
     group = Group(tuple(episode(reward, "a", "b") for _ in range(size)))
     assert GRPO(scale_rewards=scale_rewards).examples(group, []) == []
 
 
-def test_episodes_that_ended_in_an_error_neither_teach_nor_set_the_baseline() -> None:
+def test_episodes_that_ended_in_an_error_give_no_examples_and_do_not_count_in_the_baseline() -> None:
     group = Group((episode(1.0, "a"), episode(0.0, "b", stop=Stop.ERROR), episode(0.0, "c"), episode(0.5, "d")))
     examples = GRPO(scale_rewards=False).examples(group, [])
     assert [(example.episode, example.policy_gradient) for example in examples] == [(0, 0.5), (2, -0.5), (3, 0.0)]
@@ -120,7 +122,7 @@ def test_episodes_that_ended_in_an_error_neither_teach_nor_set_the_baseline() ->
     assert [example.episode for example in Distillation().examples(group, findings)] == [0, 2, 3]
 
 
-def test_actions_without_tokens_teach_nothing() -> None:
+def test_actions_without_tokens_give_no_examples() -> None:
     group = Group((episode(1.0, "a", tokens=False), episode(0.0, "b", tokens=False)))
     diagnoses = [Diagnosis("me", (Finding(0, Verdict.USEFUL),))] * 2
     assert Distillation().examples(group, diagnoses) == GRPO().examples(group, diagnoses) == []
@@ -138,6 +140,21 @@ def test_a_sum_holds_the_examples_of_each(diagnosed: tuple[Group, list[Diagnosis
     assert both == Distillation().examples(*diagnosed) + GRPO().examples(*diagnosed)
 
 
-def test_a_sum_of_nothing_is_refused() -> None:
+def test_a_sum_of_no_learners_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least one"):
         Sum()
+
+
+def test_siblings_form_a_group_wherever_they_are_and_every_episode_has_an_index_of_its_own() -> None:
+    def play(task_id: str, seed: int, reward: float, stop: Stop = Stop.TERMINATED) -> tuple[Trajectory, Diagnosis]:
+        return replace(episode(reward, "a", stop=stop), task_id=task_id, seed=seed), Diagnosis("me")
+
+    pairs = [play("x", 0, 1.0), play("y", 0, 0.0), play("x", 1, 0.5), play("x", 0, 0.0), play("y", 0, 0.5)]
+    pairs += [play("x", 0, 9.0, Stop.ERROR), play("x", 1, 0.0)]
+    examples = group_examples(GRPO(scale_rewards=False), pairs)
+    assert [(example.episode, example.policy_gradient) for example in examples] == [
+        *((0, 0.5), (1, -0.5)),  # of task x under seed 0, without the error
+        *((2, -0.25), (3, 0.25)),  # of task y
+        *((4, 0.25), (5, -0.25)),  # of task x under seed 1
+    ]
+    assert group_examples(GRPO(), []) == []

@@ -43,16 +43,16 @@ def mixture(seed: int) -> list[Example]:
     """Returns examples of all components, alone and together, of three episodes that other weights sampled."""
     random = Random(seed)
     examples = []
-    for number in range(3):
-        sampled = episode(STUDENT, 10 * seed + number, temperature=(0.5, 1.0, 1.7)[number])
+    for index in range(3):
+        sampled = episode(STUDENT, 10 * seed + index, temperature=(0.5, 1.0, 1.7)[index])
         for tokens in map(partial(stale, random=random), sampled):
             if random.random() < 0.6:
-                examples.append(Example(number, tokens, policy_gradient=random.uniform(-2, 2)))
+                examples.append(Example(index, tokens, policy_gradient=random.uniform(-2, 2)))
             if random.random() < 0.6:
                 review = privileged(tokens, "x" * random.randint(1, 20))
                 weight = random.uniform(0.5, 2)
-                examples.append(Example(number, tokens, teacher=review, distillation=weight, cross_entropy=0.3))
-            examples.append(Example(number, tokens, cross_entropy=random.choice([0.0, 1.0])))
+                examples.append(Example(index, tokens, teacher=review, distillation=weight, cross_entropy=0.3))
+            examples.append(Example(index, tokens, cross_entropy=random.choice([0.0, 1.0])))
     random.shuffle(examples)
     return trainable(examples)
 
@@ -81,7 +81,7 @@ def by_definition(examples: Sequence[Example]) -> Tensor:
         model: torch.nn.Module, prompt_ids: Sequence[int], action_ids: Sequence[int], temperature: float = 1.0
     ) -> list[Tensor]:
         logits_LV = model(input_ids=torch.tensor([[*prompt_ids, *action_ids]])).logits[0] / temperature
-        return [logits_LV[len(prompt_ids) + number - 1].log_softmax(-1) for number in range(len(action_ids))]
+        return [logits_LV[len(prompt_ids) + offset - 1].log_softmax(-1) for offset in range(len(action_ids))]
 
     total = torch.zeros((), dtype=torch.float64)
     for example in examples:
@@ -230,8 +230,8 @@ def test_reported_means_are_over_the_tokens_that_they_are_about() -> None:
         logits = TEACHER(input_ids=torch.tensor([[*teacher_ids, *second.action_ids]])).logits[0].log_softmax(-1)
     untempered = logprobs(STUDENT, second.prompt_ids, second.action_ids)
     gaps = [
-        logits[len(teacher_ids) + number - 1, id_].item() - logprob
-        for number, (id_, logprob) in enumerate(zip(second.action_ids, untempered, strict=True))
+        logits[len(teacher_ids) + offset - 1, id_].item() - logprob
+        for offset, (id_, logprob) in enumerate(zip(second.action_ids, untempered, strict=True))
     ]
     assert report["teacher_gap"] == pytest.approx(sum(gaps) / len(gaps))
     assert report["teacher_gap_abs"] == pytest.approx(sum(map(abs, gaps)) / len(gaps))
@@ -242,7 +242,7 @@ def test_reported_means_are_over_the_tokens_that_they_are_about() -> None:
     assert report["entropy"] == pytest.approx(-(p * p.log()).sum(-1)[before].mean().item())
 
 
-def test_reports_name_only_what_there_is() -> None:
+def test_reports_leave_out_components_without_tokens() -> None:
     report, _ = gradient([Example(0, episode(STUDENT, 4)[0], cross_entropy=1.0)])
     assert not {"divergence", "teacher_gap", "teacher_gap_abs", "clip_fraction"} & set(report)
     assert report["policy_gradient"] == report["distillation"] == report["turns_with_finding"] == 0

@@ -28,8 +28,8 @@ def declared(
     ],
 )
 def test_a_range_holds_what_it_says(limits: Range, inside: list[float], outside: list[float], words: str) -> None:
-    assert all(number in limits for number in inside)
-    assert not any(number in limits for number in outside)
+    assert all(value in limits for value in inside)
+    assert not any(value in limits for value in outside)
     assert str(limits) == words
 
 

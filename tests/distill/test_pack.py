@@ -112,10 +112,10 @@ def test_micro_batches_part_the_rows_within_the_budget(data: st.DataObject, toke
         ids, _ = collate(part)
         return ids.numel() + len(part) * max(row.shared for row in part)
 
-    for number, part in enumerate(parts):
+    for index, part in enumerate(parts):
         assert len(part) == 1 or padded(part) <= tokens
-        if number + 1 < len(parts):  # the next row would not have fitted
-            assert padded([*part, parts[number + 1][0]]) > tokens
+        if index + 1 < len(parts):  # the next row would not have fitted
+            assert padded([*part, parts[index + 1][0]]) > tokens
 
 
 @given(rows, st.integers(1, 60))
@@ -130,7 +130,7 @@ def test_tensors_hold_the_rows_and_predictors_stand_before_what_they_predict(row
     for row, padded in zip(rows, ids_BL.tolist(), strict=True):
         assert padded == [*row.ids, *[0] * (ids_BL.shape[1] - len(row.ids))]
     assert ids_BL.flatten()[predictors_N + 1].tolist() == [id_ for row in rows for id_ in row.action_ids]
-    owners = [number for number, row in enumerate(rows) for _ in row.action_ids]
+    owners = [index for index, row in enumerate(rows) for _ in row.action_ids]
     assert (predictors_N // ids_BL.shape[1]).tolist() == owners
     within = [span.start - 1 + offset for row in rows for span in row.spans for offset in range(len(span))]
     assert (predictors_N % ids_BL.shape[1]).tolist() == within

@@ -25,12 +25,12 @@ ROWS = [
 
 
 def naive(model: PreTrainedModel, rows: list[Row]) -> Tensor:
-    """Row by row, all logits, then those before each action token."""
-    found = []
+    """Computes all logits row by row, and returns those before each action token."""
+    logits = []
     for row in rows:
         logits_LV = model(input_ids=torch.tensor([row.ids])).logits[0]
-        found += [logits_LV[span.start - 1 : span.stop - 1] for span in row.spans]
-    return torch.cat(found)
+        logits += [logits_LV[span.start - 1 : span.stop - 1] for span in row.spans]
+    return torch.cat(logits)
 
 
 @every_kind
@@ -38,8 +38,8 @@ def naive(model: PreTrainedModel, rows: list[Row]) -> Tensor:
 def test_scores_equal_those_of_each_row_alone(build: Callable[[], PreTrainedModel]) -> None:
     model = in_float64(build)
     for rows in (ROWS, ROWS[::-1]):
-        found, expected = action_logits(model, rows), naive(model, rows)
-        assert (found - expected).abs().max() <= rounding(model) * expected.abs().max()
+        logits, expected = action_logits(model, rows), naive(model, rows)
+        assert (logits - expected).abs().max() <= rounding(model) * expected.abs().max()
 
 
 @every_kind

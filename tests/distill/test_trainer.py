@@ -1,4 +1,4 @@
-"""What an optimiser step does to the model: each component the right way, teachers as named, resumption to the bit."""
+"""An optimiser step moves the weights by each component, keeps the teacher weights as named, and resumes to the bit."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def likelihood(trainer: TorchTrainer, tokens: Tokens) -> float:
 SAMPLED = episode(tiny_model(), 1)
 
 
-def test_it_is_a_trainer_and_its_policies_carry_the_number_of_updates() -> None:
+def test_its_policies_have_the_number_of_updates_as_their_version() -> None:
     lm = TinyLM()
     trainer: Trainer = make_trainer(lm)
     trainer.policy(temperature=0.7)
@@ -194,7 +194,7 @@ def teacher_of(trainer: TorchTrainer) -> list[Tensor]:
     return [weight.detach() for weight in trainer._loss.teacher.parameters()]
 
 
-def test_a_live_teacher_on_the_students_own_prompt_has_nothing_to_teach() -> None:
+def test_a_live_teacher_on_the_student_s_own_prompt_gives_no_gradient() -> None:
     own = [Example(0, t, (Message("user", "", t.prompt_ids),), distillation=1.0) for t in SAMPLED]
     trainer = make_trainer(teacher_weights="live")
     row = trainer.update(own)
@@ -399,7 +399,7 @@ def test_a_step_that_makes_weights_unusable_is_an_error(options: dict[str, float
     assert trainer.updates == 0
 
 
-def test_a_teacher_that_computes_nothing_leaves_every_weight_alone() -> None:
+def test_a_teacher_of_nan_logits_leaves_every_weight_alone() -> None:
     trainer = make_trainer(teacher_weights="frozen")
     before = weights(trainer)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What `TextEnv` adds to the two methods that an author writes."""
+"""`TextEnv` completes the two methods that an author writes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hero.errors import ConfigError
 
 
 class Doors(TextEnv):
-    """Ends at the third step; the author says what there is to say, and no more."""
+    """Ends at the third step; its author fills in no more than is needed."""
 
     env_id = "doors"
     num_tasks = 7
@@ -41,7 +41,7 @@ def test_tasks_of_a_split_are_named_after_it() -> None:
     assert env.step("a")[4]["task_id"] == "test-4"
 
 
-def test_what_the_author_says_goes_before_what_is_filled_in() -> None:
+def test_info_of_the_author_goes_before_defaults() -> None:
     class Named(Doors):
         def begin(self, task: int) -> tuple[str, dict[str, Any]]:
             return "door", {"available_actions": ["open"]}

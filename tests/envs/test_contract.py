@@ -164,7 +164,7 @@ class OwnSpaces(GuessEnv):
 @broken("must be picklable")
 class Unpicklable:
     def __init__(self) -> None:
-        self.lock = (number for number in range(3))
+        self.lock = (value for value in range(3))
 
     def __call__(self) -> GuessEnv:
         return GuessEnv()
@@ -363,13 +363,13 @@ class Shared(GuessEnv):
 
 
 @pytest.mark.parametrize(("message", "make"), BROKEN, ids=[getattr(make, "__name__", "instance") for _, make in BROKEN])
-def test_a_broken_environment_is_told_what_to_do(message: str, make: Callable[[], Any]) -> None:
+def test_a_broken_environment_is_reported_with_the_remedy(message: str, make: Callable[[], Any]) -> None:
     build = make() if make is Unpicklable else make
     with pytest.raises(AssertionError, match=message):
         check_text_env(build)
 
 
-@pytest.mark.parametrize("name", registry.names("hero.envs"))
+@pytest.mark.parametrize("name", sorted({"taubench", "webshop", *registry.names("hero.envs")}))
 def test_every_registered_environment_passes(name: str) -> None:
     check_text_env(partial(envs.make, name))
 

@@ -32,7 +32,7 @@ RED = FunctionPolicy(lambda messages: "red")
 
 
 class Shop(GuessEnv):
-    """An environment that says all that one can."""
+    """An environment with tools and a no-op reward."""
 
     tools = Tools((), "Play.")
 
@@ -62,7 +62,7 @@ def test_a_wrapper_that_changes_nothing_changes_nothing(kind: str) -> None:
     assert evaluate(wrapped, RED, TASKS, max_turns=3) == evaluate([Shop()], RED, TASKS, max_turns=3)
 
 
-def test_a_wrapper_that_changes_something_does() -> None:
+def test_changes_of_a_wrapper_show_in_the_episode() -> None:
     (short,) = rollout([wrappers.TimeLimit(Shop(), 1)], RED, [Task(1, 0)], max_turns=3)
     assert (short.stop, len(short.turns)) == (Stop.TRUNCATED, 1)
     (rich,) = rollout([wrappers.TransformReward(Shop(), lambda reward: reward + 2.0)], RED, [Task(0, 0)], max_turns=3)
@@ -76,8 +76,8 @@ def test_a_run_trains_in_wrappers(tmp_path: Path, kind: str) -> None:
         seed=0,
     )  # fmt: skip
     rows = []
-    for number, wrap in enumerate((TRANSPARENT[kind], lambda env: env)):
-        with Run.create(tmp_path / str(number), {}) as run:
+    for index, wrap in enumerate((TRANSPARENT[kind], lambda env: env)):
+        with Run.create(tmp_path / str(index), {}) as run:
             Training(
                 run_dir=run, plan=plan, trainer=GuessTrainer(), reflector=RulesReflector(), learner=Distillation(),
                 envs=[wrap(GuessEnv())], eval_envs=[wrap(GuessEnv("validation"))],

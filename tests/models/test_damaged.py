@@ -103,7 +103,7 @@ IN_JSON: Final[tuple[Callable[[str, random.Random], str], ...]] = (drop, odd, od
 
 
 def damage(source: Path, rng: random.Random) -> str:
-    """Damages one file; returns how."""
+    """Damages one file; returns the kind of damage and the file."""
     file = source if source.is_file() else rng.choice(sorted(source.iterdir()))
     content = file.read_bytes()
     if file.suffix == ".json" and rng.random() < 0.7:
@@ -120,8 +120,8 @@ ROUNDS: Final = int(os.environ.get("HERO_FUZZ_ROUNDS", "40"))
 
 def test_damaged_files_are_refused_or_do_no_harm(sound: Path, tmp_path: Path) -> None:
     rng, refused = random.Random(5), 0
-    for number in range(ROUNDS):
-        source = tmp_path / str(number)
+    for index in range(ROUNDS):
+        source = tmp_path / str(index)
         (shutil.copytree if sound.is_dir() else shutil.copyfile)(
             sound, source if sound.is_dir() else tmp_path / "m.gguf"
         )
@@ -130,7 +130,7 @@ def test_damaged_files_are_refused_or_do_no_harm(sound: Path, tmp_path: Path) ->
         try:
             refused += bool(error_of(source))
         except BaseException as error:
-            raise AssertionError(f"round {number}: {how}") from error
+            raise AssertionError(f"round {index}: {how}") from error
     assert refused > ROUNDS / 3
 
 

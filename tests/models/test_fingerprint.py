@@ -60,7 +60,7 @@ def test_a_file_stands_for_itself(tmp_path: Path) -> None:
     assert len(hashes) == 2
 
 
-def test_models_that_are_registered_are_known_by_name() -> None:
+def test_registered_models_are_identified_by_name() -> None:
     assert set(SHIPPED) == set(registry.names("hero.models")) - {"hf"}
     webshop, taubench = (model_fingerprint(name) for name in SHIPPED)
     assert webshop.keys() == taubench.keys() == {"source", "sha256"}
@@ -80,7 +80,7 @@ def snapshot(saved: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("snapshot")
-def test_a_model_on_the_hub_is_known_by_its_commit(saved: Path) -> None:
+def test_a_model_on_the_hub_is_identified_by_its_commit(saved: Path) -> None:
     expected = {"source": "somebody/model", "revision": "0" * 40, "sha256": model_fingerprint(str(saved))["sha256"]}
     assert model_fingerprint("somebody/model") == expected
 

@@ -39,7 +39,7 @@ def test_layers_may_share_keys_and_values() -> None:
 @given(st.permutations(range(7)), st.integers(1, 200), st.integers(1, 60))
 @settings(max_examples=15)
 def test_how_a_batch_is_split_changes_no_sample(order: list[int], batch_tokens: int, prefill_tokens: int) -> None:
-    prompts = [ask("ab" * number) for number in order]
+    prompts = [ask("ab" * count) for count in order]
     whole = LM.policy(seed=4, max_new_tokens=8).act(prompts)
     small = LanguageModel(LM.model, LM.chat, LM.name, batch_tokens=batch_tokens)
     with pytest.MonkeyPatch.context() as patch:
@@ -63,7 +63,7 @@ def test_a_batch_stays_within_its_token_budget(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(sampler, "prefill", watch)
     small = LanguageModel(LM.model, LM.chat, LM.name, batch_tokens=100)
-    small.policy(max_new_tokens=8).act([ask("ab" * number) for number in range(12)])
+    small.policy(max_new_tokens=8).act([ask("ab" * count) for count in range(12)])
     assert len(sizes) > 1
     assert max(sizes) <= 100
 
@@ -100,13 +100,13 @@ def test_a_sliding_window_is_respected_across_turns() -> None:
     """Each sequence is contiguous in the batch, so that distances are right; a gap would let the window end early."""
     lm = LanguageModel(sliding_model(ENCODING.n_vocab), LM.chat, "sliding")
     policy = lm.policy(max_new_tokens=6)
-    prompts = [ask("ab" * number) for number in (1, 9, 4)]
+    prompts = [ask("ab" * count) for count in (1, 9, 4)]
     for _ in range(3):
         actions = policy.act(prompts)
         assert_true_logprobs(lm, actions)
         prompts = [
-            [*prompt, action.message(), *ask("b" * 3 * place)]
-            for place, (prompt, action) in enumerate(zip(prompts, actions, strict=True))
+            [*prompt, action.message(), *ask("b" * 3 * row)]
+            for row, (prompt, action) in enumerate(zip(prompts, actions, strict=True))
         ]
 
 
@@ -159,14 +159,14 @@ def test_a_call_makes_one_row_of_logits_a_prompt_and_reads_no_more_at_a_time_tha
     monkeypatch.setattr(kv_cache.Batch, "forward", watch)
     lm = replace(random_model(context=2048), batch_tokens=1000)
     policy = lm.policy(max_new_tokens=6)
-    prompts = [ask("b" * number) for number in (1, 4, 9, 14, 20, 90, 300, 500)]
+    prompts = [ask("b" * count) for count in (1, 4, 9, 14, 20, 90, 300, 500)]
     for turn in range(3):
         with lm.model.lm_head.register_forward_hook(lambda module, inputs, output: logits.append(output.shape)):
             actions = policy.act(prompts)
         assert_true_logprobs(lm, actions)
         prompts = [
-            [*prompt, action.message(), *ask("b" * (50 * (place == turn)))]
-            for place, (prompt, action) in enumerate(zip(prompts, actions, strict=True))
+            [*prompt, action.message(), *ask("b" * (50 * (row == turn)))]
+            for row, (prompt, action) in enumerate(zip(prompts, actions, strict=True))
         ]
     assert {shape[1] for shape in logits} == {1}
     assert max(tokens) <= 64
@@ -182,12 +182,12 @@ def test_prompts_of_any_lengths_are_read_as_each_alone(kind: str, eager: bool) -
         model.set_attn_implementation("eager")
     lm = LanguageModel(model, CharacterChat(), kind)
     policy = lm.policy(max_new_tokens=4)
-    prompts = [ask("b" * number) for number in (1, 2, 12, 13, 30, 60)]  # the last is at the end of the context of one
+    prompts = [ask("b" * count) for count in (1, 2, 12, 13, 30, 60)]  # the last is at the end of the context of one
     for turn in range(3):
         actions = policy.act(prompts)
         assert_true_logprobs(lm, actions, roundings=64)
         prompts = [
-            [*prompt, action.message(), *ask("c" * (1 + 9 * (place == turn)))]
-            for place, (prompt, action) in enumerate(zip(prompts[:-1], actions[:-1], strict=True))
+            [*prompt, action.message(), *ask("c" * (1 + 9 * (row == turn)))]
+            for row, (prompt, action) in enumerate(zip(prompts[:-1], actions[:-1], strict=True))
         ]
         prompts.append(ask("a" * (min(lm.context_length, 128) - 2 - turn)))

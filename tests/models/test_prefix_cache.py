@@ -39,12 +39,12 @@ def prefixed_rows(draw: st.DrawFn) -> tuple[list[tuple[int, ...]], list[Row]]:
     prefixes = draw(st.lists(ids, min_size=1, max_size=3))
     rows = []
     for _ in range(draw(st.integers(1, 6))):
-        number = draw(st.integers(0, len(prefixes) - 1))
-        shared = draw(st.integers(0, len(prefixes[number])))
+        index = draw(st.integers(0, len(prefixes) - 1))
+        shared = draw(st.integers(0, len(prefixes[index])))
         own, action = draw(ids), draw(ids)
         start = shared + len(own)
         span = Span(start, start + len(action), (0,))
-        rows.append(Row(prefixes[number][:shared] + own + action, (span,), number, shared))
+        rows.append(Row(prefixes[index][:shared] + own + action, (span,), index, shared))
     return prefixes, rows
 
 
@@ -154,9 +154,9 @@ def test_what_is_shared_is_the_same_and_leaves_something_to_predict_from(example
         assert row.shared < row.spans[0].start
         if row.shared:
             assert row.ids[: row.shared] == prefixes[row.prefix][: row.shared]
-    for number, prefix in enumerate(prefixes):
+    for index, prefix in enumerate(prefixes):
         assert any(prefix == student.ids[: len(prefix)] for student in students)
-        shared = [row.shared for row in sharing if row.prefix == number and row.shared]
+        shared = [row.shared for row in sharing if row.prefix == index and row.shared]
         assert len(shared) > 1  # a prefix of one row alone saves nothing
         assert max(shared) == len(prefix)
 
@@ -176,8 +176,8 @@ def test_two_rows_are_enough_for_a_prefix_and_one_is_not() -> None:
 def test_an_appended_text_shares_all_that_stands_before_it() -> None:
     chat, prompt, ledger = CharacterChat(), (), ()
     examples = []
-    for number in range(3):
-        prompt = (*ledger, *(20 + number,) * 4)
+    for turn in range(3):
+        prompt = (*ledger, *(20 + turn,) * 4)
         tokens = Tokens(prompt, (7, 7), (0.0, 0.0))
         privileged = (Message("assistant", "", prompt), Message("user", "no"))
         examples.append(Example(0, tokens, teacher=privileged, distillation=1.0))

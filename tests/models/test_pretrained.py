@@ -155,8 +155,8 @@ def test_weights_are_read_in_every_format(saved: Path, format: str) -> None:
     end = "bin" if "pickle" in format else "safetensors"
     stem = "pytorch_model" if "pickle" in format else "model"
     index = {}
-    for number, half in halves.items():
-        name = f"{stem}-{number}.{end}" if number else f"{stem}.{end}"
+    for shard, half in halves.items():
+        name = f"{stem}-{shard}.{end}" if shard else f"{stem}.{end}"
         part = {key: weights[key] for key in half}
         torch.save(part, saved / name) if end == "bin" else save_file(part, saved / name, metadata={"format": "pt"})
         index |= dict.fromkeys(half, name)

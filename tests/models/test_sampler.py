@@ -66,7 +66,7 @@ def test_greedy_is_what_generate_does(texts: list[str]) -> None:
 
 
 def test_replies_of_the_test_model_are_short_and_long() -> None:
-    """What the tests above rely on."""
+    """The tests above rely on this."""
     actions = LM.policy(max_new_tokens=8).act([ask("a" * count) for count in range(40)])
     lengths = {len(tokens_of(action).action_ids) for action in actions}
     assert {1, 8} <= lengths
@@ -93,7 +93,7 @@ def test_samples_follow_the_tempered_distribution(temperature: float) -> None:
     assert stats.chisquare(seen, wanted).pvalue > 1e-3
 
 
-def test_a_longer_reply_begins_with_the_numbers_of_a_shorter_one() -> None:
+def test_a_longer_reply_begins_with_the_ids_of_a_shorter_one() -> None:
     lm, prompts, seeds = random_model(stop_bias=-9.0), [ask("a" * count) for count in range(8)], range(8)
     short, long = (lm.policy(max_new_tokens=size).act(prompts, seeds) for size in (3, 9))
     for one, other in zip(short, long, strict=True):
@@ -192,7 +192,7 @@ def test_what_follows_the_end_of_a_reply_is_of_no_account() -> None:
     assert min(ended) < 10
 
 
-def test_nothing_is_answered_with_nothing() -> None:
+def test_no_prompts_give_no_actions() -> None:
     policy: Policy = LM.policy()
     assert policy.act([]) == []
 

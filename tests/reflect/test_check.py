@@ -26,7 +26,7 @@ EPISODE = Trajectory("maze", "0", 0, TURNS, Stop.MAX_TURNS)
 
 
 def wandering(env: WebShopEnv) -> FunctionPolicy:
-    """A policy that searches for the goal's words and clicks at random, not always on what is there."""
+    """Returns a policy that searches for the goal's words and clicks at random, not always on what is there."""
     rng = random.Random(0)
 
     def act(messages: object) -> str:
@@ -39,13 +39,13 @@ def wandering(env: WebShopEnv) -> FunctionPolicy:
 
 def test_the_rules_of_webshop_pass() -> None:
     env = WebShopEnv(level="hard", split="train")
-    played = rollout([env], wandering(env), [Task(number, number) for number in range(8)], max_turns=10)
+    played = rollout([env], wandering(env), [Task(index, index) for index in range(8)], max_turns=10)
     check_judge(registry.load("hero.rules", "webshop"), played)
 
 
 def test_the_rules_of_taubench_pass() -> None:
     env, played = TauBenchEnv(data="embedded"), []
-    for number, task in enumerate(env._tasks[:8]):
+    for index, task in enumerate(env._tasks[:8]):
         calls = [json.dumps({"name": call.name, "arguments": call.arguments}) for call in task.actions]
         script = [
             "What is your email?",
@@ -57,7 +57,7 @@ def test_the_rules_of_taubench_pass() -> None:
             *["Done."] * 9,
         ]
         policy = FunctionPolicy(lambda messages, script=script: script[sum(m.role == "assistant" for m in messages)])
-        played += rollout([env], policy, [Task(number, 0)], max_turns=12)
+        played += rollout([env], policy, [Task(index, 0)], max_turns=12)
     check_judge(registry.load("hero.rules", "taubench"), played)
 
 
@@ -67,7 +67,7 @@ def test_rules_that_have_nothing_to_say_pass() -> None:
 
 
 def test_useful_actions_may_be_named_as_advice() -> None:
-    check_judge(each(lambda number, turn: Finding(number, Verdict.USEFUL, "", "north")), [EPISODE])
+    check_judge(each(lambda index, turn: Finding(index, Verdict.USEFUL, "", "north")), [EPISODE])
 
 
 def test_it_takes_an_episode_with_turns() -> None:
@@ -76,8 +76,8 @@ def test_it_takes_an_episode_with_turns() -> None:
 
 
 def each(judge: Callable[[int, Turn], Any]) -> Callable[[Trajectory], Mapping[int, Any]]:
-    """Rules that judge each turn by itself."""
-    return lambda trajectory: {number: judge(number, turn) for number, turn in enumerate(trajectory.turns)}
+    """Returns rules that judge each turn by itself."""
+    return lambda trajectory: {index: judge(index, turn) for index, turn in enumerate(trajectory.turns)}
 
 
 BROKEN: list[tuple[str, Callable[[Trajectory], Any]]] = []
@@ -126,32 +126,32 @@ def worded(trajectory: Trajectory) -> Any:
 
 @broken("episode 0, turn 0: the finding is about turn 1; key it by its own turn")
 def shifted(trajectory: Trajectory) -> Any:
-    return each(lambda number, turn: Finding(number + 1, Verdict.FAILED))(trajectory)
+    return each(lambda index, turn: Finding(index + 1, Verdict.FAILED))(trajectory)
 
 
 @broken("episode 0, turn 0: 'failed' is not a hero.types.Finding; return None for a turn that no rule may judge")
 def terse(trajectory: Trajectory) -> Any:
-    return each(lambda number, turn: "failed")(trajectory)
+    return each(lambda index, turn: "failed")(trajectory)
 
 
 @broken("episode 0, turn 0: the verdict is None, not a hero.types.Verdict; leave out a turn without one")
 def undecided(trajectory: Trajectory) -> Any:
-    return each(lambda number, turn: Finding(number, None, "a wall"))(trajectory)
+    return each(lambda index, turn: Finding(index, None, "a wall"))(trajectory)
 
 
 @broken("episode 0, turn 0: the verdict is 'failed', not a hero.types.Verdict")
 def spelled(trajectory: Trajectory) -> Any:
-    return each(lambda number, turn: Finding(number, "failed"))(trajectory)  # type: ignore[arg-type]
+    return each(lambda index, turn: Finding(index, "failed"))(trajectory)  # type: ignore[arg-type]
 
 
 @broken('episode 0, turn 0: the cause is None, not a str with words; give "" where there is nothing to say')
 def causeless(trajectory: Trajectory) -> Any:
-    return each(lambda number, turn: Finding(number, Verdict.FAILED, None))(trajectory)  # type: ignore[arg-type]
+    return each(lambda index, turn: Finding(index, Verdict.FAILED, None))(trajectory)  # type: ignore[arg-type]
 
 
 @broken(r"episode 0, turn 0: the advice is '\n', not a str with words")
 def blank(trajectory: Trajectory) -> Any:
-    return each(lambda number, turn: Finding(number, Verdict.FAILED, "a wall", "\n"))(trajectory)
+    return each(lambda index, turn: Finding(index, Verdict.FAILED, "a wall", "\n"))(trajectory)
 
 
 @broken("episode 0 must get a mapping from turns to findings, not a NoneType; return {} for none")
@@ -161,7 +161,7 @@ def mute(trajectory: Trajectory) -> Any:
 
 @broken("episode 0 without feedback gets other verdicts than with it; judge by actions, observations")
 def privileged(trajectory: Trajectory) -> Any:
-    return each(lambda number, turn: Finding(number, Verdict.FAILED) if turn.feedback else None)(trajectory)
+    return each(lambda index, turn: Finding(index, Verdict.FAILED) if turn.feedback else None)(trajectory)
 
 
 @broken("episode 0 cut to 0 of 3 turns (truncated) raised IndexError('tuple index out of range'); leave out a turn")
@@ -186,7 +186,7 @@ def troubled(trajectory: Trajectory) -> Any:
 
 @broken("episode 0 with '' for every action raised IndexError('string index out of range'); leave out a turn")
 def literal(trajectory: Trajectory) -> Any:
-    return each(lambda number, turn: turn.action.text[0] and None)(trajectory)
+    return each(lambda index, turn: turn.action.text[0] and None)(trajectory)
 
 
 @broken("episode 0 with '' for the action of turn 0 raised ValueError('mixed')")
@@ -199,7 +199,7 @@ def uniform(trajectory: Trajectory) -> Any:
 
 @broken("episode 0, turn 1: 'west' is both faulted (failed) and advised; leave the advice out")
 def stubborn(trajectory: Trajectory) -> Any:
-    return each(lambda number, turn: Finding(number, Verdict.FAILED, "a wall", "west"))(trajectory)
+    return each(lambda index, turn: Finding(index, Verdict.FAILED, "a wall", "west"))(trajectory)
 
 
 @pytest.mark.parametrize(("message", "rules"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))

@@ -17,14 +17,14 @@ def test_each_turn_is_described_by_its_own_words(played: list[Trajectory]) -> No
     diagnoses = FeedbackReflector().reflect(played)
     assert len(diagnoses) == len(played)
     for trajectory, diagnosis in zip(played, diagnoses, strict=True):
-        for number, turn in enumerate(trajectory.turns):
-            assert diagnosis.about(number) == (turn.feedback if turn.feedback else turn.observation)
+        for index, turn in enumerate(trajectory.turns):
+            assert diagnosis.about(index) == (turn.feedback if turn.feedback else turn.observation)
         assert {finding.turn for finding in diagnosis.findings} <= set(range(len(trajectory.turns)))
 
 
 @settings(max_examples=40)
 @given(trajectories())
-def test_nothing_is_judged_and_nothing_advised(trajectory: Trajectory) -> None:
+def test_findings_have_no_verdict_and_no_advice(trajectory: Trajectory) -> None:
     for finding in FeedbackReflector().reflect([trajectory])[0].findings:
         assert (finding.verdict, finding.advice) == (None, "")
         assert finding.cause

@@ -18,22 +18,22 @@ FINDINGS = st.builds(Finding, st.integers(0, 5), st.sampled_from(Verdict), st.ju
 
 def episode(actions: list[str], reward: float = 0.5) -> Trajectory:
     turns: list[Turn] = []
-    for number, action in enumerate(actions):
+    for index, action in enumerate(actions):
         past = [m for turn in turns for m in (turn.prompt[-1], turn.action.message())]
-        prompt = (Message("system", "rules"), *past, Message("user", f"page {number}"))
-        tokens = Tokens((1,), (number + 10, 2), (-0.1, -0.1))
-        last = number == len(actions) - 1
-        turns.append(Turn(prompt, Action(action, tokens), f"page {number + 1}", reward if last else 0.0))
+        prompt = (Message("system", "rules"), *past, Message("user", f"page {index}"))
+        tokens = Tokens((1,), (index + 10, 2), (-0.1, -0.1))
+        last = index == len(actions) - 1
+        turns.append(Turn(prompt, Action(action, tokens), f"page {index + 1}", reward if last else 0.0))
     return Trajectory("shop", "task", 0, tuple(turns), Stop.TERMINATED)
 
 
 @given(st.lists(FINDINGS, max_size=6), st.sampled_from(["{}", "- **Turn {}**", "{}.", "turn {}:", "> {})"]))
-def test_reads_back_every_finding_that_names_an_existing_turn_once(findings: list[Finding], number: str) -> None:
+def test_reads_back_every_finding_that_names_an_existing_turn_once(findings: list[Finding], label: str) -> None:
     lines = []
     for finding in findings:
         cause = f": {finding.cause}" if finding.cause else ""
         advice = f"; instead: {finding.advice}" if finding.advice else ""
-        lines.append(f"{number.format(finding.turn + 1)} {finding.verdict}{cause}{advice}")
+        lines.append(f"{label.format(finding.turn + 1)} {finding.verdict}{cause}{advice}")
     first = {finding.turn: finding for finding in reversed(findings) if finding.turn < 4}
     assert parse_review("\n".join(lines), turns=4) == tuple(first[turn] for turn in sorted(first))
 
@@ -84,9 +84,8 @@ LINES = st.lists(st.sampled_from(PARTS), max_size=10).map("".join)
 def test_reads_a_line_as_one_pattern_would(start: str, line: str) -> None:
     match = LINE.match(start + line) if len((start + line).splitlines()) == 1 else None
     parts = [(match[part] or "").strip(" *`;,|") for part in ("cause", "advice")] if match else []
-    assert [
-        part for finding in parse_review(start + line, 9999) for part in (finding.cause, finding.advice)
-    ] == parts or not match
+    parsed = [part for finding in parse_review(start + line, 9999) for part in (finding.cause, finding.advice)]
+    assert parsed == parts or len((start + line).splitlines()) > 1
 
 
 def test_takes_a_moment_for_any_answer() -> None:
@@ -111,13 +110,13 @@ def test_one_diagnosis_per_episode_in_order_and_none_for_an_empty_one() -> None:
     reflector = ModelReflector(FunctionPolicy(lambda _: next(answers)), name="judge")
     empty = Trajectory("shop", "task", 0, (), Stop.ERROR, "boom")
     diagnoses = reflector.reflect([episode(["a", "b"]), empty, episode(["c"]), episode(["d"])])
-    assert [[(f.turn, f.verdict) for f in d.findings] for d in diagnoses] == [
+    assert [[(finding.turn, finding.verdict) for finding in diagnosis.findings] for diagnosis in diagnoses] == [
         [(1, Verdict.USEFUL)],
         [],
         [],
         [(0, Verdict.INVALID)],
     ]
-    assert {d.author for d in diagnoses} == {"judge"}
+    assert {diagnosis.author for diagnosis in diagnoses} == {"judge"}
 
 
 def test_an_episode_that_is_too_long_to_review_is_skipped() -> None:

@@ -13,7 +13,7 @@ from tests.runs.steps import SETTINGS, play
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of three complete steps, let go."""
+    """Writes a run of three complete steps."""
     path = tmp_path_factory.mktemp("made") / "run"
     with Run.create(path, SETTINGS) as run:
         play(run, 0, 3)
@@ -22,5 +22,5 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def path(made: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """Copies that run."""
     return shutil.copytree(made, tmp_path / "run")

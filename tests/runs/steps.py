@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hero.runs.reader import (
-    KINDS,
-)
+from hero.runs.reader import KINDS
 from hero.runs.writer import Run
 from tests.platforms import make_endless, make_link, make_pipe
 
@@ -59,8 +57,8 @@ IN_PLACE: dict[str, Callable[[Path], object]] = {
     "brackets": text("[" * 100_000),
     "braces": text('{"a":' * 100_000),
     "a long number": text('{"schema": ' + "7" * 5000 + "}"),
-    "no number": text('{"schema": NaN}'),
+    "not a number": text('{"schema": NaN}'),
     "a list": text("[]"),
     "zeros": text("\0" * 50),
-    "no text": lambda file: file.write_bytes(b"\xff\xfe{"),
+    "not UTF-8": lambda file: file.write_bytes(b"\xff\xfe{"),
 }

@@ -14,7 +14,7 @@ from tests.strategies import actions, diagnoses, texts, tokens, trajectories
 
 @st.composite
 def conversations(draw: st.DrawFn) -> Trajectory:
-    """Episodes whose prompts and ids mostly extend those before, as rollouts make them."""
+    """Draws episodes whose prompts and ids mostly extend those before, as rollouts make them."""
     turns: list[Turn] = []
     prompt: tuple[Message, ...] = (Message("system", draw(texts)), Message("user", draw(texts)))
     ids: tuple[int, ...] = (1, 2, 3)
@@ -36,11 +36,11 @@ def test_an_episode_comes_back_equal(trajectory: Trajectory) -> None:
 
 
 @given(tokens())
-def test_a_temperature_is_written_where_it_is_not_1(found: Tokens) -> None:
-    turn = Turn((), Action("act", found), "", 0.0)
+def test_a_temperature_is_written_where_it_is_not_1(tokens: Tokens) -> None:
+    turn = Turn((), Action("act", tokens), "", 0.0)
     (record,) = encode_trajectory(Trajectory("env", "task", 0, (turn,), Stop.TERMINATED))["turns"]
-    assert record["tokens"].get("temperature", 1.0) == found.temperature
-    assert ("temperature" in record["tokens"]) == (found.temperature != 1)
+    assert record["tokens"].get("temperature", 1.0) == tokens.temperature
+    assert ("temperature" in record["tokens"]) == (tokens.temperature != 1)
 
 
 @given(diagnoses())
@@ -49,16 +49,16 @@ def test_a_diagnosis_comes_back_equal(diagnosis: Diagnosis) -> None:
 
 
 def episode(turns: int) -> Trajectory:
-    """A conversation that grows by a long observation each turn."""
+    """Returns a conversation that grows by a long observation each turn."""
     prompt: tuple[Message, ...] = (Message("user", "x" * 1000),)
     ids: tuple[int, ...] = tuple(range(300))
-    lived = []
+    played = []
     for _ in range(turns):
         action = Action("go", Tokens(ids, (5, 6), (-0.5, -0.25)))
-        lived.append(Turn(prompt, action, "y" * 1000, 0.0))
+        played.append(Turn(prompt, action, "y" * 1000, 0.0))
         prompt = (*prompt, action.message(), Message("user", "y" * 1000))
         ids = (*ids, 5, 6, *range(300))
-    return Trajectory("env", "task", 0, tuple(lived), Stop.MAX_TURNS)
+    return Trajectory("env", "task", 0, tuple(played), Stop.MAX_TURNS)
 
 
 def test_a_record_grows_with_the_episode_and_not_with_its_square() -> None:

@@ -25,7 +25,7 @@ class Death(BaseException):
 
 
 class Mortal:
-    """Counts the operations below a path, and dies at the one that it is told to, and at all that come after it.
+    """Counts the operations below a path, and dies at a chosen one and at all that come after it.
 
     An audit hook stays for good, so there is but one.
     """
@@ -40,7 +40,7 @@ class Mortal:
             self.age()
 
     def below(self, arguments: tuple[Any, ...]) -> bool:
-        return any(isinstance(place, str | Path) and str(place).startswith(self.path or "") for place in arguments)
+        return any(isinstance(value, str | Path) and str(value).startswith(self.path or "") for value in arguments)
 
     def age(self) -> None:
         self.left -= 1
@@ -81,8 +81,8 @@ def train(path: Path, steps: int) -> None:
 
 
 def everything(path: Path) -> dict[str, bytes | None]:
-    """All files and directories; None for what has no contents."""
-    return {str(place.relative_to(path)): place.read_bytes() if place.is_file() else None for place in path.rglob("*")}
+    """Returns the content of every file, and None for every directory."""
+    return {str(entry.relative_to(path)): entry.read_bytes() if entry.is_file() else None for entry in path.rglob("*")}
 
 
 @pytest.mark.parametrize("extended", [False, True])

@@ -82,12 +82,12 @@ def test_any_value_in_an_episode_s_record_can_be_another_one(
     tmp_path_factory: pytest.TempPathFactory, trajectory: Trajectory, diagnosis: Diagnosis, data: st.DataObject
 ) -> None:
     record = json.loads(json.dumps(Episode(1, trajectory, diagnosis).record()))
-    places = [(record, key) for key in record]
-    for holder, key in places:
+    slots = [(record, key) for key in record]
+    for holder, key in slots:
         inner = holder[key]
         if isinstance(inner, dict | list):
-            places += [(inner, name) for name in (inner if isinstance(inner, dict) else range(len(inner)))]
-    holder, key = data.draw(st.sampled_from(places))
+            slots += [(inner, name) for name in (inner if isinstance(inner, dict) else range(len(inner)))]
+    holder, key = data.draw(st.sampled_from(slots))
     holder[key] = data.draw(json_values)
     path = tmp_path_factory.mktemp("run")
     (path / "episodes.jsonl").write_text(json.dumps(record) + "\n", "utf-8")
@@ -107,7 +107,7 @@ def test_a_damaged_checkpoint_is_refused_by_name(path: Path) -> None:
 
 
 def damaged(path: Path, read: Callable[[], object], bits: Iterable[int]) -> None:
-    """Flips single bits of a file, one after another: each time it is refused by name."""
+    """Flips single bits of a file, one after another, and checks that each time the file is refused by name."""
     whole = path.read_bytes()
     for bit in bits:
         changed = bytearray(whole)
@@ -155,7 +155,7 @@ def test_whatever_lies_in_place_of_a_file_is_refused_by_name(path: Path, name: s
 @pytest.mark.parametrize("what", IN_PLACE)
 def test_whatever_lies_in_place_of_a_model_s_config_is_not_a_run(tmp_path: Path, what: str) -> None:
     IN_PLACE[what](tmp_path / "config.json")
-    assert is_run_dir(tmp_path) == (what == "no number")
+    assert is_run_dir(tmp_path) == (what == "not a number")
 
 
 def test_a_step_that_is_replaced_while_it_is_read_gives_way_to_the_newer_one(path: Path) -> None:

@@ -38,7 +38,7 @@ def test_a_checkpoint_that_fails_leaves_the_one_before(path: Path) -> None:
     assert checkpoint.step == 3
 
 
-def test_nothing_is_overwritten(path: Path) -> None:
+def test_a_run_is_not_overwritten(path: Path) -> None:
     before = contents(path)
     with pytest.raises(RunError, match="already holds a run; choose another --out, or --resume"):
         Run.create(path, SETTINGS)

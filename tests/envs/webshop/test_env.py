@@ -82,7 +82,7 @@ def test_no_action_breaks_an_episode(drawn: list[str | int], seed: int, compat: 
 
 
 @given(moves, st.integers(0, 2**31))
-def test_what_is_available_works_and_is_all_that_a_click_can_do(drawn: list[str | int], seed: int) -> None:
+def test_available_actions_are_the_clickables_and_the_search(drawn: list[str | int], seed: int) -> None:
     env = WebShopEnv(level="easy")
     info = play(env, drawn, seed=seed)[-1][5]
     for value in info["clickables"]:

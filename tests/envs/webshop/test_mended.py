@@ -116,7 +116,7 @@ def _inventory_with(options: dict[str, tuple[str, ...]]) -> Inventory:
 
 @pytest.mark.parametrize("observation", ["text", "text_rich"])
 @pytest.mark.parametrize("compat", COMPATS)
-def test_the_last_page_does_not_tell_the_reward(data: Path, compat: Any, observation: Any) -> None:
+def test_the_last_page_does_not_show_the_reward(data: Path, compat: Any, observation: Any) -> None:
     env = open_env(data, compat, observation=observation)
     item_page(env)
     page, reward, terminated, _, _ = env.step("click[buy now]")
@@ -127,7 +127,7 @@ def test_the_last_page_does_not_tell_the_reward(data: Path, compat: Any, observa
 @pytest.mark.parametrize("compat", COMPATS)
 def test_a_goal_with_an_empty_value_can_be_reached(tmp_path: Path, compat: Any) -> None:
     env = open_env(write(tmp_path, catalogue([("B000000001", "Find me shoes", ["", "m"])])), compat)
-    (task,) = (number for number, goal in enumerate(env._goals) if goal.options == ("",))
+    (task,) = (index for index, goal in enumerate(env._goals) if goal.options == ("",))
     for value in ("", "m"):
         env.reset(options={"task": task})
         env.step("search[shoe]")
@@ -137,7 +137,7 @@ def test_a_goal_with_an_empty_value_can_be_reached(tmp_path: Path, compat: Any) 
 
 
 @pytest.mark.parametrize("compat", COMPATS)
-def test_what_was_refused_is_said(data: Path, compat: Any) -> None:
+def test_a_refused_action_is_answered_with_feedback(data: Path, compat: Any) -> None:
     env = open_env(data, compat)
     page = item_page(env)
     for action in ("buy", "click[xxl]", "click[search]"):
@@ -147,7 +147,7 @@ def test_what_was_refused_is_said(data: Path, compat: Any) -> None:
 
 
 @pytest.mark.parametrize("compat", COMPATS)
-def test_a_purchase_is_the_end(data: Path, compat: Any) -> None:
+def test_a_purchase_ends_the_episode(data: Path, compat: Any) -> None:
     env = open_env(data, compat)
     item_page(env)
     assert env.step("click[buy now]")[2]
@@ -162,7 +162,7 @@ def test_tasks_are_drawn_evenly_the_first_and_the_last_included(data: Path, comp
     assert env.num_tasks == len(VALUES)
     env.reset(seed=0)
     drawn = Counter(env.reset()[1]["task_id"] for _ in range(1000))
-    assert set(drawn) == {f"test-{number}" for number in range(len(VALUES))}
+    assert set(drawn) == {f"test-{index}" for index in range(len(VALUES))}
     # 200 each are expected; the standard deviation is 13.
     assert 140 < min(drawn.values()) <= max(drawn.values()) < 260
 

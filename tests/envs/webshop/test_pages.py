@@ -114,11 +114,11 @@ def test_blank_nodes_shrink_or_vanish() -> None:
     assert text_rich(blank) == "a\n \n\xa0\n b\n c \n"
 
 
-def test_of_two_with_the_same_text_the_first_gives_the_place_and_the_last_the_effect() -> None:
+def test_of_two_with_the_same_text_the_first_gives_the_position_and_the_last_the_effect() -> None:
     first, link = Node(NodeKind.OPTION, "one", "a"), Node(NodeKind.LINK, "B1")
     last = Node(NodeKind.OPTION, "one", "b")
-    found = clickables([first, Node(NodeKind.OPTION, "two", "a"), last, link, Node(NodeKind.TEXT, "text")])
-    assert list(found.items()) == [("b1", link), ("one", last), ("two", Node(NodeKind.OPTION, "two", "a"))]
+    listed = clickables([first, Node(NodeKind.OPTION, "two", "a"), last, link, Node(NodeKind.TEXT, "text")])
+    assert list(listed.items()) == [("b1", link), ("one", last), ("two", Node(NodeKind.OPTION, "two", "a"))]
 
 
 any_text = st.text(st.sampled_from("abz'\"<>&\\é/ ") | st.characters(exclude_categories=()), max_size=5)

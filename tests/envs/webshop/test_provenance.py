@@ -20,7 +20,7 @@ from tests.platforms import make_link
 FILES = catalogue([("B000000001", "Find me shoes", ["s", "m"])])
 
 
-def said(**arguments: Any) -> dict[str, Any]:
+def provenance(**arguments: Any) -> dict[str, Any]:
     return WebShopEnv(**arguments).provenance()
 
 
@@ -31,12 +31,12 @@ def test_a_path_is_pinned_wherever_it_was_given_from(tmp_path: Path, monkeypatch
     make_link(tmp_path / "latest", data)
     monkeypatch.chdir(tmp_path)
     kind: dict[str, Any] = {"split": "test", "goals": "human"}
-    found = [said(data=path, **kind) for path in (data, "data", Path("latest"), "latest/../data")]
-    assert found == [found[0]] * 4
-    assert found[0]["arguments"] == {"data": str(data)}
+    several = [provenance(data=path, **kind) for path in (data, "data", Path("latest"), "latest/../data")]
+    assert several == [several[0]] * 4
+    assert several[0]["arguments"] == {"data": str(data)}
     monkeypatch.chdir("/")
     (tmp_path / "latest").unlink()
-    assert said(**kind, **found[0]["arguments"]) == found[0]
+    assert provenance(**kind, **several[0]["arguments"]) == several[0]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -48,12 +48,12 @@ def test_any_other_content_of_any_file_is_another_shop(tmp_path: Path, name: str
     assert env.provenance() != before
 
 
-def test_names_of_files_and_an_index_are_no_matter(tmp_path: Path) -> None:
-    before = said(data=write(tmp_path, FILES), split="test")
+def test_names_of_files_and_an_index_do_not_count(tmp_path: Path) -> None:
+    before = provenance(data=write(tmp_path, FILES), split="test")
     (tmp_path / "items_shuffle_1000.json").rename(tmp_path / "items_shuffle.json")
-    assert said(data=tmp_path, split="test") == before
+    assert provenance(data=tmp_path, split="test") == before
     write_index(tmp_path, lambda *_: None)
-    assert said(data=tmp_path, split="test") == before
+    assert provenance(data=tmp_path, split="test") == before
 
 
 def test_files_that_are_gone_are_named(tmp_path: Path) -> None:
@@ -64,25 +64,25 @@ def test_files_that_are_gone_are_named(tmp_path: Path) -> None:
 
 
 def test_the_embedded_catalogue_is_hashed_as_it_is() -> None:
-    before = said()
+    before = provenance()
     assert before["arguments"] == {}
-    assert said(split="test", observation="text_rich") == before
+    assert provenance(split="test", observation="text_rich") == before
     for other in ({"level": "easy"}, {"catalogue_seed": 1}):
-        assert said(**other)["catalogue"] != before["catalogue"]
-    assert said(goal_seed=1) == before | {"tasks": before["tasks"] | {"goal_seed": 1}}
+        assert provenance(**other)["catalogue"] != before["catalogue"]
+    assert provenance(goal_seed=1) == before | {"tasks": before["tasks"] | {"goal_seed": 1}}
     for change in ({"FILLERS": FILLERS[:4]}, {"SHARES": {"train": 0.5, "validation": 0.3, "test": 0.2}}):
         _open_shop.cache_clear()
         _open_inventory.cache_clear()
         with patch.multiple("hero.envs.webshop.catalogue.embedded", **change):
-            assert said()["catalogue"] != before["catalogue"]
+            assert provenance()["catalogue"] != before["catalogue"]
     _open_shop.cache_clear()
     _open_inventory.cache_clear()
-    assert said() == before
+    assert provenance() == before
 
 
-def test_the_defaults_are_said_in_full(tmp_path: Path) -> None:
+def test_the_defaults_are_reported_in_full(tmp_path: Path) -> None:
     write(tmp_path, FILES)
-    found = said(data=tmp_path, split="test")
-    assert found == said(data=tmp_path, split="test", goals="synthetic", split_by="goal")
+    default = provenance(data=tmp_path, split="test")
+    assert default == provenance(data=tmp_path, split="test", goals="synthetic", split_by="goal")
     for other in ({"goals": "human"}, {"goal_seed": 7}):
-        assert said(data=tmp_path, split="test", **other)["tasks"] != found["tasks"]
+        assert provenance(data=tmp_path, split="test", **other)["tasks"] != default["tasks"]

@@ -34,8 +34,8 @@ def subsequence(a: str, b: str) -> int:
     row = [0] * (len(b) + 1)
     for left in a:
         above = row[:]
-        for place, right in enumerate(b, 1):
-            row[place] = above[place - 1] + 1 if left == right else max(above[place], row[place - 1])
+        for column, right in enumerate(b, 1):
+            row[column] = above[column - 1] + 1 if left == right else max(above[column], row[column - 1])
     return row[-1]
 
 
@@ -151,12 +151,12 @@ def test_kinds_of_product(nouns: str, query: str, category: str, expected: float
     assert score(replace(goal, product=wanted), item, {}, 1.0).r_type == expected
 
 
-def test_a_wanted_title_without_nouns_says_nothing_of_the_kind() -> None:
+def test_a_wanted_title_without_nouns_leaves_the_kind_open() -> None:
     goal = all_goals(embedded())[0]
     wanted = replace(goal.product, nouns=(), query="q", product_category="a › b")
     item = replace(wanted, nouns=("a",), query="other", product_category="x")
-    found = score(replace(goal, product=wanted), item, {}, 1.0)
-    assert (found.title_score, found.r_type) == (0.2, 0.5)
+    reward = score(replace(goal, product=wanted), item, {}, 1.0)
+    assert (reward.title_score, reward.r_type) == (0.2, 0.5)
 
 
 def test_few_nouns_in_common_are_worth_a_tenth() -> None:

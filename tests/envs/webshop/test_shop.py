@@ -67,12 +67,12 @@ def test_both_ways_hold_all_goals_in_the_shuffled_order(
     records: list[Record], kind: InstructionKind, goal_seed: int
 ) -> None:
     shuffled = in_order(open_records(records, kind, goal_seed).goals)
-    place = {goal: number for number, goal in enumerate(shuffled)}
+    position = {goal: index for index, goal in enumerate(shuffled)}
     by_product = open_records(records, kind, goal_seed, split_by="product")
     assert Counter(in_order(by_product.goals)) == Counter(shuffled)
     for part in by_product.goals.values():
-        places = [place[goal] for goal in in_order({"": part})]
-        assert places == sorted(places)
+        positions = [position[goal] for goal in in_order({"": part})]
+        assert positions == sorted(positions)
 
 
 @given(records, st.randoms(use_true_random=False))
@@ -82,9 +82,9 @@ def test_by_product_the_split_follows_from_the_product_alone(records: list[Recor
         return {goal.product.asin: split for split, part in goals.items() for goal in part}
 
     records = [(asin, text, ["s", *values]) for asin, text, values in records]
-    found = splits(records, "synthetic", 42)
+    split_of = splits(records, "synthetic", 42)
     others = rng.sample(records, rng.randint(1, len(records)))
-    assert splits(others, "human", 7) == {asin: found[asin] for asin, *_ in others}
+    assert splits(others, "human", 7) == {asin: split_of[asin] for asin, *_ in others}
 
 
 def test_by_product_the_split_is_the_same_in_other_processes() -> None:
@@ -94,30 +94,31 @@ def test_by_product_the_split_is_the_same_in_other_processes() -> None:
         "from hero.envs.webshop.goals.splits import product_split; "
         "print(list(map(product_split, parse_products(generate('easy')))))"
     )
-    found = {
+    printed = {
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": salt}, capture_output=True, text=True, check=True
         ).stdout
         for salt in "12"
     }
-    assert len(found) == 1
+    assert len(printed) == 1
+    assert all(f"'{split}'" in next(iter(printed)) for split in ("train", "validation", "test"))
 
 
 def test_by_product_shares_are_those_of_the_customary_ranges() -> None:
-    shop = open_records([(f"B{number:09}", f"Find {number}", ["s"]) for number in range(2800)], "synthetic")
+    shop = open_records([(f"B{index:09}", f"Find {index}", ["s"]) for index in range(2800)], "synthetic")
     customary = Counter({split: len(part) for split, part in shop.goals.items()})
     assert customary == {"test": 500, "validation": 1000, "train": 1300}
     shares = {split: PRODUCT_SPLITS.count(split) / len(PRODUCT_SPLITS) for split in customary}
     assert [round(100 * share) for share in shares.values()] == [7, 14, 79]
     shop = open_records(
-        [(f"B{number:09}", f"Find {number}", ["s"]) for number in range(2800)], "synthetic", split_by="product"
+        [(f"B{index:09}", f"Find {index}", ["s"]) for index in range(2800)], "synthetic", split_by="product"
     )
     for split, part in shop.goals.items():
         assert len(part) / 2800 == pytest.approx(shares[split], abs=0.02)
 
 
 def test_the_environment_takes_either_way_with_the_original_files_alone(tmp_path: Path) -> None:
-    products = [(f"B{number:09}", f"Find {number}", ["s"]) for number in range(600)]
+    products = [(f"B{index:09}", f"Find {index}", ["s"]) for index in range(600)]
     data = write(tmp_path, catalogue(products))
     ways: list[Any] = [None, "goal", "product"]
     tasks = [WebShopEnv(data=data, split="test", split_by=way).num_tasks for way in ways]
@@ -128,7 +129,7 @@ def test_the_environment_takes_either_way_with_the_original_files_alone(tmp_path
             WebShopEnv(split_by=way)
 
 
-def test_a_catalogue_too_small_for_a_split_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_catalogue_too_small_for_a_split_is_refused(tmp_path: Path) -> None:
     data = write(tmp_path, FILES)
     split = next(
         split
@@ -153,22 +154,22 @@ def test_what_leaks_in_the_1000_product_set() -> None:
             "text in train": sum(goal.text in texts for goal in part),
         }
 
-    found = {}
+    leaks = {}
     ways: tuple[Any, ...] = ("goal", "product")
     for way in ways:
         shop = open_shop(level="", seed=0, data=DATA, instruction_kind="synthetic", goal_seed=42, split_by=way)
-        found[way] = {split: tuple(leaked(shop, split).values()) for split in ("test", "validation")}
+        leaks[way] = {split: tuple(leaked(shop, split).values()) for split in ("test", "validation")}
         assert sum(map(len, shop.goals.values())) == 6910
-    assert found == {
+    assert leaks == {
         "goal": {"test": (500, 146, 479, 2), "validation": (1000, 182, 972, 2)},
         "product": {"test": (246, 36, 0, 0), "validation": (956, 58, 0, 0)},
     }
 
 
 def wide(folder: Path, groups: int, values: int, letters: int = 1, products: int = 1) -> Path:
-    """Files of products with many combinations of options, each group of which has a long name."""
+    """Writes files of products with many combinations of options, each group of which has a long name."""
     options = {f"{group}{'x' * letters}": [{"value": str(value)} for value in range(values)] for group in range(groups)}
-    files = catalogue([(f"B00000000{number}", "Find me shoes", ["s"]) for number in range(products)])
+    files = catalogue([(f"B00000000{index}", "Find me shoes", ["s"]) for index in range(products)])
     name = "items_shuffle_1000.json"
     return write(folder, files | {name: [item | {"customization_options": options} for item in files[name]]})
 

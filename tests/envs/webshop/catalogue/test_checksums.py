@@ -1,4 +1,4 @@
-"""Files of the original are told apart from others."""
+"""Files of the original are distinguished from others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hero.envs.webshop.catalogue.checksums import KnownFile, identify
 from tests.envs.webshop.recorded import DATA, needs_recordings
 
 
-def test_a_file_is_known_by_its_size_and_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_identified_by_its_size_and_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = hashlib.sha256(b"shoes").hexdigest()
     monkeypatch.setattr(checksums, "KNOWN_FILES", (KnownFile("the shoes", 5, digest[:8], digest[-4:]),))
     read: list[int] = []

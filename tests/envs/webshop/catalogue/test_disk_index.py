@@ -137,14 +137,14 @@ def test_a_damaged_index_is_named(both: tuple[Path, Path], data: st.DataObject) 
     folder = both[1] / INDEX
     file = data.draw(st.sampled_from(sorted(folder.iterdir())))
     content = file.read_bytes()
-    place = data.draw(st.integers(0, len(content) - 1))
+    position = data.draw(st.integers(0, len(content) - 1))
     kind = data.draw(st.sampled_from(["cut", "gone", "longer", "changed"]))
     try:
         if kind == "gone":
             file.unlink()
         else:
-            flipped = content[:place] + bytes([content[place] ^ 64]) + content[place + 1 :]
-            file.write_bytes({"cut": content[:place], "longer": content + b"x", "changed": flipped}[kind])
+            flipped = content[:position] + bytes([content[position] ^ 64]) + content[position + 1 :]
+            file.write_bytes({"cut": content[:position], "longer": content + b"x", "changed": flipped}[kind])
         with pytest.raises(DataError, match="run: hero data webshop --from") as error:
             open_index(both[1])
         assert str(folder) in str(error.value)
@@ -189,16 +189,16 @@ def test_bits_flipped_that_no_sampled_hash_covers_are_named_or_go_unnoticed(loos
     file = loose / INDEX / data.draw(st.sampled_from(["postings.documents", "postings.counts", "records.content"]))
     content = file.read_bytes()
     flipped = bytearray(content)
-    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=99)):
-        flipped[place] ^= 1 << data.draw(st.integers(0, 7))
+    for position in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=99)):
+        flipped[position] ^= 1 << data.draw(st.integers(0, 7))
     file.write_bytes(flipped)
     problem = ""
     try:
         with patch.multiple("hero.envs.webshop.storage.sampled_hash", **LOOSE):
-            found = open_index(loose)
-        assert found is not None
+            index = open_index(loose)
+        assert index is not None
         for query in ("made for every day", "jacket", "designed with care quilted green tea"):
-            assert all(found.products[asin].asin for asin in found.index.search(query))
+            assert all(index.products[asin].asin for asin in index.index.search(query))
     except DataError as error:
         problem = str(error)
     finally:
@@ -404,7 +404,7 @@ def test_a_large_file_without_an_index_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_product_with_too_many_goals_is_named(tmp_path: Path) -> None:
-    groups = {name: [{"value": str(number)} for number in range(100)] for name in "abc"}
+    groups = {name: [{"value": str(value)} for value in range(100)] for name in "abc"}
     item = FILES[NAMES["items"]][0] | {"customization_options": groups}
     write(tmp_path, FILES | {NAMES["items"]: [item]})
     with (
@@ -435,9 +435,9 @@ def test_sampled_hashes_cover_all_of_a_small_file_and_both_ends_of_a_large_one(
     file.write_bytes(bytes(size))
     seen = sampled_hash(file)
     assert seen["size"] == size
-    for place in {0, size // 2 if size <= 1 << 20 else size - 1, size - 1} if size else ():
+    for position in {0, size // 2 if size <= 1 << 20 else size - 1, size - 1} if size else ():
         content = bytearray(size)
-        content[place] = 1
+        content[position] = 1
         file.write_bytes(content)
         assert sampled_hash(file) != seen
 

@@ -64,7 +64,7 @@ def test_files_that_are_wrong_are_named(tmp_path: Path, name: str, content: Any,
     ("name", "problem"),
     [("gone", "No such file or directory"), ("file", "Not a directory"), ("loop", "Too many levels of symbolic links")],
 )
-def test_what_is_not_a_directory_is_not_said_to_lack_files(tmp_path: Path, name: str, problem: str) -> None:
+def test_whatever_is_not_a_directory_is_not_reported_to_lack_files(tmp_path: Path, name: str, problem: str) -> None:
     (tmp_path / "file").write_text("")
     make_link(tmp_path / "loop", "loop")
     with pytest.raises(DataError, match=f"{name} cannot be read: {problem}; give a directory that holds"):
@@ -72,7 +72,7 @@ def test_what_is_not_a_directory_is_not_said_to_lack_files(tmp_path: Path, name:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_link_to_nowhere_is_not_said_to_be_missing(tmp_path: Path, name: str) -> None:
+def test_a_link_to_nowhere_is_not_reported_as_missing(tmp_path: Path, name: str) -> None:
     (write(tmp_path, FILES) / name).unlink()
     make_link(tmp_path / name, tmp_path / "moved.json")
     with pytest.raises(DataError, match=rf"{name} is a link to .*moved\.json, which does not exist; put"):

@@ -1,4 +1,4 @@
-"""The rules of WebShop: tolerant of any text, right about what a page shows, and never saying more than that."""
+"""The rules of WebShop: tolerant of any text, right about what a page shows, and silent about the rest."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_perfect_episode_is_useful_throughout() -> None:
         ("click[buy now]", THANKS),
         reward=1.0,
     )
-    assert [judged[number].verdict for number in range(5)] == [USEFUL] * 5
+    assert [judged[turn].verdict for turn in range(5)] == [USEFUL] * 5
     assert not any(finding.advice for finding in judged.values())
 
 
@@ -151,7 +151,7 @@ def test_options_are_judged_by_the_instruction() -> None:
     assert judged[6] == Finding(6, UNNECESSARY, "the item fits", "click[navy]")
 
 
-def test_options_are_known_from_the_clicks_where_the_page_does_not_mark_them() -> None:
+def test_options_are_inferred_from_the_clicks_where_the_page_does_not_mark_them() -> None:
     judged = shop(
         (FULL, PAGE),
         ("click[ZUKA]", item(GOOD)),
@@ -176,7 +176,7 @@ def test_an_invalid_action_is_answered_with_what_the_page_allows() -> None:
     assert judged[2] == Finding(2, INVALID, "no such thing", "click[navy]")
 
 
-# What the pages do not tell.
+# Turns that the pages give no reason to judge.
 
 
 def test_going_back_to_a_page_is_judged_by_what_is_on_it() -> None:
@@ -328,7 +328,7 @@ MASK = ("PASA", "Orwell hair mask", "$20.0")
 
 def mask(asked: str, *clicks: str, groups: list[list[str]], reward: float, marked: bool = True) -> dict[int, Finding]:
     """Returns the findings about an episode that searches for a mask, opens it, clicks some options and buys it."""
-    chosen = [item(MASK, *clicks[:number], groups=groups) for number in range(len(clicks) + 1)]
+    chosen = [item(MASK, *clicks[:count], groups=groups) for count in range(len(clicks) + 1)]
     chosen = chosen if marked else [chosen[0]] * len(chosen)
     pages = [SEARCH, results(MASK), *chosen, THANKS]
     start, *seen = (page.replace(INSTRUCTION, f"i need {asked}, and price lower than 40.00 dollars") for page in pages)
@@ -356,7 +356,7 @@ def test_what_was_bought_for_full_reward_is_not_faulted_for_what_seemed_to_be_as
     assert {finding.verdict for finding in judged.values()} == {USEFUL}
 
 
-def test_an_item_that_offers_an_option_in_other_words_is_not_said_to_lack_it() -> None:
+def test_an_item_that_offers_an_option_in_other_words_is_not_faulted_for_lacking_it() -> None:
     for reward in (0.5, 1.0):
         judged = mask("a hair mask with color charcoal", groups=[["color", "heather charcoal"]], reward=reward)
         assert "no charcoal" not in {finding.cause for finding in judged.values()}
@@ -396,7 +396,7 @@ def test_what_explains_words_of_a_full_reward_is_the_title_that_was_bought() -> 
         assert findings(episode(steps, start=start, reward=reward, env_id="webshop")).get(2) == expected
 
 
-def test_what_was_bought_for_full_reward_lacks_nothing() -> None:
+def test_a_purchase_of_full_reward_is_useful_throughout() -> None:
     for asked in ("a hair mask with size 9", "a hair mask with size: 9"):
         judged = mask(asked, groups=[["size", "mega"]], reward=1.0)
         assert {finding.verdict for finding in judged.values()} == {USEFUL}
@@ -423,11 +423,11 @@ def test_an_instruction_that_names_no_product_is_matched_by_none() -> None:
 def test_no_click_that_led_to_full_reward_on_a_human_goal_is_faulted(compat: Any) -> None:
     env = WebShopEnv(data=DATA, split="test", goals="human", compat=compat)
     solved = 0
-    for number, goal in enumerate(env._goals):
+    for index, goal in enumerate(env._goals):
         clicks = [goal.product.asin, *goal.options, "buy now"]
         script = iter([f"search[{goal.product.title}]", *(f"click[{value}]" for value in clicks)])
         (played,) = rollout(
-            [env], FunctionPolicy(lambda _, script=script: next(script)), [Task(number, 0)], max_turns=15
+            [env], FunctionPolicy(lambda _, script=script: next(script)), [Task(index, 0)], max_turns=15
         )
         if played.reward == 1 and all(turn.info["action_valid"] for turn in played.turns):
             solved += 1
@@ -468,7 +468,7 @@ def test_advice_can_always_be_followed_and_is_never_what_was_done(level: str) ->
         listed = [action for action in env._info()["available_actions"] if action != "search[...]"]
         return rng.choice([f"search[{query}]", *listed * 2, "click[purple rain]"])
 
-    tasks = [Task(number % env.num_tasks, number) for number in range(40)]
+    tasks = [Task(index % env.num_tasks, index) for index in range(40)]
     played = rollout([env], FunctionPolicy(erratic), tasks, max_turns=15)
     advised = 0
     for task, trajectory, diagnosis in zip(tasks, played, RulesReflector().reflect(played), strict=True):
@@ -502,5 +502,5 @@ def test_takes_a_moment_whatever_the_words_of_a_page_or_an_action() -> None:
         judge_texts(f"{text} a coat, and price lower than 4 dollars", text, text, text[:1000], 0.5)
         judge_texts("a coat", text, text, text, 1.0)
 
-    many = (" ".join(f"{start}{number}" for number in range(5000)) for start in ("w", "size: w", ", size: w"))
+    many = (" ".join(f"{start}{index}" for index in range(5000)) for start in ("w", "size: w", ", size: w"))
     call_with_each(judge, [*texts("a, ", length=30_000), *many])

@@ -58,7 +58,7 @@ def test_stems_are_those_of_the_original_porter_stemmer(word: str) -> None:
         ("played", "plai"),
     ],
 )
-def test_known_stems(word: str, expected: str) -> None:
+def test_stems(word: str, expected: str) -> None:
     assert stem(word) == expected
 
 
@@ -86,7 +86,7 @@ def test_words(text: str, expected: list[str]) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=60))
-def test_every_text_has_terms_without_blanks(text: str) -> None:
+def test_terms_are_not_empty_and_have_no_blanks(text: str) -> None:
     for term in analyze(text):
         assert term
         assert not set(term) & set(string.whitespace)

@@ -28,7 +28,7 @@ texts = st.lists(vocabulary, max_size=60).map(" ".join)
 
 
 def scored(documents: dict[str, str], query: str) -> dict[str, np.float32]:
-    """BM25 in scalar float32 steps, document by document, in the order in which Lucene's formula is written."""
+    """Computes BM25 in scalar float32 steps, document by document, in the order of Lucene's formula."""
     terms = {name: Counter(analyze(text)) for name, text in documents.items()}
     terms = {name: counts for name, counts in terms.items() if counts}
     one = np.float32(1)
@@ -62,7 +62,7 @@ def test_scores_are_those_of_the_formula_to_the_last_bit(documents: dict[str, st
 
 def test_a_query_is_read_up_to_as_many_different_terms_as_lucene_takes() -> None:
     index = Index([("A", "first"), ("B", "last"), ("C", "x1")])
-    many = " ".join(f"x{number} x{number}" for number in range(2, 1025))
+    many = " ".join(f"x{index} x{index}" for index in range(2, 1025))
     assert len(set(many.split())) == 1023
     assert index.search(f"{many} first last") == ("A",)
     assert index.search(f"last {many} first") == ("B",)
@@ -73,7 +73,7 @@ def test_a_long_query_reads_no_further_than_its_terms_count() -> None:
     index = Index([("A", "x1")])
     read: list[str] = []
     with patch("hero.envs.webshop.search.index.analyze", lambda piece: read.append(piece) or [piece]):
-        index.search(" ".join(f"x{number}" for number in range(100_000)))
+        index.search(" ".join(f"x{index}" for index in range(100_000)))
     assert len(read) == 1024
 
 
@@ -85,7 +85,7 @@ common = st.lists(st.sampled_from("a1 a1 a1 a1 b2 b2 b2 c3 c3 d4 e5".split()), m
 def test_the_best_are_those_of_all_where_common_terms_are_not_read_in_full(
     documents: list[str], query: str, hits: int, look_ups: int
 ) -> None:
-    index = Index((f"N{number:03}", text) for number, text in enumerate(documents))
+    index = Index((f"N{row:03}", text) for row, text in enumerate(documents))
     with patch("hero.envs.webshop.search.index.HITS", hits):
         expected = index._rank(query)
         with patch.multiple(
@@ -103,9 +103,9 @@ def test_postings_of_common_terms_are_not_read_in_full() -> None:
             read += len(documents)
             return super()._gains(term, documents, counts)
 
-    texts = ["rare " * (number < 60) + "the common word" for number in range(40_000)]
-    index = Watched((f"N{number:05}", text) for number, text in enumerate(texts))
-    assert index.search("common rare word") == tuple(f"N{number:05}" for number in range(50))
+    texts = ["rare " * (index < 60) + "the common word" for index in range(40_000)]
+    index = Watched((f"N{row:05}", text) for row, text in enumerate(texts))
+    assert index.search("common rare word") == tuple(f"N{index:05}" for index in range(50))
     assert read < 1000
 
 
@@ -120,31 +120,31 @@ def test_batches_make_no_difference(documents: list[str]) -> None:
     assert list(whole.names) == list(parts.names)
 
 
-def test_what_the_numbers_have_no_room_for_is_an_error() -> None:
-    with pytest.raises(DataError, match=r"^N7: a word occurs 65,536 times"):
+def test_counts_and_ids_beyond_their_integers_are_an_error() -> None:
+    with pytest.raises(DataError, match=r"^N7: a word is there 65,536 times"):
         build_postings([("N0", "red"), ("N7", "red sock " * 65_536)])
     assert build_postings([("N7", "red " * 65_535)]).counts.tolist() == [65_535]
     with patch("hero.envs.webshop.search.postings.NUMBER_BITS", 2):
-        assert len(build_postings([(f"N{number}", "red") for number in range(4)]).names) == 4
+        assert len(build_postings([(f"N{index}", "red") for index in range(4)]).names) == 4
         with pytest.raises(DataError, match=r"^N4: the index holds 4 documents and terms at most"):
-            build_postings([(f"N{number}", "red") for number in range(5)])
+            build_postings([(f"N{index}", "red") for index in range(5)])
         with pytest.raises(DataError, match=r"^N0: the index holds 4 documents and terms at most"):
             build_postings([("N0", "red green blue shoe sock")])
 
 
 def enumerate_names(documents: list[str]) -> list[tuple[str, str]]:
-    """Names whose order is not that of the documents."""
-    return [(f"N{number * 7 % 12}", text) for number, text in enumerate(documents)]
+    """Returns documents with names whose order is not theirs."""
+    return [(f"N{index * 7 % 12}", text) for index, text in enumerate(documents)]
 
 
 @given(st.integers(0, 70), st.integers(1, 3))
 def test_at_most_fifty_hits_and_ties_by_name(count: int, kinds: int) -> None:
-    documents = {f"N{number:03}": "red " * (number % kinds + 1) + "sock" for number in range(count)}
+    documents = {f"N{index:03}": "red " * (index % kinds + 1) + "sock" for index in range(count)}
     assert list(Index(documents.items()).search("red")) == ranking(documents, "red")
 
 
 def byte_code(length: int) -> int:
-    """SmallFloat.intToByte4 and back, through the byte."""
+    """Encodes a length as Lucene's SmallFloat.intToByte4 does, and decodes the byte."""
 
     def encode(value: int) -> int:
         bits = value.bit_length()
@@ -165,17 +165,17 @@ def test_lengths_are_coded_as_by_lucene(length: int) -> None:
     assert coded_length(length) == byte_code(length)
 
 
-def test_known_coded_lengths() -> None:
+def test_coded_lengths() -> None:
     expected = {0: 0, 23: 23, 39: 39, 41: 40, 55: 54, 100: 96, 1000: 984}
     assert {length: coded_length(length) for length in expected} == expected
 
 
-def test_nothing_matches_nothing() -> None:
+def test_a_query_without_a_match_has_no_hits() -> None:
     assert Index([]).search("shoe") == ()
     assert Index([("A", "shoe"), ("B", "!!!")]).search("the ???") == ()
 
 
-def test_what_the_search_sees_of_a_product(tmp_path: Path) -> None:
+def test_the_search_sees_title_description_first_bullet_and_options(tmp_path: Path) -> None:
     index = open_shop(
         level="", seed=0, data=write(tmp_path, FILES), instruction_kind="human", goal_seed=42
     ).inventory.index

@@ -28,10 +28,10 @@ def read(folder: Path, text: bytes, chunk: int, outer: type) -> Any:
     path = folder / "file.json"
     path.write_bytes(text)
     with patch("hero.envs.webshop.storage.json_stream.CHUNK", chunk):
-        found = list(stream_records(path, outer, object))
+        pairs = list(stream_records(path, outer, object))
     if outer is list:
-        assert [key for key, _ in found] == list(range(len(found)))
-    return dict(found) if outer is dict else [record for _, record in found]
+        assert [key for key, _ in pairs] == list(range(len(pairs)))
+    return dict(pairs) if outer is dict else [record for _, record in pairs]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         list(stream_records(tmp_path / "gone.json", list, dict))
 
 
-def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
+def test_progress_is_reported_in_bytes(tmp_path: Path) -> None:
     (tmp_path / "file.json").write_text(json.dumps(["é" * 50] * 50), encoding="utf-8")
     advanced: list[int] = []
     with patch("hero.envs.webshop.storage.json_stream.CHUNK", 100):
@@ -88,7 +88,7 @@ def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b" \n", codecs.BOM_UTF8])
-def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, text: bytes) -> None:
+def test_an_empty_file_is_reported_as_empty(tmp_path: Path, text: bytes) -> None:
     with pytest.raises(DataError, match=r"file\.json cannot be read as JSON: it is empty; fetch it again, or make"):
         read(tmp_path, text, 4, list)
 
