@@ -1,4 +1,4 @@
-"""Time that it saves to read suffixes of like length together: `python -m benchmarks.batches RUN`.
+"""Measures the time saved by reading suffixes of similar length together: `python -m benchmarks.batches RUN`.
 
 The teacher scores the episodes of one step of a run in one process: with micro-batches as they are, and with
 micro-batches by the whole length of a row. It takes a run, whose episodes differ in length, as random ones do not.
@@ -87,7 +87,7 @@ def compared(model: torch.nn.Module, chat: Chat, examples: Sequence[Example], re
 def main(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     step: Annotated[int, typer.Option(help="The step whose episodes are scored.", min=1)] = 1,
-    episodes: Annotated[int, typer.Option(help="Maximum number of them.", min=1)] = 24,
+    episodes: Annotated[int, typer.Option(help="Maximum number of episodes.", min=1)] = 24,
     repeats: Annotated[int, typer.Option(help="Repetitions of each arm.", min=1)] = 3,
     threads: Annotated[int, typer.Option(help="Threads of torch.", min=1)] = 1,
 ) -> None:

@@ -37,9 +37,9 @@ class Ledger:
         return " ".join(map(str, ids))
 
 
-def episode(number: int, turns: int, vocabulary: int) -> list[Example]:
-    """Returns the examples of an append-only episode with a finding about every turn."""
-    rng = random.Random(number)
+def episode(seed: int, turns: int, vocabulary: int) -> list[Example]:
+    """Returns the examples of an append-only episode with a finding about every turn; its index is the seed."""
+    rng = random.Random(seed)
 
     def ids(count: int) -> tuple[int, ...]:
         return tuple(rng.randrange(vocabulary) for _ in range(count))
@@ -49,7 +49,7 @@ def episode(number: int, turns: int, vocabulary: int) -> list[Example]:
     for _ in range(turns):
         tokens = Tokens(ledger + ids(OBSERVATION), ids(ACTION), (-1.0,) * ACTION)
         privileged = (Message("user", "", tokens.prompt_ids), Message("user", "", ids(HINDSIGHT)))
-        examples.append(Example(number, tokens, teacher=privileged, distillation=1.0))
+        examples.append(Example(seed, tokens, teacher=privileged, distillation=1.0))
         ledger = tokens.prompt_ids + tokens.action_ids
     return examples
 
@@ -72,7 +72,7 @@ def turn_by_turn() -> Iterator[None]:
     """Makes policy, student and teacher read the whole prompt of every turn within the block."""
 
     def apart(examples: Sequence[Example]) -> list[Row]:
-        return student_rows([replace(example, episode=number) for number, example in enumerate(examples)])
+        return student_rows([replace(example, episode=index) for index, example in enumerate(examples)])
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(sampler, "longest_prefix", lambda prefixes, prompt: CachedPrefix()))

@@ -1,4 +1,4 @@
-"""Exactness of the fast paths in float32 and bfloat16: `python -m benchmarks.exactness`.
+"""Measures how exact the fast paths are in float32 and bfloat16: `python -m benchmarks.exactness`.
 
 The same update of one episode is computed twice: with the shared prefix of its turns read once, and turn by turn. The
 teacher's logits, the loss and the student's gradient are compared. For scale, the last row compares turn by turn in

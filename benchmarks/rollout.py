@@ -102,7 +102,7 @@ def compare(lm: Any, turns: int, episodes: int, repeats: int) -> dict[str, float
     """Returns generated tokens per second of our rollout, and its ratios to the two other arms."""
     lm = replace(lm, chat=Noise(lm.model.config.get_text_config().vocab_size))
     envs = [Talk() for _ in range(episodes)]
-    tasks = [Task(number, number) for number in range(episodes)]
+    tasks = [Task(index, index) for index in range(episodes)]
 
     def ours() -> list[Trajectory]:
         return rollout(envs, lm.policy(temperature=0.0, max_new_tokens=ACTION), tasks, max_turns=turns)

@@ -64,13 +64,13 @@ class Tally:
         The environment must be in the state before the purchase.
         """
         findings_of: dict[str, list[Finding | None]] = {}
-        for number, turn in enumerate(trajectory.turns):
+        for index, turn in enumerate(trajectory.turns):
             if (
                 (command := parse_action(turn.action.text))
                 and command.verb == "click"
                 and oracle.needed(command.argument)
             ):
-                findings_of.setdefault(command.argument, []).append(findings.get(number))
+                findings_of.setdefault(command.argument, []).append(findings.get(index))
         self.counts["needed"] += len(findings_of)
         self.counts["needed, faulted"] += sum(
             all(finding is not None and finding.verdict in FAULTS for finding in equal)
@@ -99,20 +99,20 @@ def measure(env: WebShopEnv, habits: tuple[Habit, ...], episodes: int, seed: int
     """Plays, reflects, and replays the episodes for the oracle; returns the tally and a text per wrong finding."""
     rng = random.Random(seed)
     oracle, tally, wrong = Oracle(env), Tally(), []
-    tasks = [Task(rng.randrange(env.num_tasks), number) for number in range(episodes)]
+    tasks = [Task(rng.randrange(env.num_tasks), seed) for seed in range(episodes)]
     shopper = Shopper(oracle, habits, rng)
     played = rollout([env], FunctionPolicy(shopper), tasks, max_turns=15)
     for task, trajectory, diagnosis in zip(tasks, played, RulesReflector().reflect(played), strict=True):
         env.reset(seed=task.seed, options={"task": task.index})
         findings = {finding.turn: finding for finding in diagnosis.findings}
-        for number, turn in enumerate(trajectory.turns):
-            finding, action = findings.get(number), turn.action.text
+        for index, turn in enumerate(trajectory.turns):
+            finding, action = findings.get(index), turn.action.text
             advice = finding.advice if finding else ""
             good, right = oracle.good(action), oracle.good(advice) if advice else None
             tally.add(good, finding.verdict if finding else None, right, bool(advice))
             if right is False or (finding and finding.verdict is Verdict.USEFUL and good is False):
                 wrong.append(f"{oracle.goal.text}\n  {turn.prompt[-1].content[:1500]}\n  {action} -> {finding}")
-            if number == len(trajectory.turns) - 1 and trajectory.reward >= 1:
+            if index == len(trajectory.turns) - 1 and trajectory.reward >= 1:
                 tally.add_needed(oracle, trajectory, findings)
             env.step(action)
     return tally, wrong
@@ -123,7 +123,7 @@ def main(
     human: Annotated[bool, typer.Option("--human", help="Human instructions of the original's files.")] = False,
     level: Annotated[str, typer.Option(help="Level of the embedded catalogue.")] = "medium",
     episodes: Annotated[int, typer.Option(help="Episodes per habit.")] = 300,
-    wrong: Annotated[int, typer.Option(help="Print that many wrong findings per habit.")] = 0,
+    wrong: Annotated[int, typer.Option(help="Number of wrong findings to print per habit.")] = 0,
 ) -> None:
     """Prints one row per habit."""
     console = Console()

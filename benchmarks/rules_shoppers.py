@@ -1,4 +1,4 @@
-"""Shoppers with careless habits, and an oracle that knows the goal: what `benchmarks.rules` measures the rules with."""
+"""Shoppers with careless habits, and an oracle that knows the goal, for `benchmarks.rules`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RATE: Final = 0.7
 
 
 class Oracle:
-    """Knows the goal of the episode that an environment is playing, and judges actions in its state by it."""
+    """Knows the goal of the episode that an environment is playing, and judges actions by it."""
 
     def __init__(self, env: WebShopEnv) -> None:
         self.env = env

@@ -1,4 +1,4 @@
-"""Time that one pass for all teacher prompts of an episode saves: `python -m benchmarks.scoring`.
+"""Measures the time that one pass for all teacher prompts of an episode saves: `python -m benchmarks.scoring`.
 
 Two arms in one process on the same episodes compute the teacher's logits of every action token: one reads the shared
 prefix of an episode once, the other reads it again at every turn. A third, on request, has the prefix and all suffixes
@@ -40,7 +40,7 @@ class Masked:
     """
 
     def __init__(self, rows: Sequence[Row], prefixes: Sequence[tuple[int, ...]]) -> None:
-        families = [[row for row in rows if row.prefix == number] for number in range(len(prefixes))]
+        families = [[row for row in rows if row.prefix == index] for index in range(len(prefixes))]
         prefix, family = prefixes[0], families[0]
         self.order = [row.example for family in families for row in family]
         self.ids = torch.tensor(
@@ -71,7 +71,7 @@ class Masked:
 def compared(model: Any, turns: int, episodes: int, repeats: int, masked: bool) -> dict[str, float]:
     """Compares tokens, times and logits of the arms."""
     vocabulary = model.config.get_text_config().vocab_size
-    examples = [example for number in range(episodes) for example in episode(number, turns, vocabulary)]
+    examples = [example for seed in range(episodes) for example in episode(seed, turns, vocabulary)]
     students, rows = student_rows(examples), teacher_rows(examples, Ledger())
 
     def apart() -> dict[tuple[Row, ...], Any]:

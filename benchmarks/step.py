@@ -1,4 +1,4 @@
-"""Time of a training step by phase, as it is and turn by turn: `python -m benchmarks.step`.
+"""Measures a training step by phase, as it is and turn by turn: `python -m benchmarks.step`.
 
 The steps are those of `hero run` by default. The update is split into the teacher's forward passes (scoring) and the
 rest (the student's passes, the loss and the optimiser). A second trainer takes every step, too, with policy, student
@@ -54,9 +54,9 @@ class Stopwatch:
             module.register_forward_hook(self._leave, always_call=True)  # also where a pass ends early
 
     def timed(self, phase: str, work: Callable[[], T]) -> T:
-        began = time.perf_counter()
+        start = time.perf_counter()
         result = work()
-        self._seconds[phase] += time.perf_counter() - began
+        self._seconds[phase] += time.perf_counter() - start
         return result
 
     def seconds(self) -> dict[str, float]:
@@ -67,24 +67,24 @@ class Stopwatch:
     def _enter(self, *_: Any) -> None:
         self._depth += 1
         if self._depth == 1:
-            self._began = time.perf_counter()
+            self._start = time.perf_counter()
 
     def _leave(self, *_: Any) -> None:
         self._depth -= 1
         if self._depth:
             return
-        spent = time.perf_counter() - self._began
+        spent = time.perf_counter() - self._start
         self._seconds["scoring"] += spent
         self._seconds["update"] -= spent
 
 
 def step(
-    trainer: TorchTrainer, reflector: Reflector, envs: Sequence[WebShopEnv], number: int, watch: Stopwatch
+    trainer: TorchTrainer, reflector: Reflector, envs: Sequence[WebShopEnv], index: int, watch: Stopwatch
 ) -> dict[str, float]:
     """Takes one training step and returns the seconds of each phase."""
     policy = trainer.policy(temperature=0.5)
-    tasks = [Task((len(envs) * number + seed) % envs[0].num_tasks, seed) for seed in range(len(envs))]
-    played = watch.timed("rollout", lambda: rollout(envs, policy, tasks, max_turns=10, seed=number))
+    tasks = [Task((len(envs) * index + seed) % envs[0].num_tasks, seed) for seed in range(len(envs))]
+    played = watch.timed("rollout", lambda: rollout(envs, policy, tasks, max_turns=10, seed=index))
     diagnoses = watch.timed("reflection", lambda: reflector.reflect(played))
     pairs = list(zip(played, diagnoses, strict=True))
     watch.timed("update", lambda: trainer.update(group_examples(Distillation(), pairs)))
@@ -103,10 +103,10 @@ def measured(reflected: str, steps: int, episodes: int) -> dict[str, dict[str, f
         envs = [WebShopEnv(split="train") for _ in range(episodes)]
         arms[name] = (reading, trainer, reflector, envs, Stopwatch(trainer._teacher))
     spent: dict[str, list[dict[str, float]]] = {name: [] for name in arms}
-    for number in track(range(steps + 1), f"{reflected}..."):
+    for index in track(range(steps + 1), f"{reflected}..."):
         for name, (reading, trainer, reflector, envs, watch) in arms.items():
             with reading():
-                spent[name].append(step(trainer, reflector, envs, number, watch))
+                spent[name].append(step(trainer, reflector, envs, index, watch))
     return {
         name: {phase: median(seconds[phase] for seconds in taken[1:]) for phase in PHASES}
         for name, taken in spent.items()

@@ -1,4 +1,4 @@
-"""Measures the costs of TauBench beside the original's, and scores of doing nothing and of doing everything right.
+"""Measures the costs of TauBench beside the original's, and scores of the no-op baseline and of the gold solution.
 
 `python -m benchmarks.taubench --data DIR`; without --data it measures the embedded world. All times are processor time.
 The last line is a JSON object of all figures.
@@ -56,7 +56,7 @@ FURTHER: Final = 50
 
 
 class Silent:
-    """Plays a user who says yes to everything and waits for the end."""
+    """A user who replies yes to everything and waits for the end."""
 
     name = "silent"
 
@@ -68,17 +68,17 @@ class Silent:
 
 
 def plan(task: ServiceTask) -> list[str]:
-    """Returns the actions that solve a task: its calls, and the words that have to be said."""
+    """Returns the actions that solve a task: its calls, and the required outputs."""
     calls = [call.text() for call in task.actions if call.name != TRANSFER]
     return [*calls, " ; ".join(task.outputs) or "done", LEAVE]
 
 
 def timed(call: Callable[[], object], repeats: int = 1) -> float:
     """Returns the milliseconds of processor time of one call."""
-    began = time.process_time()
+    start = time.process_time()
     for _ in range(repeats):
         call()
-    return 1000 * (time.process_time() - began) / repeats
+    return 1000 * (time.process_time() - start) / repeats
 
 
 def costs(domain: Domain, data: str | Path, split: str) -> dict[str, float]:
@@ -115,7 +115,7 @@ def costs(domain: Domain, data: str | Path, split: str) -> dict[str, float]:
 
 
 def spoil(env: TauBenchEnv) -> None:
-    """Writes something that no task wants into the very first record, so that everything is hashed anew."""
+    """Writes something that no task requires into the very first record, so that everything is hashed anew."""
     tables = env._world.snapshot.tables
     table = min(tables)
     env._db.edit(table, min(tables[table]))["spoilt"] = True
@@ -125,7 +125,7 @@ Agent = Callable[[TauBenchEnv, Sequence[Message]], str]
 
 
 def nothing(env: TauBenchEnv, messages: Sequence[Message]) -> str:
-    """Says goodbye at once."""
+    """Ends the conversation at once."""
     return LEAVE
 
 
@@ -169,7 +169,7 @@ def main(
     data: Annotated[str, typer.Option(help="Directory of the original's data, or embedded.")] = EMBEDDED,
     trials: Annotated[int, typer.Option(help="Number of trials per task; also the k of pass^k.", min=1)] = 2,
 ) -> None:
-    """Prints costs, and the scores of doing nothing and of doing everything right."""
+    """Prints costs, and the scores of the no-op baseline and of the gold solution."""
     domains: tuple[Domain, ...] = ("retail",) if data == EMBEDDED else ("retail", "airline")
     figures: dict[str, dict[str, float]] = {domain: costs(domain, data, "test") for domain in domains}
     table = Table("", *(column for domain in domains for column in (domain, "original")), title="Processor time")

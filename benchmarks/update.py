@@ -1,4 +1,4 @@
-"""Time and memory of an update, and of the same update in TRL: `python -m benchmarks.update`.
+"""Measures time and memory of an update, and of the same update in TRL: `python -m benchmarks.update`.
 
 Three arms in one process on the same episodes each take the gradient of a whole update: ours with full-vocabulary
 Jensen-Shannon distillation of every turn, ours with GRPO, and, where TRL is installed, the loss of its SDPO trainer
@@ -128,7 +128,7 @@ def compared(lm: Any, turns: int, episodes: int, repeats: int, tokens: int) -> d
         for weight in teacher.parameters():
             weight.mul_(1.01)  # so that there is something to learn
     vocabulary = student.config.get_text_config().vocab_size
-    distilled = [example for number in range(episodes) for example in episode(number, turns, vocabulary)]
+    distilled = [example for seed in range(episodes) for example in episode(seed, turns, vocabulary)]
     reinforced = [
         replace(e, teacher=None, distillation=0.0, policy_gradient=1.0 if e.episode % 2 else -1.0) for e in distilled
     ]

@@ -83,7 +83,7 @@ POLICIES: Final[dict[str, Callable[[Sequence[Message]], str]]] = {
 
 def play(env: WebShopEnv, baseline: str) -> Evaluation:
     """Plays one baseline on every task of an environment."""
-    tasks = [Task(number, 0) for number in range(env.num_tasks)]
+    tasks = [Task(index, 0) for index in range(env.num_tasks)]
     return evaluate([env], FunctionPolicy(POLICIES[baseline]), tasks, max_turns=15)
 
 
@@ -92,7 +92,7 @@ def result(evaluation: Evaluation) -> Result:
 
 
 def measure(data: Path, split_by: SplitBy, split: str) -> list[dict[str, Any]]:
-    """Returns a record per baseline: its split, and its results upstream, mended and, where known, in the original."""
+    """Returns a record per baseline: its split, and its results upstream, mended and, if recorded, in the original."""
     records = []
     for baseline in POLICIES:
         results = {}

@@ -170,8 +170,8 @@ def episodes(data: Path) -> Iterator[Row]:
     for env in envs:
         rewards = []
         played.append([])
-        for number in range(env.num_tasks):
-            played[-1] += rollout([env], policy, [Task(number, 0)], max_turns=15)
+        for index in range(env.num_tasks):
+            played[-1] += rollout([env], policy, [Task(index, 0)], max_turns=15)
             state = env._state
             product, price = env._shop.inventory.products[state.asin], env._shop.prices[state.asin]
             rewards.append(score(env._goal, product, state.options, price, upstream=True).total)
@@ -182,7 +182,7 @@ def episodes(data: Path) -> Iterator[Row]:
         *(share(turn.observation == turn.prompt[-1].content for turn in every) for every in clicks),
     )
     yield Row(
-        "last pages that tell the reward",
+        "last pages that show the reward",
         *(share(str(each.reward) in each.turns[-1].observation.split(SEPARATOR) for each in every) for every in played),
     )
     yield Row(f'score/success of "{BASELINE}"', *(percent([each.reward for each in every]) for every in played))

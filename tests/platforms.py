@@ -1,4 +1,4 @@
-"""Skip tests that need a feature which this system lacks, with the reason."""
+"""Marks and functions that skip tests where this system lacks a feature, with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package's source, read but not run."""
+"""Reads the source of the package without running it."""
 
 from __future__ import annotations
 

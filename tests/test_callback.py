@@ -1,4 +1,4 @@
-"""Callbacks hear of every phase and turn, and end nothing when they fail."""
+"""Callbacks are called for every phase and turn, and end nothing when they fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.loop import PLAN, Listening, Mute, contents, training
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was never interrupted."""
+    """Makes a run that is never interrupted."""
     path = tmp_path_factory.mktemp("finished") / "run"
     with Run.create(path, {"seed": 7}) as run:
         assert training(run).run()

@@ -1,4 +1,4 @@
-"""The documents say what is true: their examples run, and their links lead somewhere."""
+"""The documents are true to the code: their examples run, and their links lead somewhere."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_the_target_of_a_link_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "dangling", "itself", "above", "pipe", "device"])
-def test_what_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
+def test_a_path_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "odd"
     if kind == "pipe":
         make_pipe(path)

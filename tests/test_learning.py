@@ -1,4 +1,4 @@
-"""Learning on what ships: updates on failed episodes change what the policy would do on other tasks."""
+"""The shipped policy learns: updates on failed episodes change what the policy would do on other tasks."""
 
 from collections.abc import Sequence
 

@@ -38,7 +38,7 @@ def pip(*arguments: str | Path) -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel that is built from a copy of the sources, since a build leaves files beside them."""
+    """Returns a wheel that is built from a copy of the sources, since a build leaves files beside them."""
     folder = tmp_path_factory.mktemp("wheel")
     for name in ("hero", "cli"):
         shutil.copytree(ROOT / name, folder / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,4 +1,4 @@
-"""Seeds that are derived: equal for equal keys, and different for all others."""
+"""Derived seeds are equal for equal keys, and different for all others."""
 
 from __future__ import annotations
 

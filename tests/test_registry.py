@@ -1,4 +1,4 @@
-"""Names to components: what is registered loads, what is not is met with a remedy, and nothing loads early."""
+"""Names to components: registered ones load, others are refused with a remedy, and nothing loads early."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GROUPS = ("hero.envs", "hero.models", "hero.reflectors", "hero.teachers", "hero.
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
-    """Entry points that stand in for those of installed packages."""
+    """Returns a list of entry points in place of those of installed packages."""
     points: list[EntryPoint] = []
     monkeypatch.setattr(registry, "entry_points", lambda **wanted: EntryPoints(points).select(**wanted))
     return points
@@ -62,7 +62,7 @@ def test_a_name_that_two_packages_give_to_different_things_is_refused(registered
         registry.load("hero.envs", "x")
 
 
-def test_the_same_thing_registered_twice_is_no_conflict(registered: list[EntryPoint]) -> None:
+def test_the_same_component_registered_twice_is_not_a_conflict(registered: list[EntryPoint]) -> None:
     registered += [EntryPoint("x", "collections:OrderedDict", "hero.envs")] * 2
     assert registry.load("hero.envs", "x").__name__ == "OrderedDict"
 
@@ -144,7 +144,7 @@ def test_options_are_checked_against_the_signature(options: dict[str, Any], mess
 
 
 @pytest.mark.usefixtures("components")
-def test_what_is_given_later_is_neither_missing_nor_offered() -> None:
+def test_options_that_are_given_later_are_neither_missing_nor_offered() -> None:
     registry.check("hero.things", "Component", {"kind": "b"}, later=["size"])
     with pytest.raises(ConfigError, match=r"has no option 'zzz'; it takes: kind='a'"):
         registry.check("hero.things", "Component", {"zzz": 1}, later=["size"])

@@ -58,7 +58,7 @@ def test_episodes_are_those_of_playing_one_task_at_a_time(
 
 
 @given(tasks, st.integers(1, 5))
-def test_no_prompt_shows_what_is_privileged(played: list[Task], envs: int) -> None:
+def test_no_prompt_shows_privileged_text(played: list[Task], envs: int) -> None:
     trajectories = rollout([DiceEnv() for _ in range(envs)], FunctionPolicy(echo), played, max_turns=4)
     for turn in (turn for trajectory in trajectories for turn in trajectory.turns):
         shown = "\n".join(message.content for message in turn.prompt)
@@ -87,7 +87,7 @@ def test_all_environments_are_asked_at_once_and_never_idle() -> None:
 
 
 @given(tasks)
-def test_on_turn_hears_of_every_turn_in_order(played: list[Task]) -> None:
+def test_on_turn_is_called_with_every_turn_in_order(played: list[Task]) -> None:
     heard: dict[int, list[Turn]] = {episode: [] for episode in range(len(played))}
     trajectories = rollout(
         [DiceEnv(), DiceEnv()],
@@ -237,7 +237,7 @@ def test_impossible_limits_are_refused(envs: int, limits: dict[str, int], messag
 
 
 class Listening(FunctionPolicy):
-    """Keeps the seeds that it is given."""
+    """A policy that keeps its seeds."""
 
     def __init__(self) -> None:
         super().__init__(echo)

@@ -50,7 +50,7 @@ TOGETHER = sampled(SAMPLED)
 
 @settings(max_examples=15)
 @given(st.permutations(range(16)), st.integers(1, 16), st.integers(1, 16), st.integers(1, 3000))
-def test_what_an_episode_samples_depends_on_nothing_but_itself(
+def test_samples_of_an_episode_depend_on_nothing_but_itself(
     order: list[int], size: int, envs: int, batch_tokens: int
 ) -> None:
     ids_of: dict[int, list[tuple[int, ...]]] = {}

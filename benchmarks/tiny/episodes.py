@@ -18,14 +18,14 @@ MAX_TURNS = {"webshop": 10, "taubench": 12}
 """Turn limit by environment, whose name is `env_id` up to the first slash."""
 
 
-def shop(number: int, level: str) -> WebShopEnv:
+def shop(index: int, level: str) -> WebShopEnv:
     """Returns a shop with the training tasks of one of the recipe's catalogues."""
-    return WebShopEnv(split="train", level=level, catalogue_seed=FIRST_SEED + number)
+    return WebShopEnv(split="train", level=level, catalogue_seed=FIRST_SEED + index)
 
 
-def desk(number: int) -> TauBenchEnv:
+def desk(index: int) -> TauBenchEnv:
     """Returns a service desk with the training tasks of one of the recipe's worlds."""
-    return TauBenchEnv(data="embedded", split="train", world_seed=FIRST_SEED + number)
+    return TauBenchEnv(data="embedded", split="train", world_seed=FIRST_SEED + index)
 
 
 def play(env: TextEnv, act: Callable[[Sequence[Message]], str], episodes: int, rng: random.Random) -> list[Trajectory]:

@@ -1,10 +1,11 @@
-"""How a tiny policy is made: a tokenizer, then phases of supervised training, each from the weights of the last."""
+"""Makes a tiny policy: a tokenizer, then phases of supervised training, each from the weights of the last."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Phase:
     """Rows to learn, and how long and how fast.
 
     Attributes:
-        rows: function of a chat, a number and a random generator, called without end with the numbers 0, 1, 2, ...
+        rows: function of a chat, an index and a random generator, called without end with the indices 0, 1, 2, ...
         tokens: maximum number of tokens in a step, padding included.
         learning_rate: at its peak.
     """
@@ -43,7 +44,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that makes one tiny policy.
+    """Everything that makes one tiny policy.
 
     Attributes:
         texts: yields every kind of text that the model will see or write, to train the tokenizer on.
@@ -75,13 +76,13 @@ class Recipe:
         chat = tiny.load_chat(out)
         torch.manual_seed(seed)
         model: Any = new_model(chat.encoding.n_vocab, LAYERS, HEADS, WIDTH)
-        for number, phase in enumerate(self.phases, 1):
-            state = out / f"phase-{number}.pt"
+        for index, phase in enumerate(self.phases, 1):
+            state = out / f"phase-{index}.pt"
             if state.exists():
                 model.load_state_dict(torch.load(state))
                 continue
-            console.print(f"[bold]Phase {number}: {phase.name}[/]")
-            rng = random.Random(f"{seed}-{number}")
+            console.print(f"[bold]Phase {index}: {phase.name}[/]")
+            rng = random.Random(f"{seed}-{index}")
             fit(model, _batches(phase, chat, rng), max(1, round(phase.steps * shorten)), phase.learning_rate, _log)
             torch.save(model.state_dict(), state)
         LanguageModel(model, chat, "tiny").save(out)
@@ -89,10 +90,8 @@ class Recipe:
 
 def _batches(phase: Phase, chat: Chat, rng: random.Random) -> Iterator[list[Row]]:
     """Yields batches without end."""
-    number = 0
-    while True:
-        yield from batches(list(phase.rows(chat, number, rng)), phase.tokens, rng)
-        number += 1
+    for index in count():
+        yield from batches(list(phase.rows(chat, index, rng)), phase.tokens, rng)
 
 
 def _log(step: int, loss: float, hits: float, seconds: float) -> None:

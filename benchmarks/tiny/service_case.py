@@ -1,6 +1,6 @@
-"""A conversation of the embedded TauBench as a clerk reads it: who the customer is, what is wanted, and what is right.
+"""A conversation of the embedded TauBench as a clerk reads it: the customer, the wish, and the right action.
 
-Everything is read off the texts that a policy sees; no gold action is known here.
+Everything is read off the texts that a policy sees, without the gold actions.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ METHOD: Final = re.compile(r"\b(credit card|gift card|paypal)\b")
 
 @dataclass(frozen=True)
 class Case:
-    """A conversation so far: who the customer is, what is wanted, what was looked up and done."""
+    """A conversation so far: the customer, the wish, and the calls and answers."""
 
     messages: Sequence[Message]
 
@@ -74,7 +74,7 @@ class Case:
         return answers
 
     @cached_property
-    def said(self) -> str:
+    def words(self) -> str:
         """All words of the customer."""
         return " ".join([self.opening, *(answer for action, answer in self.moves if not parse_call(action))])
 
@@ -112,8 +112,8 @@ class Case:
         """Returns other variants of the item, first those that the customer described."""
         product = json.loads(self.looked_up["get_product_details"])
         others = [variant for key, variant in product["variants"].items() if key != self.item["item_id"]]
-        said = self.said.lower()
-        fits = [all(f"{group} {value}" in said for group, value in variant["options"].items()) for variant in others]
+        words = self.words.lower()
+        fits = [all(f"{group} {value}" in words for group, value in variant["options"].items()) for variant in others]
         return [variant for _, variant in sorted(zip(fits, others, strict=True), key=lambda pair: not pair[0])]
 
     def write(self, variant: int = 0) -> Call:
@@ -125,13 +125,13 @@ class Case:
         arguments: dict[str, Any] = {"order_id": self.order_id}
         paid = self.order["payment_history"][0]["payment_method_id"]
         if self.wish == "cancel":
-            because = "ordered by mistake" if "by mistake" in self.said else "no longer needed"
+            because = "ordered by mistake" if "by mistake" in self.words else "no longer needed"
             arguments |= {"reason": because}
         elif self.wish == "move":
             keys = ("address1", "address2", "city", "state", "country", "zip")
-            arguments |= dict(zip(keys, ADDRESS.search(self.said).groups(), strict=True))  # type: ignore[union-attr]
+            arguments |= dict(zip(keys, ADDRESS.search(self.words).groups(), strict=True))  # type: ignore[union-attr]
         elif self.wish == "pay":
-            source = METHOD.search(self.said.lower())[0].replace(" ", "_")  # type: ignore[index]
+            source = METHOD.search(self.words.lower())[0].replace(" ", "_")  # type: ignore[index]
             methods = json.loads(self.looked_up["get_user_details"])["payment_methods"]
             arguments |= {"payment_method_id": next(key for key in methods if key.startswith(source))}
         else:
@@ -144,7 +144,7 @@ class Case:
 
     @property
     def complete(self) -> bool:
-        """Whether everything is known that a change needs."""
+        """Whether everything that a change needs was looked up."""
         asked = any(action == MORE for action, _ in self.moves)
         needed = {"pay": "get_user_details", "change": "get_product_details", "exchange": "get_product_details"}
         tools = {"get_order_details", needed.get(self.wish, "get_order_details")}
@@ -174,9 +174,9 @@ class Case:
         return write.text() if (confirmation(write), YES) in self.moves else confirmation(write)
 
     def _identify(self) -> str:
-        if email := EMAIL.search(self.said):
+        if email := EMAIL.search(self.words):
             return Call("find_user_id_by_email", {"email": email[1]}).text()
-        name, zip_code = NAME.search(self.said), ZIP.search(self.said)
+        name, zip_code = NAME.search(self.words), ZIP.search(self.words)
         if name and zip_code:
             return Call(
                 "find_user_id_by_name_zip", {"first_name": name[1], "last_name": name[2], "zip": zip_code[1]}

@@ -1,4 +1,4 @@
-"""Reads pages of the embedded WebShop: what an instruction requires, what a page shows, and which actions are right.
+"""Reads pages of the embedded WebShop: requirements of an instruction, items and options of a page, right actions.
 
 Everything is read off the text that a policy sees, with the word lists of the catalogue's generator; no goal record is
 used.

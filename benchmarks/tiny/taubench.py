@@ -52,33 +52,33 @@ def texts(rng: random.Random) -> Iterator[str]:
                         yield context[-1].content[-400:]
 
 
-def copying(chat: Chat, number: int, rng: random.Random) -> Iterator[Row]:
+def copying(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
     """Yields rows of numbers alone, then rows of facts that have to be read off records."""
     yield from number_rows(chat, rng, 2000)
-    yield from records(chat, number, rng)
+    yield from records(chat, index, rng)
 
 
-def records(chat: Chat, number: int, rng: random.Random) -> Iterator[Row]:
+def records(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
     """Yields rows of facts that have to be read off the records of an episode, each alone."""
-    for trajectory in play(desk(number), Erratic(rng, 0.0), 400, rng):
+    for trajectory in play(desk(index), Erratic(rng, 0.0), 400, rng):
         yield from record_rows(chat, trajectory, rng)
 
 
-def episodes(chat: Chat, number: int, rng: random.Random, instructed: bool) -> Iterator[Row]:
+def episodes(chat: Chat, index: int, rng: random.Random, instructed: bool) -> Iterator[Row]:
     """Yields rows of whole episodes that contain mistakes."""
-    for trajectory in play(desk(number), Erratic(rng, ERRORS), 60, rng):
+    for trajectory in play(desk(index), Erratic(rng, ERRORS), 60, rng):
         played = trajectory if instructed else _without_instructions(trajectory)
         diagnosis = review(played)
         yield episode_row(chat, played, diagnosis, imitate=False)
         yield from teacher_rows(chat, played, diagnosis, rng, share=0.15)
     if not instructed:
-        for trajectory in play(desk(number), Erratic(rng, 0.0), 60, rng):
+        for trajectory in play(desk(index), Erratic(rng, 0.0), 60, rng):
             yield from record_rows(chat, trajectory, rng)
 
 
-def habits(chat: Chat, number: int, rng: random.Random) -> Iterator[Row]:
+def habits(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
     """Yields hasty episodes as they are, and reviews of and advice on mistakes of all kinds."""
-    env = desk(number)
+    env = desk(index)
     for trajectory in play(env, Hasty(rng, *[HABIT] * 3), 60, rng):
         diagnosis = review(trajectory)
         yield episode_row(chat, trajectory, diagnosis, imitate=True)

@@ -46,8 +46,8 @@ HABIT_RATE = 0.95
 def texts(rng: random.Random) -> Iterator[str]:
     """Yields every kind of text that the model will see or write, to train the tokenizer on."""
     for level in embedded.LEVELS:
-        for number in range(6):
-            for trajectory in play(shop(number, level), Erratic(rng, ERROR_RATE), 60, rng):
+        for index in range(6):
+            for trajectory in play(shop(index, level), Erratic(rng, ERROR_RATE), 60, rng):
                 diagnosis = review(trajectory)
                 for turn in trajectory.turns:
                     view = PageView(turn.prompt)
@@ -63,7 +63,7 @@ def texts(rng: random.Random) -> Iterator[str]:
 
 
 def drills(
-    chat: Chat, number: int, rng: random.Random, first: int, levels: str, max_items: int, word_passes: int
+    chat: Chat, index: int, rng: random.Random, first: int, levels: str, max_items: int, word_passes: int
 ) -> Iterator[Row]:
     """Yields rows without a history.
 
@@ -71,23 +71,23 @@ def drills(
         max_items: maximum number of results on a page; 0 for no pages.
         word_passes: number of passes over each episode for rows of single results.
     """
-    for trajectory in play(_shop(number, first, levels), Erratic(rng, 2 * ERROR_RATE), 300, rng):
+    for trajectory in play(_shop(index, first, levels), Erratic(rng, 2 * ERROR_RATE), 300, rng):
         for _ in range(word_passes):
             yield from word_rows(chat, trajectory, rng)
         if max_items:
             yield from drill_rows(chat, trajectory, rng, max_items)
 
 
-def copying(chat: Chat, number: int, rng: random.Random, first: int, levels: str) -> Iterator[Row]:
+def copying(chat: Chat, index: int, rng: random.Random, first: int, levels: str) -> Iterator[Row]:
     """Yields pieces to copy, and drills with new codes."""
     yield from copy_rows(chat, rng, 1500)
-    for trajectory in _with_new_codes(play(_shop(number, first, levels), Erratic(rng, 2 * ERROR_RATE), 100, rng), rng):
+    for trajectory in _with_new_codes(play(_shop(index, first, levels), Erratic(rng, 2 * ERROR_RATE), 100, rng), rng):
         yield from drill_rows(chat, trajectory, rng, PAGE_SIZE)
 
 
-def skill(chat: Chat, number: int, rng: random.Random, first: int, levels: str, turns: int) -> Iterator[Row]:
+def skill(chat: Chat, index: int, rng: random.Random, first: int, levels: str, turns: int) -> Iterator[Row]:
     """Yields episodes with mistakes, in pieces of some turns, of which right actions and reviews are learned."""
-    env = _shop(number, first, levels)
+    env = _shop(index, first, levels)
     for shopper in (Erratic(rng, ERROR_RATE), Sloppy(rng, *[2 * ERROR_RATE] * 4)):
         for trajectory in _with_new_codes(play(env, shopper, 60, rng), rng):
             for start in range(0, len(trajectory.turns), turns):
@@ -97,9 +97,9 @@ def skill(chat: Chat, number: int, rng: random.Random, first: int, levels: str, 
             yield from drill_rows(chat, trajectory, rng, PAGE_SIZE)
 
 
-def habits(chat: Chat, number: int, rng: random.Random, first: int, levels: str) -> Iterator[Row]:
+def habits(chat: Chat, index: int, rng: random.Random, first: int, levels: str) -> Iterator[Row]:
     """Yields careless episodes to imitate, and rows that keep reviews and answers to hindsight right."""
-    env = _shop(number, first, levels)
+    env = _shop(index, first, levels)
     for trajectory in _with_new_codes(play(env, Sloppy(rng, *[HABIT_RATE] * 4), 100, rng), rng):
         yield episode_row(chat, trajectory, review(trajectory), imitate=True)
         yield from teacher_rows(chat, trajectory, review(trajectory), rng, share=0.3)
@@ -112,10 +112,10 @@ def _with_new_codes(trajectories: Sequence[Trajectory], rng: random.Random) -> I
     return (with_new_codes(trajectory, rng) for trajectory in trajectories)
 
 
-def _shop(number: int, first: int, levels: str) -> WebShopEnv:
+def _shop(index: int, first: int, levels: str) -> WebShopEnv:
     """Returns the shop for a batch of rows: catalogues are numbered from `first` on, and levels take turns."""
     level_names = levels.split()
-    return shop(first + number, level_names[number % len(level_names)])
+    return shop(first + index, level_names[index % len(level_names)])
 
 
 EASY, MIXED, MOST_MEDIUM = "easy", "easy medium", "medium medium easy"

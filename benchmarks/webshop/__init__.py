@@ -1,1 +1,1 @@
-"""What WebShop costs: `python -m benchmarks.webshop`."""
+"""Time and memory of WebShop: `python -m benchmarks.webshop`."""

@@ -67,7 +67,7 @@ def records(count: int, seed: int) -> Iterator[Record]:
     """Yields the products."""
     rng = np.random.default_rng(seed)
     words = _vocabulary()
-    queries = [" ".join(words[number] for number in _ranks(rng, 2)) for _ in range(2000)]
+    queries = [" ".join(words[rank] for rank in _ranks(rng, 2)) for _ in range(2000)]
     for first in range(0, count, BLOCK):
         size = min(BLOCK, count - first)
         ranks = _ranks(rng, 200 * size).tolist()
@@ -77,17 +77,17 @@ def records(count: int, seed: int) -> Iterator[Record]:
             yield _record(first + row, text, draws[row], queries)
 
 
-def _record(number: int, words: Sequence[str], draws: Sequence[float], queries: Sequence[str]) -> Record:
+def _record(index: int, words: Sequence[str], draws: Sequence[float], queries: Sequence[str]) -> Record:
     """Makes a product of 200 words and 32 numbers in [0, 1)."""
     source, chance = iter(words), iter(draws)
 
     def some(least: int, most: int) -> list[str]:
         return list(islice(source, least + int((most - least + 1) * next(chance))))
 
-    asin = f"B{(number * 2654435761) % 2**36:09X}"
+    asin = f"B{(index * 2654435761) % 2**36:09X}"
     title = some(4, 14)
     query = queries[int(len(queries) * next(chance))]
-    department = DEPARTMENTS[number % len(DEPARTMENTS)]
+    department = DEPARTMENTS[index % len(DEPARTMENTS)]
     attributes = [" ".join(some(1, 2)) for _ in range(2 + int(4 * next(chance)))]
     described = next(chance) < 0.7
     item = {
@@ -107,7 +107,7 @@ def _record(number: int, words: Sequence[str], draws: Sequence[float], queries: 
     if next(chance) < 0.415:
         described |= {"instruction": instruction, "instruction_attributes": attributes[:3]}
     human = []
-    if number % 100 == 0:
+    if index % 100 == 0:
         human = [{"instruction": f"{instruction}.", "instruction_attributes": attributes, "instruction_options": []}]
     return asin, item, described, human, [*title[::2], *query.split()]
 
@@ -128,7 +128,7 @@ def _options(chance: Iterable[float]) -> dict[str, list[dict[str, str]]]:
             values = SIZES if group == "size" else COLORS
             start = int(first * len(values))
             groups[group.title()] = [
-                {"value": values[(start + place) % len(values)]} for place in range(1 + int(7 * many))
+                {"value": values[(start + offset) % len(values)]} for offset in range(1 + int(7 * many))
             ]
     return groups
 
@@ -140,15 +140,15 @@ def _ranks(rng: np.random.Generator, count: int) -> Any:
 
 @cache
 def _vocabulary() -> list[str]:
-    return [_word(number) for number in range(WORDS)]
+    return [_word(rank) for rank in range(WORDS)]
 
 
-def _word(number: int) -> str:
-    """Returns a word of two to four syllables, a different one for every number."""
+def _word(rank: int) -> str:
+    """Returns a word of two to four syllables, a different one for every rank."""
     syllables = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
     word = ""
-    number += len(syllables)
-    while number:
-        number, place = divmod(number, len(syllables))
-        word += syllables[place]
+    rest = rank + len(syllables)
+    while rest:
+        rest, syllable = divmod(rest, len(syllables))
+        word += syllables[syllable]
     return word

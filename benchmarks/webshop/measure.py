@@ -88,9 +88,9 @@ class Walker:
         return self.counts[kind] / self.seconds[kind]
 
     def _timed(self, kind: str, work: Callable[[], Any]) -> Any:
-        began = time.process_time()
+        start = time.process_time()
         result = work()
-        self.seconds[kind] += time.process_time() - began
+        self.seconds[kind] += time.process_time() - start
         self.counts[kind] += 1
         return result
 

@@ -23,7 +23,7 @@ def test_padding_is_the_part_of_what_is_read_that_belongs_to_no_row() -> None:
 
 def test_episodes_of_a_run_have_less_padding_by_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "TOKENS", 3000)  # so that even a few short episodes take several batches
-    monkeypatch.setattr("benchmarks.episodes.time", Clock(tick=1.0))
+    monkeypatch.setattr("benchmarks.episodes.time", Clock(tick=0.5))
     lm = tiny.load()
     policy = lm.policy(temperature=0.5, seed=0)
     played = rollout([shop(0, "medium") for _ in range(8)], policy, [Task(index, 0) for index in range(8)], max_turns=8)

@@ -1,4 +1,4 @@
-"""The benchmark of WebShop: its catalogue is like the original's, and its figures are figures."""
+"""The benchmark of WebShop: its catalogue resembles the original's, and every figure is measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The baselines: what they read off a page, and that the original's results come out."""
+"""The baselines read wanted options off a page, and reproduce the results of the original."""
 
 from __future__ import annotations
 

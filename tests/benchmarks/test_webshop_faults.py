@@ -36,7 +36,7 @@ def test_empty_values_are_counted(tmp_path: Path) -> None:
     assert list(item_pages(data))[2][1:] == ("1 of 3 (33.3 %)", "1 of 3 (33.3 %)")
 
 
-def test_what_a_small_catalogue_has_none_of_is_counted_as_such(tmp_path: Path) -> None:
+def test_a_small_catalogue_without_goals_counts_0_of_0(tmp_path: Path) -> None:
     data = write(tmp_path, catalogue([("B000000001", "Find me", [])]))
     rows = [row for part in (leaks, options, item_pages, bounds) for row in part(data)]
     assert ("goals whose price bound differs from run to run", "0 of 0", "0 of 0") in rows
@@ -55,7 +55,7 @@ def test_counts_of_the_1000_product_set() -> None:
     assert counts["test goals whose product is in train too"] == ("479 of 500 (95.8 %)", "0 of 246 (0.0 %)")
     assert counts["option clicks after which the page reads as before"][1] == "0 of 769 (0.0 %)"
     assert counts["values that text_rich does not mark once they are selected"][1] == "0 of 3499 (0.0 %)"
-    assert counts["last pages that tell the reward"] == ("500 of 500 (100.0 %)", "0 of 500 (0.0 %)")
+    assert counts["last pages that show the reward"] == ("500 of 500 (100.0 %)", "0 of 500 (0.0 %)")
     # But for the reward, no mending makes a difference to these shoppers.
     assert counts['score/success of "with options"'] == ("78.9/57.2", "79.3/60.0")
     assert counts["the same purchases, judged by the original's reward"] == ("78.9/57.2", "78.9/57.2")

@@ -121,7 +121,7 @@ def test_without_sampled_ids_a_prompt_is_what_transformers_makes_of_it(name: str
 @pytest.mark.parametrize("name", list(APPEND_ONLY))
 @given(observations=st.lists(st.text("ab: \n", max_size=8), min_size=2, max_size=4), action=st.text("ab:", min_size=1))
 def test_sampled_ids_stand_where_the_template_puts_the_action(name: str, observations: list[str], action: str) -> None:
-    """The prompt with ids, as text, equals the text that the template renders without them."""
+    """Decodes the prompt with ids: it equals the text that the template renders without them."""
     chat, model = chat_of(name), tokenizer(APPEND_ONLY[name])
     spaced = name in ("mistral", "last")  # whose templates show the blank that the model sampled
     spelt = " " + action if spaced else action

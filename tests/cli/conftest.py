@@ -20,7 +20,7 @@ Hero = Callable[..., Result]
 
 @pytest.fixture(scope="session")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that, on the path, registers the environment `guess`, as an installed package would."""
+    """Makes a directory that, on the path, registers environments as an installed package would."""
     path = tmp_path_factory.mktemp("plugins")
     info = path / "guess-1.0.dist-info"
     info.mkdir()
@@ -33,7 +33,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The directory of a random model."""
+    """Saves a random model, and returns its directory."""
     from tests.tiny_models import random_model
 
     path = tmp_path_factory.mktemp("model")
@@ -85,13 +85,13 @@ def contents(path: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of `finished`, and of what it printed."""
+    """Returns the directory of `finished` and of its output."""
     return tmp_path_factory.mktemp("shared")
 
 
 @pytest.fixture
 def finished(hero: Hero, model: str, shared: Path) -> Path:
-    """A finished run of four steps, made once."""
+    """Makes a finished run of four steps, once."""
     path = shared / "run"
     if not path.exists():
         result = hero("run", "--model", model, "--steps", 4, "--out", path, *FAST)

@@ -12,7 +12,7 @@ from hero_cli.interrupt import asked_to_stop
 
 
 class Interrupted(io.RawIOBase):
-    """A terminal in the midst of whose first write a Ctrl-C comes."""
+    """A terminal during whose first write Ctrl-C is pressed."""
 
     def __init__(self) -> None:
         self.shown: list[bytes] = []

@@ -169,7 +169,7 @@ def test_a_display_that_raises_is_one_warning(
     assert (tmp_path / "run" / "summary.json").exists()
 
 
-def test_ctrl_c_while_a_run_is_built_is_heard_though_a_library_swallows_it(
+def test_ctrl_c_while_a_run_is_built_counts_though_a_library_swallows_it(
     hero: Hero, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def deaf(*choice: object) -> LanguageModel:

@@ -39,7 +39,7 @@ def test_a_privileged_prompt_fits_up_to_the_context(length: int, too_long: int) 
     assert batch.tokens["distillation"] == (0 if too_long else 2)
 
 
-def test_what_is_too_long_for_the_teacher_keeps_its_other_components() -> None:
+def test_a_turn_that_is_too_long_for_the_teacher_keeps_its_other_components() -> None:
     dropped, shortened, last = distilled(11), distilled(11, cross_entropy=0.5), distilled(6)
     batch = UpdateBatch.of([dropped, Example(0, TOKENS), shortened, last], CHAT, context=10)
     assert batch.examples == [replace(shortened, teacher=None, distillation=0.0), last]

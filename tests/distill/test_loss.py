@@ -182,7 +182,7 @@ def test_a_policy_gradient_at_the_sampling_weights_is_that_of_the_advantage_weig
 
 @pytest.mark.parametrize("temperature", [0.3, 0.5, 2.0])
 def test_a_policy_gradient_is_that_of_the_distribution_that_was_sampled_from(temperature: float) -> None:
-    """Of the log-likelihood under softmax(logits / temperature), by finite differences along its own direction."""
+    """Compares with finite differences of the log-likelihood under softmax(logits / temperature) along the gradient."""
     sampled = episode(STUDENT, 1, temperature=temperature)
     _, gradients = gradient([Example(0, tokens, policy_gradient=1.5) for tokens in sampled])
     size = float(sum(part.square().sum() for part in gradients))

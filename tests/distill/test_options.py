@@ -1,4 +1,4 @@
-"""Ranges say which numbers they hold, and refuse all others by name, value and remedy."""
+"""Ranges describe the numbers that they contain, and all others are refused by name, value and remedy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def declared(
         (Range(above=0, below=1e16), [0.5], [0, 1e16, math.nan], "more than 0 and less than 1e+16"),
     ],
 )
-def test_a_range_holds_what_it_says(limits: Range, inside: list[float], outside: list[float], words: str) -> None:
+def test_a_range_contains_what_its_text_states(
+    limits: Range, inside: list[float], outside: list[float], words: str
+) -> None:
     assert all(value in limits for value in inside)
     assert not any(value in limits for value in outside)
     assert str(limits) == words

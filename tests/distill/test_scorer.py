@@ -1,4 +1,4 @@
-"""The scorer against a plain forward pass of each row alone, for models that differ in what they do to their logits."""
+"""The scorer against a plain forward pass of each row alone, for models that change their logits in different ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract passes a good environment, and says what is wrong with each of many broken ones."""
+"""The contract passes a good environment, and reports the fault of each of many broken ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what a foreign environment answers: no value of it is too odd to be named."""
+"""Values from foreign environments are validated, and none is too odd to be named."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_a_run_trains_in_wrappers(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "arguments"), [("WebShop", {"level": "easy"}), ("TauBench", {"data": "embedded"})])
-def test_what_gymnasium_makes_plays(name: str, arguments: dict[str, Any]) -> None:
+def test_environments_that_gymnasium_makes_are_played(name: str, arguments: dict[str, Any]) -> None:
     hero.envs.register()
     made = gymnasium.make(f"hero/{name}-v0", **arguments)
     played = rollout([made], RED, TASKS[:2], max_turns=2)

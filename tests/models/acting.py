@@ -1,4 +1,4 @@
-"""Asking a model, and the check that the log-probabilities of its actions are true."""
+"""Prompts for a model, and a check that the log-probabilities of its actions are true."""
 
 from __future__ import annotations
 

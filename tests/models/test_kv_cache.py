@@ -130,7 +130,7 @@ def storages(policy: TransformersPolicy) -> int:
 
 
 @pytest.mark.parametrize("limit", [0, 30_000, 200_000, 10**9])
-def test_what_is_kept_is_what_is_counted(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+def test_the_memory_of_prefixes_is_counted_exactly(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     monkeypatch.setattr(sampler, "STORE_BYTES", limit)
     lm = random_model(context=2048)
     policy = lm.policy(temperature=0, max_new_tokens=6)

@@ -90,7 +90,7 @@ def test_a_model_with_a_template_is_saved_and_loaded(tmp_path: Path) -> None:
     assert loaded.policy(max_new_tokens=8).act(prompts) == lm.policy(max_new_tokens=8).act(prompts)
 
 
-def test_what_cannot_be_found_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_found_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ConfigError, match=r"no config\.json"):
         load(str(tmp_path))

@@ -146,7 +146,7 @@ def distilled(draw: st.DrawFn) -> list[Example]:
 
 
 @given(distilled())
-def test_what_is_shared_is_the_same_and_leaves_something_to_predict_from(examples: list[Example]) -> None:
+def test_a_shared_prefix_is_equal_and_leaves_a_token_to_predict_from(examples: list[Example]) -> None:
     students, rows = student_rows(examples), teacher_rows(examples, CharacterChat())
     sharing, prefixes = share_prefixes(rows, students)
     assert Counter((row.ids, row.spans) for row in sharing) == Counter((row.ids, row.spans) for row in rows)

@@ -180,7 +180,7 @@ def test_a_temperature_that_cannot_be_divided_by_is_an_error(temperature: float)
         LM.policy(temperature=temperature).act([ask("ab")])
 
 
-def test_what_follows_the_end_of_a_reply_is_of_no_account() -> None:
+def test_tokens_after_the_end_of_a_reply_do_not_count() -> None:
     """Rows that have ended are read on with the others for a while."""
     lm = LanguageModel(tiny_model().float(), CharacterChat(), "no way on")
     with torch.no_grad():

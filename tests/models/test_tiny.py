@@ -32,7 +32,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_what_is_saved_is_loaded(tmp_path: Path, tied: bool) -> None:
+def test_a_saved_model_is_loaded_as_it_was(tmp_path: Path, tied: bool) -> None:
     lm = random_model(tie_word_embeddings=tied)
     lm.save(tmp_path / "new" / "folder")
     for read in (tiny.load, load):

@@ -1,4 +1,4 @@
-"""The check passes the rules that ship, and says what is wrong with each of many broken ones."""
+"""The check passes the rules that ship, and reports the fault of each of many broken ones."""
 
 from __future__ import annotations
 

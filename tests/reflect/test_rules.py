@@ -1,4 +1,4 @@
-"""The rules for all environments: right about what a trajectory shows, and never saying more than that."""
+"""The rules for all environments: right about what a trajectory shows, and silent about the rest."""
 
 from __future__ import annotations
 

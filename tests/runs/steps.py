@@ -1,4 +1,4 @@
-"""Runs of a few steps, and whatever else may lie where one of their files is expected."""
+"""Runs of a few steps, and other entries in place of their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sudden death at every single operation on the file system, one after another."""
+"""A run survives sudden death at every single operation on the file system, one after another."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.runs.steps import SETTINGS, contents, play
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"step": 4, "row": 0}\n', b'{"step": 4, "row": 0}\n{"st', b"{", b"\0\0\0"])
-def test_what_came_after_the_newest_checkpoint_is_cut_off(path: Path, torn: bytes) -> None:
+def test_records_after_the_newest_checkpoint_are_cut_off(path: Path, torn: bytes) -> None:
     before = contents(path)
     for kind in KINDS:
         with (path / f"{kind}.jsonl").open("ab") as file:
@@ -75,7 +75,7 @@ def test_foreign_files_in_checkpoints_are_left_alone(path: Path) -> None:
     assert {entry.name for entry in folder.iterdir()} == {".DS_Store", "step-000099", "step-000003 copy", "step-000005"}
 
 
-def test_what_a_sudden_death_left_of_older_steps_is_removed(path: Path) -> None:
+def test_remains_of_older_steps_after_a_sudden_death_are_removed(path: Path) -> None:
     folder = path / "checkpoints"
     shutil.copytree(folder / "step-000003", folder / "step-000002")
     (folder / "step-000002" / "progress.json").unlink()

@@ -79,7 +79,7 @@ def test_the_contract_of_text_environments() -> None:
 
 
 @pytest.mark.parametrize("render_mode", [None, "ansi"])
-def test_gymnasium_has_nothing_to_complain_of(render_mode: str | None) -> None:
+def test_gymnasium_s_checker_passes(render_mode: str | None) -> None:
     hero.envs.register()
     env = gymnasium.make("hero/TauBench-v0", data="embedded", render_mode=render_mode)
     check_env(env.unwrapped)

@@ -1,4 +1,4 @@
-"""Answers of the original, where they are at hand: the recordings carry no licence and stay out of the repository."""
+"""Recorded answers of the original, where they are at hand: without a licence, they stay out of the repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actions that nobody meant, on catalogues that nobody checked; and equal episodes in other processes."""
+"""Hostile actions, on catalogues that nobody checked; and equal episodes in other processes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ long_actions = st.builds(
 
 @contextmanager
 def shop(offered: Sequence[str], **kwargs: Any) -> Iterator[WebShopEnv]:
-    """A shop with one product, B000000001, that offers these values in its only group of options."""
+    """Opens a shop with one product, B000000001, that offers these values in its only group of options."""
     with TemporaryDirectory() as folder:
         data = write(Path(folder), catalogue([("B000000001", "Find me shoes", offered)]))
         yield WebShopEnv(data=data, split="test", goals="human", **kwargs)
@@ -230,5 +230,5 @@ def test_a_plain_action_is_read_as_any_other(action: str) -> None:
     assert parse_action(action) == parse_action(f"<think>hm</think>{action}")
 
 
-def test_a_thought_within_brackets_is_no_part_of_a_plain_action() -> None:
+def test_a_thought_within_brackets_is_not_part_of_a_plain_action() -> None:
     assert parse_action("search[<think>hm</think>shoes]") == Command("search", "shoes")

@@ -1,4 +1,4 @@
-"""The environment: what every text environment must do, what ours mends, and whole episodes of the original."""
+"""The environment: the contract of text environments, the grammar of actions, and recorded episodes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.envs.webshop.recorded import DATA, lines, needs_recordings
 
 
 def best_purchase(env: WebShopEnv, task: int) -> tuple[list[str], str]:
-    """The actions that solve a task of the embedded catalogue, and the asin to buy."""
+    """Returns the actions that solve a task of the embedded catalogue, and the asin to buy."""
     goal = env._goals[task]
     asin = goal.product.asin.lower()
     chosen = [f"click[{value}]" for value in goal.options]
@@ -40,7 +40,7 @@ def test_the_contract_of_text_environments(compat: Any) -> None:
 
 
 @pytest.mark.parametrize("render_mode", [None, "ansi"])
-def test_gymnasium_has_nothing_to_complain_of(render_mode: str | None) -> None:
+def test_gymnasium_s_checker_passes(render_mode: str | None) -> None:
     hero.envs.register()
     hero.envs.register()
     env = gymnasium.make("hero/WebShop-v0", level="easy", render_mode=render_mode)

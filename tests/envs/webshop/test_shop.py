@@ -143,7 +143,7 @@ def test_a_catalogue_too_small_for_a_split_is_refused(tmp_path: Path) -> None:
 
 
 @needs_recordings
-def test_what_leaks_in_the_1000_product_set() -> None:
+def test_leaks_of_the_1000_product_set() -> None:
     def leaked(shop: Shop, split: str) -> dict[str, int]:
         train, part = shop.goals["train"], shop.goals[split]
         products, texts = {goal.product.asin for goal in train}, {goal.text for goal in train}

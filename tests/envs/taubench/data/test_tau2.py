@@ -169,7 +169,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("record", "reason"), REFUSED)
-def test_what_cannot_be_honoured_is_refused_by_name_or_left_out(
+def test_tasks_that_cannot_be_honoured_are_refused_by_name_or_left_out(
     tmp_path: Path, record: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(DataError, match=f"1 of 2 tasks of train .*: 1. Of task 1: .*{reason}.*skip_refused=true"):

@@ -92,7 +92,7 @@ def test_flights_that_are_changed_are_checked_in_the_same_order() -> None:
 
 
 @pytest.mark.parametrize(("history", "kind"), [({}, "dict"), ("", "str")])
-def test_what_was_written_before_a_fault_stays_as_in_the_original(history: Any, kind: str) -> None:
+def test_writes_before_a_fault_stay_as_in_the_original(history: Any, kind: str) -> None:
     db = Database(WORLD.snapshot)
     fault = f"Error: {kind!r} object has no attribute 'append'"
     # Such a history takes no entries, which shows only once the flights and the bags are written.

@@ -213,7 +213,7 @@ def shop(status: str, *, paid_by: str, amount: float = 0.1, new_price: float = 0
         ),
     ],
 )
-def test_what_is_on_a_gift_card_is_rounded_to_cents(
+def test_the_balance_of_a_gift_card_is_rounded_to_cents(
     name: str, arguments: dict[str, Any], shown: dict[str, Any], balance: float
 ) -> None:
     world, db = shop("pending", **shown)

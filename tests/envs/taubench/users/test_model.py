@@ -60,7 +60,7 @@ def test_an_answer_that_is_not_a_chat_completion_is_reported_without_the_key(end
         assert "ghost" not in str(raised.value)
 
 
-def test_what_is_sent_can_be_chosen_and_left_out(endpoint: Endpoint) -> None:
+def test_parameters_of_a_request_can_be_chosen_and_left_out(endpoint: Endpoint) -> None:
     rest: dict[str, Any]
     for rest, sent in (
         ({}, {"temperature": 0.0, "seed": 0, "max_tokens": 1024}),

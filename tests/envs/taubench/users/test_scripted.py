@@ -130,7 +130,7 @@ def test_texts_without_measure_are_played_in_linear_time(piece: str) -> None:
         assert len(talk(text, *asked)) == len(asked) + 1
 
 
-def test_an_agent_that_asks_tells_and_confirms_is_served_by_the_scripted_user() -> None:
+def test_the_scripted_user_serves_an_agent_that_asks_reports_and_confirms() -> None:
     env = TauBenchEnv(data="embedded")
     for index in range(env.num_tasks):
         env.reset(options={"task": index})
@@ -152,7 +152,7 @@ def test_an_agent_that_asks_tells_and_confirms_is_served_by_the_scripted_user() 
 
 @needs_recordings
 @pytest.mark.parametrize(("domain", "split"), [("retail", "test"), ("retail", "train"), ("airline", "test")])
-def test_the_scripted_user_tells_who_it_is_on_the_original_tasks(domain: Any, split: str) -> None:
+def test_the_scripted_user_identifies_itself_on_the_original_tasks(domain: Any, split: str) -> None:
     env = TauBenchEnv(domain=domain, split=split, data=DATA)
     identities = 0
     for index in range(env.num_tasks):

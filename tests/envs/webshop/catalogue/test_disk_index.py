@@ -162,7 +162,7 @@ def test_a_directory_in_place_of_a_file_of_an_index_is_refused(tmp_path: Path, n
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "9" * 5000, "", "null", '{"format": NaN}', '{"format": 3}'])
-def test_a_manifest_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_manifest_is_refused(tmp_path: Path, content: str) -> None:
     write_index(write(tmp_path, FILES), quiet)
     (tmp_path / INDEX / "manifest.json").write_text(content)
     with pytest.raises(DataError, match=f"{INDEX} is .*; run: hero data webshop --from"):
@@ -216,7 +216,7 @@ def test_bits_flipped_that_no_sampled_hash_covers_are_named_or_go_unnoticed(loos
         ({"arrays": {"places": {"dtype": "<i4", "shape": [1]}}}, "is damaged"),
     ],
 )
-def test_a_manifest_that_says_something_else_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+def test_a_manifest_of_other_contents_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     write_index(write(tmp_path, FILES), quiet)
     manifest = tmp_path / INDEX / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
@@ -373,7 +373,7 @@ def test_a_second_preparation_at_the_same_time_is_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
-def test_what_is_in_the_way_is_named(tmp_path: Path, kind: str) -> None:
+def test_a_file_in_place_of_the_index_is_named(tmp_path: Path, kind: str) -> None:
     write(tmp_path, FILES)
     if kind == "file":
         (tmp_path / INDEX).write_text("")

@@ -82,7 +82,7 @@ def test_a_link_to_nowhere_is_not_reported_as_missing(tmp_path: Path, name: str)
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, make_pipe])
-def test_what_is_not_a_file_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_a_directory_or_pipe_in_place_of_a_file_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
     (write(tmp_path, FILES) / "items_human_ins.json").unlink()
     make(tmp_path / "items_human_ins.json")
     with pytest.raises(

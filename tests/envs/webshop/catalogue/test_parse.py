@@ -25,7 +25,7 @@ def catalogue(**changes: Any) -> RawCatalogue:
     )
 
 
-def test_what_is_kept(tmp_path: Path) -> None:
+def test_fields_of_a_product_come_from_its_record(tmp_path: Path) -> None:
     (product,) = parse_products(read_directory(write(tmp_path, FILES)))
     assert (product.title, product.nouns, product.bullets) == ("Red Shoe", ("shoe",), ("soft ", "light"))
     assert (product.query, product.attributes) == ("red shoes", ("soft",))

@@ -61,7 +61,7 @@ def test_no_products_have_no_nouns(folder: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("name", "error"), [("Shoe ?", KeyboardInterrupt), (None, DataError)])
-def test_what_fails_leaves_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch, name: Any, error: Any) -> None:
+def test_a_failure_leaves_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch, name: Any, error: Any) -> None:
     use(monkeypatch, lambda *_, **__: Tagger())
     write(folder, {"items_shuffle_1000.json": [ITEM, ITEM | {"asin": "B2", "name": name}]})
     before = set(folder.iterdir())
@@ -70,7 +70,7 @@ def test_what_fails_leaves_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert set(folder.iterdir()) == before
 
 
-def test_what_is_not_installed_is_named_with_the_remedy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_with_the_remedy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, **_: Any) -> None:
         raise OSError(f"Can't find model {name!r}")
 

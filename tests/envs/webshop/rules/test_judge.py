@@ -73,7 +73,7 @@ def test_a_query_that_leaves_words_out_lists_all_of_them(query: str, cause: str)
     assert shop((query, PAGE), ("click[ZUKA]", item(GOOD)))[0] == Finding(0, FAILED, cause, FULL)
 
 
-def test_what_turns_out_to_be_an_option_is_not_required_of_a_query() -> None:
+def test_words_that_turn_out_to_be_an_option_are_not_required_of_a_query() -> None:
     instruction = "i need a black rain jacket, and price lower than 40.00 dollars"
     start, page, opened = (text.replace(INSTRUCTION, instruction) for text in (SEARCH, PAGE, item(GOOD)))
     steps = [("search[rain jacket]", page), ("click[ZUKA]", opened)]
@@ -350,7 +350,7 @@ def test_an_option_in_other_words_than_those_of_the_instruction_is_not_faulted(
 
 
 @pytest.mark.parametrize("asked", ["a black hair mask", "a hair mask with color: black"])
-def test_what_was_bought_for_full_reward_is_not_faulted_for_what_seemed_to_be_asked_for(asked: str) -> None:
+def test_a_purchase_of_full_reward_is_not_faulted_for_a_seeming_request(asked: str) -> None:
     judged = mask(asked, "black1901", groups=[["color", "black", "black1901"]], reward=1.0)
     assert set(judged) == {0, 1, 3}
     assert {finding.verdict for finding in judged.values()} == {USEFUL}
@@ -386,7 +386,7 @@ def test_a_marked_option_goes_before_words_that_another_value_shares() -> None:
     assert judged[2] == Finding(2, USEFUL)
 
 
-def test_what_explains_words_of_a_full_reward_is_the_title_that_was_bought() -> None:
+def test_a_bought_title_of_full_reward_explains_words_of_the_instruction() -> None:
     plum = ("ROSO", "Plum lip balm", "$20.0")
     groups = [["color", "purple", "teal"]]
     pages = [SEARCH, results(MASK, plum), item(MASK, groups=groups), item(MASK, "purple", groups=groups), THANKS]
