@@ -121,7 +121,7 @@ def test_batches_make_no_difference(documents: list[str]) -> None:
 
 
 def test_counts_and_ids_beyond_their_integers_are_an_error() -> None:
-    with pytest.raises(DataError, match=r"^N7: a word is there 65,536 times"):
+    with pytest.raises(DataError, match=r"^N7: a word occurs 65,536 times"):
         build_postings([("N0", "red"), ("N7", "red sock " * 65_536)])
     assert build_postings([("N7", "red " * 65_535)]).counts.tolist() == [65_535]
     with patch("hero.envs.webshop.search.postings.NUMBER_BITS", 2):
