@@ -22,7 +22,7 @@ for name in ("fcntl", "resource", "termios", "tty", "pty", "pwd", "grp"):
 """Code that removes whatever a system lacks."""
 RUN = """
 import importlib, os, signal, sys
-import filelock, gymnasium, httpx, platformdirs, transformers.cache_utils, typer.rich_utils  # these have ways of their own
+import filelock, gymnasium, httpx, platformdirs, typer.rich_utils  # these have ways of their own
 from transformers import LlamaForCausalLM  # and so has psutil, which comes with it
 filelock.FileLock, platformdirs.user_cache_dir("x")
 from pathlib import Path

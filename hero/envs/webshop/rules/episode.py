@@ -10,7 +10,7 @@ from typing import Final
 from hero.envs.webshop.actions import parse_action
 from hero.envs.webshop.page_parts import BUY
 from hero.envs.webshop.rules.instruction import ParsedInstruction
-from hero.envs.webshop.rules.page import ParsedItem, ParsedKind, ParsedPage
+from hero.envs.webshop.rules.read import ParsedItem, ParsedKind, ParsedPage
 from hero.envs.webshop.rules.words import FILLERS, mentions, resemble, words
 from hero.types import Trajectory, Turn
 

@@ -7,7 +7,7 @@ from typing import Final
 from hero.envs.webshop import page_parts
 from hero.envs.webshop.rules.episode import ParsedEpisode, argument
 from hero.envs.webshop.rules.instruction import ParsedInstruction
-from hero.envs.webshop.rules.page import ParsedPage, parse_page
+from hero.envs.webshop.rules.read import ParsedPage, parse_page
 from hero.types import Finding, Trajectory, Verdict
 
 BACK, PREVIOUS, NEXT, BUY = (
