@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +54,27 @@ class Mute:
 
 
 class Listening(Callback):
-    """Keeps all warnings and phases, and counts turns."""
+    """Keeps the arguments of all calls; the turns by phase and episode."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
-        self.phases: list[tuple[int, Phase]] = []
-        self.turns = 0
+        self.phases: list[tuple[int, Phase, int]] = []
+        self.turns: list[dict[int, list[Turn]]] = []
+        self.steps: list[Mapping[str, Any]] = []
+        self.evaluations: list[Mapping[str, Any]] = []
 
     def on_phase_begin(self, step: int, phase: Phase, episodes: int) -> None:
-        self.phases.append((step, phase))
+        self.phases.append((step, phase, episodes))
+        self.turns.append({})
 
     def on_turn(self, episode: int, turn: Turn) -> None:
-        self.turns += 1
+        self.turns[-1].setdefault(episode, []).append(turn)
+
+    def on_step_end(self, row: Mapping[str, Any]) -> None:
+        self.steps.append(row)
+
+    def on_evaluate(self, row: Mapping[str, Any]) -> None:
+        self.evaluations.append(row)
 
     def on_warning(self, text: str) -> None:
         self.warnings.append(text)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hero.reflect.rules import RulesReflector
+from hero.runs.reader import read_episodes
 from hero.runs.writer import Run
 from hero.train import Callback
 from tests.loop import PLAN, Listening, Mute, contents, training
@@ -46,11 +47,18 @@ def test_a_callback_sees_every_phase_and_every_turn(tmp_path: Path) -> None:
     callback = Listening()
     with Run.create(tmp_path, {}) as run:
         training(run, replace(PLAN, steps=1), callback=callback).run()
-        turns = run.rows("steps")[0]["turns"] + sum(
-            outcome["turns"] for row in run.rows("evals") for outcome in row["outcomes"]
-        )
+        steps, evals = run.rows("steps"), run.rows("evals")
+    played = [episode.trajectory for episode in read_episodes(tmp_path)]
     assert callback.phases == [
-        (0, "evaluation"), (1, "rollout"), (1, "reflection"), (1, "update"), (1, "evaluation"),
+        (0, "evaluation", 10), (1, "rollout", 8), (1, "reflection", 8), (1, "update", 8), (1, "evaluation", 10),
     ]  # fmt: skip
-    assert callback.turns == turns
+    first, rollout, reflection, update, last = callback.turns
+    assert rollout == {index: list(trajectory.turns) for index, trajectory in enumerate(played)}
+    assert reflection == update == {}
+    for turns, rows in ((first, evals[:2]), (last, evals[2:])):
+        sampled, greedy = ([outcome["turns"] for outcome in row["outcomes"]] for row in rows)
+        assert {index: len(of_both) for index, of_both in turns.items()} == dict(
+            enumerate(one + other for one, other in zip(sampled, greedy, strict=True))
+        )
+    assert (callback.steps, callback.evaluations) == (steps, evals)
     assert callback.warnings == []

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hero.intervals import t_interval
+from hero.intervals import t_interval, wilson_interval
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=30))
@@ -20,6 +20,15 @@ def test_a_mean_has_the_t_interval(values: list[float]) -> None:
         assert got.low == pytest.approx(got.high)
     else:
         assert (got.low, got.high) == pytest.approx((want.low, want.high), abs=1e-6)
+
+
+@given(st.integers(1, 10_000), st.integers(0, 10_000))
+def test_a_share_is_within_its_wilson_interval_which_is_within_0_and_1(size: int, wins: int) -> None:
+    share = min(wins, size) / size
+    estimate = wilson_interval(share, size)
+    assert 0 <= estimate.low <= share <= estimate.high <= 1
+    assert wilson_interval(0.0, size).low == 0
+    assert wilson_interval(1.0, size).high == 1
 
 
 def test_one_task_has_no_spread() -> None:

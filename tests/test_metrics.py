@@ -34,7 +34,13 @@ EPISODES = [
     ),
     Trajectory("env", "1", 0, (turn(action_valid=True, drift_tokens=4),), Stop.ERROR, "boom"),
     Trajectory("env", "2", 0, (turn(action_valid=True), *[turn(action_valid=False)] * 2), Stop.MAX_TURNS),
-    Trajectory("env", "3", 0, (turn(action_valid=True), turn(cut_off=True, action_valid=True)), Stop.TRUNCATED),
+    Trajectory(
+        "env",
+        "3",
+        0,
+        (turn(action_valid=True, tool_call=False), turn(cut_off=True, tool_call=True, action_valid=True)),
+        Stop.TRUNCATED,
+    ),
 ]
 
 
@@ -45,6 +51,7 @@ def test_rollout_metrics_are_means_over_episodes_and_counts_of_trouble() -> None
         "score": 25.0,
         "turns_per_episode": 8 / 4,
         "valid_actions": pytest.approx((1 / 2 + 1 + 1 / 3 + 1) / 4),
+        "tool_calls_per_episode": 1 / 4,
         "metrics": {},
         "cut_off_actions": 2,
         "drift_tokens": 7,
