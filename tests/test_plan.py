@@ -29,6 +29,13 @@ def test_tasks_are_drawn_without_repeats_where_there_are_enough(
     assert len({task.index for task in tasks}) == groups or groups > num_tasks
 
 
+def test_every_step_and_seed_draws_tasks_and_environment_seeds_of_its_own() -> None:
+    plans = [replace(PLAN, episodes=16, group_size=2, seed=seed) for seed in range(3)]
+    drawn = [plan.sample_tasks(step, 1000) for plan in plans for step in range(5)]
+    assert len({tuple(task.index for task in tasks) for tasks in drawn}) == 15
+    assert len({task.seed for tasks in drawn for task in tasks}) == 15 * 8  # one for each group
+
+
 def test_streams_differ_by_seed_step_and_purpose() -> None:
     streams = {
         replace(PLAN, seed=seed).seed_for(step, purpose)

@@ -275,6 +275,11 @@ class Measured(FunctionPolicy):
         return 10
 
 
+def test_a_limit_of_no_tokens_is_refused() -> None:
+    with pytest.raises(ConfigError, match="max_tokens = 0 leaves no room to act"):
+        rollout([DiceEnv()], Measured(10), [Task(4, 0)], max_turns=1, max_tokens=0)
+
+
 @pytest.mark.parametrize(
     ("context", "limit", "stop"),
     [
