@@ -49,7 +49,23 @@ def make_envs(name: str, split: str, count: int, arguments: dict[str, Any]) -> l
     """
     from hero import envs
 
-    return [envs.make(name, split=split, **arguments) for _ in range(min(count, MAX_PARALLEL))]
+    registry.check("hero.envs", name, arguments, later=["split"])
+    declared = registry.parameters(registry.load("hero.envs", name)).values()
+    if not any(each.name == "split" or each.kind is each.VAR_KEYWORD for each in declared):
+        raise ConfigError(
+            f"the environment {name!r} has no parameter split, which names the set of tasks; add it there"
+        )
+    made = [envs.make(name, split=split, **arguments) for _ in range(min(count, MAX_PARALLEL))]
+    if len({id(env.unwrapped) for env in made}) < len(made):
+        raise ConfigError(f"the environment {name!r} returns one instance again and again; return a new one each time")
+    return made
+
+
+def load_rules(env: TextEnv) -> None:
+    """Imports the rules of an environment, if there are any, so that a broken package is named before anything runs."""
+    family = env.env_id.partition("/")[0]
+    if family in registry.names("hero.rules"):
+        registry.load("hero.rules", family)
 
 
 @contextmanager

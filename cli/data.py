@@ -11,7 +11,7 @@ from typer.main import get_command
 from hero import registry
 from hero.errors import ConfigError
 
-from .terminal import console
+from .terminal import console, report_errors
 
 
 class DataCommands(TyperGroup):
@@ -25,11 +25,12 @@ class DataCommands(TyperGroup):
             return None
         single = typer.Typer(add_completion=False, rich_markup_mode="rich")
         try:
-            single.command(cmd_name)(registry.load("hero.data", cmd_name))
-        except ConfigError as error:  # of one package, which hides no other's command
-            console(errors=True).print(f"warning: {error}", style="yellow", markup=False)
+            single.command(cmd_name)(report_errors(registry.load("hero.data", cmd_name)))
+            return get_command(single)
+        except Exception as error:  # of one package, which hides no other's command
+            why = str(error) if isinstance(error, ConfigError) else f"hero.data {cmd_name!r} is not a command: {error}"
+            console(errors=True).print(f"warning: {why}", style="yellow", markup=False)
             return None
-        return get_command(single)
 
 
 data = typer.Typer(cls=DataCommands, no_args_is_help=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .terminal import console, report_errors
+from .terminal import console
 
 
-@report_errors
 def taubench() -> None:
     """Download the data of TauBench (retail and airline), check them, and keep them where environments look.
 

@@ -13,7 +13,7 @@ import typer
 
 from hero.errors import DataError
 
-from .terminal import console, report_errors
+from .terminal import console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,6 @@ PHASES = {
 }
 
 
-@report_errors
 def webshop(
     directory: Annotated[Path, typer.Option("--from", help="Directory of the original's files.")],
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hero import __version__, registry
-from hero.errors import HeroError, RunError
+from hero.errors import ConfigError, HeroError, RunError
 from hero.fingerprint import fingerprint
 from hero.runs.reader import is_run_dir, read_config, read_latest
 
@@ -54,9 +55,21 @@ def run_provenance(settings: Settings, source: str, env: TextEnv, day: str, devi
 
 
 def env_provenance(env: TextEnv) -> dict[str, Any]:
-    """Returns the provenance of an environment: its id, and the result of its method `provenance`."""
-    provenance = getattr(env.unwrapped, "provenance", dict)
-    return {"env_id": env.unwrapped.env_id, **provenance()}  # type: ignore[attr-defined]
+    """Returns the provenance of an environment: its id, and the result of its method `provenance`.
+
+    Raises:
+        ConfigError: that result is not plain JSON.
+    """
+    provenance: Any = getattr(env.unwrapped, "provenance", dict)()
+    try:
+        plain = json.loads(json.dumps(provenance, allow_nan=False)) == provenance
+    except (TypeError, ValueError):
+        plain = False
+    if not (plain and isinstance(provenance, dict) and isinstance(provenance.get("arguments", {}), dict)):
+        raise ConfigError(
+            f"provenance of {type(env.unwrapped).__name__} must return a dict of plain JSON, not {provenance!r:.80}"
+        )
+    return {"env_id": env.unwrapped.env_id, **provenance}  # type: ignore[attr-defined]
 
 
 def run_dir_of(source: str) -> Path | None:

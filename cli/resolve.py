@@ -8,13 +8,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hero import registry
 from hero.errors import ConfigError, RunError
 from hero.runs.reader import read_settings
 
 from .settings import FIELDS, Settings, option, types
+
+CHOICES: Final = ("env", "learner")
+"""Settings that name a component whose own defaults count: no other component may choose them."""
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:
@@ -56,11 +59,20 @@ def _component_defaults(group: str, name: str) -> Mapping[str, Any]:
     """Returns the defaults that a component brings along.
 
     Raises:
-        ConfigError: the component is not installed, or brings a default of an unknown setting.
+        ConfigError: the component is not installed, or brings defaults that it must not have.
     """
-    defaults: Mapping[str, Any] = getattr(registry.load(group, name), "defaults", {})
-    if unknown := sorted(defaults.keys() - FIELDS.keys()):
-        raise ConfigError(f"{name} ({group}) brings a default of {', '.join(unknown)}, which is not a setting of a run")
+    defaults = getattr(registry.load(group, name), "defaults", {})
+    if not isinstance(defaults, Mapping):
+        raise ConfigError(f"the defaults of {name} ({group}) must be a mapping, not {defaults!r:.80}")
+    if other := [key for key in defaults if key not in FIELDS or key in CHOICES or str(key).endswith("_args")]:
+        raise ConfigError(
+            f"{name} ({group}) brings a default of {', '.join(map(str, other))}, which is not a setting that a "
+            "component may bring; remove it there"
+        )
+    try:
+        _check_types(defaults)
+    except ConfigError as error:
+        raise ConfigError(f"{name} ({group}) brings a default that is not possible: {error}") from error
     return defaults
 
 
@@ -106,7 +118,10 @@ def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
                 "shorter: leave the option out, or start another run with another --out"
             )
         more[name] = now
-    _check_decay(replace(settings, **more))
+    try:
+        _check_decay(replace(settings, **more))
+    except ConfigError as error:
+        raise ConfigError(f"{error}; a run that is resumed keeps it, so start another run") from error
     return more
 
 
@@ -133,7 +148,7 @@ def _check(settings: Settings) -> None:
             continue
         if not ((low is None or value >= low) and (above is None or value > above) and value < below):
             least = f"at least {low}" if above is None else f"more than {above}"
-            most = "" if below == math.inf else f" and less than {below}"
+            most = f" and less than {below:g}" if below != math.inf else ", and finite" if value == math.inf else ""
             raise ConfigError(f"{option(name)} {value} is not possible; give {least}{most}")
     _check_decay(settings)
     least_group = getattr(registry.load("hero.learners", settings.learner), "min_group_size", 1)

@@ -101,6 +101,7 @@ def _build(
         eval_envs = build.make_envs(settings.env, "validation", settings.eval_tasks, arguments)
     if settings.eval_tasks > (num_tasks := eval_envs[0].num_tasks):
         raise ConfigError(f"--eval-tasks {settings.eval_tasks}, but there are {num_tasks} validation tasks; give fewer")
+    build.load_rules(envs[0])
     if stored:
         provenance.require_same(path, "env", stored["env"], provenance.env_provenance(envs[0]))
         with provenance.explain_missing(path, "model", ConfigError, DataError):

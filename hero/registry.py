@@ -13,9 +13,12 @@ from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 from hero.errors import ConfigError
+
+PLAIN: Final = (str, int, float, list, dict, type(None))
+"""Types of values that a command line or a file can hold."""
 
 
 def names(group: str) -> list[str]:
@@ -49,9 +52,10 @@ def load(group: str, name: str) -> Any:
     entry = target(group, name)
     try:
         return entry.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # foreign code runs when its module is imported
         owner = f" of the package {entry.dist.name}" if entry.dist else ""
-        raise ConfigError(f"{group} {name!r}{owner} cannot be imported from {entry.value}: {error}") from error
+        reason = f"{error} ({type(error).__name__})"
+        raise ConfigError(f"{group} {name!r}{owner} cannot be imported from {entry.value}: {reason}") from error
 
 
 def build(group: str, name: str, /, **options: Any) -> Any:
@@ -67,21 +71,27 @@ def build(group: str, name: str, /, **options: Any) -> Any:
 def check(group: str, name: str, options: Mapping[str, Any], later: Collection[str] = ()) -> None:
     """Checks options against the signature of a component, without building it.
 
-    An annotation that cannot be evaluated at run time (one that is imported for type checkers only) is not compared.
+    Types are compared for plain values, as a command line or a file holds them. An annotation that cannot be evaluated
+    at run time (one that is imported for type checkers only) is not compared.
 
     Args:
-        later: parameters that `build` will be given besides.
+        later: parameters that `build` will be given besides; they are not options.
 
     Raises:
         ConfigError: an option is unknown, missing or of another type; the message names it and what there is.
     """
     component = load(group, name)
-    declared = parameters(component)
+    try:
+        declared = parameters(component)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} ({group}) is {component!r:.80}, not a class or function with a signature") from None
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in declared.values())
     for option, value in options.items():
+        if option in later:
+            raise ConfigError(f"{option} of {name} ({group}) is given by the run; it is not an option: leave it out")
         if option in declared:
             _require_type(f"{name} ({group})", component, declared[option], value)
-        elif not takes_any:
+        elif not takes_any or option == "self":
             close = get_close_matches(option, declared, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise ConfigError(f"{name} ({group}) has no option {option!r}; {hint}{_list_of(declared, later)}")
@@ -92,9 +102,16 @@ def check(group: str, name: str, options: Mapping[str, Any], later: Collection[s
 
 
 def parameters(component: Any) -> dict[str, inspect.Parameter]:
-    """Returns the parameters of a component that can be given by name, in the order of its signature."""
+    """Returns the parameters of a component that can be given by name, in the order of its signature.
+
+    Raises:
+        TypeError, ValueError: it is not callable, has no signature, or cannot be called with named arguments alone.
+    """
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
-    return {name: each for name, each in inspect.signature(component).parameters.items() if each.kind in by_name}
+    signature = inspect.signature(component)
+    if any(each.kind is each.POSITIONAL_ONLY and each.default is each.empty for each in signature.parameters.values()):
+        raise TypeError(f"{signature} needs an argument that has no name")
+    return {name: each for name, each in signature.parameters.items() if each.kind in by_name}
 
 
 def _list_of(declared: Mapping[str, inspect.Parameter], later: Collection[str]) -> str:
@@ -103,18 +120,22 @@ def _list_of(declared: Mapping[str, inspect.Parameter], later: Collection[str]) 
 
 
 def _require_type(owner: str, component: Any, parameter: inspect.Parameter, value: Any) -> None:
-    if parameter.annotation is parameter.empty:
+    if parameter.annotation is parameter.empty or not isinstance(value, PLAIN):
         return
     function = component.__init__ if inspect.isclass(component) else component
     try:
         scope = getattr(inspect.unwrap(function), "__globals__", {})
         annotated = SimpleNamespace(__annotations__={"value": parameter.annotation})
         expected = typing.get_type_hints(annotated, scope)["value"]
-    except NameError:
+    except Exception:  # whatever an annotation does that only type checkers read
         return
     from typeguard import TypeCheckError, check_type
 
+    leaves = typing.get_args(expected) or (expected,)
+    number_alone = not {bool, object, Any}.intersection(leaves) and {int, float}.intersection(leaves)
     try:
+        if isinstance(value, bool) and number_alone:
+            raise TypeCheckError("a bool is not a number here")
         check_type(value, expected)
     except TypeCheckError:
         described = inspect.formatannotation(expected).replace("typing.", "")

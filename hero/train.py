@@ -16,7 +16,7 @@ from hero.evaluate import evaluate, hopeless
 from hero.metrics import MODES, reflection_metrics, rollout_metrics, summarise
 from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
-from hero.reflect.base import Reflector
+from hero.reflect.base import Reflector, check_diagnoses
 from hero.rollout import Task, rollout
 from hero.runs.reader import Episode
 from hero.runs.writer import Run
@@ -98,7 +98,10 @@ class Training:
             trajectories = self._play(step)
         episodes = len(trajectories)
         with self._timed(step, "reflection", episodes, timings):
-            diagnoses = self.reflector.reflect(trajectories) if self.reflector else [Diagnosis("none")] * episodes
+            diagnoses = [Diagnosis("none")] * episodes
+            if self.reflector:
+                author = getattr(self.reflector, "name", type(self.reflector).__name__)
+                diagnoses = check_diagnoses(self.reflector.reflect(trajectories), trajectories, author)
         pairs = list(zip(trajectories, diagnoses, strict=True))
         self.run_dir.record("episodes", *(Episode(step, *pair).record() for pair in pairs))
         _refuse_hopeless(step, map(Outcome.of, trajectories))

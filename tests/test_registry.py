@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -144,15 +145,55 @@ def test_options_are_checked_against_the_signature(options: dict[str, Any], mess
 
 
 @pytest.mark.usefixtures("components")
+@pytest.mark.parametrize("options", [{"size": True}, {"size": 3, "rate": False}])
+def test_a_bool_is_not_a_number(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"= (True|False) is not possible; give a value of type"):
+        registry.build("hero.things", "Component", **options)
+
+
+@pytest.mark.parametrize("value", ["tests.test_registry:GROUPS", "tests.test_registry:unnamed"])
+def test_what_cannot_be_built_by_name_is_refused(registered: list[EntryPoint], value: str) -> None:
+    registered.append(EntryPoint("odd", value, "hero.things"))
+    with pytest.raises(ConfigError, match=r"odd \(hero\.things\) is .*, not a class or function with a signature"):
+        registry.build("hero.things", "odd", size=3)
+
+
+def unnamed(size: int, /) -> int:
+    return size
+
+
+def misspelt(size: "int|" = 3) -> int:  # type: ignore[valid-type]  # noqa: F722
+    return size
+
+
+def test_an_annotation_that_cannot_be_read_is_not_compared(registered: list[EntryPoint]) -> None:
+    registered.append(EntryPoint("misspelt", "tests.test_registry:misspelt", "hero.things"))
+    assert registry.build("hero.things", "misspelt", size="x") == "x"
+
+
+@pytest.mark.usefixtures("components")
+def test_self_is_not_an_option() -> None:
+    with pytest.raises(ConfigError, match="has no option 'self'"):
+        registry.build("hero.things", "anything", self=1)
+
+
+@pytest.mark.usefixtures("components")
 def test_options_that_are_given_later_are_neither_missing_nor_offered() -> None:
     registry.check("hero.things", "Component", {"kind": "b"}, later=["size"])
+    with pytest.raises(ConfigError, match=r"size of Component \(hero\.things\) is given by the run; it is not an"):
+        registry.check("hero.things", "Component", {"size": 3}, later=["size"])
     with pytest.raises(ConfigError, match=r"has no option 'zzz'; it takes: kind='a'"):
         registry.check("hero.things", "Component", {"zzz": 1}, later=["size"])
 
 
-def test_a_component_that_cannot_be_imported_is_named_with_its_package(registered: list[EntryPoint]) -> None:
+def test_a_component_that_cannot_be_imported_is_named_with_its_package(
+    registered: list[EntryPoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     registered += [EntryPoint("gone", "no_such_package:x", "hero.envs"), EntryPoint("bare", "json:x", "hero.envs")]
-    for name in ("gone", "bare"):
+    (tmp_path / "faulty_module.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registered.append(EntryPoint("faulty", "faulty_module:x", "hero.envs"))
+    for name in ("gone", "bare", "faulty"):
         with pytest.raises(ConfigError, match=rf"hero\.envs '{name}' cannot be imported from .*: "):
             registry.load("hero.envs", name)
 

@@ -23,6 +23,8 @@ class Distillation:
         teacher: writes the privileged prompt of a turn.
     """
 
+    defaults: ClassVar[Mapping[str, JSON]] = {"clip": None}
+
     def __init__(self, teacher: Teacher | None = None) -> None:
         self.teacher = teacher or HindsightTeacher()
 
@@ -97,6 +99,9 @@ def group_examples(learner: Learner, pairs: Sequence[tuple[Trajectory, Diagnosis
     """Returns a learner's examples of all episodes, with siblings as one group; errors are left out of the groups.
 
     `episode` of an example is different for all episodes, whatever their group.
+
+    Raises:
+        ConfigError: the learner returned something else than examples.
     """
     groups: dict[tuple[str, str, int], list[tuple[Trajectory, Diagnosis]]] = {}
     for trajectory, diagnosis in pairs:
@@ -107,9 +112,11 @@ def group_examples(learner: Learner, pairs: Sequence[tuple[Trajectory, Diagnosis
     first_episode = 0
     for siblings in groups.values():
         members, diagnoses = zip(*siblings, strict=True)
-        examples += [
-            replace(example, episode=first_episode + example.episode)
-            for example in learner.examples(Group(members), diagnoses)
-        ]
+        learned = learner.examples(Group(members), diagnoses)
+        if not (isinstance(learned, Sequence) and all(isinstance(example, Example) for example in learned)):
+            raise ConfigError(
+                f"the learner {type(learner).__name__} must return a list of Example, not {learned!r:.80}"
+            )
+        examples += [replace(example, episode=first_episode + example.episode) for example in learned]
         first_episode += len(siblings)
     return examples

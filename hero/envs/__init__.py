@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hero.envs.base import TextEnv
 
 
-def make(name: str, **options: Any) -> TextEnv:
+def make(name: str, /, **options: Any) -> TextEnv:
     """Builds a registered environment.
 
     Args:
@@ -30,16 +30,36 @@ def make(name: str, **options: Any) -> TextEnv:
 def register() -> None:
     """Registers all installed environments that bring a `gymnasium_id`, so that `gymnasium.make` knows them.
 
-    gymnasium loads no plugins by itself: call this first. A package that cannot be imported is a warning in the log
-    `hero`.
+    gymnasium loads no plugins by itself: call this first. A package that cannot be imported, and an id that is taken or
+    malformed, is a warning in the log `hero`. Environments of this package come first.
     """
     import gymnasium
 
-    for name in registry.names("hero.envs"):
+    log = logging.getLogger("hero")
+    ours_first = sorted(registry.names("hero.envs"), key=lambda name: not _is_ours(name))
+    for name in ours_first:
         try:
             gymnasium_id = getattr(registry.load("hero.envs", name), "gymnasium_id", "")
         except ConfigError as error:
-            logging.getLogger("hero").warning("%s", error)
+            log.warning("%s", error)
             continue
-        if gymnasium_id and gymnasium_id not in gymnasium.registry:
-            gymnasium.register(id=gymnasium_id, entry_point=registry.target("hero.envs", name).value)
+        target = registry.target("hero.envs", name).value
+        taken = gymnasium.registry.get(gymnasium_id) if isinstance(gymnasium_id, str) else None
+        if not gymnasium_id or (taken and taken.entry_point == target):
+            continue
+        if taken:
+            log.warning(
+                "%s (hero.envs) cannot have the id %s, which is that of %s", name, gymnasium_id, taken.entry_point
+            )
+            continue
+        try:
+            gymnasium.register(id=gymnasium_id, entry_point=target)
+        except Exception as error:  # an id that gymnasium cannot read
+            log.warning("%s (hero.envs) cannot be registered as %r: %s", name, gymnasium_id, error)
+
+
+def _is_ours(name: str) -> bool:
+    try:
+        return registry.target("hero.envs", name).value.startswith("hero.")
+    except ConfigError:  # two packages have the name
+        return False

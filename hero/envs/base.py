@@ -199,9 +199,9 @@ def text_env(env: gymnasium.Env[str, str]) -> TextEnv:
     """Returns an environment that may be in gymnasium's wrappers as one whose attributes can be read.
 
     Raises:
-        ConfigError: it is not a text environment.
+        ConfigError: it is not a text environment, or an attribute of it has another type.
     """
-    if isinstance(env, TextEnv | _Wrapped):
+    if isinstance(env, _Wrapped):
         return cast("TextEnv", env)
     needed = ("env_id", "instructions", "tools", "num_tasks", "noop_reward")
     missing = [name for name in needed if not (isinstance(env, gymnasium.Env) and env.has_wrapper_attr(name))]
@@ -209,4 +209,14 @@ def text_env(env: gymnasium.Env[str, str]) -> TextEnv:
         raise ConfigError(
             f"{env!r} is not a text environment: it has no {', '.join(missing)}; derive it from hero.envs.base.TextEnv"
         )
-    return cast("TextEnv", _Wrapped(env))
+    readable = env if isinstance(env, TextEnv) else cast("TextEnv", _Wrapped(env))
+    values = {name: getattr(readable, name) for name in needed}
+    for name, fits, kind in (
+        ("env_id", isinstance(values["env_id"], str) and values["env_id"], "a str that is not empty"),
+        ("instructions", isinstance(values["instructions"], str), "a str"),
+        ("tools", isinstance(values["tools"], Tools | None), "hero.types.Tools or None"),
+        ("num_tasks", type(values["num_tasks"]) is int and values["num_tasks"] > 0, "an int of at least 1"),
+    ):
+        if not fits:
+            raise ConfigError(f"{name} of {type(env.unwrapped).__name__} is {brief(values[name])}; it must be {kind}")
+    return readable

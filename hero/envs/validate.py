@@ -41,6 +41,9 @@ def read_step(answer: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
         raise ValueError(f"the reward of step must be a finite number, not {brief(reward)}")
     if not isinstance(feedback := info.get("feedback", ""), str):
         raise TypeError(f"the feedback in the info of step must be a str, not {brief(feedback)}")
+    for key in ("success", "action_valid", "tool_call"):
+        if type(value := info.get(key, False)) is not bool:
+            raise TypeError(f"{key} in the info of step must be a bool, not {brief(value)}")
     if "metrics" in info:
         info = info | {"metrics": read_metrics(info["metrics"])}
     return observation, float(reward), bool(terminated), bool(truncated), info

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from hero.types import Diagnosis, Finding, Trajectory
+from hero.errors import ConfigError
+from hero.types import Diagnosis, Finding, Trajectory, Verdict
 
 Judge: TypeAlias = Callable[[Trajectory], Mapping[int, Finding | None]]
 """Rules of one environment, an entry point of `hero.rules`: a pure function from an episode to findings by turn.
@@ -25,3 +26,34 @@ class Reflector(Protocol):
         A finding never names a turn that its trajectory does not have.
         """
         ...
+
+
+def check_diagnoses(diagnoses: Sequence[Diagnosis], trajectories: Sequence[Trajectory], author: str) -> list[Diagnosis]:
+    """Returns the answer of a reflector, once it is known to be a sound diagnosis per trajectory.
+
+    Args:
+        author: name of the reflector, for messages.
+
+    Raises:
+        ConfigError: it is something else; or a finding is about a turn that does not exist, or has odd fields.
+    """
+    are_diagnoses = isinstance(diagnoses, Sequence) and all(isinstance(each, Diagnosis) for each in diagnoses)
+    if not are_diagnoses or len(diagnoses) != len(trajectories):
+        raise ConfigError(
+            f"the reflector {author} must return a list of {len(trajectories)} hero.types.Diagnosis, one per "
+            f"trajectory, not {diagnoses!r:.80}"
+        )
+    for diagnosis, trajectory in zip(diagnoses, trajectories, strict=True):
+        for finding in diagnosis.findings:
+            is_finding = isinstance(finding, Finding) and isinstance(finding.verdict, Verdict | None)
+            if not is_finding or not isinstance(finding.cause, str) or not isinstance(finding.advice, str):
+                raise ConfigError(
+                    f"the reflector {author} returned {finding!r:.120}; the verdict of a finding is a Verdict or None, "
+                    "cause and advice are str"
+                )
+            if type(finding.turn) is not int or not 0 <= finding.turn < len(trajectory.turns):
+                raise ConfigError(
+                    f"the reflector {author} judges turn {finding.turn!r} of an episode of {len(trajectory.turns)} "
+                    "turns, which are numbered from 0"
+                )
+    return list(diagnoses)

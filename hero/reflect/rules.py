@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from hero import registry
 from hero.chat.thoughts import without_thoughts
+from hero.errors import ConfigError
 from hero.reflect.base import Judge
 from hero.types import Diagnosis, Finding, Stop, Trajectory, Verdict
 
@@ -45,7 +46,7 @@ def _findings(trajectory: Trajectory, rules: Judge | None) -> tuple[Finding, ...
         return ()
     observations = trajectory.observations
     actions = [without_thoughts(turn.action.text) for turn in trajectory.turns]
-    judged = rules(trajectory) if rules else {}
+    judged = _judged(rules, trajectory) if rules else {}
     # Rules of an environment understand its observations, and judge a way back to an earlier one by themselves.
     circles = rules is None
     findings = (
@@ -53,6 +54,24 @@ def _findings(trajectory: Trajectory, rules: Judge | None) -> tuple[Finding, ...
         for index in range(len(trajectory.turns))
     )
     return tuple(finding for finding in findings if finding)
+
+
+def _judged(rules: Judge, trajectory: Trajectory) -> Mapping[int, Finding | None]:
+    """Returns what the rules of an environment find, once it is known to be of that kind.
+
+    Raises:
+        ConfigError: the rules raised, or returned something else.
+    """
+    remedy = "run hero.reflect.check.check_judge on them"
+    try:
+        judged = rules(trajectory)
+    except Exception as error:
+        raise ConfigError(
+            f"the rules of {trajectory.env_id} raised {type(error).__name__}: {error}; {remedy}"
+        ) from error
+    if not isinstance(judged, Mapping) or not all(isinstance(each, Finding | None) for each in judged.values()):
+        raise ConfigError(f"the rules of {trajectory.env_id} must map turns to findings, not {judged!r:.80}; {remedy}")
+    return judged
 
 
 def _finding(

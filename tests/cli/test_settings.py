@@ -161,7 +161,9 @@ def test_a_run_becomes_longer_and_not_shorter() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             extension(settings, less)
-    with pytest.raises(ConfigError, match="--decay-steps 12 leaves no learning rate for all of --steps 13"):
+    with pytest.raises(
+        ConfigError, match=r"--decay-steps 12 leaves no learning rate for all of --steps 13.*another run"
+    ):
         extension(settings_of({"decay_steps": 12}), {"steps": 13})
     with pytest.raises(ConfigError, match="--steps 9, but the run was started without that limit"):
         extension(settings_of({"turn_budget": 3}), {"steps": 9})
@@ -192,14 +194,17 @@ def test_options_reach_every_component() -> None:
     ("given", "message"),
     [
         ({"learner_args": {"colour": 1}}, r"distill \(hero\.learners\) has no option 'colour'; it takes no options"),
-        ({"learner_args": {"teacher": "x"}}, r"distill \(hero\.learners\): teacher = 'x' is not possible"),
+        ({"learner_args": {"teacher": "x"}}, r"teacher of distill \(hero\.learners\) is given by the run"),
         (
             {"teacher_args": {"show_thought": 1}},
             r"hindsight \(hero\.teachers\) has no option 'show_thought'; did you mean",
         ),
         ({"teacher_args": {"show_thoughts": "no"}}, "show_thoughts = 'no' is not possible; give a value of type bool"),
         ({"reflector_args": {"max_new_tokens": 8}}, r"rules \(hero\.reflectors\) has no option 'max_new_tokens'"),
-        ({"reflector": "self", "reflector_args": {"student": 8}}, r"self \(hero\.reflectors\): student = 8 is not"),
+        (
+            {"reflector": "self", "reflector_args": {"student": 8}},
+            r"student of self \(hero\.reflectors\) is given by the run",
+        ),
         ({"learner": "grpo", "teacher_args": {"x": 1}}, "--teacher-arg does nothing with --learner grpo; leave it out"),
         ({"learner": "grpo", "reflector_args": {"x": 1}}, "--reflector-arg does nothing with --learner grpo"),
     ],
@@ -221,6 +226,8 @@ def test_options_of_a_teacher_need_a_learner_that_takes_one(monkeypatch: pytest.
     [
         ({"beta": 0.3}, "--beta 0.3 does nothing without --divergence jensen_shannon"),
         ({"top_k_of": "union"}, "--top-k-of union does nothing without --top-k N"),
+        ({"learner": "grpo", "top_k": 5}, "--top-k 5 does nothing without --divergence N"),
+        ({"clip": 0.1}, "--clip 0.1 does nothing with --learner distill"),
         ({"teacher_weights": "live", "ema_decay": 0.5}, "--ema-decay 0.5 does nothing without --teacher-weights ema"),
         ({"learner": "grpo", "ema_decay": 0.5}, "--ema-decay 0.5 does nothing without --teacher-weights ema"),
         ({"decay_steps": 6}, "--decay-steps 6 leaves no learning rate for all of --steps 12 after .*give at least 12"),
@@ -245,10 +252,27 @@ def test_the_trainer_has_the_defaults_of_the_settings_and_all_its_options_are_se
     }
 
 
-def test_defaults_that_are_not_settings_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GRPO, "defaults", {"group_sise": 8})
-    with pytest.raises(ConfigError, match=r"grpo \(hero\.learners\) brings a default of group_sise, which is not a"):
-        settings_of({"learner": "grpo"})
+@pytest.mark.parametrize(
+    ("defaults", "message"),
+    [
+        ({"group_sise": 8}, "brings a default of group_sise, which is not a setting that a component may bring"),
+        ({"learner": "distill"}, "brings a default of learner, which is not a setting that"),
+        ({"env_args": {"level": "hard"}}, "brings a default of env_args, which is not a setting that"),
+        ({1: 2}, "brings a default of 1, which is not"),
+        (["group_size"], "the defaults of grpo .* must be a mapping, not"),
+        (None, "the defaults of grpo .* must be a mapping, not None"),
+        ({"max_turns": 3.5}, "brings a default that is not possible: --max-turns 3.5"),
+        ({"steps": "x"}, "brings a default that is not possible: --steps 'x'"),
+        ({"learning_rate": None}, "brings a default that is not possible: --learning-rate None"),
+        ({"threads": 0}, "--threads 0 is not possible; give at least 1"),
+    ],
+)
+def test_defaults_that_are_not_settings_are_refused(
+    monkeypatch: pytest.MonkeyPatch, defaults: object, message: str
+) -> None:
+    monkeypatch.setattr(GRPO, "defaults", defaults)
+    with pytest.raises(ConfigError, match=message):
+        settings_of({"learner": "grpo", "group_size": 8})
 
 
 def test_threads_of_mkl_do_not_go_before_the_number_of_threads() -> None:

@@ -31,3 +31,11 @@ def test_a_value_that_cannot_be_written_is_named_by_its_type(value: Any, kind: s
 def test_a_value_is_shown_in_brief() -> None:
     assert brief("a" * 99) == f"'{'a' * 59}..."
     assert brief([1]) == "[1]"
+
+
+@pytest.mark.parametrize("key", ["success", "action_valid", "tool_call"])
+@pytest.mark.parametrize("value", ["no", [False], 1, None])
+def test_truth_in_the_info_of_a_step_is_a_bool(key: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"{key} in the info of step must be a bool"):
+        read_step(("page", 0.0, False, False, {key: value}))
+    assert read_step(("page", 0.0, False, False, {key: True}))[4] == {key: True}
