@@ -75,7 +75,9 @@ class Settings:
         panel=WHAT,
     )
     reflector_args: dict[str, Any] = arguments("Option of the reflector", "max_new_tokens=128")
-    teacher: str | None = setting("hindsight", "Writes the privileged prompts; --teacher-weights says whose weights read them.", panel=WHAT)
+    teacher: str | None = setting(
+        "hindsight", "Writes the privileged prompts; --teacher-weights says whose weights read them.", panel=WHAT
+    )
     teacher_args: dict[str, Any] = arguments("Option of the teacher", "show_thoughts=false")
 
     steps: int | None = setting(12, "Optimiser steps.", panel=HOW_LONG, min=0)
