@@ -28,7 +28,7 @@ def test_a_run_that_is_there_is_not_overwritten(finished: Path, hero: Hero, mode
         (["--env-arg", "colour"], "--env-arg 'colour' is not key=value"),
         (
             ["--env-arg", "colours=3"],
-            "guess (hero.envs) has no option 'colours'; it takes: split='train'",
+            "guess (hero.envs) has no option 'colours'; it takes: num_tasks=12, broken=()",
         ),
         (["--env-arg", "split=test"], "--env-arg split cannot be given"),
         (
