@@ -111,7 +111,7 @@ def truncate(file: Path, rows: int, checksum: int | None) -> None:
     Raises:
         RunError: there are fewer lines, or their checksum differs.
     """
-    if os.path.lexists(file):
+    if rows or os.path.lexists(file):
         require_file(file)
     with file.open("a+b") as opened:
         opened.seek(0)

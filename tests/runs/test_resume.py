@@ -56,6 +56,15 @@ def test_missing_records_of_complete_steps_are_refused(path: Path) -> None:
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("kind", ["episodes", "steps", "evals", "timings"])
+def test_a_run_without_one_of_its_files_is_refused_and_stays_without(path: Path, kind: str) -> None:
+    file = path / f"{kind}.jsonl"
+    file.unlink()
+    with pytest.raises(RunError, match=rf"cannot read .*{kind}\.jsonl"):
+        Run.resume(path, {})
+    assert not file.exists()
+
+
 def test_damage_is_refused_before_anything_is_cut(path: Path) -> None:
     (path / "checkpoints" / "step-000003" / "trainer" / "weights").write_text("after 4")
     before = contents(path)
