@@ -68,6 +68,28 @@ class LocatedEnv(GuessEnv):
         return {"arguments": {"data": str(self.data)}, "data": fingerprint(self.data)}
 
 
+ONLY = GuessEnv()
+
+
+def shared_env(split: str = "train") -> GuessEnv:
+    """Returns one and the same environment for all who ask."""
+    return ONLY
+
+
+class SecretiveEnv(GuessEnv):
+    """A `GuessEnv` whose provenance is not JSON."""
+
+    def provenance(self) -> dict[str, JSON]:
+        return {"data": {1, 2}}  # type: ignore[dict-item]
+
+
+class PlainEnv(GuessEnv):
+    """A `GuessEnv` that knows no splits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
 class GivenUpEnv(GuessEnv):
     """A `GuessEnv` whose service warns in the log, and is given up in the third episode of training."""
 

@@ -14,7 +14,7 @@ from hero.distill.learners import GRPO
 from hero.errors import ConfigError, RunError
 from hero.runs.reader import read_episodes, read_rows
 from hero.runs.writer import Run
-from hero.types import Action, Diagnosis, Group, Message, Stop
+from hero.types import Action, Diagnosis, Group, Message, Stop, Trajectory
 from tests.doubles import GuessEnv, GuessPolicy, GuessTrainer
 from tests.loop import PLAN, Listening, Mute, contents, training
 
@@ -193,6 +193,20 @@ def test_a_reflector_with_nothing_to_say_is_reported(tmp_path: Path) -> None:
         "step 1: the reflector found nothing to say about any of 8 episodes",
         "step 1: no episode gave anything to learn from; the weights stay as they are",
     ]
+
+
+def test_a_reflector_that_leaves_episodes_out_ends_the_run_by_name(tmp_path: Path) -> None:
+    class Short:
+        name = "short"
+
+        def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
+            return [Diagnosis(self.name)] * (len(trajectories) - 1)
+
+    with (
+        Run.create(tmp_path, {}) as run,
+        pytest.raises(ConfigError, match=r"the reflector short must return a list of 8 hero\.types\.Diagnosis"),
+    ):
+        training(run, reflector=Short()).run()
 
 
 def test_turns_that_are_too_long_are_reported(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guess\nVersion: 1.0\n")
     envs = {"guess": "GuessEnv", "located": "LocatedEnv", "given-up": "GivenUpEnv"}
+    envs |= {"shared": "shared_env", "secretive": "SecretiveEnv", "plain": "PlainEnv"}
     lines = "".join(f"{name} = tests.doubles:{env}\n" for name, env in envs.items())
     (info / "entry_points.txt").write_text("[hero.envs]\n" + lines)
     return path

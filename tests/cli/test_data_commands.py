@@ -8,14 +8,25 @@ import pytest
 
 from tests.cli.conftest import Hero
 
+ISLAND = '''
+NUMBER = 5
+
+def fetch(size: int = 3) -> None:
+    """Dig the island up."""
+    print(size * "x")
+
+def rage() -> None:
+    """Blow."""
+    raise OSError(28, "No space left", "island.bin")
+'''
+
 
 @pytest.fixture
 def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installs two packages with a command each, of which one cannot be imported."""
-    (tmp_path / "island.py").write_text(
-        'def fetch(size: int = 3) -> None:\n    """Dig the island up."""\n    print(size * "x")\n'
-    )
-    for package, target in (("island", "island:fetch"), ("sunken", "nowhere:fetch")):
+    """Installs packages with a command each: it works, cannot be imported, is not a function, or fails."""
+    (tmp_path / "island.py").write_text(ISLAND)
+    targets = {"island": "island:fetch", "sunken": "nowhere:fetch", "rock": "island:NUMBER", "storm": "island:rage"}
+    for package, target in targets.items():
         info = tmp_path / f"{package}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
@@ -40,3 +51,10 @@ def test_a_command_that_cannot_be_imported_is_named_and_hides_no_other(hero: Her
             "warning: hero.data 'sunken' of the package sunken cannot be imported from nowhere:fetch" in result.stderr
         )
     assert hero("data", "island").stdout == "xxx\n"
+    assert "warning: hero.data 'rock' is not a command" in hero("data", "rock").stderr
+
+
+@pytest.mark.usefixtures("others")
+def test_a_command_that_fails_ends_with_one_line(hero: Hero) -> None:
+    result = hero("data", "storm")
+    assert (result.exit_code, result.stderr) == (2, "error: island.bin: No space left\n")

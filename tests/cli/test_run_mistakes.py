@@ -48,6 +48,8 @@ def test_a_run_that_is_there_is_not_overwritten(finished: Path, hero: Hero, mode
         (["--eval-tasks", "13"], "--eval-tasks 13, but there are 12 validation tasks; give fewer"),
         (["--model", "hf"], "--model hf needs a model: give its directory"),
         pytest.param(["--out", "/dev/null/run"], "cannot write /dev/null/run", marks=NEEDS_POSIX),
+        (["--env", "shared"], "the environment 'shared' returns one instance again and again"),
+        (["--env", "plain"], "the environment 'plain' has no parameter split"),
         (["--resume"], "--resume needs --out, the directory of the run"),
         (["--resume", "--out", "."], "is not a run directory: it has no config.json"),
     ],
@@ -90,3 +92,11 @@ def test_a_missing_extra_is_named_with_the_remedy(hero: Hero, monkeypatch: pytes
     find = importlib.util.find_spec
     monkeypatch.setattr("hero_cli.build.find_spec", lambda name: None if name == "torch" else find(name))
     refused(hero("run", "--env", "guess"), "torch not installed; run: pip install 'hero-agents[train]'")
+
+
+def test_a_provenance_that_cannot_be_stored_is_named_before_anything_is_written(
+    hero: Hero, model: str, tmp_path: Path
+) -> None:
+    result = hero("run", "--env", "secretive", "--eval-tasks", 3, "--model", model)
+    refused(result, "provenance of SecretiveEnv must return a dict of plain JSON, not {'data': {1, 2}}")
+    assert list(tmp_path.iterdir()) == []

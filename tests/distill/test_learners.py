@@ -158,3 +158,13 @@ def test_siblings_form_a_group_wherever_they_are_and_every_episode_has_an_index_
         *((4, 0.25), (5, -0.25)),  # of task x under seed 1
     ]
     assert group_examples(GRPO(), []) == []
+
+
+@pytest.mark.parametrize("answer", [None, ["x"], iter(())])
+def test_a_learner_that_returns_something_else_is_named(answer: object) -> None:
+    class Odd:
+        def examples(self, group: Group, diagnoses: object) -> object:
+            return answer
+
+    with pytest.raises(ConfigError, match="the learner Odd must return a list of Example"):
+        group_examples(Odd(), [(episode(1.0, "a"), Diagnosis("nobody"))])  # type: ignore[arg-type]
