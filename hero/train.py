@@ -171,11 +171,7 @@ class Training:
             )
         unshared = update.get("teacher_tokens_apart", 0.0)
         # Where there are more turns than episodes, two of one episode could have shared their past.
-        if (
-            step == 1
-            and update.get("turns_with_finding", 0.0) > len(diagnoses)
-            and unshared == update["teacher_tokens"]
-        ):
+        if step == 1 and update.get("turns_distilled", 0.0) > len(diagnoses) and unshared == update["teacher_tokens"]:
             warn(
                 "the teacher's prompts do not begin like the episodes (a window of turns, or a chat template that "
                 "rewrites the past), so it reads each turn by itself, which takes longer"

@@ -225,7 +225,7 @@ def test_turns_that_are_too_long_are_reported(tmp_path: Path) -> None:
 def test_a_teacher_that_reads_every_turn_by_itself_is_reported_once(tmp_path: Path, read: float, warned: bool) -> None:
     class Counting(GuessTrainer):
         def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
-            counts = {"turns_with_finding": 9.0, "teacher_tokens": read, "teacher_tokens_apart": 100.0}
+            counts = {"turns_distilled": 9.0, "teacher_tokens": read, "teacher_tokens_apart": 100.0}
             return {**super().update(examples), **counts}
 
     callback = Listening()

@@ -163,5 +163,5 @@ def report(batch: UpdateBatch, sums: Mapping[str, float]) -> dict[str, float]:
         metrics |= {name: sums[name] for name in ("teacher_tokens", "teacher_tokens_apart")}
     if reinforced := batch.tokens["policy_gradient"]:
         metrics["clip_fraction"] = sums["clipped"] / reinforced
-    turns = {"turns_with_finding": len(batch.teacher_rows), "turns_too_long": batch.turns_too_long}
+    turns = {"turns_distilled": len(batch.teacher_rows), "turns_too_long": batch.turns_too_long}
     return metrics | {name: float(count) for name, count in turns.items()}

@@ -133,7 +133,7 @@ class TorchTrainer:
 
         Returns:
             `tokens_with_loss`: action tokens that carry any component; 0 means that no step was taken.
-            `turns_with_finding`: distilled examples. `turns_too_long`: those that are not, since with their privileged
+            `turns_distilled`: distilled examples. `turns_too_long`: those that are not, since with their privileged
             text they exceed the model's context. `loss`: the sum of the components `policy_gradient`, `cross_entropy`
             and `distillation`.
             Where a step was taken also: `grad_norm` before clipping; `learning_rate`; `action_length`, the mean in

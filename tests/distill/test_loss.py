@@ -223,7 +223,7 @@ def test_reported_means_are_over_the_tokens_that_they_are_about() -> None:
     lengths = [len(tokens.action_ids) for tokens in (first, second, third)]
     assert report["tokens_with_loss"] == sum(lengths)  # the second action counts once
     assert report["action_length"] == pytest.approx(sum(lengths) / 3)
-    assert report["turns_with_finding"] == 1
+    assert report["turns_distilled"] == 1
     assert report["distillation"] == pytest.approx(2 * report["divergence"])
     teacher_ids = CHAT.encode(review)
     with torch.no_grad():
@@ -245,7 +245,7 @@ def test_reported_means_are_over_the_tokens_that_they_are_about() -> None:
 def test_reports_leave_out_components_without_tokens() -> None:
     report, _ = gradient([Example(0, episode(STUDENT, 4)[0], cross_entropy=1.0)])
     assert not {"divergence", "teacher_gap", "teacher_gap_abs", "clip_fraction"} & set(report)
-    assert report["policy_gradient"] == report["distillation"] == report["turns_with_finding"] == 0
+    assert report["policy_gradient"] == report["distillation"] == report["turns_distilled"] == 0
 
 
 def test_the_teacher_reads_the_past_of_an_episode_once() -> None:

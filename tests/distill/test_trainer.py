@@ -127,16 +127,16 @@ def test_turns_that_are_too_long_with_hindsight_are_left_out_and_counted() -> No
     expected = alone.update(short)
     report = both.update([*long, *short])
     assert (expected["turns_too_long"], report["turns_too_long"]) == (0, 1)
-    assert report["turns_with_finding"] == len(short)
+    assert report["turns_distilled"] == len(short)
     torch.testing.assert_close(weights(both), weights(alone))
     assert make_trainer().update(long) == {
-        "tokens_with_loss": 0, "turns_with_finding": 0, "turns_too_long": 1, "loss": 0
+        "tokens_with_loss": 0, "turns_distilled": 0, "turns_too_long": 1, "loss": 0
     }  # fmt: skip
     size = len(SAMPLED[0].prompt_ids + SAMPLED[0].action_ids)
     for words, fits in ((128 - size, True), (129 - size, False)):
         row = make_trainer().update(distilled(SAMPLED[:1], words="x" * words))
         assert row["turns_too_long"] == 1 - fits
-        assert row["turns_with_finding"] == fits
+        assert row["turns_distilled"] == fits
     imitating = [replace(long[0], cross_entropy=1.0)]
     assert make_trainer().update(imitating)["cross_entropy"] > 0
 
@@ -147,7 +147,7 @@ def test_where_rewards_are_equal_grpo_leaves_every_weight_alone_and_distillation
     trainer = make_trainer()
     before = weights(trainer)
     row = trainer.update(GRPO().examples(group, [Diagnosis("none")] * 4))
-    assert row == {"tokens_with_loss": 0, "turns_with_finding": 0, "turns_too_long": 0, "loss": 0}
+    assert row == {"tokens_with_loss": 0, "turns_distilled": 0, "turns_too_long": 0, "loss": 0}
     row = trainer.update([Example(0, tokens, policy_gradient=0.0) for tokens in SAMPLED])
     assert row["tokens_with_loss"] == trainer.updates == 0
     torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
