@@ -49,8 +49,7 @@ def make_envs(name: str, split: str, count: int, arguments: dict[str, Any]) -> l
     """
     from hero import envs
 
-    registry.check("hero.envs", name, arguments, later=["split"])
-    declared = registry.parameters(registry.load("hero.envs", name)).values()
+    declared = registry.parameters(registry.check("hero.envs", name, arguments, later=["split"])).values()
     if not any(each.name == "split" or each.kind is each.VAR_KEYWORD for each in declared):
         raise ConfigError(
             f"the environment {name!r} has no parameter split, which names the set of tasks; add it there"
@@ -114,7 +113,7 @@ def make_learner(settings: Settings) -> Learner:
 
 
 def make_reflector(settings: Settings, lm: Any) -> Reflector | None:
-    """Builds the reflector, on the model in training if it has a parameter `student`; None if there is no reflector."""
+    """Builds the reflector, which is given the model in training if it has a parameter `student`; None without one."""
     if settings.reflector is None:
         return None
     takes_student = "student" in registry.parameters(registry.load("hero.reflectors", settings.reflector))

@@ -64,12 +64,11 @@ def build(group: str, name: str, /, **options: Any) -> Any:
     Raises:
         ConfigError: as for `load` and `check`, or the component refuses a value.
     """
-    check(group, name, options)
-    return load(group, name)(**options)
+    return check(group, name, options)(**options)
 
 
-def check(group: str, name: str, options: Mapping[str, Any], later: Collection[str] = ()) -> None:
-    """Checks options against the signature of a component, without building it.
+def check(group: str, name: str, options: Mapping[str, Any], later: Collection[str] = ()) -> Any:
+    """Checks options against the signature of a component and returns the component, without building it.
 
     Types are compared for plain values, as a command line or a file holds them. An annotation that cannot be evaluated
     at run time (one that is imported for type checkers only) is not compared.
@@ -99,6 +98,7 @@ def check(group: str, name: str, options: Mapping[str, Any], later: Collection[s
         required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         if required and option not in options and option not in later:
             raise ConfigError(f"{name} ({group}) needs the option {option!r}; {_list_of(declared, later)}")
+    return component
 
 
 def parameters(component: Any) -> dict[str, inspect.Parameter]:

@@ -14,15 +14,6 @@ from hero.train import Callback
 from tests.loop import PLAN, Listening, Mute, contents, training
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Makes a run that is never interrupted."""
-    path = tmp_path_factory.mktemp("finished") / "run"
-    with Run.create(path, {"seed": 7}) as run:
-        assert training(run).run()
-    return path
-
-
 @pytest.mark.parametrize("method", ["on_phase_begin", "on_turn", "on_step_end", "on_evaluate", "on_warning"])
 def test_a_callback_that_raises_ends_nothing(
     finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, method: str

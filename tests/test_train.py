@@ -19,15 +19,6 @@ from tests.doubles import GuessEnv, GuessPolicy, GuessTrainer
 from tests.loop import PLAN, Listening, Mute, contents, training
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Makes a run that is never interrupted."""
-    path = tmp_path_factory.mktemp("finished") / "run"
-    with Run.create(path, {"seed": 7}) as run:
-        assert training(run).run()
-    return path
-
-
 def test_success_rises_and_the_summary_has_the_gain(finished: Path) -> None:
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["steps"] == 6

@@ -23,15 +23,6 @@ from tests.doubles import GuessEnv, GuessTrainer
 from tests.loop import PLAN, contents, training
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Makes a run that is never interrupted."""
-    path = tmp_path_factory.mktemp("finished") / "run"
-    with Run.create(path, {"seed": 7}) as run:
-        assert training(run).run()
-    return path
-
-
 @pytest.mark.parametrize("after", range(7))
 def test_a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not(finished: Path, tmp_path: Path, after: int) -> None:
     path, asked = tmp_path / "run", iter(range(100))

@@ -209,7 +209,7 @@ def _columns(rows: Sequence[Row]) -> int:
 
 
 def collate(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
-    """Makes tensors on the CPU of the suffixes of at least one row, padded on the right.
+    """Pads the suffixes of rows, of which there is at least one, on the right; returns tensors on the CPU.
 
     There is no attention mask, and no id that means padding: a causal model sees nothing to the right of a row.
 
