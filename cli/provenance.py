@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hero import __version__, registry
+from hero.envs.validate import read_provenance
 from hero.errors import ConfigError, HeroError, RunError
 from hero.fingerprint import fingerprint
 from hero.runs.reader import is_run_dir, read_config, read_latest
@@ -60,15 +60,10 @@ def env_provenance(env: TextEnv) -> dict[str, Any]:
     Raises:
         ConfigError: that result is not plain JSON.
     """
-    provenance: Any = getattr(env.unwrapped, "provenance", dict)()
     try:
-        plain = json.loads(json.dumps(provenance, allow_nan=False)) == provenance
-    except (TypeError, ValueError):
-        plain = False
-    if not (plain and isinstance(provenance, dict) and isinstance(provenance.get("arguments", {}), dict)):
-        raise ConfigError(
-            f"provenance of {type(env.unwrapped).__name__} must return a dict of plain JSON, not {provenance!r:.80}"
-        )
+        provenance = read_provenance(getattr(env.unwrapped, "provenance", dict)())
+    except TypeError as error:
+        raise ConfigError(f"{type(env.unwrapped).__name__}: {error}") from error
     return {"env_id": env.unwrapped.env_id, **provenance}  # type: ignore[attr-defined]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -75,6 +76,23 @@ def read_baseline(answer: Any) -> float | None:
     if not _is_finite(answer):
         raise ValueError(f"noop_reward must give a finite number or None, not {brief(answer)}")
     return float(answer)
+
+
+def read_provenance(answer: Any) -> dict[str, Any]:
+    """Checks what `provenance` returned.
+
+    Raises:
+        TypeError: it is not a dict of plain JSON, or its `arguments` are not a dict.
+    """
+    try:
+        plain = json.loads(json.dumps(answer, allow_nan=False)) == answer
+    except (TypeError, ValueError, RecursionError):
+        plain = False
+    if not (plain and isinstance(answer, dict) and isinstance(answer.get("arguments", {}), dict)):
+        raise TypeError(
+            f"provenance must return a dict of plain JSON, its `arguments` a dict, too, not {brief(answer)}"
+        )
+    return answer
 
 
 def _require_shape(call: str, observation: Any, info: Any) -> None:

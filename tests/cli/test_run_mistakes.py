@@ -98,5 +98,8 @@ def test_a_provenance_that_cannot_be_stored_is_named_before_anything_is_written(
     hero: Hero, model: str, tmp_path: Path
 ) -> None:
     result = hero("run", "--env", "secretive", "--eval-tasks", 3, "--model", model)
-    refused(result, "provenance of SecretiveEnv must return a dict of plain JSON, not {'data': {1, 2}}")
+    refused(
+        result,
+        "SecretiveEnv: provenance must return a dict of plain JSON, its `arguments` a dict, too, not {'data': {1, 2}}",
+    )
     assert list(tmp_path.iterdir()) == []
