@@ -187,15 +187,19 @@ class Trajectory:
 class Group:
     """Episodes of one task, for learners that compare siblings.
 
+    Attributes:
+        earlier: successful episodes of the same task from earlier steps of the run, oldest first.
+
     Raises:
-        ValueError: no members, or members of different tasks.
+        ValueError: no members, or episodes of different tasks.
     """
 
     members: tuple[Trajectory, ...]
+    earlier: tuple[Trajectory, ...] = ()
 
     def __post_init__(self) -> None:
-        tasks = {(member.env_id, member.task_id) for member in self.members}
-        if len(tasks) != 1:
+        tasks = {(episode.env_id, episode.task_id) for episode in (*self.members, *self.earlier)}
+        if len(tasks) != 1 or not self.members:
             raise ValueError(f"a group holds episodes of exactly one task, not of {len(tasks)}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hero.policy import Policy
-from hero.types import Diagnosis, Group, Message, Tokens, Trajectory
+from hero.types import Diagnosis, Finding, Group, Message, Tokens, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,15 @@ class Example:
             sampling; the others are taken at temperature 1.
         cross_entropy: weight of the negative log-likelihood of the action's tokens.
         distillation: weight of the divergence between student and teacher on the action's tokens.
+        clip: how far the ratio of the policy gradient may fall below 1 and rise above 1 (1707.06347; two different
+            numbers are the clip-higher of 2503.14476).
+        share: how much a token of this action counts in the mean of its components: each is the sum over all tokens of
+            share * weight * loss, divided by the sum of the shares. 1 for all is the mean over tokens; one over the
+            number of tokens of the episode is the mean over episodes of their own means.
+        gate: steepness s of a sigmoid that weighs each distilled token by sigmoid(s (log p teacher - log p student)), a
+            constant (2605.15155); None for no such weight.
+        finding: the finding that the teacher is shown, so that the trainer can measure whether the teacher follows it,
+            and leave the action out where it does not; None for hindsight of another kind.
 
     Raises:
         ValueError: a distillation weight without a teacher prompt, or a teacher prompt without the weight.
@@ -35,6 +44,10 @@ class Example:
     policy_gradient: float = 0.0
     cross_entropy: float = 0.0
     distillation: float = 0.0
+    clip: tuple[float, float] = (0.2, 0.2)
+    share: float = 1.0
+    gate: float | None = None
+    finding: Finding | None = None
 
     def __post_init__(self) -> None:
         if (self.teacher is None) != (self.distillation == 0.0):
@@ -44,8 +57,14 @@ class Example:
 class Teacher(Protocol):
     """Writes the privileged prompt of a turn; a pure function of text."""
 
-    def context(self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis) -> tuple[Message, ...] | None:
-        """Returns the prompt after which the teacher scores the action of a turn; None where it has nothing to add."""
+    def context(
+        self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis, siblings: Sequence[Trajectory] = ()
+    ) -> tuple[Message, ...] | None:
+        """Returns the prompt after which the teacher scores the action of a turn; None where it has nothing to add.
+
+        Args:
+            siblings: other episodes of the same task: first the other members of the group, then `Group.earlier`.
+        """
         ...
 
 
@@ -54,7 +73,8 @@ class Learner(Protocol):
 
     A class may bring two attributes along. `defaults` maps settings of `hero run` to the defaults that they have with
     this learner, and to None a setting that it has no use for. `min_group_size` is the smallest number of episodes
-    per task that it can learn from.
+    per task that it can learn from. It may also have a method `at(progress)`, which returns the learner for a point of
+    the run between 0, the start, and 1, the end.
     """
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:

@@ -17,7 +17,7 @@ EPSILON: Final = 1e-6
 
 
 class Distillation:
-    """Pulls each action that a diagnosis is about towards the self-teacher's distribution (2606.11559).
+    """Pulls each action that the teacher has hindsight on towards the teacher's distribution (2606.11559).
 
     Args:
         teacher: writes the privileged prompt of a turn.
@@ -29,12 +29,12 @@ class Distillation:
         self.teacher = teacher or HindsightTeacher()
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
-        """Returns an example of weight 1 for each sampled turn that has a non-empty diagnosis and a teacher prompt."""
+        """Returns an example of weight 1 for each sampled turn that the teacher has something to show about."""
         return [
             Example(episode, tokens, teacher=context, distillation=1.0)
             for episode, (member, diagnosis) in enumerate(zip(group.members, diagnoses, strict=True))
             for turn, tokens in _sampled(member)
-            if diagnosis.about(turn) and (context := self.teacher.context(member, turn, diagnosis))
+            if (context := self.teacher.context(member, turn, diagnosis, _siblings(group, episode)))
         ]
 
 
@@ -85,6 +85,11 @@ class Sum:
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
         """Returns the examples of all learners, in the order of the learners."""
         return [example for learner in self.learners for example in learner.examples(group, diagnoses)]
+
+
+def _siblings(group: Group, episode: int) -> tuple[Trajectory, ...]:
+    """Returns all other episodes of the task, those of earlier steps last."""
+    return (*group.members[:episode], *group.members[episode + 1 :], *group.earlier)
 
 
 def _sampled(trajectory: Trajectory) -> Iterator[tuple[int, Tokens]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hero.chat.thoughts import split
 from hero.types import Diagnosis, Message, Trajectory
 
@@ -20,7 +22,9 @@ class HindsightTeacher:
     def __init__(self, *, show_thoughts: bool = True) -> None:
         self.show_thoughts = show_thoughts
 
-    def context(self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis) -> tuple[Message, ...] | None:
+    def context(
+        self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis, siblings: Sequence[Trajectory] = ()
+    ) -> tuple[Message, ...] | None:
         """Returns the privileged prompt of one turn; None where the diagnosis has nothing to say about it."""
         review = diagnosis.about(turn)
         if not review:

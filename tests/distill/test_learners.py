@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -63,7 +64,9 @@ def test_distillation_takes_the_sampled_turns_that_have_a_finding(
 
 def test_distillation_leaves_a_turn_out_where_the_teacher_has_nothing_to_add() -> None:
     class OddTurns:
-        def context(self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis) -> tuple[Message, ...] | None:
+        def context(
+            self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis, siblings: Sequence[Trajectory] = ()
+        ) -> tuple[Message, ...] | None:
             return (Message("user", f"hint {turn}"),) if turn % 2 else None
 
     findings = tuple(Finding(turn, Verdict.USEFUL) for turn in range(3))
@@ -71,14 +74,16 @@ def test_distillation_leaves_a_turn_out_where_the_teacher_has_nothing_to_add() -
     assert [example.teacher for example in examples] == [(Message("user", "hint 1"),)]
 
 
-def test_distillation_leaves_a_turn_without_a_finding_out_whatever_the_teacher_would_add() -> None:
-    class Talkative:
-        def context(self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis) -> tuple[Message, ...] | None:
-            return (Message("user", f"hint {turn}"),)
+def test_a_teacher_sees_the_other_members_and_earlier_successes_and_needs_no_diagnosis() -> None:
+    class Naming:
+        def context(
+            self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis, siblings: Sequence[Trajectory] = ()
+        ) -> tuple[Message, ...] | None:
+            return (Message("user", " ".join(sibling.turns[0].action.text for sibling in siblings)),)
 
-    diagnosis = Diagnosis("me", (Finding(0, None), Finding(2, None, "look")))
-    examples = Distillation(Talkative()).examples(Group((episode(0.0, "a", "b", "c"),)), [diagnosis])
-    assert [example.teacher for example in examples] == [(Message("user", "hint 2"),)]
+    group = Group((episode(0.0, "a"), episode(0.0, "b"), episode(0.0, "c")), earlier=(episode(1.0, "d"),))
+    examples = Distillation(Naming()).examples(group, [Diagnosis("none")] * 3)
+    assert [example.teacher[0].content for example in examples if example.teacher] == ["b c d", "a c d", "a b d"]
 
 
 def test_distillation_learns_from_a_single_failed_episode_where_grpo_cannot() -> None:
