@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hero.metrics import best_row
+
 
 def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> None:
-    """Draws success over environment turns, with 95 % bands.
+    """Draws success over environment turns, with 95 % bands, and marks the best step.
 
     Args:
         rows: rows of evals.jsonl, one per mode and evaluation; at least one.
@@ -25,6 +27,9 @@ def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Non
         value, low, high = ([100 * (row["success"][key] or 0) for row in of_mode] for key in ("value", "low", "high"))
         axes.plot(turns, value, color=colour, marker="o", markersize=4, label=mode, clip_on=False)
         axes.fill_between(turns, low, high, color=colour, alpha=0.15, linewidth=0)
+    best = best_row(rows)
+    axes.plot(best["turns"], 100 * best["success"]["value"], color="#0b6e99", marker="*", markersize=14, linestyle="",
+              label=f"best, step {best['step']}", clip_on=False)  # fmt: skip
     axes.set(xlabel="environment turns used in training", ylabel="success on validation tasks (%)", title=title)
     axes.set(ylim=(0, 100), xlim=(0, max(1, max(row["turns"] for row in rows))))
     axes.grid(alpha=0.25)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hero.errors import ConfigError, DataError, RunError
-from hero.runs.reader import read_config
+from hero.runs.reader import WhichCheckpoint, read_config
 
 from . import build
 from .arguments import read_arguments
 from .interrupt import unmissable
-from .model import ModelChoice, load_model
+from .model import ModelChoice, load_checkpoint
 from .provenance import env_provenance, explain_missing, require_same, run_dir_of, version_warning, versions
 from .resolve import settings_of, stored_settings
 from .settings import Settings
@@ -35,11 +35,18 @@ if TYPE_CHECKING:
 def evaluate_command(
     policy: Annotated[
         str,
-        typer.Argument(
-            help="A run directory (its newest checkpoint), or a model: tiny, tiny-taubench, a directory, hub name or "
-            "GGUF file."
-        ),
+        typer.Argument(help="A run directory, or a model: tiny, tiny-taubench, a directory, hub name or GGUF file."),
     ],
+    checkpoint: Annotated[
+        WhichCheckpoint | None,
+        typer.Option(
+            help=with_default(
+                "Which checkpoint of a run: the one with the highest sampled success on validation tasks, or the last.",
+                "best",
+            ),
+            show_default=False,
+        ),
+    ] = None,
     chat_arg: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,6 +91,8 @@ def evaluate_command(
     if greedy and temperature:
         raise ConfigError(f"--greedy and --temperature {temperature} contradict each other; give one of them")
     run = run_dir_of(policy)
+    if checkpoint and not run:
+        raise ConfigError(f"--checkpoint {checkpoint} does nothing with {policy}, which is not a run; leave it out")
     settings = stored_settings(run) if run else settings_of({"model": policy} | ({"env": env} if env else {}))
     given: dict[str, Any] = {"env": env, "temperature": 0.0 if greedy else temperature}
     if env_arg or env:
@@ -91,15 +100,16 @@ def evaluate_command(
     settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
     stored = read_config(run).provenance if run else {}
     stored_env = {} if "env_args" in given else stored.get("env", {})
-    model = ModelChoice(policy, read_arguments("chat_args", chat_arg or []))
+    model = ModelChoice(policy, read_arguments("chat_args", chat_arg or []), checkpoint=checkpoint or "best")
     if warning := version_warning(stored.get("versions", {}), versions(settings)):
         console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
-    evaluation, has_tools = _evaluate(settings, run, stored_env, model, split, tasks, trials, seed)
+    evaluation, has_tools, step = _evaluate(settings, run, stored_env, model, split, tasks, trials, seed)
     from hero.evaluate import hopeless
 
     if why := hopeless(evaluation.outcomes):
         raise RunError(why)
-    title = f"{policy} in {settings.env}, {split}, temperature {settings.temperature:g}"
+    name = policy if step is None else f"{policy} ({model.checkpoint} checkpoint, step {step})"
+    title = f"{name} in {settings.env}, {split}, temperature {settings.temperature:g}"
     _print(console(), title, evaluation, has_tools)
 
 
@@ -113,8 +123,8 @@ def _evaluate(
     num_tasks: int | None,
     trials: int,
     seed: int,
-) -> tuple[Evaluation, bool]:
-    """Returns the evaluation, and whether the environment has tools.
+) -> tuple[Evaluation, bool, int | None]:
+    """Returns the evaluation, whether the environment has tools, and the step of a run's checkpoint.
 
     Args:
         run: the run whose policy is evaluated; None for any other model.
@@ -139,7 +149,8 @@ def _evaluate(
     elif num_tasks > env.num_tasks:
         raise ConfigError(f"--tasks {num_tasks}, but {split} has {env.num_tasks}; give fewer")
     envs = build.make_envs(settings.env, split, num_tasks * trials, env_args)
-    policy = load_model(model, settings.action_tokens).policy(temperature=settings.temperature)
+    lm, step = load_checkpoint(model, settings.action_tokens)
+    policy = lm.policy(temperature=settings.temperature)
     # The seed of an episode depends on its task and trial alone, so that more of either leave it as it is.
     seeds = [(index, index + trial * env.num_tasks) for index in range(num_tasks) for trial in range(trials)]
     tasks = [Task(index, episode_seed, episode_seed) for index, episode_seed in seeds]
@@ -155,7 +166,7 @@ def _evaluate(
                 bars.advance(bar)
 
         evaluation = evaluate(envs, policy, tasks, max_turns=settings.max_turns, seed=seed, on_turn=advance)
-        return evaluation, bool(env.tools)
+        return evaluation, bool(env.tools), step
 
 
 def _print(out: Console, title: str, evaluation: Evaluation, has_tools: bool) -> None:

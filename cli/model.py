@@ -11,7 +11,7 @@ from typing import Any
 
 from hero import registry
 from hero.errors import ConfigError, DataError, RunError
-from hero.runs.reader import Checkpoint, read_config, read_latest
+from hero.runs.reader import Checkpoint, WhichCheckpoint, read_checkpoint, read_config
 
 from .provenance import explain_missing, model_provenance, model_source, require_same, run_dir_of, today
 
@@ -21,14 +21,16 @@ class ModelChoice:
     """A model as the user asks for it.
 
     Attributes:
-        source: a registered name, a directory, hub name or GGUF file, or a run directory for its newest checkpoint.
+        source: a registered name, a directory, hub name or GGUF file, or a run directory.
         chat_args: variables of its chat template.
         date: the date that its chat template writes as today, such as `2026-11-26`; None for today.
+        checkpoint: which checkpoint of a run.
     """
 
     source: str
     chat_args: Mapping[str, Any] = field(default_factory=dict)
     date: str | None = None
+    checkpoint: WhichCheckpoint = "best"
 
 
 def load_model(choice: ModelChoice, action_tokens: int) -> Any:
@@ -38,17 +40,22 @@ def load_model(choice: ModelChoice, action_tokens: int) -> Any:
         ConfigError: there is no such model, it does not take the `chat_args`, or has no room for that many tokens.
         RunError: the run cannot be read, has no complete step yet, or its model has changed since.
     """
-    lm = _load(choice)
+    return load_checkpoint(choice, action_tokens)[0]
+
+
+def load_checkpoint(choice: ModelChoice, action_tokens: int) -> tuple[Any, int | None]:
+    """Returns what `load_model` does, and of a run the step of the checkpoint, None for other models."""
+    lm, step = _load(choice)
     if action_tokens >= lm.context_length:
         raise ConfigError(
             f"--action-tokens {action_tokens} leaves no room for a prompt: {lm.name} has {lm.context_length} tokens; "
             "give fewer"
         )
     lm.max_new_tokens = action_tokens
-    return lm
+    return lm, step
 
 
-def _load(choice: ModelChoice) -> Any:
+def _load(choice: ModelChoice) -> tuple[Any, int | None]:
     source = choice.source
     if source == "hf":
         raise ConfigError("--model hf needs a model: give its directory, hub name or GGUF file instead")
@@ -58,7 +65,7 @@ def _load(choice: ModelChoice) -> Any:
             raise ConfigError(
                 f"--chat-arg does nothing with --model {source}, which has no chat template; leave it out"
             )
-        return registry.build("hero.models", source)
+        return registry.build("hero.models", source), None
     if run := run_dir_of(source):
         return _load_trained(run, choice)
     if (close := get_close_matches(source, names, n=1, cutoff=0.8)) and not os.path.exists(source):
@@ -68,11 +75,11 @@ def _load(choice: ModelChoice) -> Any:
     folder = Path(source).parent
     if folder.name == "snapshots":  # in the hub's cache: models--OWNER--NAME/snapshots/REVISION
         lm.name = folder.parent.name.rpartition("--")[2]
-    return lm
+    return lm, None
 
 
-def _load_trained(run: Path, choice: ModelChoice) -> Any:
-    """Returns the model of a run as it is after its newest complete step."""
+def _load_trained(run: Path, choice: ModelChoice) -> tuple[Any, int]:
+    """Returns the model of a run as it is in a checkpoint, and the step of that."""
     config = read_config(run)
     source = model_source(run)
     stored = config.provenance.get("model")
@@ -81,15 +88,16 @@ def _load_trained(run: Path, choice: ModelChoice) -> Any:
             now = model_provenance(source)
         require_same(run, "model", stored or now, now)
     chat_args = {**config.settings.get("chat_args", {}), **choice.chat_args}
-    lm = _load(ModelChoice(source, chat_args, choice.date or config.provenance.get("date")))
+    lm, _ = _load(ModelChoice(source, chat_args, choice.date or config.provenance.get("date")))
     from hero.distill.state import MODEL, read_weights, widen
 
     widen(lm.model)
 
-    def read(checkpoint: Checkpoint) -> bool:
+    def read(checkpoint: Checkpoint) -> int:
         read_weights(lm.model, checkpoint.trainer / MODEL)
-        return True
+        return checkpoint.step
 
-    if read_latest(run, read) is None:
+    step = read_checkpoint(run, choice.checkpoint, read)
+    if step is None:
         raise RunError(f"{run} has no complete step yet; take its model, {source}, or resume it first")
-    return lm
+    return lm, step

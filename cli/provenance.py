@@ -15,7 +15,7 @@ from hero import __version__, registry
 from hero.envs.validate import read_provenance
 from hero.errors import ConfigError, HeroError, RunError
 from hero.fingerprint import fingerprint
-from hero.runs.reader import is_run_dir, read_config, read_latest
+from hero.runs.reader import Checkpoint, is_run_dir, read_checkpoint, read_config
 
 from .settings import Settings
 
@@ -76,6 +76,8 @@ def run_dir_of(source: str) -> Path | None:
 def model_provenance(source: str, descendants: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Returns the provenance of a model: its path, the hash of its files, and for the hub the revision.
 
+    Of a run it is the best checkpoint: its step, the hash of its weights, and the provenance of the run's own model.
+
     Args:
         descendants: the runs that were started from it, the newest first.
 
@@ -90,9 +92,8 @@ def model_provenance(source: str, descendants: tuple[Path, ...] = ()) -> dict[st
                 f"{run} comes from itself: where its starting model was, there is now a run that was started from it; "
                 "move the runs back to where they were"
             )
-        weights = read_latest(run, lambda checkpoint: fingerprint(checkpoint.trainer / "model.safetensors"))
         base = model_provenance(model_source(run), (*descendants, real_path))
-        return {"path": str(run.absolute()), "sha256": weights, "base": base}
+        return {"path": str(run.absolute()), **(read_checkpoint(run, "best", _weights) or {}), "base": base}
     from hero.models.fingerprint import hub_snapshot, model_fingerprint
 
     path = Path(source).expanduser()
@@ -103,6 +104,10 @@ def model_provenance(source: str, descendants: tuple[Path, ...] = ()) -> dict[st
     if "path" in provenance or "revision" in provenance:
         provenance["path"] = str(path.absolute())  # links are not followed: the name decides how the file is read
     return provenance | ({"revision": path.name} if path.parent.name == "snapshots" else {})
+
+
+def _weights(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {"step": checkpoint.step, "sha256": fingerprint(checkpoint.trainer / "model.safetensors")}
 
 
 def model_source(run: Path) -> str:

@@ -65,8 +65,11 @@ def evaluation_table(evaluations: Mapping[int, Mapping[str, Mapping[str, Any]]])
 
 
 def report(console: Console, path: Path, summary: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) -> None:
-    """Prints success and score at the start and at the end, where the time went, and which command comes next."""
+    """Prints success and score at start and end, the best step, where the time went, and which command comes next."""
     console.print(outcome_table(summary))
+    best = summary["best"]
+    success = f"success {estimate(best['success'], percent=True)} sampled, on {best['tasks']} tasks"
+    console.print(f"\nbest           after step {best['step']}: {success}", markup=False)
     console.print(time_table(timings))
     console.print(f"\nrun directory  {path}", markup=False)
     console.print(f"learning curve {path / 'curve.png'}", markup=False)

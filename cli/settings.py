@@ -58,7 +58,7 @@ class Settings:
     model: str = setting(
         "tiny",
         "Starting policy: tiny or tiny-taubench, which ship with the package, a directory, hub name or GGUF file, or a "
-        "run directory, whose newest checkpoint it is.",
+        "run directory, whose best checkpoint it is.",
         panel=WHAT,
         shown="tiny, or what the environment brings",
     )

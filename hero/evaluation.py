@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict, dataclass
 from statistics import correlation, fmean, variance
 from typing import Any, Final, Literal, Self
@@ -141,6 +141,14 @@ class Evaluation:
     def of_record(cls, record: Mapping[str, Any]) -> Self:
         """Returns the evaluation that `record` wrote."""
         return cls(tuple(Outcome(**(outcome | {"stop": Stop(outcome["stop"])})) for outcome in record["outcomes"]))
+
+    def on(self, tasks: Container[str]) -> Evaluation:
+        """Returns the evaluation on some of the tasks, by id.
+
+        Raises:
+            ValueError: none of them was played.
+        """
+        return Evaluation(tuple(outcome for outcome in self.outcomes if outcome.task_id in tasks))
 
     def per_task(self, measure: Measure) -> dict[str, float]:
         """Returns the mean of one measure over the episodes of each task, by task id."""

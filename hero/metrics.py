@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from hero.evaluation import Evaluation, Measure, difference
+from hero.intervals import Estimate
 from hero.outcomes import Outcome, metric_values
 from hero.types import Diagnosis, Stop, Trajectory
 
@@ -48,8 +49,38 @@ def reflection_metrics(pairs: Sequence[tuple[Trajectory, Diagnosis]]) -> dict[st
     }
 
 
+def best_step(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Returns the step after which sampled success was highest; the earlier of equals.
+
+    Args:
+        rows: evals.jsonl, one row per mode and evaluation.
+    """
+    step: int = best_row(rows)["step"]
+    return step
+
+
+def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Returns the sampled evaluation of `best_step`.
+
+    Each evaluation is held against the best one before it, on the tasks that the two have in common. So which one is
+    the best of those so far never depends on what is evaluated later, when other checkpoints are gone.
+    """
+    best, *others = (row for row in rows if row["mode"] == "sampled")
+    for row in others:
+        if gain_since(best, row).value > 0:
+            best = row
+    return best
+
+
+def gain_since(before: Mapping[str, Any], after: Mapping[str, Any]) -> Estimate:
+    """Returns the difference in success between two rows of evals.jsonl, on the tasks that they have in common."""
+    new, old = Evaluation.of_record(after), Evaluation.of_record(before)
+    tasks = new.per_task("success").keys() & old.per_task("success").keys()
+    return difference(new.on(tasks), old.on(tasks), "success")
+
+
 def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns the first and the last evaluation of a run, and their difference, paired by task.
+    """Returns the first, the last and the best evaluation of a run, and last minus first, paired by task.
 
     Args:
         rows: evals.jsonl, one row per mode and evaluation.
@@ -57,6 +88,8 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first, last = rows[: len(MODES)], rows[-len(MODES) :]
     summary: dict[str, Any] = {"steps": last[0]["step"], "turns": last[0]["turns"]}
     summary["noop_reward"] = last[0].get("noop_reward")
+    best = best_row(rows)
+    summary["best"] = {name: best[name] for name in ("step", "turns", "tasks", "success")}
     for before, after in zip(first, last, strict=True):
         evaluations = Evaluation.of_record(after), Evaluation.of_record(before)
         gain = {name: difference(*evaluations, measure).record() for name, measure in GAINS.items()}

@@ -13,7 +13,7 @@ from hero.distill.base import Example, Learner, Trainer
 from hero.distill.learners import group_examples
 from hero.errors import ConfigError, RunError
 from hero.evaluate import evaluate, hopeless
-from hero.metrics import MODES, reflection_metrics, rollout_metrics, summarise
+from hero.metrics import MODES, best_step, reflection_metrics, rollout_metrics, summarise
 from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
 from hero.reflect.base import Reflector, check_diagnoses
@@ -80,8 +80,7 @@ class Training:
         else:
             timings: dict[str, Any] = {"step": 0}
             self._evaluate(0, 0, timings)
-            run_dir.record("timings", timings)
-            run_dir.save_checkpoint(0, self.trainer.save)
+            self._complete(0, timings)
         step, turns = run_dir.progress()
         while not self.plan.is_done(step, turns):
             if interrupted():
@@ -122,9 +121,12 @@ class Training:
         self.callback.on_step_end(row)
         if step % self.plan.eval_every == 0 or self.plan.is_done(step, turns):
             self._evaluate(step, turns, timings)
-        self.run_dir.record("timings", timings)
-        self.run_dir.save_checkpoint(step, self.trainer.save)
+        self._complete(step, timings)
         return turns
+
+    def _complete(self, step: int, timings: Mapping[str, Any]) -> None:
+        self.run_dir.record("timings", timings)
+        self.run_dir.save_checkpoint(step, self.trainer.save, best=best_step(self.run_dir.rows("evals")))
 
     def _play(self, step: int) -> list[Trajectory]:
         plan = self.plan

@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "outcomes": {"types"},
     "evaluation": {"types", "intervals", "outcomes"},
     "evaluate": CORE | {"envs", "rollout", "outcomes", "evaluation"},
-    "metrics": CORE | {"outcomes", "evaluation"},
+    "metrics": CORE | {"intervals", "outcomes", "evaluation"},
     "train": CORE
     | {"envs", "rollout", "reflect", "distill", "models", "outcomes", "evaluate", "metrics", "callback", "plan"},
 }

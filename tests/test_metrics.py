@@ -1,10 +1,18 @@
-"""Metrics of the episodes of a step, and of what a reflector found in them."""
+"""Metrics of the episodes of a step, of what a reflector found in them, and of the evaluations of a run."""
 
 from __future__ import annotations
 
-import pytest
+from itertools import pairwise
+from statistics import fmean
+from typing import Any
 
-from hero.metrics import reflection_metrics, rollout_metrics
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.evaluation import Evaluation
+from hero.metrics import best_step, gain_since, reflection_metrics, rollout_metrics, summarise
+from hero.outcomes import Outcome
 from hero.policy import FunctionPolicy
 from hero.rollout import Task, rollout
 from hero.types import Action, Diagnosis, Finding, Message, Stop, Trajectory, Turn, Verdict
@@ -74,3 +82,42 @@ def test_reflection_metrics_are_shares_of_turns_and_of_episodes() -> None:
         "episodes_with_finding": 2 / 4,
         "tokens": 40,
     }
+
+
+def evaluated(step: int, wins: list[bool], mode: str = "sampled") -> dict[str, Any]:
+    outcomes = tuple(Outcome(f"task-{task}", won, float(won), 3, 1.0, Stop.TERMINATED) for task, won in enumerate(wins))
+    return {"step": step, "turns": 10 * step, "mode": mode} | Evaluation(outcomes).record()
+
+
+WINS = st.lists(st.booleans(), min_size=1, max_size=6)
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=8))
+def test_the_best_step_has_the_most_sampled_success_and_is_the_first_of_equals(wins: list[list[bool]]) -> None:
+    rows = [evaluated(step, won) for step, won in enumerate(wins)]
+    greedy = evaluated(99, [True] * 4, "greedy")
+    assert best_step([*rows, greedy]) == max(range(len(wins)), key=lambda step: (sum(wins[step]), -step))
+
+
+@given(st.lists(WINS, min_size=2, max_size=8))
+def test_a_step_that_has_been_beaten_is_never_the_best_again(wins: list[list[bool]]) -> None:
+    rows = [evaluated(step, won) for step, won in enumerate(wins)]
+    best = [best_step(rows[: last + 1]) for last in range(len(rows))]
+    for newest, (before, after) in enumerate(pairwise(best), 1):
+        shared = min(len(wins[before]), len(wins[newest]))
+        is_better = fmean(wins[newest][:shared]) > fmean(wins[before][:shared])
+        assert after == (newest if is_better else before)
+
+
+def test_success_is_compared_on_the_tasks_that_two_evaluations_share() -> None:
+    whole, part = evaluated(0, [True, False, True, True]), evaluated(1, [True, True])
+    assert gain_since(whole, part).value == 0.5
+    assert gain_since(part, whole).value == -0.5
+
+
+def test_the_summary_names_the_best_step_with_its_success() -> None:
+    success = {0: [True, False], 4: [True, True], 8: [False, True]}
+    rows = [evaluated(step, wins, mode) for step, wins in success.items() for mode in ("sampled", "greedy")]
+    summary = summarise(rows)
+    assert summary["best"] == {"step": 4, "turns": 40, "tasks": 2, "success": rows[2]["success"]}
+    assert (summary["steps"], summary["sampled"]["gain"]["success"]["value"]) == (8, 0.0)

@@ -12,7 +12,7 @@ import pytest
 from hero.distill.base import Example
 from hero.distill.learners import GRPO
 from hero.errors import ConfigError, RunError
-from hero.runs.reader import read_episodes, read_rows
+from hero.runs.reader import Checkpoint, read_checkpoint, read_episodes, read_rows, read_summary
 from hero.runs.writer import Run
 from hero.types import Action, Diagnosis, Group, Message, Stop, Trajectory
 from tests.doubles import GuessEnv, GuessPolicy, GuessTrainer
@@ -79,6 +79,30 @@ def test_a_run_of_no_steps_only_evaluates(tmp_path: Path) -> None:
     with Run.create(tmp_path, {}) as run:
         training(run, replace(PLAN, steps=0)).run()
         assert (len(run.rows("evals")), run.rows("steps")) == (2, [])
+
+
+class Overshooting(GuessTrainer):
+    """A trainer that knows everything after three updates, and nothing any more after five."""
+
+    def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
+        metrics = super().update(examples)
+        self.skill = {3: 1.0, 4: 1.0}.get(self.updates, 0.0)
+        return metrics
+
+
+def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path: Path) -> None:
+    with Run.create(tmp_path, {}) as run:
+        training(run, replace(PLAN, eval_every=1), trainer=Overshooting()).run()
+    trained = {which: read_checkpoint(tmp_path, which, load) for which in ("best", "newest")}
+    assert {which: trainer.updates for which, trainer in trained.items() if trainer} == {"best": 3, "newest": 6}
+    assert read_summary(tmp_path)["best"]["step"] == 3
+    assert read_summary(tmp_path)["best"]["success"]["value"] == 1.0
+
+
+def load(checkpoint: Checkpoint) -> GuessTrainer:
+    trainer = GuessTrainer()
+    trainer.load(checkpoint.trainer)
+    return trainer
 
 
 class Recording(GuessTrainer):

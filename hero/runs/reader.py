@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from hero import __version__
 from hero.errors import RunError
@@ -15,13 +15,14 @@ from hero.runs.codec import Record, decode_diagnosis, decode_trajectory, encode_
 from hero.runs.sealed import COPY, file_checksum, parse, read_small, require_file, unseal
 from hero.types import Diagnosis, Trajectory
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 KINDS: Final = ("episodes", "steps", "evals", "timings")
 """Kinds of records; each has its own .jsonl file, with one record (a row) per line."""
 CHECKED: Final = ("episodes", "steps", "evals")
 """Kinds whose checksums a checkpoint holds: all but the wall-clock times, in which equal runs differ."""
 
 T = TypeVar("T")
+WhichCheckpoint = Literal["best", "newest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,14 @@ class Checkpoint:
     """A complete step.
 
     Attributes:
+        best: the best step so far; its checkpoint is kept, too.
         trainer: directory that the trainer's `save` wrote.
         rows: number of records of each of `KINDS` that belong to the steps up to this one.
         checksums: CRC-32 of those lines, for each of `CHECKED`.
     """
 
     step: int
+    best: int
     trainer: Path
     rows: Mapping[str, int]
     checksums: Mapping[str, int]
@@ -143,11 +146,11 @@ def latest_checkpoint(path: Path) -> Checkpoint | None:
     Raises:
         RunError: the step is damaged, or steps were completed but no checkpoint is there.
     """
-    return read_latest(path, lambda checkpoint: checkpoint)
+    return read_checkpoint(path, "newest", lambda checkpoint: checkpoint)
 
 
-def read_latest(path: Path, read: Callable[[Checkpoint], T]) -> T | None:
-    """Returns the result of `read` for the newest complete step of a run; None if there is none yet.
+def read_checkpoint(path: Path, which: WhichCheckpoint, read: Callable[[Checkpoint], T]) -> T | None:
+    """Returns the result of `read` for a checkpoint of a run; None if no step is complete yet.
 
     Evaluating a run that is still training is usual: where the next step replaces the one that is being read, `read` is
     called again for the next one.
@@ -155,11 +158,12 @@ def read_latest(path: Path, read: Callable[[Checkpoint], T]) -> T | None:
     Raises:
         RunError: as for `latest_checkpoint`.
     """
-    while folder := max(step_folders(path), key=_step, default=None):
+    while newest := _newest_folder(path):
         try:
-            return read(_read_checkpoint(folder))
+            folder = newest if which == "newest" else step_folder(path, _read_progress(newest)["best"])
+            return read(check_checkpoint(folder))
         except (OSError, RunError):
-            if folder.exists():
+            if newest == _newest_folder(path):  # a step is removed only once a newer one is there
                 raise
     for kind in ("episodes", "steps"):
         file = path / f"{kind}.jsonl"
@@ -168,26 +172,40 @@ def read_latest(path: Path, read: Callable[[Checkpoint], T]) -> T | None:
     return None
 
 
+def step_folder(path: Path, step: int) -> Path:
+    """Returns the directory of the checkpoint of a step."""
+    return path / "checkpoints" / f"step-{step:06d}"
+
+
 def step_folders(path: Path) -> list[Path]:
     """Returns the directories of complete steps of a run, in no particular order; other files are left out."""
     entries = (path / "checkpoints").glob("step-*")
     return [entry for entry in entries if re.fullmatch(r"step-[0-9]{6,12}", entry.name) and entry.is_dir()]
 
 
-def _step(folder: Path) -> int:
-    return int(folder.name.removeprefix("step-"))
+def _newest_folder(path: Path) -> Path | None:
+    return max(step_folders(path), key=lambda folder: int(folder.name.removeprefix("step-")), default=None)
 
 
-def _read_checkpoint(folder: Path) -> Checkpoint:
+def _read_progress(folder: Path) -> Record:
     progress = folder / "progress.json"
     if not os.path.lexists(progress):
         raise RunError(f"{folder} is damaged (it has no progress.json); {COPY}")
-    record = unseal(read_small(progress), progress)
+    return unseal(read_small(progress), progress)
+
+
+def check_checkpoint(folder: Path) -> Checkpoint:
+    """Returns the checkpoint in a directory, with every file of it checked.
+
+    Raises:
+        RunError: a file is missing or was changed; the message names it.
+    """
+    record = _read_progress(folder)
     trainer = folder / "trainer"
     for name, expected in record["files"].items():
         if file_checksum(trainer / name) != expected:
             raise RunError(f"{trainer / name} is damaged (its checksum differs); {COPY}")
-    return Checkpoint(record["step"], trainer, record["rows"], record["checksums"])
+    return Checkpoint(record["step"], record["best"], trainer, record["rows"], record["checksums"])
 
 
 def read_rows(path: Path, kind: str) -> list[Record]:

@@ -5,11 +5,12 @@
     steps.jsonl      the metrics of every step
     evals.jsonl      every evaluation, with the outcome of every task
     timings.jsonl    all wall-clock numbers; equal runs differ in this file alone
-    checkpoints/     step-NNNNNN: the trainer's state and how many records belong to it; only the newest is kept
+    checkpoints/     step-NNNNNN, the newest and the best: the trainer's state and how many records belong to it
     summary.json     the run in a few numbers, once it is finished
 
 A step is complete once its checkpoint has been renamed into place. Resuming cuts off every later record, and removes
-older and partial checkpoints that a sudden death left behind; it leaves all other files alone.
+other and partial checkpoints that a sudden death left behind; it leaves all other files alone. Which step is the best
+is in the progress.json of the newest.
 
 config.json, summary.json and the progress.json of a checkpoint end with a checksum of themselves; progress.json holds
 the checksums of the trainer's files and of all records but the timings. A file whose checksum differs is refused by
@@ -35,7 +36,18 @@ from hero import __version__
 from hero.errors import RunError
 from hero.runs import durable
 from hero.runs.codec import Record
-from hero.runs.reader import CHECKED, KINDS, Checkpoint, Config, latest_checkpoint, read_config, read_rows, step_folders
+from hero.runs.reader import (
+    CHECKED,
+    KINDS,
+    Checkpoint,
+    Config,
+    check_checkpoint,
+    latest_checkpoint,
+    read_config,
+    read_rows,
+    step_folder,
+    step_folders,
+)
 from hero.runs.sealed import file_checksum, seal
 
 
@@ -51,6 +63,8 @@ class Run:
         self.path = path
         self.config = config
         self.checkpoint = latest_checkpoint(path)
+        if self.checkpoint and self.checkpoint.best != self.checkpoint.step:
+            check_checkpoint(step_folder(path, self.checkpoint.best))
         self._lock = lock
         self._rows = Counter(self.checkpoint.rows if self.checkpoint else {})
         self._checksums = Counter(self.checkpoint.checksums if self.checkpoint else {})
@@ -58,7 +72,7 @@ class Run:
             checksum = self._checksums[kind] if kind in CHECKED else None
             durable.truncate(path / f"{kind}.jsonl", self._rows[kind], checksum)
         durable.remove_partial(path)
-        self._remove_all_but(self.checkpoint.trainer.parent if self.checkpoint else None)
+        self._remove_all_but(*((self.checkpoint.step, self.checkpoint.best) if self.checkpoint else ()))
         durable.sync(path)
 
     @property
@@ -143,14 +157,15 @@ class Run:
         rows = self.rows("steps")
         return (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
 
-    def save_checkpoint(self, step: int, save: Callable[[Path], None]) -> None:
-        """Completes a step, so that the run resumes after it, and removes older checkpoints.
+    def save_checkpoint(self, step: int, save: Callable[[Path], None], *, best: int) -> None:
+        """Completes a step, so that the run resumes after it, and removes all other checkpoints but the best one.
 
         Args:
+            best: the best step so far: this one, or the best one of the checkpoint before.
             save: creates the directory that it is given and writes the trainer's state into it.
         """
-        folder = self.path / "checkpoints"
-        partial, final = folder / durable.PARTIAL, folder / f"step-{step:06d}"
+        final = step_folder(self.path, step)
+        folder, partial = final.parent, final.with_name(durable.PARTIAL)
         with durable.translate_write_errors(self.path):
             durable.remove_partial(folder)
             partial.mkdir(parents=True)
@@ -159,6 +174,7 @@ class Run:
             files = sorted(file for file in trainer.rglob("*") if file.is_file())
             progress: dict[str, Any] = {
                 "step": step,
+                "best": best,
                 "rows": {kind: self._rows[kind] for kind in KINDS},
                 "checksums": {kind: self._checksums[kind] for kind in CHECKED},
                 "files": {file.relative_to(trainer).as_posix(): file_checksum(file) for file in files},
@@ -168,13 +184,14 @@ class Run:
             durable.write(partial / "progress.json", seal(progress))
             partial.rename(final)
             durable.sync(folder)
-            self._remove_all_but(final)
-        self.checkpoint = Checkpoint(step, final / "trainer", progress["rows"], progress["checksums"])
+            self._remove_all_but(step, best)
+        self.checkpoint = Checkpoint(step, best, final / "trainer", progress["rows"], progress["checksums"])
 
-    def _remove_all_but(self, newest: Path | None) -> None:
-        """Removes all other checkpoints, partial ones included."""
+    def _remove_all_but(self, *steps: int) -> None:
+        """Removes the checkpoints of all other steps, partial ones included."""
+        kept = {step_folder(self.path, step) for step in steps}
         for folder in step_folders(self.path):
-            if folder != newest:
+            if folder not in kept:
                 durable.discard(folder)
         durable.remove_partial(self.path / "checkpoints")
 

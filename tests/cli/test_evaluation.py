@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -138,14 +139,18 @@ def test_a_run_is_evaluated_with_its_own_settings_and_weights(
     after = actions[-sampled - greedy : -greedy]
     seed = settings_of({}).plan().seed_for(2, Purpose.EVALUATION)
 
-    def again(policy: str, *arguments: object) -> list[str]:
+    def again(policy: str, *arguments: object, name: str) -> list[str]:
         actions.clear()
         result = hero("eval", policy, "--seed", seed, *arguments)
-        assert "in guess, validation, temperature 0.5: 5 episodes of 5 tasks" in result.stdout
+        assert f"{name} in guess, validation, temperature 0.5: 5 episodes of 5 tasks" in result.stdout
         return list(actions)
 
-    assert again("run") == after
-    assert again(model, "--env", "guess", "--tasks", 5) != after
+    assert again("run", "--checkpoint", "newest", name="run (newest checkpoint, step 2)") == after
+    of_the_base = again(model, "--env", "guess", "--tasks", 5, name=model)
+    assert of_the_base != after
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["best"]["step"] == 0
+    for default in ([], ["--checkpoint", "best"]):
+        assert again("run", *default, name="run (best checkpoint, step 0)") == of_the_base
 
 
 def test_mistakes_are_reported(hero: Hero, model: str, tmp_path: Path) -> None:
@@ -159,6 +164,10 @@ def test_mistakes_are_reported(hero: Hero, model: str, tmp_path: Path) -> None:
         (["/nowhere/at/all", *GUESS], "no model '/nowhere/at/all'"),
         (["tinny", *GUESS], "there is no model 'tinny'; did you mean 'tiny'?"),
         (["x" * 300, *GUESS], "no model 'xxx"),
+        (
+            [model, *GUESS, "--checkpoint", "newest"],
+            f"--checkpoint newest does nothing with {model}, which is not a run; leave it out",
+        ),
         ([model, *GUESS, "--seed", 10**22], "'--seed'"),
         ([model, *GUESS, "--trials", 10**20], "'--trials'"),
         ([model, *GUESS, "--temperature", 1e-320], "gives logits that are not finite after a prompt of"),
@@ -180,8 +189,8 @@ def test_a_run_without_a_complete_step_is_refused(hero: Hero, model: str, tmp_pa
     ("files", "messages"),
     [
         ({"config.json": "{}"}, "the model 'broken' cannot be loaded"),
-        ({"config.json": '{"schema": 2}'}, "config.json has schema 2 and this version reads 4"),
-        ({"config.json": '{"schema": 4}'}, "config.json is damaged (its checksum differs)"),
+        ({"config.json": '{"schema": 2}'}, "config.json has schema 2 and this version reads 5"),
+        ({"config.json": '{"schema": 5}'}, "config.json is damaged (its checksum differs)"),
         ({"config.json": "{", "evals.jsonl": ""}, "config.json is damaged"),
         ({"evals.jsonl": ""}, "broken has records of a run but no config.json"),
         ({"config.json": '{"model_type": "llama"}', "tokenizer.json": "{"}, "no model 'broken'|cannot be loaded"),

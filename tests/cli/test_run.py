@@ -32,6 +32,9 @@ def test_every_step_and_the_outcome_are_printed(finished: Path, shared: Path) ->
         "reflection",
         "update",
     ]
+    best = summary["best"]
+    success = f"{100 * best['success']['value']:.1f} % [{100 * best['success']['low']:.1f}, "
+    assert any(line.startswith(f"best           after step {best['step']}: success {success}") for line in lines)
     assert f"next           hero eval {finished} --split test" in lines
 
 

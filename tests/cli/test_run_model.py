@@ -3,26 +3,56 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from hero.envs.base import StepResult
+from hero.runs.reader import WhichCheckpoint, read_checkpoint, read_config
 from hero.runs.writer import Run
 from hero_cli.resolve import settings_of
 from tests.cli.conftest import FAST, Hero, refused
+from tests.doubles import GuessEnv
 
 
-def weights(run: Path) -> bytes:
-    (file,) = run.glob("checkpoints/*/trainer/model.safetensors")
-    return file.read_bytes()
+def weights(run: Path, which: WhichCheckpoint = "best") -> tuple[int, bytes]:
+    """Returns the step of a checkpoint, and its weights."""
+    found = read_checkpoint(run, which, lambda each: (each.step, (each.trainer / "model.safetensors").read_bytes()))
+    assert found is not None
+    return found
 
 
-def test_a_run_is_a_model(finished: Path, hero: Hero, model: str, tmp_path: Path) -> None:
-    arguments = ["--env", "guess", *FAST[2:]]
-    assert hero("run", "--model", finished, "--steps", 0, "--out", "next", *arguments).exit_code == 0
-    assert weights(tmp_path / "next") == weights(finished)
-    assert hero("run", "--model", "next", "--steps", 1, "--out", "last", *arguments).exit_code == 0
-    assert hero("run", "--resume", "--out", "last", "--steps", 2).exit_code == 0
-    assert hero("run", "--resume", "--out", "next", "--steps", 1).exit_code == 0
-    refused(hero("run", "--resume", "--out", "last", "--steps", 3), "model.sha256 was")
+def judged(solved: int) -> Callable[[GuessEnv, str], StepResult]:
+    """Returns an environment's `apply` that ends every episode at once, that of the first tasks in success."""
+
+    def apply(env: GuessEnv, action: str) -> StepResult:
+        right = env.task < solved
+        return StepResult("That's it.", float(right), terminated=True, action_valid=True, success=right)
+
+    return apply
+
+
+def test_a_run_is_its_best_model(hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def extended(run: str, steps: int, *, solved: int) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(GuessEnv, "apply", judged(solved))
+            result = hero("run", "--resume", "--out", run, "--steps", steps)
+            assert result.exit_code == 0, result.output
+
+    assert hero("run", "--model", model, "--steps", 0, "--out", "first", *FAST).exit_code == 0
+    extended("first", 2, solved=2)
+    extended("first", 3, solved=0)
+    (best, best_weights), (newest, newest_weights) = (weights(tmp_path / "first", w) for w in ("best", "newest"))
+    assert (best, newest) == (2, 3)
+    assert best_weights != newest_weights
+    assert hero("run", "--model", "first", "--steps", 0, "--out", "second", *FAST).exit_code == 0
+    assert weights(tmp_path / "second") == (0, best_weights)
+    assert read_config(tmp_path / "second").provenance["model"]["step"] == 2
+    extended("first", 4, solved=0)  # which leaves the best as it is
+    extended("second", 1, solved=0)
+    extended("first", 5, solved=3)
+    refused(hero("run", "--resume", "--out", "second", "--steps", 2), "model.step was 2, and is 5; model.sha256 was")
 
 
 def test_a_run_without_a_step_is_not_a_model(hero: Hero, model: str, tmp_path: Path) -> None:
@@ -46,11 +76,11 @@ def test_a_run_that_lies_where_its_own_model_lay_is_refused(
 
 def test_a_run_without_the_name_of_its_model_is_not_a_model(hero: Hero, tmp_path: Path) -> None:
     with Run.create(tmp_path / "other", {}) as run:
-        run.save_checkpoint(0, lambda trainer: trainer.mkdir())
+        run.save_checkpoint(0, lambda trainer: trainer.mkdir(), best=0)
     refused(hero("run", "--model", "other", *FAST), "config.json does not say which model was trained")
 
 
 def test_a_registered_name_goes_before_a_run_of_that_name(finished: Path, hero: Hero, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "tiny")
     assert "in webshop, validation" in hero("eval", "tiny", "--tasks", 1, "--env-arg", "level=easy").stdout
-    assert "./tiny in guess, validation" in hero("eval", "./tiny", "--tasks", 1).stdout
+    assert "./tiny (best checkpoint, step 0) in guess, validation" in hero("eval", "./tiny", "--tasks", 1).stdout

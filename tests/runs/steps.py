@@ -23,12 +23,12 @@ def trainer(text: str) -> Callable[[Path], None]:
     return save
 
 
-def play(run: Run, first: int, last: int) -> None:
-    """Takes some steps with two records of every kind."""
+def play(run: Run, first: int, last: int, best: int | None = None) -> None:
+    """Takes some steps with two records of every kind; the best is given, or else each is better than the last."""
     for step in range(first, last + 1):
         for kind in KINDS:
             run.record(kind, *({"step": step, "row": row} for row in range(2)))
-        run.save_checkpoint(step, trainer(f"after {step}"))
+        run.save_checkpoint(step, trainer(f"after {step}"), best=step if best is None else best)
 
 
 def contents(path: Path) -> dict[str, bytes]:

@@ -76,7 +76,7 @@ def train(path: Path, steps: int) -> None:
                 (trainer / "weights").write_text(f"after {step}", "utf-8")
                 (trainer / "more" / "state").write_text("s", "utf-8")
 
-            run.save_checkpoint(step, save)
+            run.save_checkpoint(step, save, best=step)
         run.write_summary({"steps": steps})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from hero.runs.reader import (
     Episode,
     is_run_dir,
     latest_checkpoint,
+    read_checkpoint,
     read_config,
     read_episodes,
-    read_latest,
     read_rows,
     read_settings,
     read_summary,
@@ -56,10 +57,10 @@ def test_episodes_come_back_equal(
 def test_another_schema_is_refused(path: Path) -> None:
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps(config | {"schema": 99, "version": "7.1"}))
-    with pytest.raises(RunError, match=r"has schema 99 and this version reads 4; use hero-agents 7\.1"):
+    with pytest.raises(RunError, match=r"has schema 99 and this version reads 5; use hero-agents 7\.1"):
         Run.resume(path, {})
     (path / "config.json").write_text(json.dumps(config | {"schema": 2}))
-    with pytest.raises(RunError, match="this version reads 4; use hero-agents of an earlier commit, or start another"):
+    with pytest.raises(RunError, match="this version reads 5; use hero-agents of an earlier commit, or start another"):
         Run.resume(path, {})
 
 
@@ -168,7 +169,7 @@ def test_a_step_that_is_replaced_while_it_is_read_gives_way_to_the_newer_one(pat
                 play(run, 4, 4)
             return (checkpoint.trainer / "weights").read_text()
 
-        assert read_latest(path, read) == "after 4"
+        assert read_checkpoint(path, "newest", read) == "after 4"
     assert seen == [3, 4]
 
 
@@ -186,3 +187,39 @@ def test_a_step_that_vanishes_before_it_is_read_gives_way_to_the_newer_one(
         checkpoint = latest_checkpoint(path)
     assert checkpoint is not None
     assert checkpoint.step == 4
+
+
+def text(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.step} {(checkpoint.trainer / 'weights').read_text()}"
+
+
+def test_the_newest_and_the_best_checkpoint_are_read(path: Path) -> None:
+    with Run.resume(path, {}) as run:
+        play(run, 4, 5, best=3)
+    assert read_checkpoint(path, "newest", text) == "5 after 5"
+    assert read_checkpoint(path, "best", text) == "3 after 3"
+
+
+def test_the_best_step_may_be_replaced_by_a_better_one_while_it_is_read(path: Path) -> None:
+    with Run.resume(path, {}) as run:
+        play(run, 4, 5, best=3)
+        seen: list[int] = []
+
+        def read(checkpoint: Checkpoint) -> str:
+            seen.append(checkpoint.step)
+            if checkpoint.step == 3:
+                play(run, 6, 6)
+            return text(checkpoint)
+
+        assert read_checkpoint(path, "best", read) == "6 after 6"
+    assert seen == [3, 6]
+
+
+def test_a_best_checkpoint_that_is_gone_is_refused_by_name(path: Path) -> None:
+    with Run.resume(path, {}) as run:
+        play(run, 4, 5, best=3)
+    shutil.rmtree(path / "checkpoints" / "step-000003")
+    for read in (lambda: read_checkpoint(path, "best", text), lambda: Run.resume(path, {})):
+        with pytest.raises(RunError, match=r"step-000003 is damaged"):
+            read()
+    assert read_checkpoint(path, "newest", text) == "5 after 5"

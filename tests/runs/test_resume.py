@@ -95,6 +95,29 @@ def test_remains_of_older_steps_after_a_sudden_death_are_removed(path: Path) -> 
         assert not (path / ".partial").exists()
 
 
+def test_the_best_step_survives_a_sudden_death_and_what_is_left_of_others_is_removed(path: Path) -> None:
+    folder = path / "checkpoints"
+    with Run.resume(path, {}) as run:
+        play(run, 4, 5, best=3)
+    shutil.copytree(folder / "step-000005", folder / "step-000004")
+    with Run.resume(path, {}) as run:
+        assert run.checkpoint is not None
+        assert (run.checkpoint.step, run.checkpoint.best) == (5, 3)
+        assert {entry.name for entry in folder.iterdir()} == {"step-000003", "step-000005"}
+        play(run, 6, 6, best=3)
+    assert (folder / "step-000003" / "trainer" / "weights").read_text() == "after 3"
+
+
+def test_damage_to_the_best_step_is_refused_before_anything_is_cut(path: Path) -> None:
+    with Run.resume(path, {}) as run:
+        play(run, 4, 4, best=3)
+    (path / "checkpoints" / "step-000003" / "trainer" / "weights").write_text("after 9")
+    before = contents(path)
+    with pytest.raises(RunError, match=r"step-000003.*weights is damaged"):
+        Run.resume(path, {})
+    assert contents(path) == before
+
+
 def test_a_run_can_be_given_more_to_do(path: Path) -> None:
     with Run.resume(path, {}) as run:
         run.write_summary({"steps": 3})

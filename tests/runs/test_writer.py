@@ -22,8 +22,17 @@ from tests.platforms import NEEDS_OPEN_FILES
 from tests.runs.steps import IN_PLACE, SETTINGS, contents, play, trainer
 
 
-def test_only_the_newest_checkpoint_is_kept(path: Path) -> None:
-    assert [entry.name for entry in (path / "checkpoints").iterdir()] == ["step-000003"]
+def steps(path: Path) -> list[str]:
+    return sorted(entry.name for entry in (path / "checkpoints").iterdir())
+
+
+def test_only_the_newest_and_the_best_checkpoint_are_kept(path: Path) -> None:
+    assert steps(path) == ["step-000003"]
+    with Run.resume(path, {}) as run:
+        play(run, 4, 5, best=3)
+        assert steps(path) == ["step-000003", "step-000005"]
+        play(run, 6, 6)
+    assert steps(path) == ["step-000006"]
 
 
 def test_a_checkpoint_that_fails_leaves_the_one_before(path: Path) -> None:
@@ -32,7 +41,7 @@ def test_a_checkpoint_that_fails_leaves_the_one_before(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     with Run.resume(path, {}) as run, pytest.raises(RunError, match="No space left on device"):
-        run.save_checkpoint(4, fail)
+        run.save_checkpoint(4, fail, best=4)
     checkpoint = latest_checkpoint(path)
     assert checkpoint is not None
     assert checkpoint.step == 3
@@ -131,6 +140,6 @@ def test_records_and_checkpoints_are_brought_to_the_disk(tmp_path: Path, monkeyp
         assert path in synced
         synced.clear()
         run.record("steps", {"step": 0})
-        run.save_checkpoint(0, trainer("x"))
+        run.save_checkpoint(0, trainer("x"), best=0)
     partial = path / "checkpoints" / ".partial"
     assert {path / "steps.jsonl", path / "checkpoints", partial, partial / "trainer" / "weights"} <= synced
