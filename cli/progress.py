@@ -79,7 +79,9 @@ class LogLines(Callback):
 
     def on_evaluate(self, row: Mapping[str, Any]) -> None:
         facts = "  ".join(f"{name} {text}" for name, text in evaluation_facts(row).items())
-        self.console.print(f"step {row['step']}  turns used {row['turns']}  {row['mode']}  {facts}")
+        self.console.print(
+            f"step {row['step']}  turns used {row['turns']}  {row['mode']}  tasks {row['tasks']}  {facts}"
+        )
 
     def on_warning(self, text: str) -> None:
         self.console.print(f"warning: {text}", style="yellow", markup=False)

@@ -46,20 +46,21 @@ def evaluation_table(evaluations: Mapping[int, Mapping[str, Mapping[str, Any]]])
     """Returns a table of the first evaluation and the latest four, with 95 % intervals.
 
     Args:
-        evaluations: rows of evals.jsonl by step and mode.
+        evaluations: rows of evals.jsonl by step and mode; each step was evaluated sampled, some greedily as well.
     """
     table = Table(
-        "after step", "turns used", "success, sampled", "success, greedy", "score, sampled", "turns per episode",
+        "after step", "turns used", "tasks", "success, sampled", "success, greedy", "score, sampled",
+        "turns per episode",
         title="validation", title_justify="left", title_style="dim", header_style="dim", box=None, pad_edge=False,
     )  # fmt: skip
     steps = list(evaluations)
     for step in steps[:1] + steps[1:][-4:]:
-        modes = evaluations[step]
-        facts = {mode: evaluation_facts(row) for mode, row in modes.items()}
-        sampled, greedy = facts.get("sampled", {}), facts.get("greedy", {})
+        row = evaluations[step]["sampled"]
+        sampled = evaluation_facts(row)
+        greedy = evaluation_facts(evaluations[step]["greedy"]) if "greedy" in evaluations[step] else {}
         table.add_row(
-            str(step), str(next(iter(modes.values()))["turns"]), sampled.get("success", ""), greedy.get("success", "…"),
-            sampled.get("score", ""), sampled.get("turns", ""),
+            str(step), str(row["turns"]), str(row["tasks"]), sampled["success"], greedy.get("success", ""),
+            sampled["score"], sampled["turns"],
         )  # fmt: skip
     return table
 

@@ -49,8 +49,8 @@ def arguments(help: str, example: str) -> Any:
 class Settings:
     """All settings of one run, as config.json keeps them.
 
-    None stands for no limit in `steps`, `turn_budget`, `decay_steps` and `top_k`, and elsewhere for a setting that the
-    learner has no use for.
+    None stands for no limit in `steps`, `turn_budget`, `decay_steps` and `top_k`, for all tasks in
+    `eval_tasks_between`, and elsewhere for a setting that the learner has no use for.
     """
 
     env: str = setting("webshop", "Environment to learn in.", panel=WHAT)
@@ -150,7 +150,14 @@ class Settings:
         48, "Tokens after which an action is cut.", panel=PLAYING, min=1, shown="48, or what the environment brings"
     )
     eval_tasks: int = setting(
-        200, "Validation tasks per evaluation, played once sampled and once greedily.", panel=PLAYING, min=1
+        200, "Validation tasks at start and end, played once sampled and once greedily.", panel=PLAYING, min=1
+    )
+    eval_tasks_between: int | None = setting(
+        None,
+        "How many of them, from the first on, are played in evaluations between, sampled alone.",
+        panel=PLAYING,
+        min=1,
+        shown="all of them",
     )
     eval_every: int = setting(4, "Steps between evaluations; start and end are always evaluated.", panel=PLAYING, min=1)
 

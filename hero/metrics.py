@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from hero.evaluation import Evaluation, Measure, difference
 from hero.intervals import Estimate
 from hero.outcomes import Outcome, metric_values
 from hero.types import Diagnosis, Stop, Trajectory
 
-MODES: Final = ("sampled", "greedy")
+Mode = Literal["sampled", "greedy"]
+MODES: Final[tuple[Mode, ...]] = ("sampled", "greedy")
 """Ways to evaluate a policy in a run: at the temperature that it trains with, and at temperature 0."""
 GAINS: Final[Mapping[str, Measure]] = {"success": "success", "score": "score", "turns_per_episode": "turns"}
 
@@ -83,9 +84,9 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the first, the last and the best evaluation of a run, and last minus first, paired by task.
 
     Args:
-        rows: evals.jsonl, one row per mode and evaluation.
+        rows: evals.jsonl of a finished run.
     """
-    first, last = rows[: len(MODES)], rows[-len(MODES) :]
+    first, last = rows[: len(MODES)], rows[-len(MODES) :]  # in between there is one row per evaluation
     summary: dict[str, Any] = {"steps": last[0]["step"], "turns": last[0]["turns"]}
     summary["noop_reward"] = last[0].get("noop_reward")
     best = best_row(rows)

@@ -40,9 +40,11 @@ class Plan:
         episodes: number of episodes per step, at most `MAX_EPISODES`.
         group_size: number of episodes that share a task; divides `episodes`.
         eval_every: number of steps between evaluations, besides those at the start and the end.
-        eval_tasks: number of tasks of the evaluation split to evaluate on, sampled and greedy.
+        eval_tasks: number of tasks of the evaluation split to evaluate on at the start and the end, sampled and greedy.
         temperature: sampling temperature in training and in the sampled evaluation.
         max_turns: maximum number of turns per episode.
+        eval_tasks_between: number of these tasks to evaluate on in between, sampled alone, from the first on, so that
+            all evaluations can be paired; None for all of them.
 
     Raises:
         ConfigError: a number is out of its range, or `group_size` does not divide `episodes`.
@@ -57,13 +59,18 @@ class Plan:
     temperature: float
     max_turns: int
     seed: int
+    eval_tasks_between: int | None = None
 
     def __post_init__(self) -> None:
         if self.steps is None and self.turn_budget is None:
             raise ConfigError("a run without steps and without a turn budget never ends; give one of them")
-        for name in ("episodes", "group_size", "eval_every", "eval_tasks", "max_turns"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)} is too few; give at least 1")
+        for name in ("episodes", "group_size", "eval_every", "eval_tasks", "eval_tasks_between", "max_turns"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise ConfigError(f"{name} = {number} is too few; give at least 1")
+        if self.tasks_between > self.eval_tasks:
+            raise ConfigError(
+                f"eval_tasks_between = {self.tasks_between} is more than eval_tasks = {self.eval_tasks}; give fewer"
+            )
         if self.episodes > MAX_EPISODES:
             raise ConfigError(
                 f"episodes = {self.episodes} is too many, since a step keeps them all; give at most {MAX_EPISODES:,}"
@@ -80,6 +87,11 @@ class Plan:
                 f"episodes = {self.episodes} cannot be split into groups of {self.group_size}; "
                 f"give a multiple, such as {self.group_size * max(1, round(self.episodes / self.group_size))}"
             )
+
+    @property
+    def tasks_between(self) -> int:
+        """Number of tasks of an evaluation between start and end."""
+        return self.eval_tasks if self.eval_tasks_between is None else self.eval_tasks_between
 
     def is_done(self, step: int, turns: int) -> bool:
         """Returns whether the run ends after `step` steps and `turns` environment turns."""

@@ -13,7 +13,8 @@ from hero.distill.base import Example, Learner, Trainer
 from hero.distill.learners import group_examples
 from hero.errors import ConfigError, RunError
 from hero.evaluate import evaluate, hopeless
-from hero.metrics import MODES, best_step, reflection_metrics, rollout_metrics, summarise
+from hero.evaluation import Evaluation
+from hero.metrics import MODES, Mode, best_step, reflection_metrics, rollout_metrics, summarise
 from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
 from hero.reflect.base import Reflector, check_diagnoses
@@ -140,22 +141,28 @@ class Training:
         )
 
     def _evaluate(self, step: int, turns: int, timings: dict[str, Any]) -> None:
-        plan = self.plan
-        tasks = [Task(index, index) for index in range(plan.eval_tasks)]
-        with self._timed(step, "evaluation", len(MODES) * len(tasks), timings):
-            for mode in MODES:
-                evaluation = evaluate(
-                    self.eval_envs,
-                    self.trainer.policy(temperature=plan.temperature if mode == "sampled" else 0.0),
-                    tasks,
-                    max_turns=plan.max_turns,
-                    seed=plan.seed_for(step, Purpose.EVALUATION),
-                    on_turn=self.callback.on_turn,
-                )
+        """Evaluates in both modes on all tasks at the start and the end, otherwise sampled on the first tasks."""
+        is_whole = step == 0 or self.plan.is_done(step, turns)
+        modes = MODES if is_whole else ("sampled",)
+        num_tasks = self.plan.eval_tasks if is_whole else self.plan.tasks_between
+        with self._timed(step, "evaluation", len(modes) * num_tasks, timings):
+            for mode in modes:
+                evaluation = self._play_evaluation(step, mode, range(num_tasks))
                 _refuse_hopeless(step, evaluation.outcomes)
                 row = {"step": step, "turns": turns, "mode": mode} | evaluation.record()
                 self.run_dir.record("evals", row)
                 self.callback.on_evaluate(row)
+
+    def _play_evaluation(self, step: int, mode: Mode, tasks: Iterable[int]) -> Evaluation:
+        plan = self.plan
+        return evaluate(
+            self.eval_envs,
+            self.trainer.policy(temperature=plan.temperature if mode == "sampled" else 0.0),
+            [Task(index, index, index) for index in tasks],
+            max_turns=plan.max_turns,
+            seed=plan.seed_for(step, Purpose.EVALUATION),
+            on_turn=self.callback.on_turn,
+        )
 
     def _warn(
         self, step: int, diagnoses: Sequence[Diagnosis], examples: Sequence[Example], update: Mapping[str, float]

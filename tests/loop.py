@@ -46,6 +46,12 @@ def contents(path: Path) -> dict[str, bytes]:
     return {name: file.read_bytes() for name, file in files.items() if name != "timings.jsonl"}
 
 
+def trained(path: Path) -> dict[str, bytes]:
+    """Returns the content of each file in which runs that train alike are equal, however they are evaluated."""
+    kept = ("episodes.jsonl", "steps.jsonl")
+    return {name: content for name, content in contents(path).items() if name in kept or "/trainer/" in name}
+
+
 class Mute:
     """A reflector with nothing to say."""
 

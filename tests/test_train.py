@@ -37,7 +37,9 @@ def test_everything_is_recorded(finished: Path) -> None:
         sum(len(episode.trajectory.turns) for episode in episodes if episode.step <= step) for step in range(1, 7)
     ]
     evaluated = [(row["step"], row["mode"]) for row in read_rows(finished, "evals")]
-    assert evaluated == [(step, mode) for step in (0, 2, 4, 6) for mode in ("sampled", "greedy")]
+    assert evaluated == [
+        (0, "sampled"), (0, "greedy"), (2, "sampled"), (4, "sampled"), (6, "sampled"), (6, "greedy"),
+    ]  # fmt: skip
     timings = read_rows(finished, "timings")
     assert [set(row) - {"step"} for row in timings[:3]] == [
         {"evaluation"},
@@ -79,6 +81,20 @@ def test_a_run_of_no_steps_only_evaluates(tmp_path: Path) -> None:
     with Run.create(tmp_path, {}) as run:
         training(run, replace(PLAN, steps=0)).run()
         assert (len(run.rows("evals")), run.rows("steps")) == (2, [])
+
+
+def test_evaluations_between_start_and_end_are_of_the_first_tasks_and_change_nothing_else(
+    finished: Path, tmp_path: Path
+) -> None:
+    with Run.create(tmp_path / "run", {"seed": 7}) as run:
+        training(run, replace(PLAN, eval_tasks_between=2)).run()
+        few, whole = run.rows("evals"), read_rows(finished, "evals")
+    assert [row["tasks"] for row in few] == [5, 5, 2, 2, 5, 5]
+    for fewer, row in zip(few, whole, strict=True):
+        assert fewer["outcomes"] == row["outcomes"][: fewer["tasks"]]
+    newest = "checkpoints/step-000006/trainer/state.json"
+    for name in ("episodes.jsonl", "steps.jsonl", newest):
+        assert (tmp_path / "run" / name).read_bytes() == (finished / name).read_bytes()
 
 
 class Overshooting(GuessTrainer):

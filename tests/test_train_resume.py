@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.errors import UnavailableError
+from hero.runs.reader import read_rows
 from hero.runs.writer import Run
 from hero.train import Callback, Phase
 from hero.types import Turn
 from tests.doubles import GuessEnv, GuessTrainer
-from tests.loop import PLAN, contents, training
+from tests.loop import PLAN, contents, trained, training
 
 
 @pytest.mark.parametrize("after", range(7))
@@ -149,7 +150,7 @@ def test_a_run_whose_service_is_given_up_stops_and_goes_on_later(finished: Path,
 
 
 @pytest.mark.parametrize("steps", [2, 4])
-def test_a_run_that_is_extended_equals_one_that_was_longer_from_the_start(
+def test_a_run_that_is_extended_trains_as_one_that_was_longer_from_the_start(
     finished: Path, tmp_path: Path, steps: int
 ) -> None:
     path = tmp_path / "run"
@@ -157,4 +158,7 @@ def test_a_run_that_is_extended_equals_one_that_was_longer_from_the_start(
         assert training(run, replace(PLAN, steps=steps)).run()
     with Run.resume(path, {}) as run:
         assert training(run).run()
-    assert contents(path) == contents(finished)
+    assert trained(path) == trained(finished)
+    # Only the evaluation at the end of the shorter run was a whole one.
+    evals = read_rows(path, "evals")
+    assert [row for row in evals if (row["step"], row["mode"]) != (steps, "greedy")] == read_rows(finished, "evals")

@@ -114,6 +114,7 @@ def test_settings_of_another_version_are_refused(tmp_path: Path, change: dict[st
         {"threads": 0},
         {"beta": 1.0},
         {"top_k": 0},
+        {"eval_tasks_between": 201},
         {"weight_decay": -0.1},
         {"seed": "x"},
         {"teacher_weights": "old"},
