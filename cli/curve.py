@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hero.metrics import best_row
+from hero.metrics import standing
 
 
 def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> None:
@@ -27,7 +27,7 @@ def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Non
         value, low, high = ([100 * (row["success"][key] or 0) for row in of_mode] for key in ("value", "low", "high"))
         axes.plot(turns, value, color=colour, marker="o", markersize=4, label=mode, clip_on=False)
         axes.fill_between(turns, low, high, color=colour, alpha=0.15, linewidth=0)
-    best = best_row(rows)
+    best = standing(rows).best
     axes.plot(best["turns"], 100 * best["success"]["value"], color="#0b6e99", marker="*", markersize=14, linestyle="",
               label=f"best, step {best['step']}", clip_on=False)  # fmt: skip
     axes.set(xlabel="environment turns used in training", ylabel="success on validation tasks (%)", title=title)

@@ -67,6 +67,8 @@ def evaluation_table(evaluations: Mapping[int, Mapping[str, Mapping[str, Any]]])
 
 def report(console: Console, path: Path, summary: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) -> None:
     """Prints success and score at start and end, the best step, where the time went, and which command comes next."""
+    if summary["stopped"]:
+        console.print(f"\nstopped early: {summary['stopped']}", style="yellow", markup=False)
     console.print(outcome_table(summary))
     best = summary["best"]
     success = f"success {estimate(best['success'], percent=True)} sampled, on {best['tasks']} tasks"

@@ -57,7 +57,7 @@ def resume(path: Path, given: dict[str, Any]) -> None:
     with Run.resume(path, {name: value for name, value in given.items() if name not in more}) as run:
         if more:
             settings = replace(settings, **more)
-            _require_work(settings.plan(), more, *run.progress())
+            _require_work(run, settings.plan(), more)
         date = stored.get("date", provenance.today())
         components, now = _build(path, settings, provenance.model_source(path), date, stored)
         if more:
@@ -71,10 +71,18 @@ def _unused(parent: Path, name: str) -> Path:
     return next(path for n in count(1) if not (path := parent / (name if n == 1 else f"{name}-{n}")).exists())
 
 
-def _require_work(plan: Plan, more: Mapping[str, Any], step: int, turns: int) -> None:
-    """Refuses a longer run that is at its other limit already."""
+def _require_work(run: Run, plan: Plan, more: Mapping[str, Any]) -> None:
+    """Refuses a longer run that is at its other limit already, or has stopped by itself."""
+    from hero.metrics import why_stopped
+
+    given = " ".join(f"{option(name)} {value}" for name, value in more.items())
+    step, turns = run.progress()
+    if why := why_stopped(run.rows("evals")):
+        raise ConfigError(
+            f"{given} adds nothing: after {step} steps the run stopped by itself ({why}); start another run from its "
+            f"best checkpoint with --model {run.path}"
+        )
     if plan.is_done(step, turns):
-        given = " ".join(f"{option(name)} {value}" for name, value in more.items())
         raise ConfigError(
             f"{given} adds nothing: after {step} steps and {turns} environment turns the run is at its limits of "
             f"{plan.steps or 'any'} steps and {plan.turn_budget or 'any'} turns; raise both"

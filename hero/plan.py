@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -45,6 +45,9 @@ class Plan:
         max_turns: maximum number of turns per episode.
         eval_tasks_between: number of these tasks to evaluate on in between, sampled alone, from the first on, so that
             all evaluations can be paired; None for all of them.
+        stop_when_worse: number of evaluations in a row far below the best one, after which the run stops; None for no
+            such limit.
+        when_few_follow: whether the run stops when the teacher does not follow the diagnoses any more, or only warns.
 
     Raises:
         ConfigError: a number is out of its range, or `group_size` does not divide `episodes`.
@@ -60,11 +63,21 @@ class Plan:
     max_turns: int
     seed: int
     eval_tasks_between: int | None = None
+    stop_when_worse: int | None = None
+    when_few_follow: Literal["stop", "warn"] = "stop"
 
     def __post_init__(self) -> None:
         if self.steps is None and self.turn_budget is None:
             raise ConfigError("a run without steps and without a turn budget never ends; give one of them")
-        for name in ("episodes", "group_size", "eval_every", "eval_tasks", "eval_tasks_between", "max_turns"):
+        for name in (
+            "episodes",
+            "group_size",
+            "eval_every",
+            "eval_tasks",
+            "eval_tasks_between",
+            "stop_when_worse",
+            "max_turns",
+        ):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise ConfigError(f"{name} = {number} is too few; give at least 1")
         if self.tasks_between > self.eval_tasks:

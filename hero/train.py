@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hero.alarms import alarms, is_due, why_few_follow
 from hero.callback import Callback, Phase, expendable
-from hero.distill.base import Example, Learner, Trainer
+from hero.distill.base import Learner, Trainer
 from hero.distill.learners import group_examples
-from hero.errors import ConfigError, RunError
-from hero.evaluate import evaluate, hopeless
-from hero.evaluation import Evaluation
-from hero.metrics import MODES, Mode, best_step, reflection_metrics, rollout_metrics, summarise
+from hero.errors import ConfigError
+from hero.metrics import best_step, reflection_metrics, rollout_metrics, summarise, why_stopped
 from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
 from hero.reflect.base import Reflector, check_diagnoses
-from hero.rollout import Task, rollout
+from hero.rollout import rollout
 from hero.runs.reader import Episode
 from hero.runs.writer import Run
 from hero.types import Diagnosis, Trajectory
+from hero.validation import Validation, refuse_hopeless
 
 if TYPE_CHECKING:
     import gymnasium
@@ -69,7 +69,8 @@ class Training:
             interrupted: is called before each step; True stops the run, which can be resumed.
 
         Returns:
-            Whether the plan is done; then the summary is written.
+            Whether the run is finished, since its plan is done or since it has reason to stop before that; then the
+            summary is written.
 
         Raises:
             RunError: every episode of a step ended in an error, or before its first turn.
@@ -83,7 +84,7 @@ class Training:
             self._evaluate(0, 0, timings)
             self._complete(0, timings)
         step, turns = run_dir.progress()
-        while not self.plan.is_done(step, turns):
+        while not (self.plan.is_done(step, turns) or why_stopped(run_dir.rows("evals"))):
             if interrupted():
                 return False
             step += 1
@@ -104,11 +105,10 @@ class Training:
                 diagnoses = check_diagnoses(self.reflector.reflect(trajectories), trajectories, author)
         pairs = list(zip(trajectories, diagnoses, strict=True))
         self.run_dir.record("episodes", *(Episode(step, *pair).record() for pair in pairs))
-        _refuse_hopeless(step, map(Outcome.of, trajectories))
+        refuse_hopeless(step, map(Outcome.of, trajectories))
         with self._timed(step, "update", episodes, timings):
             examples = group_examples(self.learner, pairs)
             update = self.trainer.update(examples)
-        self._warn(step, diagnoses, examples, update)
         turns += sum(len(trajectory.turns) for trajectory in trajectories)
         row = {
             "step": step,
@@ -118,10 +118,14 @@ class Training:
             "examples": len(examples),
             "update": dict(update),
         }
+        rows = [*self.run_dir.rows("steps"), row]
+        self._warn(rows)
         self.run_dir.record("steps", row)
         self.callback.on_step_end(row)
-        if step % self.plan.eval_every == 0 or self.plan.is_done(step, turns):
-            self._evaluate(step, turns, timings)
+        is_done = self.plan.is_done(step, turns)
+        stopped = why_few_follow(rows) if self.plan.when_few_follow == "stop" and not is_done else ""
+        if step % self.plan.eval_every == 0 or is_done or stopped:
+            self._evaluate(step, turns, timings, stopped)
         self._complete(step, timings)
         return turns
 
@@ -140,51 +144,24 @@ class Training:
             on_turn=self.callback.on_turn,
         )
 
-    def _evaluate(self, step: int, turns: int, timings: dict[str, Any]) -> None:
-        """Evaluates in both modes on all tasks at the start and the end, otherwise sampled on the first tasks."""
-        is_whole = step == 0 or self.plan.is_done(step, turns)
-        modes = MODES if is_whole else ("sampled",)
-        num_tasks = self.plan.eval_tasks if is_whole else self.plan.tasks_between
-        with self._timed(step, "evaluation", len(modes) * num_tasks, timings):
-            for mode in modes:
-                evaluation = self._play_evaluation(step, mode, range(num_tasks))
-                _refuse_hopeless(step, evaluation.outcomes)
-                row = {"step": step, "turns": turns, "mode": mode} | evaluation.record()
-                self.run_dir.record("evals", row)
-                self.callback.on_evaluate(row)
+    def _evaluate(self, step: int, turns: int, timings: dict[str, Any], stopped: str = "") -> None:
+        start = time.perf_counter()
+        Validation(
+            run_dir=self.run_dir, plan=self.plan, trainer=self.trainer, envs=self.eval_envs, callback=self.callback
+        ).evaluate(step, turns, stopped)
+        timings["evaluation"] = time.perf_counter() - start
 
-    def _play_evaluation(self, step: int, mode: Mode, tasks: Iterable[int]) -> Evaluation:
-        plan = self.plan
-        return evaluate(
-            self.eval_envs,
-            self.trainer.policy(temperature=plan.temperature if mode == "sampled" else 0.0),
-            [Task(index, index, index) for index in tasks],
-            max_turns=plan.max_turns,
-            seed=plan.seed_for(step, Purpose.EVALUATION),
-            on_turn=self.callback.on_turn,
-        )
+    def _warn(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Writes the names of its alarms into the newest row, and reports those that are news.
 
-    def _warn(
-        self, step: int, diagnoses: Sequence[Diagnosis], examples: Sequence[Example], update: Mapping[str, float]
-    ) -> None:
-        warn = self.callback.on_warning
-        has_finding = any(finding.text() for diagnosis in diagnoses for finding in diagnosis.findings)
-        if self.reflector and not has_finding:
-            warn(f"step {step}: the reflector found nothing to say about any of {len(diagnoses)} episodes")
-        if not examples:
-            warn(f"step {step}: no episode gave anything to learn from; the weights stay as they are")
-        if turns_too_long := update.get("turns_too_long"):
-            warn(
-                f"step {step}: {turns_too_long:.0f} turns are not distilled: with hindsight they exceed the model's "
-                "context"
-            )
-        unshared = update.get("teacher_tokens_apart", 0.0)
-        # Where there are more turns than episodes, two of one episode could have shared their past.
-        if step == 1 and update.get("turns_distilled", 0.0) > len(diagnoses) and unshared == update["teacher_tokens"]:
-            warn(
-                "the teacher's prompts do not begin like the episodes (a window of turns, or a chat template that "
-                "rewrites the past), so it reads each turn by itself, which takes longer"
-            )
+        Args:
+            rows: all steps so far.
+        """
+        raised = alarms(rows, reflects=self.reflector is not None)
+        rows[-1]["alarms"] = list(raised)
+        for name, text in raised.items():
+            if is_due(name, rows):
+                self.callback.on_warning(f"step {rows[-1]['step']}: {text}")
 
     @contextmanager
     def _timed(self, step: int, phase: Phase, episodes: int, timings: dict[str, Any]) -> Iterator[None]:
@@ -198,10 +175,3 @@ def _num_tasks(envs: Sequence[gymnasium.Env[str, str]]) -> int:
     from hero.envs.base import text_env
 
     return text_env(envs[0]).num_tasks
-
-
-def _refuse_hopeless(step: int, outcomes: Iterable[Outcome]) -> None:
-    outcomes = list(outcomes)
-    if why := hopeless(outcomes):
-        remedy = "; then go on with --resume" if any(outcome.error for outcome in outcomes) else ""
-        raise RunError(f"step {step}: {why}{remedy}")

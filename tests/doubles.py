@@ -145,3 +145,12 @@ class GuessTrainer:
 
     def load(self, path: Path) -> None:
         self.skill, self.updates, self.shown = json.loads((path / "state.json").read_text())
+
+
+class OvershootingTrainer(GuessTrainer):
+    """A trainer that knows everything after three updates, and nothing any more after five."""
+
+    def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
+        metrics = super().update(examples)
+        self.skill = {3: 1.0, 4: 1.0}.get(self.updates, 0.0)
+        return metrics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ PLAN = Plan(
     max_turns=3,
     seed=7,
 )
+
+FALLING = replace(PLAN, steps=9, eval_every=1, eval_tasks=12, eval_tasks_between=10)
+"""A longer plan, with cheap evaluations, for a trainer that gets worse."""
 
 
 def training(run: Run, plan: Plan = PLAN, **changes: Any) -> Training:

@@ -28,8 +28,8 @@ def test_metrics_come_from_the_end_of_episodes() -> None:
     assert rollout_metrics([*trajectories, *cut])["metrics"] == {"colour": 0.5}
 
 
-def turn(reward: float = 0.0, *, cut_off: bool = False, **info: bool | int) -> Turn:
-    return Turn((Message("user", "?"),), Action("a", cut_off=cut_off), "o", reward, info=info)
+def turn(reward: float = 0.0, *, text: str = "a", cut_off: bool = False, **info: bool | int) -> Turn:
+    return Turn((Message("user", "?"),), Action(text, cut_off=cut_off), "o", reward, info=info)
 
 
 EPISODES = [
@@ -41,12 +41,12 @@ EPISODES = [
         Stop.TERMINATED,
     ),
     Trajectory("env", "1", 0, (turn(action_valid=True, drift_tokens=4),), Stop.ERROR, "boom"),
-    Trajectory("env", "2", 0, (turn(action_valid=True), *[turn(action_valid=False)] * 2), Stop.MAX_TURNS),
+    Trajectory("env", "2", 0, (turn(action_valid=True), *[turn(text="bc", action_valid=False)] * 2), Stop.MAX_TURNS),
     Trajectory(
         "env",
         "3",
         0,
-        (turn(action_valid=True, tool_call=False), turn(cut_off=True, tool_call=True, action_valid=True)),
+        (turn(text="bb", action_valid=True, tool_call=False), turn(cut_off=True, tool_call=True, action_valid=True)),
         Stop.TRUNCATED,
     ),
 ]
@@ -59,6 +59,8 @@ def test_rollout_metrics_are_means_over_episodes_and_counts_of_trouble() -> None
         "score": 25.0,
         "turns_per_episode": 8 / 4,
         "valid_actions": pytest.approx((1 / 2 + 1 + 1 / 3 + 1) / 4),
+        "action_length": 11 / 8,
+        "commonest_action": 5 / 8,
         "tool_calls_per_episode": 1 / 4,
         "metrics": {},
         "cut_off_actions": 2,

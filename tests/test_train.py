@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,12 @@ import pytest
 from hero.distill.base import Example
 from hero.distill.learners import GRPO
 from hero.errors import ConfigError, RunError
+from hero.metrics import best_step
 from hero.runs.reader import Checkpoint, read_checkpoint, read_episodes, read_rows, read_summary
 from hero.runs.writer import Run
 from hero.types import Action, Diagnosis, Group, Message, Stop, Trajectory
-from tests.doubles import GuessEnv, GuessPolicy, GuessTrainer
-from tests.loop import PLAN, Listening, Mute, contents, training
+from tests.doubles import GuessEnv, GuessPolicy, GuessTrainer, OvershootingTrainer
+from tests.loop import FALLING, PLAN, Listening, Mute, contents, training
 
 
 def test_success_rises_and_the_summary_has_the_gain(finished: Path) -> None:
@@ -97,18 +99,9 @@ def test_evaluations_between_start_and_end_are_of_the_first_tasks_and_change_not
         assert (tmp_path / "run" / name).read_bytes() == (finished / name).read_bytes()
 
 
-class Overshooting(GuessTrainer):
-    """A trainer that knows everything after three updates, and nothing any more after five."""
-
-    def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
-        metrics = super().update(examples)
-        self.skill = {3: 1.0, 4: 1.0}.get(self.updates, 0.0)
-        return metrics
-
-
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path: Path) -> None:
     with Run.create(tmp_path, {}) as run:
-        training(run, replace(PLAN, eval_every=1), trainer=Overshooting()).run()
+        training(run, replace(PLAN, eval_every=1), trainer=OvershootingTrainer()).run()
     trained = {which: read_checkpoint(tmp_path, which, load) for which in ("best", "newest")}
     assert {which: trainer.updates for which, trainer in trained.items() if trainer} == {"best": 3, "newest": 6}
     assert read_summary(tmp_path)["best"]["step"] == 3
@@ -295,3 +288,81 @@ def test_no_two_actions_of_a_run_share_their_random_numbers(tmp_path: Path) -> N
 def test_more_evaluation_tasks_than_there_are_are_refused(tmp_path: Path) -> None:
     with Run.create(tmp_path, {}) as run, pytest.raises(ConfigError, match="eval_tasks = 13, but the split has 12"):
         training(run, replace(PLAN, eval_tasks=13))
+
+
+class Deaf(GuessTrainer):
+    """A trainer whose teacher stops to follow the diagnoses after two updates."""
+
+    def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
+        followed = 0.9 if self.updates < 2 else 0.1
+        return {**super().update(examples), "turns_faulted": 20.0, "followed": followed}
+
+
+def test_a_run_whose_teacher_does_not_follow_warns_once_and_stops_with_a_whole_evaluation(tmp_path: Path) -> None:
+    callback = Listening()
+    plan = replace(PLAN, steps=9, eval_every=4, eval_tasks_between=2)
+    with Run.create(tmp_path, {}) as run:
+        assert training(run, plan, trainer=Deaf(), callback=callback).run()
+        steps, evals = run.rows("steps"), run.rows("evals")
+    assert ["few_follow" in row["alarms"] for row in steps] == [False, False, True, True, True]
+    warning = "step 3: the teacher takes 10 % of the advice that it is shown; the rest teaches nothing"
+    assert [text for text in callback.warnings if "advice" in text] == [warning]
+    assert [(row["step"], row["mode"], row["tasks"]) for row in evals[2:]] == [
+        (4, "sampled", 2), (5, "sampled", 5), (5, "greedy", 5),
+    ]  # fmt: skip
+    summary = read_summary(tmp_path)
+    assert (summary["steps"], summary["best"]["step"]) == (5, best_step(evals))
+    assert summary["stopped"].startswith("3 steps in a row, the teacher took less than 20 % of the advice")
+
+
+def test_a_run_whose_teacher_does_not_follow_goes_on_where_it_should_only_warn(tmp_path: Path) -> None:
+    with Run.create(tmp_path, {}) as run:
+        training(run, replace(PLAN, when_few_follow="warn"), trainer=Deaf()).run()
+    assert (read_summary(tmp_path)["steps"], read_summary(tmp_path)["stopped"]) == (6, "")
+
+
+def test_a_run_that_is_done_has_not_stopped_early(tmp_path: Path) -> None:
+    with Run.create(tmp_path, {}) as run:
+        training(run, replace(PLAN, steps=5), trainer=Deaf()).run()
+    assert (read_summary(tmp_path)["steps"], read_summary(tmp_path)["stopped"]) == (5, "")
+
+
+def test_a_run_far_below_its_best_warns(tmp_path: Path) -> None:
+    callback = Listening()
+    with Run.create(tmp_path, {}) as run:
+        training(run, FALLING, trainer=OvershootingTrainer(), callback=callback).run()
+    (warning,) = [text for text in callback.warnings if "below the best" in text]
+    assert re.fullmatch(
+        r"step 5: success, sampled, is \d+\.0 points \[\d+\.\d, \d+\.\d\] below the best, that after step 3", warning
+    )
+    assert (read_summary(tmp_path)["steps"], read_summary(tmp_path)["stopped"]) == (9, "")
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_run_far_below_its_best_stops_after_so_many_evaluations_where_asked_to(tmp_path: Path, times: int) -> None:
+    with Run.create(tmp_path / "whole", {}) as run:
+        training(run, replace(FALLING, eval_tasks_between=None), trainer=OvershootingTrainer()).run()
+        whole = run.rows("evals")
+    with Run.create(tmp_path / "run", {}) as run:
+        assert training(run, replace(FALLING, stop_when_worse=times), trainer=OvershootingTrainer()).run()
+        evals = run.rows("evals")
+    last = 4 + times
+    assert [(row["step"], row["mode"], row["tasks"]) for row in evals[-3:]] == [
+        (last - 1, "sampled", 10), (last, "sampled", 12), (last, "greedy", 12),
+    ]  # fmt: skip
+    # The rest of the tasks is played as if it had been played with the others.
+    assert evals[-2]["outcomes"] == next(row["outcomes"] for row in whole if row["step"] == last)
+    summary = read_summary(tmp_path / "run")
+    assert (summary["steps"], summary["best"]["step"]) == (last, 3)
+    assert summary["stopped"].startswith(f"{times} evaluations in a row were far below the best; success, sampled, is")
+
+
+def test_a_run_that_stopped_is_finished(tmp_path: Path) -> None:
+    plan = replace(FALLING, stop_when_worse=1)
+    with Run.create(tmp_path, {}) as run:
+        training(run, plan, trainer=OvershootingTrainer()).run()
+    before = contents(tmp_path)
+    trainer = OvershootingTrainer()
+    with Run.resume(tmp_path, {}) as run:
+        assert training(run, plan, trainer=trainer).run()
+    assert (trainer.updates, contents(tmp_path)) == (5, before)

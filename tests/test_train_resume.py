@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.errors import UnavailableError
+from hero.plan import Plan
 from hero.runs.reader import read_rows
 from hero.runs.writer import Run
 from hero.train import Callback, Phase
 from hero.types import Turn
-from tests.doubles import GuessEnv, GuessTrainer
-from tests.loop import PLAN, contents, trained, training
+from tests.doubles import GuessEnv, GuessTrainer, OvershootingTrainer
+from tests.loop import FALLING, PLAN, contents, trained, training
 
 
 @pytest.mark.parametrize("after", range(7))
@@ -38,11 +39,41 @@ class Death(BaseException):
     """Stands for a sudden death of the process at a chosen call."""
 
 
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Makes a run that stops by itself and is never interrupted."""
+    path = tmp_path_factory.mktemp("stopped") / "run"
+    with Run.create(path, {"seed": 7}) as run:
+        assert training(run, STOPPING, trainer=OvershootingTrainer()).run()
+    return path
+
+
+STOPPING = replace(FALLING, stop_when_worse=2)
+
+
 @settings(max_examples=20)
 @given(st.integers(0, 250))
 def test_a_run_that_dies_anywhere_goes_on_as_if_it_had_not(
     finished: Path, tmp_path_factory: pytest.TempPathFactory, calls: int
 ) -> None:
+    path = tmp_path_factory.mktemp("mortal") / "run"
+    die_and_go_on(path, calls, PLAN, GuessTrainer)
+    assert contents(path) == contents(finished)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 600))
+def test_a_run_that_dies_anywhere_before_it_stops_by_itself_stops_as_if_it_had_not_died(
+    stopped: Path, tmp_path_factory: pytest.TempPathFactory, calls: int
+) -> None:
+    path = tmp_path_factory.mktemp("mortal") / "run"
+    die_and_go_on(path, calls, STOPPING, OvershootingTrainer)
+    assert contents(path) == contents(stopped)
+
+
+def die_and_go_on(path: Path, calls: int, plan: Plan, trainer: type[GuessTrainer]) -> None:
+    """Trains until some call of the callback, which dies, and then resumes the run."""
+
     class Mortal(Callback):
         left = calls
 
@@ -63,15 +94,13 @@ def test_a_run_that_dies_anywhere_goes_on_as_if_it_had_not(
             if self.left < 0:
                 raise Death
 
-    path = tmp_path_factory.mktemp("mortal") / "run"
     with Run.create(path, {"seed": 7}) as run:
         try:
-            training(run, callback=Mortal()).run()
+            training(run, plan, trainer=trainer(), callback=Mortal()).run()
         except Death:
             assert not (path / "summary.json").exists()
     with Run.resume(path, {}) as run:
-        assert training(run).run()
-    assert contents(path) == contents(finished)
+        assert training(run, plan, trainer=trainer()).run()
 
 
 class Talking(Callback):

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from hero import registry
+from hero.envs.base import StepResult
 from hero.models.language_model import LanguageModel
 from hero.runs.reader import read_config, read_rows
 from tests.cli.conftest import FAST, Hero, contents, refused
-from tests.doubles import GivenUpEnv
+from tests.doubles import GivenUpEnv, GuessEnv
 from tests.loop import trained
 from tests.platforms import NEEDS_POSIX
 from tests.tiny_models import save_pretrained
@@ -69,6 +70,36 @@ def test_more_of_one_limit_where_the_other_is_reached_is_refused(hero: Hero, mod
     result = hero("run", "--resume", "--out", "run", "--steps", 10, "--turn-budget", 20)
     assert result.exit_code == 0, result.output
     assert len(read_rows(tmp_path / "run", "steps")) == 2
+
+
+def test_a_run_that_stopped_by_itself_is_finished_and_names_its_best_checkpoint(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = list[str]()
+
+    def right_before_training(env: GuessEnv, action: str) -> StepResult:
+        trained.extend([env.split] if env.split == "train" else [])
+        right = not trained
+        return StepResult("That's it.", float(right), terminated=True, success=right)
+
+    monkeypatch.setattr(GuessEnv, "apply", right_before_training)
+    result = hero("run", "--model", model, "--steps", 9, "--out", "run", "--stop-when-worse", 2, *FAST)
+    assert result.exit_code == 0, result.output
+    before = contents(tmp_path / "run")
+    again = hero("run", "--resume", "--out", "run", "--steps", 9)
+    assert (again.exit_code, contents(tmp_path / "run")) == (0, before)
+    for output in (result.stdout, again.stdout):
+        assert "stopped early: 2 evaluations in a row were far below the best; success, sampled, is 100.0" in output
+        assert "validation after 4 steps" in output
+        assert "best           after step 0: success 100.0 %" in output
+    assert result.stdout.count("warning: step 2: success, sampled, is 100.0 points") == 1
+    refused(
+        hero("run", "--resume", "--out", "run", "--steps", 10),
+        "--steps 10 adds nothing: after 4 steps the run stopped by itself (2 evaluations in a row",
+        "start another run from its best checkpoint with --model run",
+    )
+    refused(hero("run", "--resume", "--out", "run", "--stop-when-worse", 3), "was started with stop_when_worse = 2")
+    assert contents(tmp_path / "run") == before
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])

@@ -115,6 +115,8 @@ def test_settings_of_another_version_are_refused(tmp_path: Path, change: dict[st
         {"beta": 1.0},
         {"top_k": 0},
         {"eval_tasks_between": 201},
+        {"stop_when_worse": 0},
+        {"when_few_follow": "sleep"},
         {"weight_decay": -0.1},
         {"seed": "x"},
         {"teacher_weights": "old"},
@@ -234,6 +236,7 @@ def test_options_of_a_teacher_need_a_learner_that_takes_one(monkeypatch: pytest.
         ({"decay_steps": 6}, "--decay-steps 6 leaves no learning rate for all of --steps 12 after .*give at least 12"),
         ({"decay_steps": 12, "warmup_steps": 12}, "--warmup-steps 12; give at least 13"),
         ({"decay_steps": 6, "turn_budget": 9}, "--decay-steps 6 needs --steps"),
+        ({"learner": "grpo", "when_few_follow": "warn"}, "--when-few-follow warn does nothing without --teacher N"),
         ({"learner": "grpo", "teacher": "hindsight"}, "--teacher hindsight does nothing with --learner grpo"),
     ],
 )

@@ -1,0 +1,95 @@
+"""Evaluates the policy of a run on validation tasks, and notices when it has fallen far below its best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hero.alarms import REPORT_EVERY, why_worse
+from hero.callback import Callback
+from hero.distill.base import Trainer
+from hero.errors import RunError
+from hero.evaluate import evaluate, hopeless
+from hero.evaluation import Evaluation
+from hero.metrics import Mode, standing
+from hero.outcomes import Outcome
+from hero.plan import Plan, Purpose
+from hero.rollout import Task
+from hero.runs.writer import Run
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """The evaluations of one run, which it records.
+
+    Attributes:
+        envs: environments of the evaluation split.
+    """
+
+    run_dir: Run
+    plan: Plan
+    trainer: Trainer
+    envs: Sequence[gymnasium.Env[str, str]]
+    callback: Callback
+
+    def evaluate(self, step: int, turns: int, stopped: str) -> None:
+        """Evaluates sampled on the first tasks; at the start and the end of the run in both modes on all tasks.
+
+        Args:
+            stopped: why the run ends here, before its plan is done; "" if it does not. The rows say so.
+
+        Raises:
+            RunError: every episode ended in an error, or before its first turn.
+        """
+        plan, is_whole = self.plan, bool(stopped) or step == 0 or self.plan.is_done(step, turns)
+        first = range(plan.eval_tasks if is_whole else plan.tasks_between)
+        self.callback.on_phase_begin(step, "evaluation", len(first) * (2 if is_whole else 1))
+        sampled = self._play(step, "sampled", first)
+        refuse_hopeless(step, sampled)
+        position = {"step": step, "turns": turns, "mode": "sampled"}
+        now = standing([*self.run_dir.rows("evals"), position | Evaluation(sampled).record()])
+        if now.times_worse % REPORT_EVERY == 1:
+            self.callback.on_warning(f"step {step}: {why_worse(now)}")
+        if not is_whole and plan.stop_when_worse and now.times_worse >= plan.stop_when_worse:
+            stopped = f"{now.times_worse} evaluations in a row were far below the best; {why_worse(now)}"
+            rest = range(len(first), plan.eval_tasks)
+            self.callback.on_phase_begin(step, "evaluation", len(rest) + plan.eval_tasks)
+            sampled += self._play(step, "sampled", rest)
+        reason = {"stopped": stopped} if stopped else {}
+        self._record(position | Evaluation(sampled).record() | reason)
+        if is_whole or stopped:
+            greedy = self._play(step, "greedy", range(plan.eval_tasks))
+            refuse_hopeless(step, greedy)
+            self._record(position | {"mode": "greedy"} | Evaluation(greedy).record() | reason)
+
+    def _play(self, step: int, mode: Mode, tasks: Sequence[int]) -> tuple[Outcome, ...]:
+        if not tasks:
+            return ()
+        return evaluate(
+            self.envs,
+            self.trainer.policy(temperature=self.plan.temperature if mode == "sampled" else 0.0),
+            [Task(index, index, index) for index in tasks],
+            max_turns=self.plan.max_turns,
+            seed=self.plan.seed_for(step, Purpose.EVALUATION),
+            on_turn=self.callback.on_turn,
+        ).outcomes
+
+    def _record(self, row: Mapping[str, Any]) -> None:
+        self.run_dir.record("evals", row)
+        self.callback.on_evaluate(row)
+
+
+def refuse_hopeless(step: int, outcomes: Iterable[Outcome]) -> None:
+    """Ends a run in which no episode of a step says anything about the policy.
+
+    Raises:
+        RunError: every episode ended in an error, or before its first turn.
+    """
+    outcomes = list(outcomes)
+    if why := hopeless(outcomes):
+        remedy = "; then go on with --resume" if any(outcome.error for outcome in outcomes) else ""
+        raise RunError(f"step {step}: {why}{remedy}")

@@ -1,0 +1,150 @@
+"""Alarms: what raises each of them, when it is reported, and that the document tells the same thresholds."""
+
+from __future__ import annotations
+
+import re
+from itertools import takewhile
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero import alarms as module
+from hero.alarms import (
+    CHECKS,
+    COMMONEST,
+    FEW_FOLLOW,
+    LEAK,
+    LESS_VALID,
+    MANY_REPEAT,
+    MIN_FAULTED,
+    REPORT_EVERY,
+    SHORTER,
+    STOP_AFTER,
+    alarms,
+    is_due,
+    why_few_follow,
+)
+from tests.source import ROOT
+
+TABLE = (ROOT / "docs" / "alarms.md").read_text("utf-8")
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    """Returns a step that raises no alarm, but for the changes of its metrics."""
+    rollout = {"episodes": 8, "valid_actions": 0.9, "action_length": 20.0, "commonest_action": 0.3}
+    update = {"tokens_with_loss": 50.0, "turns_distilled": 30.0, "teacher_tokens": 900.0, "teacher_tokens_apart": 90.0}
+    update |= {"turns_too_long": 0.0, "turns_faulted": 20.0, "followed": 0.9, "repeated": 0.01, "lift": 2.0}
+    parts: dict[str, Any] = {
+        "step": 1,
+        "rollout": rollout,
+        "reflection": {"episodes_with_finding": 0.5},
+        "update": update,
+        "examples": 30,
+        "quality": {"leak": 0.0},
+        "alarms": [],
+    }
+    for name, value in changes.items():
+        home = next((part for part in parts.values() if isinstance(part, dict) and name in part), None)
+        (parts if home is None else home)[name] = value
+    return parts
+
+
+def raised(*rows: dict[str, Any], reflects: bool = True) -> list[str]:
+    return list(alarms(rows, reflects=reflects))
+
+
+def test_a_step_in_which_all_is_well_raises_nothing() -> None:
+    assert raised(row()) == []
+    assert raised(row(), row(), row(), row()) == []
+
+
+ABOVE, BELOW = 1.001, 0.999
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "well"),
+    [
+        ("shrinking", {"action_length": 20 * SHORTER * BELOW}, {"action_length": 20 * SHORTER * ABOVE}),
+        ("collapse", {"commonest_action": COMMONEST * ABOVE}, {"commonest_action": COMMONEST}),
+        (
+            "less_valid",
+            {"valid_actions": 0.9 - LESS_VALID * ABOVE},
+            {"valid_actions": 0.9 - LESS_VALID * BELOW},
+        ),
+        ("no_findings", {"episodes_with_finding": 0.0}, {"episodes_with_finding": 0.1}),
+        ("no_signal", {"examples": 0}, {"examples": 1}),
+        ("no_signal", {"tokens_with_loss": 0.0}, {"tokens_with_loss": 1.0}),
+        ("too_long", {"turns_too_long": 1.0}, {"turns_too_long": 0.0}),
+        ("few_follow", {"followed": FEW_FOLLOW * BELOW}, {"followed": FEW_FOLLOW}),
+        ("repeats", {"repeated": MANY_REPEAT * ABOVE}, {"repeated": MANY_REPEAT}),
+        ("no_lift", {"lift": 0.0}, {"lift": 0.001}),
+        ("leak", {"leak": LEAK * ABOVE}, {"leak": LEAK}),
+    ],
+)
+def test_an_alarm_begins_at_its_threshold(name: str, bad: dict[str, float], well: dict[str, float]) -> None:
+    before = [row()] * 4
+    assert raised(*before, row(**bad)) == [name]
+    assert raised(*before, row(**well)) == []
+
+
+@pytest.mark.parametrize("name", ["action_length", "commonest_action", "valid_actions"])
+def test_the_first_steps_are_what_later_ones_are_compared_with(name: str) -> None:
+    good, bad = (0.3, 0.9) if name == "commonest_action" else (1.0, 0.1)
+    steps = [row(**{name: good})] * 3 + [row(**{name: bad})] * 9
+    assert raised(*steps[:1]) == raised(*steps[:3]) == []
+    assert len(raised(*steps[:4])) == len(raised(*steps)) == 1
+    assert raised(*[row(**{name: bad})] * 5) == []
+
+
+@pytest.mark.parametrize(("metric", "value"), [("followed", 0.0), ("repeated", 1.0), ("lift", -1.0)])
+def test_few_faulted_turns_and_none_at_all_say_nothing_about_the_teacher(metric: str, value: float) -> None:
+    assert len(raised(row(**{metric: value, "turns_faulted": float(MIN_FAULTED)}))) == 1
+    assert raised(row(**{metric: value, "turns_faulted": MIN_FAULTED - 1.0})) == []
+    unmeasured = row()
+    for name in ("followed", "repeated", "lift", "turns_faulted"):
+        del unmeasured["update"][name]
+    del unmeasured["quality"]
+    assert raised(unmeasured) == []
+
+
+def test_a_run_without_a_reflector_needs_no_findings() -> None:
+    silent = row(episodes_with_finding=0.0)
+    assert raised(silent) == ["no_findings"]
+    assert raised(silent, reflects=False) == []
+
+
+def test_a_teacher_that_reads_every_turn_by_itself_is_noticed_in_the_first_step() -> None:
+    apart = row(teacher_tokens_apart=900.0)
+    assert raised(apart) == ["apart"]
+    assert raised(row(), apart) == []
+    assert raised(row(teacher_tokens_apart=900.0, turns_distilled=8.0)) == []
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_an_alarm_is_reported_when_it_is_new_and_every_ten_steps_after(raises: list[bool]) -> None:
+    rows = [row(alarms=["leak"] if is_raised else ["collapse"]) for is_raised in [*raises, True]]
+    streak = 1 + len(list(takewhile(bool, reversed(raises))))
+    assert is_due("leak", rows) == (streak in range(1, 100, REPORT_EVERY))
+
+
+FOLLOW = {
+    "follow": {"followed": 0.9},
+    "few": {"followed": 0.1},
+    "few of few": {"followed": 0.1, "turns_faulted": 3.0},
+}
+
+
+@given(st.lists(st.sampled_from(sorted(FOLLOW)), min_size=1, max_size=8))
+def test_few_that_follow_in_three_steps_in_a_row_are_a_reason_to_stop(steps: list[str]) -> None:
+    why = why_few_follow([row(**FOLLOW[each]) for each in steps])
+    assert bool(why) == (steps[-STOP_AFTER:] == ["few"] * STOP_AFTER)
+
+
+def test_the_document_has_every_alarm_and_every_threshold() -> None:
+    constants = {
+        name: value for name, value in vars(module).items() if name.isupper() and isinstance(value, int | float)
+    }
+    assert {name: float(value) for name, value in re.findall(r"`([A-Z_]+) = ([\d.]+)`", TABLE)} == constants
+    assert re.findall(r"^\| `(\w+)` \|", TABLE, re.MULTILINE) == [*CHECKS, "worse"]
