@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -98,6 +97,10 @@ def test_the_first_steps_are_what_later_ones_are_compared_with(name: str) -> Non
     assert raised(*[row(**{name: bad})] * 5) == []
 
 
+def test_the_second_step_is_compared_with_the_first_alone() -> None:
+    assert raised(row(action_length=20.0), row(action_length=9.9)) == ["shrinking"]
+
+
 @pytest.mark.parametrize(("metric", "value"), [("followed", 0.0), ("repeated", 1.0), ("lift", -1.0)])
 def test_few_faulted_turns_and_none_at_all_say_nothing_about_the_teacher(metric: str, value: float) -> None:
     assert len(raised(row(**{metric: value, "turns_faulted": float(MIN_FAULTED)}))) == 1
@@ -122,11 +125,11 @@ def test_a_teacher_that_reads_every_turn_by_itself_is_noticed_in_the_first_step(
     assert raised(row(teacher_tokens_apart=900.0, turns_distilled=8.0)) == []
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=40))
-def test_an_alarm_is_reported_when_it_is_new_and_every_ten_steps_after(raises: list[bool]) -> None:
-    rows = [row(alarms=["leak"] if is_raised else ["collapse"]) for is_raised in [*raises, True]]
-    streak = 1 + len(list(takewhile(bool, reversed(raises))))
-    assert is_due("leak", rows) == (streak in range(1, 100, REPORT_EVERY))
+@given(st.lists(st.booleans(), max_size=3), st.integers(1, 35))
+def test_an_alarm_is_reported_when_it_is_new_and_every_ten_steps_after(before: list[bool], streak: int) -> None:
+    raises = [*before, False] + [True] * streak
+    rows = [row(alarms=["leak"] if is_raised else ["collapse"]) for is_raised in raises]
+    assert is_due("leak", rows) == is_due("leak", rows[len(before) + 1 :]) == (streak in range(1, 36, REPORT_EVERY))
 
 
 FOLLOW = {

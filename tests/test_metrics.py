@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.evaluation import Evaluation
-from hero.metrics import best_step, gain_since, reflection_metrics, rollout_metrics, summarise
+from hero.metrics import best_step, gain_since, reflection_metrics, rollout_metrics, standing, summarise
 from hero.outcomes import Outcome
 from hero.policy import FunctionPolicy
 from hero.rollout import Task, rollout
@@ -115,6 +115,16 @@ def test_success_is_compared_on_the_tasks_that_two_evaluations_share() -> None:
     whole, part = evaluated(0, [True, False, True, True]), evaluated(1, [True, True])
     assert gain_since(whole, part).value == 0.5
     assert gain_since(part, whole).value == -0.5
+
+
+def test_evaluations_far_below_the_best_are_counted_until_one_is_not() -> None:
+    successes = [4, 20, 2, 16, 2, 3, 20]
+    rows = [evaluated(step, [task < wins for task in range(20)]) for step, wins in enumerate(successes)]
+    now = [standing(rows[: last + 1]) for last in range(len(rows))]
+    assert [each.best["step"] for each in now] == [0, 1, 1, 1, 1, 1, 1]
+    assert [each.times_worse for each in now] == [0, 0, 1, 0, 1, 2, 0]
+    assert [round(each.gap.value, 9) for each in now] == [0, 0, -0.9, -0.2, -0.9, -0.85, 0]
+    assert (now[3].gap.low, now[3].gap.high) < (-0.2, 0.0) < (now[3].gap.high, 0.1)
 
 
 def test_the_summary_names_the_best_step_with_its_success() -> None:

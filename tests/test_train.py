@@ -354,6 +354,7 @@ def test_a_run_far_below_its_best_stops_after_so_many_evaluations_where_asked_to
     assert evals[-2]["outcomes"] == next(row["outcomes"] for row in whole if row["step"] == last)
     summary = read_summary(tmp_path / "run")
     assert (summary["steps"], summary["best"]["step"]) == (last, 3)
+    assert [row["stopped"] for row in evals if "stopped" in row] == [summary["stopped"]] * 2
     assert summary["stopped"].startswith(f"{times} evaluations in a row were far below the best; success, sampled, is")
 
 
