@@ -27,8 +27,8 @@ FEW_FOLLOW: Final = 0.2
 """Share of the faulted turns with advice below which the teacher does not follow it."""
 MANY_REPEAT: Final = 0.3
 """Share of the faulted turns above which the teacher would repeat the fault."""
-LEAK: Final = 0.1
-"""Leak rate above which the words of diagnoses surface in actions."""
+LEAK: Final = 0.05
+"""Share of words of diagnoses, which no prompt shows, among those of the actions, above which they leak."""
 STOP_AFTER: Final = 3
 """Number of steps in a row in which few follow, after which a run stops."""
 REPORT_EVERY: Final = 10
@@ -167,7 +167,9 @@ def _no_lift(rows: Rows) -> str:
 
 def _leak(rows: Rows) -> str:
     leak = rows[-1].get("quality", {}).get("leak") or 0.0
-    return f"words of the diagnoses leak into {100 * leak:.0f} % of the actions" if leak > LEAK else ""
+    return (
+        f"diagnoses leak into actions: {100 * leak:.0f} % of their words come from nowhere else" if leak > LEAK else ""
+    )
 
 
 CHECKS: Final[Mapping[str, Callable[[Rows], str]]] = {
