@@ -75,9 +75,9 @@ def result(model: Any, turns: int) -> Result:
                 teacher_logits[row.example] = of_row
     student.zero_grad(set_to_none=True)
     batch = UpdateBatch.of(examples, Ledger(), context_length(teacher))
-    loss = UpdateLoss(
-        student=student, teacher=teacher, divergence=jensen_shannon, clip=0.2, micro_batch_tokens=TOKENS
-    ).backward(batch)["loss"]
+    loss = UpdateLoss(student=student, teacher=teacher, divergence=jensen_shannon, micro_batch_tokens=TOKENS).backward(
+        batch
+    )["loss"]
     gradient = torch.cat([weight.grad.float().flatten() for weight in student.parameters() if weight.grad is not None])
     return Result(teacher_logits, loss, gradient)
 

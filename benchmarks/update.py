@@ -47,7 +47,6 @@ def ours(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) -
         student=student,
         teacher=teacher,
         divergence=jensen_shannon,
-        clip=0.2,
         micro_batch_tokens=tokens,
     )
 

@@ -119,7 +119,6 @@ class Settings:
     )
     weight_decay: float = setting(0.0, "Decoupled weight decay of AdamW.", panel=LEARNING, min=0)
     max_grad_norm: float = setting(1.0, "Norm to which a larger gradient is scaled down.", panel=LEARNING, above=0)
-    clip: float | None = setting(0.2, "Clip range of the policy gradient's ratio.", panel=LEARNING, above=0)
     teacher_weights: Literal["ema", "live", "frozen"] | None = setting(
         "ema",
         "Weights that read the hindsight. ema: a moving average. live: the current ones. frozen: those of the start.",

@@ -1,11 +1,12 @@
 """The data of an update, made once, and the action tokens of each of its micro-batches, as tensors.
 
 Shapes: N the action tokens of a micro-batch, or of a part of it; M those of them that carry one component of the loss;
-D the hidden size.
+E the examples that do; D the hidden size.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +26,12 @@ COMPONENTS: Final[tuple[Component, ...]] = get_args(Component)
 
 
 def trainable(examples: Sequence[Example]) -> list[Example]:
-    """Returns the examples that change anything: those with at least one action token and one weight that is not 0."""
-    return [e for e in examples if e.tokens.action_ids and any(getattr(e, component) for component in COMPONENTS)]
+    """Returns the examples that change anything: those with an action token, a share and a weight that is not 0."""
+    return [
+        e
+        for e in examples
+        if e.tokens.action_ids and e.share and any(getattr(e, component) for component in COMPONENTS)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class UpdateBatch:
         student_rows: rows that score the action of every example.
         teacher_rows: rows that score the distilled examples, by index of the example.
         tokens: number of action tokens that carry a component; a token of two examples counts twice.
+        shares: sum of the shares of these tokens, which is the denominator of the component's mean.
         turns_too_long: number of examples that lost their teacher.
     """
 
@@ -45,6 +51,7 @@ class UpdateBatch:
     student_rows: Sequence[Row]
     teacher_rows: Mapping[int, Row]
     tokens: Mapping[Component, int]
+    shares: Mapping[Component, float]
     turns_too_long: int
 
     @classmethod
@@ -69,8 +76,10 @@ class UpdateBatch:
             if row:
                 teacher_rows[len(kept)] = row
             kept += trainable([example])
-        tokens = {name: sum(len(e.tokens.action_ids) for e in kept if getattr(e, name)) for name in COMPONENTS}
-        return cls(kept, student_rows(kept), teacher_rows, tokens, too_long)
+        carrying = {name: [e for e in kept if getattr(e, name)] for name in COMPONENTS}
+        tokens = {name: sum(len(e.tokens.action_ids) for e in each) for name, each in carrying.items()}
+        shares = {name: sum(e.share * len(e.tokens.action_ids) for e in each) for name, each in carrying.items()}
+        return cls(kept, student_rows(kept), teacher_rows, tokens, shares, too_long)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +89,31 @@ class ComponentTokens:
     Attributes:
         index: positions among the N action tokens, ascending.
         weights_M: weight of the component.
+        shares_M, clip_low_M, clip_high_M, gates_M: the token's `share`, `clip` and `gate`, NaN for no gate.
         teacher_states_MD: hidden states of the teacher for distillation; for other components D is 0.
     """
 
     index: Sequence[int]
     weights_M: Tensor
+    shares_M: Tensor
+    clip_low_M: Tensor
+    clip_high_M: Tensor
+    gates_M: Tensor
     teacher_states_MD: Tensor
 
     def part(self, start: int, stop: int) -> ComponentTokens:
         """Returns the tokens at the positions from `start` up to `stop`, with positions counted from `start`."""
         within = slice(bisect_left(self.index, start), bisect_left(self.index, stop))
         index = [position - start for position in self.index[within]]
-        return ComponentTokens(index, self.weights_M[within], self.teacher_states_MD[within])
+        return ComponentTokens(
+            index,
+            self.weights_M[within],
+            self.shares_M[within],
+            self.clip_low_M[within],
+            self.clip_high_M[within],
+            self.gates_M[within],
+            self.teacher_states_MD[within],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +153,9 @@ class ActionTokens:
             start += len(span)
         components: dict[Component, ComponentTokens] = {}
         for name in COMPONENTS:
-            weights = {example: getattr(batch.examples[example], name) for example in positions}
-            if any(weights.values()):
-                components[name] = _component_tokens(name, weights, positions, teacher_states, like)
+            carrying = {index: batch.examples[index] for index in positions if getattr(batch.examples[index], name)}
+            if carrying:
+                components[name] = _component_tokens(name, carrying, positions, teacher_states, like)
         return cls(
             torch.tensor(list(chain.from_iterable(tokens.action_ids for tokens in sampled)), device=like.device),
             like.new_tensor(list(chain.from_iterable(tokens.logprobs for tokens in sampled))),
@@ -151,17 +173,19 @@ class ActionTokens:
 
 def _component_tokens(
     name: Component,
-    weights: Mapping[int, float],
+    carrying: Mapping[int, Example],
     positions: Mapping[int, range],
     teacher_states: Mapping[int, Tensor],
     like: Tensor,
 ) -> ComponentTokens:
-    """Returns the action tokens of the examples whose weight for a component is not 0."""
-    weighted = [example for example, weight in weights.items() if weight]
-    tokens = [(position, weights[example]) for example in weighted for position in positions[example]]
-    states = [teacher_states[example] for example in weighted] if name == "distillation" else []
+    """Returns the action tokens of the examples that carry a component."""
+    tokens = [(position, number) for number, index in enumerate(carrying) for position in positions[index]]
+    states = [teacher_states[index] for index in carrying] if name == "distillation" else []
     states_MD = torch.cat(states) if states else like.new_empty(len(tokens), 0)
     order = sorted(range(len(tokens)), key=lambda m: tokens[m][0])
-    return ComponentTokens(
-        [tokens[m][0] for m in order], like.new_tensor([tokens[m][1] for m in order]), states_MD[order]
+    numbers_E5 = like.new_tensor(
+        [[getattr(e, name), e.share, *e.clip, math.nan if e.gate is None else e.gate] for e in carrying.values()]
     )
+    weights_M, shares_M, low_M, high_M, gates_M = numbers_E5[[tokens[m][1] for m in order]].unbind(-1)
+    index = [tokens[m][0] for m in order]
+    return ComponentTokens(index, weights_M, shares_M, low_M, high_M, gates_M, states_MD[order])

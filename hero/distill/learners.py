@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from hero.distill.base import Example, Learner, Teacher
+from hero.distill.options import Range, require, require_declared
 from hero.distill.teacher import HindsightTeacher
 from hero.errors import ConfigError
 from hero.types import JSON, Diagnosis, Group, Stop, Tokens, Trajectory
@@ -22,8 +23,6 @@ class Distillation:
     Args:
         teacher: writes the privileged prompt of a turn.
     """
-
-    defaults: ClassVar[Mapping[str, JSON]] = {"clip": None}
 
     def __init__(self, teacher: Teacher | None = None) -> None:
         self.teacher = teacher or HindsightTeacher()
@@ -44,6 +43,8 @@ class GRPO:
     Args:
         scale_rewards: whether to divide the centred rewards by the (sample) standard deviation of the group. Without it
             the advantage is only centred, as in Dr. GRPO (2503.20783), and no task counts more for its small spread.
+        clip: how far the ratio of the policy gradient may fall below 1 (1707.06347).
+        clip_high: how far it may rise above 1 (clip-higher, 2503.14476); None for as far.
     """
 
     defaults: ClassVar[Mapping[str, JSON]] = {
@@ -51,8 +52,17 @@ class GRPO:
     }  # fmt: skip
     min_group_size: ClassVar[int] = 2
 
-    def __init__(self, *, scale_rewards: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        scale_rewards: bool = True,
+        clip: Annotated[float, Range(above=0)] = 0.2,
+        clip_high: float | None = None,
+    ) -> None:
+        require_declared(GRPO.__init__, locals())
+        require(clip_high is None or clip_high > 0, "clip_high", clip_high, "more than 0")
         self.scale_rewards = scale_rewards
+        self.clip = clip, clip if clip_high is None else clip_high
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
         """Returns one example per sampled turn; none where all rewards are equal, since the advantages are then 0."""
@@ -61,7 +71,7 @@ class GRPO:
             return []
         mean, scale = fmean(rewards), stdev(rewards) + EPSILON if self.scale_rewards else 1.0
         return [
-            Example(episode, tokens, policy_gradient=(member.reward - mean) / scale)
+            Example(episode, tokens, policy_gradient=(member.reward - mean) / scale, clip=self.clip)
             for episode, member in enumerate(group.members)
             for _, tokens in _sampled(member)
         ]

@@ -1,13 +1,15 @@
 """The loss of a whole update and its gradient, micro-batch by micro-batch.
 
-The loss is the sum of three components. Each is a mean over the action tokens t of the whole update that carry it:
+The loss is the sum of three components. Each is a mean over the action tokens t of the whole update that carry it, the
+sum of share * value divided by the sum of the shares, with the values
 
-    policy_gradient   -min(r A, clamp(r, 1 - clip, 1 + clip) A)  with r = p(t) / p(t) when it was sampled
+    policy_gradient   -min(r A, clamp(r, 1 - low, 1 + high) A)  with r = p(t) / p(t) when it was sampled
     cross_entropy     -w log p(t)
-    distillation      w D(student after the prompt, teacher after the privileged prompt), over the whole vocabulary
+    distillation      w g D(student after the prompt, teacher after the privileged prompt), over the whole vocabulary
 
-where p is the student's probability, for the policy gradient at the temperature of sampling; the advantage A and the
-weights w are those of an example.
+where p is the student's probability, for the policy gradient at the temperature of sampling. The shares, the advantage
+A, the weights w and the clip (low, high) are those of an example. The constant g is 1, or for an example with a gate of
+steepness s sigmoid(s (log q(t) - log p(t))) with the teacher's probability q.
 
 Shapes: V vocabulary, D hidden size, N action tokens of a micro-batch or of a part of it, M those of them that carry one
 component.
@@ -23,8 +25,8 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from hero.distill.batch import COMPONENTS, ActionTokens, Component, UpdateBatch
-from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, token_logprobs
+from hero.distill.batch import COMPONENTS, ActionTokens, Component, ComponentTokens, UpdateBatch
+from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, sigmoid_gate, token_logprobs
 from hero.distill.pack import Row, micro_batches, tokens_read
 from hero.distill.scorer import hidden_states, teacher_hidden_states
 from hero.models.head import head_logits
@@ -55,7 +57,6 @@ class UpdateLoss:
     Attributes:
         teacher: reads the privileged prompts, without a gradient; may be the student.
         divergence: takes logits of student and teacher [M, V]; returns a value per token [M].
-        clip: how far the ratio r may be from 1.
         micro_batch_tokens: maximum number of tokens that go through a model at once, padding included. Changes no
             result, up to rounding.
     """
@@ -63,7 +64,6 @@ class UpdateLoss:
     student: PreTrainedModel
     teacher: PreTrainedModel
     divergence: Callable[[Tensor, Tensor], Tensor]
-    clip: float
     micro_batch_tokens: int
 
     def backward(self, batch: UpdateBatch) -> dict[str, float]:
@@ -77,7 +77,7 @@ class UpdateLoss:
             # The teacher first: the student's graph takes most of the memory.
             teacher_states = self._teacher_states(batch, rows, sums)
             states_ND = hidden_states(self.student, rows)
-            self._backward(states_ND, ActionTokens.of(batch, rows, teacher_states, states_ND), batch.tokens, sums)
+            self._backward(states_ND, ActionTokens.of(batch, rows, teacher_states, states_ND), batch.shares, sums)
         return report(batch, sums)
 
     def _teacher_states(self, batch: UpdateBatch, rows: Sequence[Row], sums: Sums) -> dict[int, Tensor]:
@@ -94,18 +94,18 @@ class UpdateLoss:
         sums["teacher_tokens_apart"] += sum(len(row.ids) for row in rows_read)
         return states
 
-    def _backward(self, states_ND: Tensor, tokens: ActionTokens, counts: Mapping[Component, int], sums: Sums) -> None:
+    def _backward(self, states_ND: Tensor, tokens: ActionTokens, shares: Mapping[Component, float], sums: Sums) -> None:
         """Backpropagates the loss of a micro-batch, with the logits of a few tokens at a time."""
         leaf_ND = states_ND.detach().requires_grad_()
         chunk = max(1, CHUNK_LOGITS // self.student.config.get_text_config().vocab_size)
         for start in range(0, len(leaf_ND), chunk):
             logits_NV = head_logits(self.student, leaf_ND[start : start + chunk])
-            loss = self._loss(logits_NV, tokens.part(start, start + chunk), counts, sums)
+            loss = self._loss(logits_NV, tokens.part(start, start + chunk), shares, sums)
             torch.autograd.backward(loss)
         if states_ND.requires_grad:
             torch.autograd.backward(states_ND, leaf_ND.grad)
 
-    def _loss(self, logits_NV: Tensor, tokens: ActionTokens, counts: Mapping[Component, int], sums: Sums) -> Tensor:
+    def _loss(self, logits_NV: Tensor, tokens: ActionTokens, shares: Mapping[Component, float], sums: Sums) -> Tensor:
         """Returns the part of the loss that some action tokens contribute."""
         logprobs_N = token_logprobs(logits_NV, tokens.ids_N)
         tempered_NV = logits_NV / tokens.temperature_N1
@@ -118,35 +118,38 @@ class UpdateLoss:
             weights_M = its_tokens.weights_M
             match component:
                 case "policy_gradient":
-                    values_M = self._surrogate(tempered_N[index_M], tokens.logprobs_N[index_M], weights_M, sums)
+                    values_M = _surrogate(tempered_N[index_M], tokens.logprobs_N[index_M], its_tokens, sums)
                     weights_M = torch.ones_like(weights_M)  # the advantage is within
                 case "cross_entropy":
                     values_M = -logprobs_N[index_M]
                 case "distillation":
                     ids_M, logprobs_M = tokens.ids_N[index_M], logprobs_N[index_M]
                     teacher_MD = its_tokens.teacher_states_MD
-                    values_M = self._divergence(logits_NV[index_M], teacher_MD, ids_M, logprobs_M, sums)
-            mean = masked_mean(values_M, weights_M, counts[component])
+                    values_M, gap_M = self._divergence(logits_NV[index_M], teacher_MD, ids_M, logprobs_M, sums)
+                    weights_M = weights_M * sigmoid_gate(gap_M, its_tokens.gates_M)
+            mean = masked_mean(values_M, its_tokens.shares_M * weights_M, shares[component])
             sums[component] += mean.item()
             loss = loss + mean
         return loss
 
-    def _surrogate(self, logprobs_M: Tensor, old_M: Tensor, advantages_M: Tensor, sums: Sums) -> Tensor:
-        """Returns the clipped surrogate of the policy gradient per token [M]."""
-        with torch.no_grad():
-            sums.add(clipped=clipped(logprobs_M, old_M, advantages_M, clip=self.clip))
-        return policy_gradient(logprobs_M, old_M, advantages_M, clip=self.clip)
-
     def _divergence(
         self, logits_MV: Tensor, teacher_states_MD: Tensor, ids_M: Tensor, logprobs_M: Tensor, sums: Sums
-    ) -> Tensor:
-        """Returns the divergence between student and teacher per token [M]."""
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the divergence between student and teacher and log p teacher - log p student, per token [M]."""
         with torch.no_grad():
             teacher_logits_MV = head_logits(self.teacher, teacher_states_MD)
             gap_M = token_logprobs(teacher_logits_MV, ids_M) - logprobs_M
         divergence_M = self.divergence(logits_MV, teacher_logits_MV)
         sums.add(divergence=divergence_M.detach(), teacher_gap=gap_M, teacher_gap_abs=gap_M.abs())
-        return divergence_M
+        return divergence_M, gap_M
+
+
+def _surrogate(logprobs_M: Tensor, old_M: Tensor, tokens: ComponentTokens, sums: Sums) -> Tensor:
+    """Returns the clipped surrogate of the policy gradient per token [M]."""
+    at, clip = (logprobs_M, old_M, tokens.weights_M), {"clip_low": tokens.clip_low_M, "clip_high": tokens.clip_high_M}
+    with torch.no_grad():
+        sums.add(clipped=clipped(*at, **clip))
+    return policy_gradient(*at, **clip)
 
 
 def report(batch: UpdateBatch, sums: Mapping[str, float]) -> dict[str, float]:

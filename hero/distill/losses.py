@@ -108,8 +108,15 @@ def merged(
     return divergence(*top_k(student_logits_TV, teacher_logits_TV, k=k, of=of))
 
 
-def policy_gradient(logprobs_T: Tensor, old_logprobs_T: Tensor, advantages_T: Tensor, *, clip: float) -> Tensor:
-    """Returns -min(r A, clamp(r, 1 - clip, 1 + clip) A) with r = exp(logprob - old logprob), per token [T].
+def policy_gradient(
+    logprobs_T: Tensor,
+    old_logprobs_T: Tensor,
+    advantages_T: Tensor,
+    *,
+    clip_low: Tensor | float,
+    clip_high: Tensor | float,
+) -> Tensor:
+    """Returns -min(r A, clamp(r, 1 - clip_low, 1 + clip_high) A) with r = exp(logprob - old logprob), per token [T].
 
     This is the clipped surrogate of PPO (1707.06347, equation 7), negated. Its gradient at r = 1 is that of -A log p.
 
@@ -117,16 +124,35 @@ def policy_gradient(logprobs_T: Tensor, old_logprobs_T: Tensor, advantages_T: Te
         logprobs_T: log-probabilities of the sampled ids under the weights in training, at the temperature of sampling.
         old_logprobs_T: those of the same ids under the weights that sampled them, at that temperature; constants.
         advantages_T: constants.
-        clip: how far r may move in the direction of A before the gradient vanishes.
+        clip_low: how far r may fall below 1 where A is negative, before the gradient vanishes; for all or per token.
+        clip_high: how far r may rise above 1 where A is positive.
     """
     ratio_T = (logprobs_T - old_logprobs_T.detach()).exp()
-    return -torch.minimum(ratio_T * advantages_T, ratio_T.clamp(1 - clip, 1 + clip) * advantages_T)
+    bounds = 1 - clip_low, 1 + clip_high
+    low, high = (torch.as_tensor(bound, dtype=ratio_T.dtype, device=ratio_T.device) for bound in bounds)
+    return -torch.minimum(ratio_T * advantages_T, ratio_T.clamp(low, high) * advantages_T)
 
 
-def clipped(logprobs_T: Tensor, old_logprobs_T: Tensor, advantages_T: Tensor, *, clip: float) -> Tensor:
+def clipped(
+    logprobs_T: Tensor,
+    old_logprobs_T: Tensor,
+    advantages_T: Tensor,
+    *,
+    clip_low: Tensor | float,
+    clip_high: Tensor | float,
+) -> Tensor:
     """Returns whether `policy_gradient` has no gradient because of the clip, per token [T], boolean."""
     ratio_T = (logprobs_T - old_logprobs_T).exp()
-    return ((advantages_T > 0) & (ratio_T > 1 + clip)) | ((advantages_T < 0) & (ratio_T < 1 - clip))
+    return ((advantages_T > 0) & (ratio_T > 1 + clip_high)) | ((advantages_T < 0) & (ratio_T < 1 - clip_low))
+
+
+def sigmoid_gate(teacher_gap_T: Tensor, steepness_T: Tensor) -> Tensor:
+    """Returns sigmoid(s (log p teacher - log p student)), per token [T]; 1 where s is NaN (2605.15155).
+
+    Args:
+        teacher_gap_T: log p teacher - log p student of the sampled id; a constant.
+    """
+    return torch.where(steepness_T.isnan(), 1.0, (steepness_T * teacher_gap_T.detach()).sigmoid())
 
 
 def masked_mean(values_T: Tensor, weights_T: Tensor, denominator: float) -> Tensor:

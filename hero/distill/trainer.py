@@ -74,7 +74,6 @@ class TorchTrainer:
         max_grad_norm: a gradient of a larger norm is scaled down to it.
         micro_batch_tokens: maximum number of tokens that go through the model at once, padding included: for memory and
             speed only.
-        clip: how far the policy gradient's ratio may be from 1 (1707.06347).
 
     Raises:
         ConfigError: an argument out of its range, or a model without weights to train.
@@ -97,7 +96,6 @@ class TorchTrainer:
         weight_decay: Annotated[float, Range(least=0, below=math.inf)] = 0.0,
         max_grad_norm: Annotated[float, Range(above=0)] = 1.0,
         micro_batch_tokens: Annotated[int, Range(least=1)] = 16_384,
-        clip: Annotated[float, Range(above=0)] = 0.2,
     ) -> None:
         require_declared(TorchTrainer.__init__, locals())
         vocabulary = lm.model.config.get_text_config().vocab_size
@@ -120,7 +118,6 @@ class TorchTrainer:
             student=self._model,
             teacher=self._teacher,
             divergence=_divergence(divergence, beta, top_k, top_k_of),
-            clip=clip,
             micro_batch_tokens=micro_batch_tokens,
         )
 

@@ -45,7 +45,6 @@ def test_turn_by_turn_reads_everything_again_with_the_same_result() -> None:
             student=deepcopy(model),
             teacher=model,
             divergence=jensen_shannon,
-            clip=0.2,
             micro_batch_tokens=8192,
         )
         return loss.backward(UpdateBatch.of(episode(0, 3, VOCABULARY), Ledger(), 4096))

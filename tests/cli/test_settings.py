@@ -230,7 +230,6 @@ def test_options_of_a_teacher_need_a_learner_that_takes_one(monkeypatch: pytest.
         ({"beta": 0.3}, "--beta 0.3 does nothing without --divergence jensen_shannon"),
         ({"top_k_of": "union"}, "--top-k-of union does nothing without --top-k N"),
         ({"learner": "grpo", "top_k": 5}, "--top-k 5 does nothing without --divergence N"),
-        ({"clip": 0.1}, "--clip 0.1 does nothing with --learner distill"),
         ({"teacher_weights": "live", "ema_decay": 0.5}, "--ema-decay 0.5 does nothing without --teacher-weights ema"),
         ({"learner": "grpo", "ema_decay": 0.5}, "--ema-decay 0.5 does nothing without --teacher-weights ema"),
         ({"decay_steps": 6}, "--decay-steps 6 leaves no learning rate for all of --steps 12 after .*give at least 12"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +30,8 @@ def distilled(length: int, **weights: float) -> Example:
 def test_examples_without_a_weighted_token_are_left_out() -> None:
     empty = Tokens((1,), (), ())
     kept = [Example(0, TOKENS, policy_gradient=-0.5), Example(0, TOKENS, cross_entropy=1.0)]
-    assert trainable([Example(0, TOKENS), *kept, Example(1, empty, cross_entropy=1.0)]) == kept
+    shareless = Example(0, TOKENS, cross_entropy=1.0, share=0.0)
+    assert trainable([Example(0, TOKENS), *kept, shareless, Example(1, empty, cross_entropy=1.0)]) == kept
 
 
 @pytest.mark.parametrize(("length", "too_long"), [(9, 0), (10, 0), (11, 1)])
@@ -65,7 +68,9 @@ def batches(draw: st.DrawFn) -> UpdateBatch:
         distillation = draw(weights)
         prompt = (Message("user", "ab"),) if distillation else None
         drawn = replace(example, teacher=prompt, distillation=distillation, policy_gradient=draw(weights))
-        examples.append(replace(drawn, cross_entropy=draw(weights)))
+        clip = draw(st.tuples(weights, weights))
+        drawn = replace(drawn, cross_entropy=draw(weights), clip=clip, gate=draw(st.sampled_from([None, 1.5])))
+        examples.append(replace(drawn, share=draw(st.sampled_from([0.25, 1.0, 3.0]))))
     return UpdateBatch.of(examples, CHAT, context=100)
 
 
@@ -86,24 +91,31 @@ def test_each_component_has_the_tokens_of_the_examples_that_carry_it(batch: Upda
     assert tokens.logprobs_N.dtype == torch.float32
     spans = [span for row in batch.student_rows for span in row.spans]
     for component in COMPONENTS:
-        expected, start = [], 0
+        expected: list[tuple[Any, ...]] = []
+        start = 0
         for span in spans:
             for offset in range(len(span)):
                 for index in span.examples:
-                    if weight := getattr(batch.examples[index], component):
+                    example = batch.examples[index]
+                    if weight := getattr(example, component):
                         state = [float(index), float(offset)] if component == "distillation" else []
-                        expected.append((start + offset, weight, state))
+                        numbers = weight, example.share, *example.clip, example.gate
+                        expected.append((start + offset, *numbers, state))
             start += len(span)
         assert batch.tokens[component] == len(expected)
+        assert batch.shares[component] == sum(share for _, _, share, *_ in expected)
         assert listed(tokens, component) == expected
 
 
-def listed(tokens: ActionTokens, component: Component) -> list[tuple[int, float, list[float]]]:
-    """Returns position, weight and teacher's state of each token of a component."""
+def listed(tokens: ActionTokens, component: Component) -> list[tuple[Any, ...]]:
+    """Returns position, weight, share, clip, gate (None for NaN) and teacher's state of each token of a component."""
     if component not in tokens.components:
         return []
     part = tokens.components[component]
-    return list(zip(part.index, part.weights_M.tolist(), part.teacher_states_MD.tolist(), strict=True))
+    numbers = (part.weights_M, part.shares_M, part.clip_low_M, part.clip_high_M, part.teacher_states_MD)
+    weights, shares, low, high, states = (tensor.tolist() for tensor in numbers)
+    gates = [None if math.isnan(gate) else gate for gate in part.gates_M.tolist()]
+    return list(zip(part.index, weights, shares, low, high, gates, states, strict=True))
 
 
 @settings(max_examples=40)

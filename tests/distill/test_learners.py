@@ -93,6 +93,18 @@ def test_distillation_learns_from_a_single_failed_episode_where_grpo_cannot() ->
     assert GRPO().examples(group, diagnoses) == []
 
 
+def test_grpo_clips_as_far_up_as_down_unless_told_otherwise() -> None:
+    group = Group((episode(0.0, "a"), episode(1.0, "a")))
+    clips = [
+        [example.clip for example in learner.examples(group, [])]
+        for learner in (GRPO(), GRPO(clip=0.1), GRPO(clip=0.1, clip_high=0.28))
+    ]
+    assert clips == [[(0.2, 0.2)] * 2, [(0.1, 0.1)] * 2, [(0.1, 0.28)] * 2]
+    for name in ("clip", "clip_high"):
+        with pytest.raises(ConfigError, match=f"{name} = 0.0 is not possible; give more than 0"):
+            GRPO(**{name: 0.0})
+
+
 def test_a_diagnosis_is_needed_for_each_member() -> None:
     with pytest.raises(ValueError, match="zip"):
         Distillation().examples(Group((episode(0.0, "a"), episode(0.0, "a"))), [Diagnosis("me")])

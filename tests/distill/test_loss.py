@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +26,6 @@ from tests.tiny_models import VOCABULARY, CharacterChat, tiny_model
 STUDENT, TEACHER = tiny_model(0), tiny_model(1)
 CHAT = CharacterChat()
 CONTEXT = 128
-CLIP = 0.2
 CLOSE = rounding(STUDENT)
 close = partial(torch.testing.assert_close, rtol=CLOSE, atol=CLOSE)
 
@@ -40,19 +41,24 @@ def stale(tokens: Tokens, random: Random) -> Tokens:
 
 
 def mixture(seed: int) -> list[Example]:
-    """Returns examples of all components, alone and together, of three episodes that other weights sampled."""
+    """Returns examples of all components, alone and together, of three episodes that other weights sampled.
+
+    They differ in their shares, clips and gates.
+    """
     random = Random(seed)
     examples = []
     for index in range(3):
         sampled = episode(STUDENT, 10 * seed + index, temperature=(0.5, 1.0, 1.7)[index])
         for tokens in map(partial(stale, random=random), sampled):
             if random.random() < 0.6:
-                examples.append(Example(index, tokens, policy_gradient=random.uniform(-2, 2)))
+                clip = random.uniform(0.05, 0.2), random.uniform(0.05, 0.2)
+                examples.append(Example(index, tokens, policy_gradient=random.uniform(-2, 2), clip=clip))
             if random.random() < 0.6:
                 review = privileged(tokens, "x" * random.randint(1, 20))
                 weight = random.uniform(0.5, 2)
                 examples.append(Example(index, tokens, teacher=review, distillation=weight, cross_entropy=0.3))
             examples.append(Example(index, tokens, cross_entropy=random.choice([0.0, 1.0])))
+    examples = [replace(e, share=random.uniform(0.2, 3), gate=random.choice([None, 0.5, 4.0])) for e in examples]
     random.shuffle(examples)
     return trainable(examples)
 
@@ -64,7 +70,6 @@ def gradient(examples: Sequence[Example], *, micro_batch_tokens: int = 10_000) -
         student=STUDENT,
         teacher=TEACHER,
         divergence=partial(jensen_shannon, beta=0.3),
-        clip=CLIP,
         micro_batch_tokens=micro_batch_tokens,
     )
     report = loss.backward(UpdateBatch.of(examples, CHAT, CONTEXT))
@@ -74,8 +79,10 @@ def gradient(examples: Sequence[Example], *, micro_batch_tokens: int = 10_000) -
 def by_definition(examples: Sequence[Example]) -> Tensor:
     """Returns the loss of an update as it is defined: one forward pass per example, one token after the other."""
 
-    def tokens_with(component: str) -> int:
-        return sum(len(example.tokens.action_ids) for example in examples if getattr(example, component))
+    def shares_of(component: str) -> float:
+        return sum(
+            len(example.tokens.action_ids) * example.share for example in examples if getattr(example, component)
+        )
 
     def rows_before_action(
         model: torch.nn.Module, prompt_ids: Sequence[int], action_ids: Sequence[int], temperature: float = 1.0
@@ -85,23 +92,27 @@ def by_definition(examples: Sequence[Example]) -> Tensor:
 
     total = torch.zeros((), dtype=torch.float64)
     for example in examples:
-        tokens = example.tokens
+        tokens, (low, high) = example.tokens, example.clip
         student = rows_before_action(STUDENT, tokens.prompt_ids, tokens.action_ids)
         tempered = rows_before_action(STUDENT, tokens.prompt_ids, tokens.action_ids, tokens.temperature)
         for log_p, log_q, id_, old in zip(student, tempered, tokens.action_ids, tokens.logprobs, strict=True):
             ratio, advantage = (log_q[id_] - old).exp(), example.policy_gradient
             if advantage:
-                surrogate = torch.min(ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)
-                total = total - surrogate / tokens_with("policy_gradient")
+                surrogate = torch.min(ratio * advantage, ratio.clamp(1 - low, 1 + high) * advantage)
+                total = total - example.share * surrogate / shares_of("policy_gradient")
             if example.cross_entropy:
-                total = total - example.cross_entropy * log_p[id_] / tokens_with("cross_entropy")
+                weight = example.share * example.cross_entropy / shares_of("cross_entropy")
+                total = total - weight * log_p[id_]
         if example.teacher:
             with torch.no_grad():
                 teacher = rows_before_action(TEACHER, CHAT.encode(example.teacher), tokens.action_ids)
-            for log_s, log_t in zip(student, teacher, strict=True):
+            for log_s, log_t, id_ in zip(student, teacher, tokens.action_ids, strict=True):
                 log_m = (0.3 * log_t.exp() + 0.7 * log_s.exp()).log()
                 divergence = 0.3 * (log_t.exp() * (log_t - log_m)).sum() + 0.7 * (log_s.exp() * (log_s - log_m)).sum()
-                total = total + example.distillation * divergence / tokens_with("distillation")
+                weight = example.share * example.distillation / shares_of("distillation")
+                if example.gate is not None:
+                    weight /= 1 + math.exp(-example.gate * (log_t[id_] - log_s[id_]).item())
+                total = total + weight * divergence
     return total
 
 
@@ -153,21 +164,33 @@ def test_how_many_logits_exist_at_a_time_changes_nothing(monkeypatch: pytest.Mon
 def test_components_are_means_over_their_own_tokens_and_add_up() -> None:
     examples = mixture(6)
     report, whole = gradient(examples)
-    alone = {
-        "policy_gradient": [
-            Example(e.episode, e.tokens, policy_gradient=e.policy_gradient) for e in examples if e.policy_gradient
-        ],
-        "cross_entropy": [
-            Example(e.episode, e.tokens, cross_entropy=e.cross_entropy) for e in examples if e.cross_entropy
-        ],
-        "distillation": [
-            Example(e.episode, e.tokens, teacher=e.teacher, distillation=e.distillation) for e in examples if e.teacher
-        ],
-    }
+    nothing = {"policy_gradient": 0.0, "cross_entropy": 0.0, "distillation": 0.0, "teacher": None}
+
+    def only(component: str) -> list[Example]:
+        kept = ("distillation", "teacher") if component == "distillation" else (component,)
+        others: dict[str, Any] = {name: value for name, value in nothing.items() if name not in kept}
+        return [replace(example, **others) for example in examples if getattr(example, component)]
+
+    alone = {component: only(component) for component in ("policy_gradient", "cross_entropy", "distillation")}
     reports, gradients = zip(*(gradient(examples) for examples in alone.values()), strict=True)
-    for component, only in zip(alone, reports, strict=True):
-        assert only["loss"] == only[component] == pytest.approx(report[component], abs=CLOSE)
+    for component, part in zip(alone, reports, strict=True):
+        assert part["loss"] == part[component] == pytest.approx(report[component], abs=CLOSE)
     close([sum(parts) for parts in zip(*gradients, strict=True)], whole)
+
+
+def test_shares_count_in_proportion_to_one_another() -> None:
+    first, second = (replace(tokens, prompt_ids=(7,)) for tokens in episode(STUDENT, 8, turns=2))
+    lengths = len(first.action_ids), len(second.action_ids)
+    assert lengths[0] != lengths[1]
+    alone = [gradient([Example(0, tokens, cross_entropy=1.0)])[1] for tokens in (first, second)]
+    of_episodes = [Example(0, first, cross_entropy=1.0), Example(1, second, cross_entropy=1.0)]
+    _, by_token = gradient(of_episodes)
+    total = sum(lengths)
+    close(by_token, [(lengths[0] * a + lengths[1] * b) / total for a, b in zip(*alone, strict=True)])
+    for scale in (1.0, 5.0):
+        shares = [scale / length for length in lengths]
+        _, by_episode = gradient([replace(e, share=share) for e, share in zip(of_episodes, shares, strict=True)])
+        close(by_episode, [(a + b) / 2 for a, b in zip(*alone, strict=True)])
 
 
 def test_a_policy_gradient_at_the_sampling_weights_is_that_of_the_advantage_weighted_log_likelihood() -> None:

@@ -21,6 +21,7 @@ from hero.distill.losses import (
     masked_mean,
     policy_gradient,
     reverse_kl,
+    sigmoid_gate,
     token_logprobs,
     top_k,
 )
@@ -213,28 +214,57 @@ def test_no_tokens_give_an_empty_result() -> None:
     assert token_logprobs(nothing, torch.empty(0, dtype=torch.int64)).shape == (0,)
 
 
-@given(new=st.floats(-5, 0), old=st.floats(-5, 0), advantage=st.floats(-3, 3), clip=st.floats(0.05, 0.5))
-def test_policy_gradient_equals_the_formula(new: float, old: float, advantage: float, clip: float) -> None:
+CLIPS = st.floats(0.05, 0.5)
+
+
+@given(new=st.floats(-5, 0), old=st.floats(-5, 0), advantage=st.floats(-3, 3), low=CLIPS, high=CLIPS)
+def test_policy_gradient_equals_the_formula(new: float, old: float, advantage: float, low: float, high: float) -> None:
     ratio = math.exp(new - old)
-    expected = -min(ratio * advantage, min(max(ratio, 1 - clip), 1 + clip) * advantage)
+    expected = -min(ratio * advantage, min(max(ratio, 1 - low), 1 + high) * advantage)
     at = [torch.tensor([value], dtype=torch.float64) for value in (new, old, advantage)]
     at[0].requires_grad_()
-    value = policy_gradient(*at, clip=clip)
+    value = policy_gradient(*at, clip_low=low, clip_high=high)
     assert value.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
     (gradient,) = torch.autograd.grad(value.sum(), at[0])
-    is_clipped = bool(clipped(*at, clip=clip))
+    is_clipped = bool(clipped(*at, clip_low=low, clip_high=high))
     assert gradient.item() == pytest.approx(0.0 if is_clipped else -ratio * advantage, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize(
     ("ratio", "advantage", "expected"),
-    [(1.0, 2.0, False), (1.3, 2.0, True), (1.3, -2.0, False), (0.7, 2.0, False), (0.7, -2.0, True), (1.3, 0.0, False)],
+    [
+        *((1.0, 2.0, False), (1.3, 2.0, True), (1.3, -2.0, False), (0.7, 2.0, False), (0.7, -2.0, True)),
+        *((1.3, 0.0, False), (1.25, 2.0, False), (0.75, -2.0, True)),
+    ],
 )
 def test_clipping_holds_back_only_steps_in_the_direction_of_the_advantage(
     ratio: float, advantage: float, expected: bool
 ) -> None:
     at = torch.tensor([math.log(ratio)]), torch.zeros(1), torch.tensor([advantage])
-    assert bool(clipped(*at, clip=0.2)) is expected
+    assert bool(clipped(*at, clip_low=0.2, clip_high=0.28)) is expected
+
+
+@given(st.lists(st.tuples(st.floats(-1, 1), st.floats(-3, 3), CLIPS, CLIPS), min_size=1, max_size=6))
+def test_each_token_has_a_clip_of_its_own(tokens: list[tuple[float, float, float, float]]) -> None:
+    moved, advantages, low, high = torch.tensor(tokens, dtype=torch.float64).unbind(-1)
+    at = moved, torch.zeros_like(moved), advantages
+    for function in (policy_gradient, clipped):
+        together = function(*at, clip_low=low, clip_high=high).tolist()
+        apart = [
+            function(*(part[[index]] for part in at), clip_low=below, clip_high=above).item()
+            for index, (_, _, below, above) in enumerate(tokens)
+        ]
+        assert together == pytest.approx(apart)
+
+
+@given(gap=st.floats(-20, 20), steepness=st.floats(0, 5))
+def test_a_sigmoid_gate_weighs_a_token_by_the_teacher_s_lead_and_is_1_without_steepness(
+    gap: float, steepness: float
+) -> None:
+    gaps = torch.tensor([gap, gap], dtype=torch.float64, requires_grad=True)
+    weights = sigmoid_gate(gaps, torch.tensor([steepness, math.nan], dtype=torch.float64))
+    assert weights.tolist() == pytest.approx([1 / (1 + math.exp(-steepness * gap)), 1.0])
+    assert not weights.requires_grad
 
 
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-2, 2)), max_size=8), st.integers(0, 8))

@@ -428,7 +428,6 @@ def test_a_teacher_of_nan_logits_leaves_every_weight_alone() -> None:
         ("weight_decay", -0.1),
         ("max_grad_norm", 0.0),
         ("micro_batch_tokens", 0),
-        ("clip", 0.0),
         ("top_k", 0),
         ("top_k", VOCABULARY + 1),
         ("top_k_of", "both"),
