@@ -33,6 +33,9 @@ class Ledger:
     def encode(self, messages: Sequence[Message]) -> list[int]:
         return list(chain.from_iterable(message.ids for message in messages))
 
+    def encode_reply(self, text: str) -> list[int]:
+        return list(map(int, text.split()))
+
     def decode(self, ids: Sequence[int]) -> str:
         return " ".join(map(str, ids))
 

@@ -63,6 +63,9 @@ class Noise:
     def encode(self, messages: Sequence[Message]) -> list[int]:
         return [id_ for message in messages for id_ in message.ids or self._ids(message.content)]
 
+    def encode_reply(self, text: str) -> list[int]:
+        return list(self._ids(text))
+
     def decode(self, ids: Sequence[int]) -> str:
         return ""
 

@@ -190,12 +190,15 @@ def convolving_model(vocabulary: int) -> Lfm2ForCausalLM:
 
 
 class CharacterChat:
-    """A chat with one id per character; sampled ids stand as they are."""
+    """A chat with one id per character; sampled ids stand as they are. A reply brings its own stop token."""
 
     stop_ids = frozenset({1})
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         return [id_ for message in messages for id_ in message.ids or (ord(c) % VOCABULARY for c in message.content)]
+
+    def encode_reply(self, text: str) -> list[int]:
+        return self.encode([Message("assistant", text)])
 
     def decode(self, ids: Sequence[int]) -> str:
         return " ".join(map(str, ids))

@@ -25,6 +25,10 @@ class Chat(Protocol):
         """
         ...
 
+    def encode_reply(self, text: str) -> list[int]:
+        """Returns the ids with which a model would sample a reply, the stop token included."""
+        ...
+
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of an action, without stop tokens."""
         ...

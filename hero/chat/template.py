@@ -67,7 +67,8 @@ class TemplateChat:
             padding = before.removeprefix(self._render([QUESTION]))
             # Some templates write a blank before an action that the model is expected to sample: it is in the ids.
             self._padding = padding if padding.isspace() else ""
-            self._stop_ids = self._endings(after, stop_ids)
+            self._stop_id, *others = self._endings(after, stop_ids)
+            self._stop_ids = frozenset({self._stop_id, *others})
         self._supports_tools = supports_tools(self._render, MARK)
 
     @property
@@ -105,6 +106,9 @@ class TemplateChat:
                 encoded += self._after(encoded, chunk.removesuffix(self._padding))
                 encoded += ids
             return encoded + self._after(encoded, chunks[-1])
+
+    def encode_reply(self, text: str) -> list[int]:
+        return [*self._after((), self._padding + text), self._stop_id]
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(
@@ -155,14 +159,14 @@ class TemplateChat:
                 "another `chat_template`"
             )
 
-    def _endings(self, after: str, others: Iterable[int]) -> frozenset[int]:
-        """Collects the stop tokens: the tokenizer's own, the one that the template writes after a reply, and others."""
-        endings = {self.tokenizer.eos_token_id, *others} - {None}
-        special = self.tokenizer.added_tokens_decoder
-        endings.update(token for token in self._after((), after)[:1] if token in special)
+    def _endings(self, after: str, others: Iterable[int]) -> list[int]:
+        """Lists the stop tokens: the one that the template writes after a reply, the tokenizer's own, and others."""
+        special, own = self.tokenizer.added_tokens_decoder, self.tokenizer.eos_token_id
+        endings = [token for token in self._after((), after)[:1] if token in special]
+        endings += [*([] if own is None else [own]), *others]
         if not endings:
             raise ConfigError(f"nothing ends a reply of {self.tokenizer.name_or_path!r}; set its `eos_token`")
-        return frozenset(endings)
+        return endings
 
 
 def _fence(texts: Iterable[str]) -> str:

@@ -53,6 +53,9 @@ class TiktokenChat:
         encoded.append(self._header["assistant"])
         return encoded
 
+    def encode_reply(self, text: str) -> list[int]:
+        return [*self._ordinary(text), self._end]
+
     def decode(self, ids: Sequence[int]) -> str:
         return self.encoding.decode([token for token in ids if token != self._end])
 

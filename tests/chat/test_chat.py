@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -93,6 +94,24 @@ def test_a_prompt_begins_with_the_prompt_and_the_action_before_it(name: str, dat
         ledger = chat.encode(before) + list(now[-2].ids)
         assert drift_tokens(ledger, chat.encode(now)) == 0
         assert len(chat.encode(now)) > len(ledger)
+
+
+@pytest.mark.parametrize("name", ["tiny", *APPEND_ONLY])
+@given(question=st.text("ab: \n", max_size=8), text=st.text("ab:", min_size=1, max_size=8))
+def test_a_reply_has_the_ids_with_which_it_would_have_been_sampled(name: str, question: str, text: str) -> None:
+    chat = chat_of(name)
+    ids = tuple(chat.encode_reply(text))
+    assert chat.decode(ids).strip() == text
+    assert [id_ in chat.stop_ids for id_ in ids] == [False] * (len(ids) - 1) + [True]
+    before, after = Message("user", question), Message("user", "b")
+    sampled, written = (chat.encode([before, Message("assistant", text, given_ids), after]) for given_ids in (ids, ()))
+    assert spelt(chat, sampled) == spelt(chat, written)  # a tokenizer may merge a header with what follows it
+
+
+def spelt(chat: Chat, ids: Sequence[int]) -> str:
+    """Returns the text of a prompt, stop tokens included."""
+    text: str = chat.tokenizer.decode(ids) if isinstance(chat, TemplateChat) else ENCODING.decode(ids)
+    return text
 
 
 @settings(max_examples=50)
