@@ -124,6 +124,12 @@ class Settings:
         "Weights that read the hindsight. ema: a moving average. live: the current ones. frozen: those of the start.",
         panel=LEARNING,
     )
+    turn_gate: Literal["follow", "verdict", "none"] | None = setting(
+        "follow",
+        "Turns to learn from. follow: of those called wrong only where the teacher follows the diagnosis. verdict: of "
+        "those called useful, too. none: all.",
+        panel=LEARNING,
+    )
     ema_decay: float = setting(
         0.95,
         "Part of the moving average that a step keeps.",

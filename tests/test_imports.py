@@ -35,11 +35,15 @@ ALLOWED: dict[str, set[str]] = {
     "distill.pack": CORE | {"distill"},
     "distill.state": CORE,
     "distill.scorer": CORE | {"distill", "distill.pack", "models"},
-    "distill.batch": CORE | {"distill", "distill.pack"},
-    "distill.loss": CORE | {"distill", "distill.batch", "distill.losses", "distill.pack", "distill.scorer", "models"},
+    "distill.judged": CORE | {"distill", "distill.pack"},
+    "distill.batch": CORE | {"distill", "distill.judged", "distill.pack"},
+    "distill.follow": CORE
+    | {"distill", "distill.batch", "distill.judged", "distill.losses", "distill.pack", "distill.scorer", "models"},
+    "distill.loss": CORE
+    | {"distill", "distill.batch", "distill.follow", "distill.losses", "distill.pack", "distill.scorer", "models"},
     "distill.trainer": CORE
-    | {"distill", "distill.batch", "distill.losses", "distill.pack", "distill.scorer", "distill.state", "distill.loss"}
-    | {"models"},
+    | {"distill", "distill.batch", "distill.follow", "distill.losses", "distill.pack", "distill.scorer"}
+    | {"distill.state", "distill.loss", "models"},
     "callback": {"types"},
     "rollout": CORE | {"envs"},
     "plan": CORE | {"rollout"},
@@ -61,7 +65,10 @@ A block is a module, or a package without those of its modules that are blocks o
 
 TORCH = (
     "hero.models",
-    *(f"hero.distill.{name}" for name in ("batch", "losses", "pack", "scorer", "state", "loss", "trainer")),
+    *(
+        f"hero.distill.{name}"
+        for name in ("batch", "follow", "judged", "losses", "pack", "scorer", "state", "loss", "trainer")
+    ),
 )
 HOMES = {
     "torch": TORCH,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final, Literal, TypeAlias, get_args
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from hero.chat.base import Chat
 from hero.distill.base import Example
+from hero.distill.judged import JudgedTurns
 from hero.distill.pack import Row, student_rows, teacher_row
 
 Component: TypeAlias = Literal["policy_gradient", "cross_entropy", "distillation"]
@@ -45,6 +47,7 @@ class UpdateBatch:
         tokens: number of action tokens that carry a component; a token of two examples counts twice.
         shares: sum of the shares of these tokens, which is the denominator of the component's mean.
         turns_too_long: number of examples that lost their teacher.
+        judged: the distilled examples whose teacher can be held against their finding.
     """
 
     examples: Sequence[Example]
@@ -53,6 +56,7 @@ class UpdateBatch:
     tokens: Mapping[Component, int]
     shares: Mapping[Component, float]
     turns_too_long: int
+    judged: JudgedTurns
 
     @classmethod
     def of(cls, examples: Sequence[Example], chat: Chat, context: int) -> UpdateBatch:
@@ -79,7 +83,14 @@ class UpdateBatch:
         carrying = {name: [e for e in kept if getattr(e, name)] for name in COMPONENTS}
         tokens = {name: sum(len(e.tokens.action_ids) for e in each) for name, each in carrying.items()}
         shares = {name: sum(e.share * len(e.tokens.action_ids) for e in each) for name, each in carrying.items()}
-        return cls(kept, student_rows(kept), teacher_rows, tokens, shares, too_long)
+        judged = JudgedTurns.of(kept, teacher_rows, chat, context)
+        return cls(kept, student_rows(kept), teacher_rows, tokens, shares, too_long, judged)
+
+    def carries_loss(self, index: int, gated: AbstractSet[int]) -> bool:
+        """Returns whether an example contributes to the loss, if the distillation of some examples does not."""
+        example = self.examples[index]
+        others = example.policy_gradient or example.cross_entropy
+        return bool(others or (example.distillation and index not in gated))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,7 @@ class ComponentTokens:
 
     Attributes:
         index: positions among the N action tokens, ascending.
-        weights_M: weight of the component.
+        weights_M: weight of the component; 0 for distillation that is gated out.
         shares_M, clip_low_M, clip_high_M, gates_M: the token's `share`, `clip` and `gate`, NaN for no gate.
         teacher_states_MD: hidden states of the teacher for distillation; for other components D is 0.
     """
@@ -132,7 +143,12 @@ class ActionTokens:
 
     @classmethod
     def of(
-        cls, batch: UpdateBatch, rows: Sequence[Row], teacher_states: Mapping[int, Tensor], states_ND: Tensor
+        cls,
+        batch: UpdateBatch,
+        rows: Sequence[Row],
+        teacher_states: Mapping[int, Tensor],
+        states_ND: Tensor,
+        gated: AbstractSet[int] = frozenset(),
     ) -> ActionTokens:
         """Collects the action tokens of a micro-batch.
 
@@ -142,6 +158,7 @@ class ActionTokens:
                 `rows` that is distilled.
             states_ND: the student's hidden states; the result is on their device, and of their type but at least
                 float32.
+            gated: indices of the examples whose distillation is gated out.
         """
         like = states_ND.new_empty(0, dtype=torch.promote_types(states_ND.dtype, torch.float32))
         spans = [span for row in rows for span in row.spans]
@@ -153,9 +170,13 @@ class ActionTokens:
             start += len(span)
         components: dict[Component, ComponentTokens] = {}
         for name in COMPONENTS:
-            carrying = {index: batch.examples[index] for index in positions if getattr(batch.examples[index], name)}
-            if carrying:
-                components[name] = _component_tokens(name, carrying, positions, teacher_states, like)
+            weights = {index: weight for index in positions if (weight := getattr(batch.examples[index], name))}
+            distilled = name == "distillation"
+            if distilled:
+                weights |= dict.fromkeys(gated & weights.keys(), 0.0)
+            if weights:
+                states = [teacher_states[index] for index in weights] if distilled else []
+                components[name] = _component_tokens(batch.examples, weights, positions, states, like)
         return cls(
             torch.tensor(list(chain.from_iterable(tokens.action_ids for tokens in sampled)), device=like.device),
             like.new_tensor(list(chain.from_iterable(tokens.logprobs for tokens in sampled))),
@@ -163,28 +184,27 @@ class ActionTokens:
             components,
         )
 
-    def part(self, start: int, stop: int) -> ActionTokens:
-        """Returns the tokens from `start` up to `stop`."""
-        within = slice(start, stop)
-        parts = {name: tokens.part(start, stop) for name, tokens in self.components.items()}
+    def part(self, within: slice) -> ActionTokens:
+        """Returns the tokens within a slice, whose start and stop are given."""
+        parts = {name: tokens.part(within.start, within.stop) for name, tokens in self.components.items()}
         components = {name: tokens for name, tokens in parts.items() if tokens.index}
         return ActionTokens(self.ids_N[within], self.logprobs_N[within], self.temperature_N1[within], components)
 
 
 def _component_tokens(
-    name: Component,
-    carrying: Mapping[int, Example],
+    examples: Sequence[Example],
+    weights: Mapping[int, float],
     positions: Mapping[int, range],
-    teacher_states: Mapping[int, Tensor],
+    states: Sequence[Tensor],
     like: Tensor,
 ) -> ComponentTokens:
-    """Returns the action tokens of the examples that carry a component."""
-    tokens = [(position, number) for number, index in enumerate(carrying) for position in positions[index]]
-    states = [teacher_states[index] for index in carrying] if name == "distillation" else []
-    states_MD = torch.cat(states) if states else like.new_empty(len(tokens), 0)
+    """Returns the action tokens of the examples that have a weight; `states` are the teacher's of each, or empty."""
+    tokens = [(position, number) for number, index in enumerate(weights) for position in positions[index]]
+    states_MD = torch.cat(list(states)) if states else like.new_empty(len(tokens), 0)
     order = sorted(range(len(tokens)), key=lambda m: tokens[m][0])
+    each = [(weight, examples[index]) for index, weight in weights.items()]
     numbers_E5 = like.new_tensor(
-        [[getattr(e, name), e.share, *e.clip, math.nan if e.gate is None else e.gate] for e in carrying.values()]
+        [[weight, e.share, *e.clip, math.nan if e.gate is None else e.gate] for weight, e in each]
     )
     weights_M, shares_M, low_M, high_M, gates_M = numbers_E5[[tokens[m][1] for m in order]].unbind(-1)
     index = [tokens[m][0] for m in order]

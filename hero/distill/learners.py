@@ -49,6 +49,7 @@ class GRPO:
 
     defaults: ClassVar[Mapping[str, JSON]] = {
         "group_size": 8, "reflector": None, "teacher": None, "teacher_weights": None, "divergence": None,
+        "turn_gate": None,
     }  # fmt: skip
     min_group_size: ClassVar[int] = 2
 

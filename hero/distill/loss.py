@@ -9,7 +9,7 @@ sum of share * value divided by the sum of the shares, with the values
 
 where p is the student's probability, for the policy gradient at the temperature of sampling. The shares, the advantage
 A, the weights w and the clip (low, high) are those of an example. The constant g is 1, or for an example with a gate of
-steepness s sigmoid(s (log q(t) - log p(t))) with the teacher's probability q.
+steepness s sigmoid(s (log q(t) - log p(t))) with the teacher's probability q; it is 0 for a turn that is gated out.
 
 Shapes: V vocabulary, D hidden size, N action tokens of a micro-batch or of a part of it, M those of them that carry one
 component.
@@ -20,22 +20,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from itertools import compress
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from hero.distill.batch import COMPONENTS, ActionTokens, Component, ComponentTokens, UpdateBatch
+from hero.distill.follow import Following, TurnGate
 from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, sigmoid_gate, token_logprobs
 from hero.distill.pack import Row, micro_batches, tokens_read
-from hero.distill.scorer import hidden_states, teacher_hidden_states
+from hero.distill.scorer import by_span, hidden_states, logit_chunks, teacher_hidden_states
 from hero.models.head import head_logits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-CHUNK_LOGITS: Final = 2**24
-"""Maximum number of the student's logits at a time (but those of one token at least): bounds the memory for losses."""
 
 
 class Sums(defaultdict[str, float]):
@@ -57,6 +56,8 @@ class UpdateLoss:
     Attributes:
         teacher: reads the privileged prompts, without a gradient; may be the student.
         divergence: takes logits of student and teacher [M, V]; returns a value per token [M].
+        turn_gate: the turns whose distillation counts, as `Following` describes. Others contribute no loss, but their
+            tokens are among those that the mean is taken over.
         micro_batch_tokens: maximum number of tokens that go through a model at once, padding included. Changes no
             result, up to rounding.
     """
@@ -65,6 +66,7 @@ class UpdateLoss:
     teacher: PreTrainedModel
     divergence: Callable[[Tensor, Tensor], Tensor]
     micro_batch_tokens: int
+    turn_gate: TurnGate = "follow"
 
     def backward(self, batch: UpdateBatch) -> dict[str, float]:
         """Adds the gradient of the loss to `.grad` of the student's weights.
@@ -73,34 +75,48 @@ class UpdateLoss:
             The metrics that `TorchTrainer.update` returns, except for those that only the optimiser knows.
         """
         sums = Sums()
+        following = Following(self.student, self.teacher, batch, self.turn_gate, self.micro_batch_tokens)
         for rows in micro_batches(batch.student_rows, self.micro_batch_tokens):
             # The teacher first: the student's graph takes most of the memory.
-            teacher_states = self._teacher_states(batch, rows, sums)
+            teacher_states, advice_states = self._teacher_states(batch, rows, sums)
+            following.add_teacher(rows, teacher_states, advice_states)
             states_ND = hidden_states(self.student, rows)
-            self._backward(states_ND, ActionTokens.of(batch, rows, teacher_states, states_ND), batch.shares, sums)
-        return report(batch, sums)
+            following.add_student(rows, states_ND)
+            tokens = ActionTokens.of(batch, rows, teacher_states, states_ND, following.gated)
+            self._backward(states_ND, tokens, batch.shares, sums)
+        return report(batch, sums, following)
 
-    def _teacher_states(self, batch: UpdateBatch, rows: Sequence[Row], sums: Sums) -> dict[int, Tensor]:
-        """Returns the teacher's hidden states of each distilled action in the student's rows, by example."""
+    def _teacher_states(
+        self, batch: UpdateBatch, rows: Sequence[Row], sums: Sums
+    ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+        """Returns the teacher's hidden states of the distilled actions in the student's rows, and those of the advised.
+
+        Both are by index of the example.
+        """
         examples = [index for row in rows for span in row.spans for index in span.examples]
-        teacher_rows = [batch.teacher_rows[index] for index in examples if index in batch.teacher_rows]
-        rows_read: list[Row] = []
-        states: dict[int, Tensor] = {}
+        teacher_rows = [
+            by_example[index]
+            for by_example in (batch.teacher_rows, batch.judged.advice_rows)
+            for index in examples
+            if index in by_example
+        ]
+        taken: list[Row] = []
+        taken_states: dict[int, Tensor] = {}
+        advice_states: dict[int, Tensor] = {}
         for part, states_MD in teacher_hidden_states(self.teacher, teacher_rows, rows, tokens=self.micro_batch_tokens):
-            rows_read += part
-            lengths = [len(row.action_ids) for row in part]
-            states |= zip((row.example for row in part), torch.split(states_MD, lengths), strict=True)
-        sums["teacher_tokens"] += tokens_read(rows_read)
-        sums["teacher_tokens_apart"] += sum(len(row.ids) for row in rows_read)
-        return states
+            taken += [row for row in part if not row.advised]
+            for row, _, states in by_span(part, states_MD):
+                (advice_states if row.advised else taken_states)[row.example] = states
+        sums["teacher_tokens"] += tokens_read(taken)
+        sums["teacher_tokens_apart"] += sum(len(row.ids) for row in taken)
+        return taken_states, advice_states
 
     def _backward(self, states_ND: Tensor, tokens: ActionTokens, shares: Mapping[Component, float], sums: Sums) -> None:
         """Backpropagates the loss of a micro-batch, with the logits of a few tokens at a time."""
         leaf_ND = states_ND.detach().requires_grad_()
-        chunk = max(1, CHUNK_LOGITS // self.student.config.get_text_config().vocab_size)
-        for start in range(0, len(leaf_ND), chunk):
-            logits_NV = head_logits(self.student, leaf_ND[start : start + chunk])
-            loss = self._loss(logits_NV, tokens.part(start, start + chunk), shares, sums)
+        for part in logit_chunks(self.student, len(leaf_ND)):
+            logits_NV = head_logits(self.student, leaf_ND[part])
+            loss = self._loss(logits_NV, tokens.part(part), shares, sums)
             torch.autograd.backward(loss)
         if states_ND.requires_grad:
             torch.autograd.backward(states_ND, leaf_ND.grad)
@@ -152,10 +168,12 @@ def _surrogate(logprobs_M: Tensor, old_M: Tensor, tokens: ComponentTokens, sums:
     return policy_gradient(*at, **clip)
 
 
-def report(batch: UpdateBatch, sums: Mapping[str, float]) -> dict[str, float]:
+def report(batch: UpdateBatch, sums: Mapping[str, float], following: Following) -> dict[str, float]:
     """Returns the metrics of an update: means over the tokens that each is about, absent where there are none."""
-    lengths = [len(span) for row in batch.student_rows for span in row.spans]
-    metrics: dict[str, float] = {"tokens_with_loss": float(sum(lengths)), "loss": 0.0}
+    spans = [span for row in batch.student_rows for span in row.spans]
+    lengths, gated = [len(span) for span in spans], following.gated
+    with_loss = [any(batch.carries_loss(index, gated) for index in span.examples) for span in spans]
+    metrics: dict[str, float] = {"tokens_with_loss": float(sum(compress(lengths, with_loss))), "loss": 0.0}
     if tokens := sum(lengths):
         metrics |= {component: sums.get(component, 0.0) for component in COMPONENTS}
         metrics["loss"] = sum(metrics[component] for component in COMPONENTS)
@@ -167,4 +185,4 @@ def report(batch: UpdateBatch, sums: Mapping[str, float]) -> dict[str, float]:
     if reinforced := batch.tokens["policy_gradient"]:
         metrics["clip_fraction"] = sums["clipped"] / reinforced
     turns = {"turns_distilled": len(batch.teacher_rows), "turns_too_long": batch.turns_too_long}
-    return metrics | {name: float(count) for name, count in turns.items()}
+    return metrics | {name: float(count) for name, count in turns.items()} | following.metrics()

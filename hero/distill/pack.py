@@ -48,12 +48,14 @@ class Row:
     Attributes:
         prefix: index of the shared prefix that the row begins with, among the prefixes of a micro-batch.
         shared: number of ids that the row has in common with that prefix; smaller than the start of its first action.
+        advised: whether the action is the one that a finding advises, in place of the one that was taken.
     """
 
     ids: tuple[int, ...]
     spans: tuple[Span, ...]
     prefix: int = 0
     shared: int = 0
+    advised: bool = False
 
     @property
     def suffix_length(self) -> int:
@@ -67,7 +69,7 @@ class Row:
 
     @property
     def example(self) -> int:
-        """Index of the example of a teacher's row, which has no other."""
+        """Index of the example of a row that has no other, such as a teacher's."""
         return self.spans[0].examples[0]
 
 
@@ -132,9 +134,17 @@ def teacher_row(example: Example, index: int, chat: Chat) -> Row | None:
     """
     if example.teacher is None:
         return None
-    prompt_ids = tuple(chat.encode(example.teacher))
-    ids = prompt_ids + example.tokens.action_ids
-    return Row(ids, (Span(len(prompt_ids), len(ids), (index,)),))
+    return action_row(tuple(chat.encode(example.teacher)), example.tokens.action_ids, index)
+
+
+def action_row(prompt_ids: tuple[int, ...], action_ids: tuple[int, ...], index: int, *, advised: bool = False) -> Row:
+    """Makes the row of a prompt and one action.
+
+    Raises:
+        ValueError: the prompt or the action has no ids.
+    """
+    ids = prompt_ids + action_ids
+    return Row(ids, (Span(len(prompt_ids), len(ids), (index,)),), advised=advised)
 
 
 def share_prefixes(rows: Sequence[Row], students: Sequence[Row]) -> tuple[list[Row], list[tuple[int, ...]]]:
@@ -143,7 +153,7 @@ def share_prefixes(rows: Sequence[Row], students: Sequence[Row]) -> tuple[list[R
     A prefix that only one row begins with is not shared, since there is nothing to save.
 
     Args:
-        rows: the teacher's rows, made by `teacher_row`.
+        rows: the teacher's rows, made by `teacher_row` or `action_row`.
         students: the student's rows, made by `student_rows`; together they hold all examples of `rows`.
 
     Returns:

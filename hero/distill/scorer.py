@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
 
-from hero.distill.pack import Row, collate, micro_batches, share_prefixes
+from hero.distill.pack import Row, Span, collate, micro_batches, share_prefixes
 from hero.errors import PolicyError
 from hero.models.architecture import context_length
 from hero.models.head import decoder_of, head_logits
@@ -23,6 +23,9 @@ from hero.models.prefix_cache import PrefixCache, can_share_prefix
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+CHUNK_LOGITS: Final = 2**24
+"""Maximum number of a model's logits at a time (but those of one token at least): bounds the memory for losses."""
 
 
 def action_logits(model: PreTrainedModel, rows: Sequence[Row], prefixes: PrefixCache | None = None) -> Tensor:
@@ -61,6 +64,21 @@ def hidden_states(model: PreTrainedModel, rows: Sequence[Row], prefixes: PrefixC
     past = prefixes.continuation(starts, ids_BL.shape[1]) if prefixes else {"use_cache": False}
     hidden_BLD: Tensor = decoder_of(model)(input_ids=ids_BL, **past).last_hidden_state
     return hidden_BLD.flatten(0, 1).index_select(0, predictors_N)
+
+
+def by_span(rows: Sequence[Row], states_ND: Tensor) -> Iterator[tuple[Row, Span, Tensor]]:
+    """Yields each span of the rows with its row and its part of their `hidden_states`."""
+    spans = [(row, span) for row in rows for span in row.spans]
+    parts = torch.split(states_ND, [len(span) for _, span in spans])
+    for (row, span), states in zip(spans, parts, strict=True):
+        yield row, span, states
+
+
+def logit_chunks(model: PreTrainedModel, tokens: int) -> Iterator[slice]:
+    """Yields the parts of so many tokens, in order, whose logits may exist at a time."""
+    size = max(1, CHUNK_LOGITS // model.config.get_text_config().vocab_size)
+    for start in range(0, tokens, size):
+        yield slice(start, min(tokens, start + size))
 
 
 @torch.no_grad()

@@ -17,7 +17,8 @@ from torch.nn.utils import clip_grad_norm_
 from hero.chat.base import Chat
 from hero.distill.base import Example
 from hero.distill.batch import UpdateBatch
-from hero.distill.loss import UpdateLoss, report
+from hero.distill.follow import TurnGate
+from hero.distill.loss import UpdateLoss
 from hero.distill.losses import entropy, forward_kl, jensen_shannon, merged, reverse_kl
 from hero.distill.options import Range, require, require_declared
 from hero.distill.pack import student_rows
@@ -65,6 +66,12 @@ class TorchTrainer:
         teacher_weights: the weights that read the privileged prompt. `ema`: an exponential moving average of the
             student's; `frozen`: the student's at the start; `live`: the student's own as they are before the step,
             without a copy.
+        turn_gate: the distilled turns that count. `follow`: a turn whose action its finding calls wrong only if the
+            teacher, shown the finding, agrees: it finds the advised action likelier than the one that was taken or,
+            without advice, the action less likely than the student does. `verdict`: moreover a turn whose action is
+            called useful only if the teacher finds it at least as likely as the student does. `none`: all turns.
+            Others contribute no loss, but their tokens count in its mean. Turns without a verdict, and those whose
+            action holds a thought, always count.
         ema_decay: share of the moving average that a step keeps.
         learning_rate: the rate after the warm-up.
         warmup_steps: number of steps at the start over which the rate rises linearly.
@@ -88,6 +95,7 @@ class TorchTrainer:
         top_k: int | None = None,
         top_k_of: TopKOf = "teacher",
         teacher_weights: TeacherWeights = "ema",
+        turn_gate: TurnGate = "follow",
         ema_decay: Annotated[float, Range(above=0, below=1)] = 0.95,
         # The first step of AdamW moves a weight by about the rate.
         learning_rate: Annotated[float, Range(above=0, below=MAX_WEIGHT)] = 2e-4,
@@ -119,6 +127,7 @@ class TorchTrainer:
             teacher=self._teacher,
             divergence=_divergence(divergence, beta, top_k, top_k_of),
             micro_batch_tokens=micro_batch_tokens,
+            turn_gate=turn_gate,
         )
 
     def policy(self, *, temperature: float) -> Policy:
@@ -129,17 +138,23 @@ class TorchTrainer:
         """Takes one step down the loss: the sum of its components, each a mean over the action tokens that carry it.
 
         Returns:
-            `tokens_with_loss`: action tokens that carry any component; 0 means that no step was taken.
+            `tokens_with_loss`: action tokens that contribute to any component; 0 means that no step was taken.
             `turns_distilled`: distilled examples. `turns_too_long`: those that are not, since with their privileged
-            text they exceed the model's context. `loss`: the sum of the components `policy_gradient`, `cross_entropy`
-            and `distillation`.
-            Where a step was taken also: `grad_norm` before clipping; `learning_rate`; `action_length`, the mean in
-            tokens; and, from before the step, in nats per token, at the temperature of sampling: `entropy` of the
-            student; `mismatch`, the gap between sampler and trainer: the mean of |log p sampled - log p recomputed|.
+            text they exceed the model's context. `turns_gated`: distilled examples that `turn_gate` leaves out.
+            `turns_faulted`: those whose action is called wrong, as far as they are measured. `loss`: the sum of the
+            components `policy_gradient`, `cross_entropy` and `distillation`.
+            Where a step was taken also: `grad_norm` before clipping; `learning_rate`.
+            Where there are examples, gated or not: `action_length`, the mean in tokens; and, from before the step, in
+            nats per token, at the temperature of sampling: `entropy` of the student; `mismatch`, the gap between
+            sampler and trainer: the mean of |log p sampled - log p recomputed|.
             Where anything was distilled, at temperature 1: `divergence`, unweighted; `teacher_gap`, the mean of
             log p teacher - log p student of the sampled tokens; `teacher_gap_abs`, that of its absolute value;
-            `teacher_tokens`, the number of tokens that the teacher read, and `teacher_tokens_apart`, the number that
-            it would have read without shared prefixes. Where there is a policy gradient: `clip_fraction` of its tokens.
+            `teacher_tokens`, the number of tokens that the teacher read of the actions taken and their prompts, and
+            `teacher_tokens_apart`, the number that it would have read without shared prefixes.
+            Where turns are faulted: `repeated`, the share of them in which the action taken is again the teacher's
+            likeliest; and of those with advice `followed`, the share in which the advised action is the likeliest, and
+            `lift`, the mean of log p teacher - log p student of the whole advised action, of at most 16 turns.
+            Where there is a policy gradient: `clip_fraction` of its tokens.
 
         Raises:
             ConfigError: the loss or its gradient is not finite; no step is taken. Or the step made weights that are not
@@ -148,7 +163,7 @@ class TorchTrainer:
         """
         batch = UpdateBatch.of(examples, self.lm.chat, context_length(self._teacher))
         if not batch.examples:
-            return report(batch, {})
+            return self._loss.backward(batch)
         learning_rate = self._schedule.rate(self.updates)
         self._optimizer.zero_grad(set_to_none=True)
         metrics = self._loss.backward(batch)
@@ -159,6 +174,8 @@ class TorchTrainer:
                 f"give a learning_rate below {self._schedule.peak}, or look for logits or log-probabilities that are "
                 "not finite"
             )
+        if not metrics["tokens_with_loss"]:
+            return metrics
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()

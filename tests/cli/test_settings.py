@@ -229,6 +229,7 @@ def test_options_of_a_teacher_need_a_learner_that_takes_one(monkeypatch: pytest.
     [
         ({"beta": 0.3}, "--beta 0.3 does nothing without --divergence jensen_shannon"),
         ({"top_k_of": "union"}, "--top-k-of union does nothing without --top-k N"),
+        ({"learner": "grpo", "turn_gate": "none"}, "--turn-gate none does nothing with --learner grpo"),
         ({"learner": "grpo", "top_k": 5}, "--top-k 5 does nothing without --divergence N"),
         ({"teacher_weights": "live", "ema_decay": 0.5}, "--ema-decay 0.5 does nothing without --teacher-weights ema"),
         ({"learner": "grpo", "ema_decay": 0.5}, "--ema-decay 0.5 does nothing without --teacher-weights ema"),

@@ -1,4 +1,4 @@
-"""Episodes that a tiny model sampled, with its true log-probabilities, and how exact these can be."""
+"""Episodes that a tiny model sampled, its true log-probabilities, how exact these can be, and gates written out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from hero.types import Tokens
+from hero.chat.base import Chat
+from hero.distill.base import Example
+from hero.distill.follow import TurnGate
+from hero.types import Tokens, Verdict
 from tests.tiny_models import VOCABULARY
 
 
@@ -32,6 +35,22 @@ def logprobs(
         logits = model(input_ids=before).logits[0, -1] / temperature
         each.append(logits.log_softmax(-1)[id_].item())
     return tuple(each)
+
+
+def counts(example: Example, gate: TurnGate, chat: Chat, student: PreTrainedModel, teacher: PreTrainedModel) -> bool:
+    """Returns whether the gate lets a distilled example count, from forward passes over whole prompts."""
+    finding, taken = example.finding, example.tokens.action_ids
+    if example.teacher is None or finding is None or finding.verdict is None or gate == "none":
+        return True
+    privileged = chat.encode(example.teacher)
+    likely = sum(logprobs(teacher, privileged, taken))
+    before = sum(logprobs(student, example.tokens.prompt_ids, taken))
+    if finding.verdict is Verdict.USEFUL:
+        return gate == "follow" or likely >= before
+    if not finding.advice:
+        return likely < before
+    advised = chat.encode_reply(finding.advice)
+    return tuple(advised) != taken and sum(logprobs(teacher, privileged, advised)) > likely
 
 
 def episode(model: PreTrainedModel, seed: int, *, turns: int = 3, temperature: float = 1.0) -> list[Tokens]:

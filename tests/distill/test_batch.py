@@ -123,7 +123,7 @@ def listed(tokens: ActionTokens, component: Component) -> list[tuple[Any, ...]]:
 def test_parts_side_by_side_are_the_whole(batch: UpdateBatch, size: int) -> None:
     whole = action_tokens(batch)
     starts = range(0, len(whole.ids_N), size)
-    parts = [whole.part(start, start + size) for start in starts]
+    parts = [whole.part(slice(start, start + size)) for start in starts]
     for name in ("ids_N", "logprobs_N", "temperature_N1"):
         assert [value for part in parts for value in getattr(part, name).tolist()] == getattr(whole, name).tolist()
     for component in COMPONENTS:

@@ -8,19 +8,20 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
-from hero.distill import loss
+from hero.distill import scorer
 from hero.distill.base import Example
 from hero.distill.batch import UpdateBatch, trainable
+from hero.distill.follow import TurnGate
 from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
-from hero.types import Message, Tokens
-from tests.distill.doubles import episode, logprobs, rounding
+from hero.types import Finding, Message, Tokens, Verdict
+from tests.distill.doubles import counts, episode, logprobs, rounding
 from tests.tiny_models import VOCABULARY, CharacterChat, tiny_model
 
 STUDENT, TEACHER = tiny_model(0), tiny_model(1)
@@ -43,7 +44,7 @@ def stale(tokens: Tokens, random: Random) -> Tokens:
 def mixture(seed: int) -> list[Example]:
     """Returns examples of all components, alone and together, of three episodes that other weights sampled.
 
-    They differ in their shares, clips and gates.
+    They differ in their shares, clips, gates and findings.
     """
     random = Random(seed)
     examples = []
@@ -55,15 +56,19 @@ def mixture(seed: int) -> list[Example]:
                 examples.append(Example(index, tokens, policy_gradient=random.uniform(-2, 2), clip=clip))
             if random.random() < 0.6:
                 review = privileged(tokens, "x" * random.randint(1, 20))
-                weight = random.uniform(0.5, 2)
-                examples.append(Example(index, tokens, teacher=review, distillation=weight, cross_entropy=0.3))
+                weight, verdict = random.uniform(0.5, 2), random.choice([*Verdict, None])
+                advice = random.choice(["", "A", "HIA", "LOOKA"])  # A is the token that stops
+                distilled = Example(index, tokens, teacher=review, distillation=weight, cross_entropy=0.3)
+                examples.append(replace(distilled, finding=Finding(0, verdict, advice=advice)))
             examples.append(Example(index, tokens, cross_entropy=random.choice([0.0, 1.0])))
     examples = [replace(e, share=random.uniform(0.2, 3), gate=random.choice([None, 0.5, 4.0])) for e in examples]
     random.shuffle(examples)
     return trainable(examples)
 
 
-def gradient(examples: Sequence[Example], *, micro_batch_tokens: int = 10_000) -> tuple[dict[str, float], list[Tensor]]:
+def gradient(
+    examples: Sequence[Example], *, micro_batch_tokens: int = 10_000, turn_gate: TurnGate = "verdict"
+) -> tuple[dict[str, float], list[Tensor]]:
     """Returns the report of an update and the gradient of every weight."""
     STUDENT.zero_grad(set_to_none=True)
     loss = UpdateLoss(
@@ -71,12 +76,13 @@ def gradient(examples: Sequence[Example], *, micro_batch_tokens: int = 10_000) -
         teacher=TEACHER,
         divergence=partial(jensen_shannon, beta=0.3),
         micro_batch_tokens=micro_batch_tokens,
+        turn_gate=turn_gate,
     )
     report = loss.backward(UpdateBatch.of(examples, CHAT, CONTEXT))
     return report, [weight.grad.clone() for weight in STUDENT.parameters() if weight.grad is not None]
 
 
-def by_definition(examples: Sequence[Example]) -> Tensor:
+def by_definition(examples: Sequence[Example], turn_gate: TurnGate = "verdict") -> Tensor:
     """Returns the loss of an update as it is defined: one forward pass per example, one token after the other."""
 
     def shares_of(component: str) -> float:
@@ -103,7 +109,7 @@ def by_definition(examples: Sequence[Example]) -> Tensor:
             if example.cross_entropy:
                 weight = example.share * example.cross_entropy / shares_of("cross_entropy")
                 total = total - weight * log_p[id_]
-        if example.teacher:
+        if example.teacher and counts(example, turn_gate, CHAT, STUDENT, TEACHER):
             with torch.no_grad():
                 teacher = rows_before_action(TEACHER, CHAT.encode(example.teacher), tokens.action_ids)
             for log_s, log_t, id_ in zip(student, teacher, tokens.action_ids, strict=True):
@@ -116,13 +122,19 @@ def by_definition(examples: Sequence[Example]) -> Tensor:
     return total
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_loss_and_gradient_are_those_of_the_definition(seed: int) -> None:
+GATES: tuple[TurnGate, ...] = get_args(TurnGate)
+
+
+@pytest.mark.parametrize(("seed", "turn_gate"), [*enumerate(GATES), (3, "verdict")])
+def test_loss_and_gradient_are_those_of_the_definition(seed: int, turn_gate: TurnGate) -> None:
     examples = mixture(seed)
-    report, gradients = gradient(examples, micro_batch_tokens=60)
-    expected = by_definition(examples)
+    report, gradients = gradient(examples, micro_batch_tokens=60, turn_gate=turn_gate)
+    expected = by_definition(examples, turn_gate)
     assert report["loss"] == pytest.approx(expected.item(), abs=CLOSE)
     assert 0 < report["clip_fraction"] < 0.5
+    gated = [not counts(example, turn_gate, CHAT, STUDENT, TEACHER) for example in examples]
+    assert report["turns_gated"] == sum(gated)
+    assert any(gated) == (turn_gate != "none")
     close(tuple(gradients), torch.autograd.grad(expected, list(STUDENT.parameters())))
 
 
@@ -152,7 +164,7 @@ def test_how_many_logits_exist_at_a_time_changes_nothing(monkeypatch: pytest.Mon
     examples = mixture(7)
     whole_report, whole = gradient(examples)
     sizes: list[int] = []
-    monkeypatch.setattr(loss, "CHUNK_LOGITS", tokens * VOCABULARY)
+    monkeypatch.setattr(scorer, "CHUNK_LOGITS", tokens * VOCABULARY)
     head = STUDENT.get_output_embeddings()  # type: ignore[no-untyped-call]
     with head.register_forward_hook(lambda module, inputs, output: sizes.append(output.shape[-2])):
         report, parts = gradient(examples)

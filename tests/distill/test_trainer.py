@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from hero.distill.base import Example, Trainer
 from hero.distill.learners import GRPO
 from hero.distill.trainer import Divergence, TorchTrainer
 from hero.errors import ConfigError, RunError
-from hero.types import Action, Diagnosis, Group, Message, Stop, Tokens, Trajectory, Turn
+from hero.types import Action, Diagnosis, Finding, Group, Message, Stop, Tokens, Trajectory, Turn, Verdict
 from tests.distill.doubles import episode, logprobs
 from tests.tiny_models import VOCABULARY, TinyLM, random_model, tiny_model
 
@@ -129,9 +130,8 @@ def test_turns_that_are_too_long_with_hindsight_are_left_out_and_counted() -> No
     assert (expected["turns_too_long"], report["turns_too_long"]) == (0, 1)
     assert report["turns_distilled"] == len(short)
     torch.testing.assert_close(weights(both), weights(alone))
-    assert make_trainer().update(long) == {
-        "tokens_with_loss": 0, "turns_distilled": 0, "turns_too_long": 1, "loss": 0
-    }  # fmt: skip
+    nothing = dict.fromkeys(("tokens_with_loss", "turns_distilled", "turns_faulted", "turns_gated", "loss"), 0)
+    assert make_trainer().update(long) == nothing | {"turns_too_long": 1}
     size = len(SAMPLED[0].prompt_ids + SAMPLED[0].action_ids)
     for words, fits in ((128 - size, True), (129 - size, False)):
         row = make_trainer().update(distilled(SAMPLED[:1], words="x" * words))
@@ -147,7 +147,8 @@ def test_where_rewards_are_equal_grpo_leaves_every_weight_alone_and_distillation
     trainer = make_trainer()
     before = weights(trainer)
     row = trainer.update(GRPO().examples(group, [Diagnosis("none")] * 4))
-    assert row == {"tokens_with_loss": 0, "turns_distilled": 0, "turns_too_long": 0, "loss": 0}
+    assert set(row.values()) == {0}
+    assert set(row) == {"tokens_with_loss", "turns_distilled", "turns_too_long", "turns_faulted", "turns_gated", "loss"}
     row = trainer.update([Example(0, tokens, policy_gradient=0.0) for tokens in SAMPLED])
     assert row["tokens_with_loss"] == trainer.updates == 0
     torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
@@ -155,6 +156,50 @@ def test_where_rewards_are_equal_grpo_leaves_every_weight_alone_and_distillation
     assert row["grad_norm"] > 1e-3
     assert row["tokens_with_loss"] == sum(len(tokens.action_ids) for tokens in SAMPLED)
     assert all((now != then).any() for now, then in zip(weights(trainer), before, strict=True))
+
+
+def test_a_teacher_that_repeats_every_fault_teaches_nothing_and_no_step_is_taken() -> None:
+    prompt = Message("user", "", ids=SAMPLED[0].prompt_ids)
+    with torch.no_grad():
+        logits = tiny_model()(input_ids=torch.tensor([[*prompt.ids, *map(ord, "  ")]])).logits[0, -1]
+    fault = int(logits.argmax())
+    assert fault != 1  # the id that ends the advice A
+    tokens = Tokens(prompt.ids, (fault,), (-1.0,))
+    findings = [Finding(0, Verdict.FAILED, advice="A"), Finding(0, Verdict.UNNECESSARY, "why", "A")]
+    faulted = [
+        Example(0, tokens, (prompt, Message("user", "  ")), distillation=1.0, finding=finding) for finding in findings
+    ]
+    trainer = make_trainer(TinyLM(tiny_model()), teacher_weights="ema", warmup_steps=4, weight_decay=0.1)
+    trainer.update(imitated(SAMPLED))
+    with torch.no_grad():  # the planted teacher: whatever was learned, it repeats the fault
+        for weight, start in zip(trainer._teacher.parameters(), tiny_model().parameters(), strict=True):
+            weight.copy_(start)
+    before, average, moments = weights(trainer), teacher_of(trainer), deepcopy(trainer._optimizer.state_dict())
+    row = trainer.update(faulted)
+    assert (row["turns_gated"], row["turns_faulted"], row["repeated"], row["followed"]) == (2, 2, 1, 0)
+    assert row["tokens_with_loss"] == row["loss"] == 0
+    assert "learning_rate" not in row
+    torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
+    torch.testing.assert_close(teacher_of(trainer), average, rtol=0, atol=0)
+    torch.testing.assert_close(trainer._optimizer.state_dict(), moments, rtol=0, atol=0)
+    assert trainer.updates == 1
+    assert trainer.update([*faulted, *imitated(SAMPLED)])["tokens_with_loss"] == sum(
+        len(tokens.action_ids) for tokens in SAMPLED
+    )
+    assert trainer.updates == 2
+    every = make_trainer(turn_gate="none").update(faulted)
+    assert every["tokens_with_loss"] == 1  # both are about the same token
+    assert every["learning_rate"] == RATE
+
+
+def test_gated_turns_count_in_the_mean() -> None:
+    plain = distilled(SAMPLED)
+    tokens = replace(SAMPLED[0], action_ids=(1,), logprobs=(-1.0,))
+    same = replace(plain[0], tokens=tokens, finding=Finding(0, Verdict.FAILED, advice="A"))  # advises what was done
+    alone, beside = make_trainer().update(plain), make_trainer().update([*plain, same])
+    assert (beside["turns_gated"], beside["turns_distilled"]) == (1, 4)
+    count = sum(len(tokens.action_ids) for tokens in SAMPLED)
+    assert beside["loss"] == pytest.approx(alone["loss"] * count / (count + 1))
 
 
 def test_advantages_of_0_give_a_gradient_of_exactly_0_beside_other_components() -> None:
@@ -431,6 +476,7 @@ def test_a_teacher_of_nan_logits_leaves_every_weight_alone() -> None:
         ("top_k", 0),
         ("top_k", VOCABULARY + 1),
         ("top_k_of", "both"),
+        ("turn_gate", "all"),
     ],
 )
 def test_arguments_out_of_range_are_named(name: str, value: object) -> None:
