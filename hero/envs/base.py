@@ -13,7 +13,7 @@ from gymnasium.error import ResetNeeded
 from hero.envs.space import AnyText
 from hero.envs.validate import brief, require_one_of
 from hero.errors import ConfigError
-from hero.types import JSON, Tools
+from hero.types import JSON, Tools, Trajectory
 
 
 @dataclass(slots=True)  # not frozen, which would make a step of WebShop 4 % slower
@@ -102,6 +102,22 @@ class TextEnv(gymnasium.Env[str, str]):
         """Returns the reward of an episode of that task in which nothing is done: the baseline of every score on it.
 
         None where it is not known without playing.
+        """
+        return None
+
+    def is_right(self, trajectory: Trajectory, turn: int, action: str) -> bool | None:
+        """Returns whether an action at a turn of a played episode leads towards success, by the hidden state.
+
+        This is for measuring how good diagnoses are: it plays no part in learning, and no reflector, rule, teacher or
+        policy is given the environment. It needs the task and the texts of the trajectory alone, so that an instance
+        that did not play the episode answers the same, and it leaves an episode that is under way as it is.
+
+        Args:
+            turn: index of the turn, from 0; the turns before it were played as they are in the trajectory.
+            action: the action that was taken there, or any other, such as one that was advised.
+
+        Returns:
+            None where the hidden state leaves it open, which is always so unless an environment overrides this.
         """
         return None
 

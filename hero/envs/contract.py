@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from hero.envs.base import TextEnv
 from hero.envs.checks.declared import check_declarations, check_gymnasium, check_picklable
+from hero.envs.checks.labels import check_labels
 from hero.envs.checks.played import (
     check_determinism,
     check_episodes,
@@ -30,6 +31,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "answers every step of an episode as the contract asks": check_episodes,
     "repeats an episode under the same seed and actions": check_determinism,
     "leaves the global random state alone": check_global_random,
+    "labels actions by the trajectory alone": check_labels,
 }
 """The points of the contract, in the order in which they are checked."""
 

@@ -18,7 +18,7 @@ from hero.envs.base import StepResult, TextEnv
 from hero.envs.checks.played import HOSTILE
 from hero.envs.contract import check_text_env
 from hero.errors import ConfigError
-from hero.types import Tools
+from hero.types import Tools, Trajectory
 
 
 class GuessEnv(TextEnv):
@@ -360,6 +360,32 @@ class Shared(GuessEnv):
 
     def pick(self, below: int) -> int:
         return (super().pick(below) + Shared.episodes) % below
+
+
+@broken("is_right must return True, False or None, not 'yes'")
+class Wordy(GuessEnv):
+    def is_right(self, trajectory: Trajectory, turn: int, action: str) -> Any:
+        return "yes"
+
+
+@broken("is_right raised ValueError.* any string may be asked about")
+class Numeric(GuessEnv):
+    def is_right(self, trajectory: Trajectory, turn: int, action: str) -> bool:
+        return int(action) == int(trajectory.task_id.removeprefix("digit-"))
+
+
+@broken("an instance that did not play the episode says otherwise")
+class Remembers(GuessEnv):
+    target = -1
+
+    def is_right(self, trajectory: Trajectory, turn: int, action: str) -> bool:
+        return self.target >= 0
+
+
+@broken("had another answer because is_right was asked before it")
+class Disturbs(GuessEnv):
+    def is_right(self, trajectory: Trajectory, turn: int, action: str) -> None:
+        self.turns = 0
 
 
 @pytest.mark.parametrize(("message", "make"), BROKEN, ids=[getattr(make, "__name__", "instance") for _, make in BROKEN])

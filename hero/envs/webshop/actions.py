@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from hero.chat.thoughts import action_input, readings
-from hero.envs.webshop.page_parts import BACK, BUY, NEXT, PREVIOUS, SUB_PAGES, Node, NodeKind, Page, State
+from hero.envs.webshop.page_parts import BACK, BUY, NEXT, PREVIOUS, SEARCH, SUB_PAGES, Node, NodeKind, Page, State
 
 ACTION: Final = re.compile(r"(search|click)\[(.+)\]", re.IGNORECASE | re.DOTALL)
 PLAIN: Final = re.compile(r"(search|click)\[([^][<◁\n]+)\]", re.IGNORECASE)
@@ -53,6 +55,29 @@ def _upstream_parts(action: str) -> tuple[str, str]:
     end = line.rfind("]")
     start = line.rfind("[", 1, max(end - 1, 1))
     return (line[:start], line[start + 1 : end].lower()) if start > 0 else ("", "")
+
+
+@lru_cache(maxsize=65536)
+def can_be_named(value: str, upstream: bool) -> bool:
+    """Returns whether an action can name a button."""
+    return parse_action(f"click[{value}]", upstream=upstream) == ("click", value)
+
+
+def next_state(
+    state: State, command: Command | None, clickables: Mapping[str, Node], *, upstream: bool = False
+) -> State | None:
+    """Returns the state that a command leads to; None where the page does not allow it.
+
+    Args:
+        command: None for a text that is not an action.
+        clickables: nodes of the page that can be clicked, by the argument that names them.
+    """
+    if command is None:
+        return None
+    if command.verb == "search":
+        return search(state, command.argument) if upstream or state.page is Page.SEARCH else None
+    node = clickables.get(command.argument)
+    return None if node is None or node == SEARCH else click(state, node)
 
 
 def search(state: State, query: str) -> State:

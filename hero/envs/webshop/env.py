@@ -9,16 +9,17 @@ from typing import Any, Final, Literal
 from hero.envs.base import StepResult, TextEnv
 from hero.envs.validate import real_path, require_integer, require_one_of, require_path, shortened
 from hero.envs.webshop import pages
-from hero.envs.webshop.actions import click, parse_action, search
+from hero.envs.webshop.actions import can_be_named, next_state, parse_action
 from hero.envs.webshop.catalogue.embedded import LEVELS
 from hero.envs.webshop.goals.goals import Goal
 from hero.envs.webshop.goals.splits import SPLITS, SplitBy
+from hero.envs.webshop.oracle import Oracle
 from hero.envs.webshop.page_parts import SEARCH, SEPARATOR, Node, Page, State
 from hero.envs.webshop.provenance import provenance_of
 from hero.envs.webshop.reward import Reward, score
 from hero.envs.webshop.shop import InstructionKind, open_shop
 from hero.errors import ConfigError
-from hero.types import JSON
+from hero.types import JSON, Trajectory
 
 MAX_BUTTONS: Final = 16
 """Maximum number of buttons that a feedback names."""
@@ -112,6 +113,7 @@ class WebShopEnv(TextEnv):
         self.split = split
         self._observation_kind = observation
         self._upstream = compat == "upstream"
+        self._oracle = lru_cache(maxsize=64)(self._new_oracle)
 
     def begin(self, task: int) -> tuple[str, dict[str, Any]]:
         self._goal: Goal = self._goals[task]
@@ -139,6 +141,12 @@ class WebShopEnv(TextEnv):
         """Returns 0: an episode without a purchase has no reward."""
         return 0.0
 
+    def is_right(self, trajectory: Trajectory, turn: int, action: str) -> bool | None:
+        """Returns whether an action brings a purchase of reward 1 nearer, as `Oracle.is_right` counts it."""
+        oracle = self._oracle(trajectory.task_id)
+        states = oracle.states(tuple(played.action.text for played in trajectory.turns))
+        return oracle.is_right(states[turn], action)
+
     def provenance(self) -> dict[str, JSON]:
         """Returns the absolute `data` path as an argument, the origin of the tasks, and a hash of the products.
 
@@ -151,19 +159,21 @@ class WebShopEnv(TextEnv):
         """Returns a page with one piece of text a line."""
         return observation.replace(SEPARATOR, "\n")
 
+    def _new_oracle(self, task_id: str) -> Oracle:
+        split, _, task = task_id.rpartition("-")
+        return Oracle(self._shop, self._shop.goals[split][int(task)], upstream=self._upstream)
+
     def _follow(self, action: str) -> tuple[State | None, str]:
         """Returns the state that an action leads to, None for an invalid action, and the feedback about it."""
         command = parse_action(action, upstream=self._upstream)
+        state = next_state(self._state, command, self._clickables, upstream=self._upstream)
+        if state is not None:
+            return state, ""
         if command is None:
             return None, f'not an action: "{shortened(action)}"; write search[words] or click[value]'
         if command.verb == "search":
-            if self._upstream or self._state.page is Page.SEARCH:
-                return search(self._state, command.argument), ""
             return None, "there is no search bar on this page; click[back to search] leads to one"
-        node = self._clickables.get(command.argument)
-        if node is None or node == SEARCH:
-            return None, f'no such button: "{shortened(command.argument)}"; {self._offer()}'
-        return click(self._state, node), ""
+        return None, f'no such button: "{shortened(command.argument)}"; {self._offer()}'
 
     def _show(self, state: State) -> None:
         self._state = state
@@ -192,7 +202,7 @@ class WebShopEnv(TextEnv):
     def _working(self) -> list[str]:
         """Returns the values whose click has an effect: all but the search button and those that no action can name."""
         return [
-            value for value, node in self._clickables.items() if node != SEARCH and _can_be_named(value, self._upstream)
+            value for value, node in self._clickables.items() if node != SEARCH and can_be_named(value, self._upstream)
         ]
 
     def _offer(self) -> str:
@@ -201,9 +211,3 @@ class WebShopEnv(TextEnv):
             return "write search[words] on this page"
         more = f" and {len(values) - MAX_BUTTONS} more" if len(values) > MAX_BUTTONS else ""
         return f"there are: {', '.join(values[:MAX_BUTTONS])}{more}"
-
-
-@lru_cache(maxsize=65536)
-def _can_be_named(value: str, upstream: bool) -> bool:
-    """Returns whether an action can name a button."""
-    return parse_action(f"click[{value}]", upstream=upstream) == ("click", value)

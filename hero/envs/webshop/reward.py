@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -71,12 +71,7 @@ def score(goal: Goal, product: Product, options: Mapping[str, str], price: float
     if title_score < 0.1:
         r_type = 0.1 if title_score else 0.0
     attributes = sum(_has_attribute(product, attribute) for attribute in goal.attributes)
-    chosen = [normalize_color(option) for option in options.values()]
-    wanted = _tuple_texts(goal) if goal.groups else [normalize_color(option) for option in goal.options]
-    exact = () if upstream else ("", *options.values())
-    matched = sum(
-        option in exact or _similar_to_any(chosen, text) for option, text in zip(goal.options, wanted, strict=True)
-    )
+    matched = sum(met_options(goal, options.values(), upstream=upstream))
     r_price = price <= goal.price_upper
     count = len(goal.attributes) + len(goal.options) + 1
     return Reward(
@@ -91,6 +86,16 @@ def score(goal: Goal, product: Product, options: Mapping[str, str], price: float
         query_match=query_match,
         category_match=category_match,
         title_score=title_score,
+    )
+
+
+def met_options(goal: Goal, values: Collection[str], *, upstream: bool = False) -> tuple[bool, ...]:
+    """Returns for each option of a goal whether one of the chosen values meets it, as `score` counts them."""
+    chosen = [normalize_color(value) for value in values]
+    wanted = _tuple_texts(goal) if goal.groups else [normalize_color(option) for option in goal.options]
+    exact = () if upstream else ("", *values)
+    return tuple(
+        option in exact or _similar_to_any(chosen, text) for option, text in zip(goal.options, wanted, strict=True)
     )
 
 
