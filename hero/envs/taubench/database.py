@@ -146,6 +146,12 @@ class Database:
         self._snapshot = snapshot
         self._own: dict[str, dict[str, Record]] = {name: {} for name in snapshot.tables}
 
+    def copy(self) -> Database:
+        """Returns the tables in their present state, on which changes here have no influence."""
+        other = Database(self._snapshot)
+        other._own = copied(self._own)
+        return other
+
     def get(self, table: str, key: str) -> Record | None:
         """Returns a record; None if no record has that key."""
         own = self._own[table].get(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -12,6 +13,7 @@ from hero.envs.base import StepResult, TextEnv
 from hero.envs.taubench import answers
 from hero.envs.taubench.action import Call, Malformed, Reply, parse_action
 from hero.envs.taubench.data.locate import EMBEDDED, locate, open_world
+from hero.envs.taubench.oracle import Oracle
 from hero.envs.taubench.prompt import instructions, tools_of
 from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.tools.shared import TRANSFER
@@ -20,7 +22,7 @@ from hero.envs.taubench.users.build import build_user
 from hero.envs.taubench.world import Domain, Split, World
 from hero.envs.validate import require_integer, require_one_of, require_path, shortened
 from hero.errors import ConfigError, DataError
-from hero.types import JSON
+from hero.types import JSON, Trajectory
 
 SPLIT_NAMES: Final[dict[str, Split]] = {"train": "train", "dev": "dev", "validation": "dev", "test": "test"}
 """The original's split for each accepted name; `validation` is another name of `dev`."""
@@ -100,6 +102,7 @@ class TauBenchEnv(TextEnv):
         name = getattr(self._user, "name", type(self._user).__name__)
         self.env_id = f"taubench/{domain}/{version}/{name}"
         self._schemas = json.dumps(self._world.schemas)
+        self._oracle = lru_cache(maxsize=64)(self._new_oracle)
 
     def begin(self, task: int) -> tuple[str, dict[str, Any]]:
         self._task = self._tasks[task]
@@ -141,6 +144,12 @@ class TauBenchEnv(TextEnv):
         unchanged = not service.compares or self._world.gold(service).changes == self._world.start(service).changes()
         return float(unchanged and not service.outputs and not service.wanted)
 
+    def is_right(self, trajectory: Trajectory, turn: int, action: str) -> bool | None:
+        """Returns whether an action is one that the task needs, as `Oracle.is_right` counts it."""
+        oracle = self._oracle(trajectory.task_id)
+        progress = oracle.progress(tuple(played.action.text for played in trajectory.turns))
+        return oracle.is_right(progress[turn], action)
+
     def provenance(self) -> dict[str, JSON]:
         """Returns the data and the user; for a model user its name and address, without secrets."""
         arguments: dict[str, JSON] = {"data": self._data}
@@ -155,6 +164,9 @@ class TauBenchEnv(TextEnv):
         """Closes the user, if it can be closed."""
         if callable(close := getattr(self._user, "close", None)):
             close()
+
+    def _new_oracle(self, task_id: str) -> Oracle:
+        return Oracle(self._world, next(task for task in self._tasks if task.id == task_id))
 
     def _follow(self, move: Call | Reply | Malformed) -> tuple[str, str]:
         """Returns the answer to an action, and the feedback about it, "" for none."""
