@@ -16,8 +16,10 @@ from hero.errors import ConfigError
 from hero.metrics import best_step, reflection_metrics, rollout_metrics, summarise, why_stopped
 from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
+from hero.quality import QualityMeter
 from hero.reflect.base import Reflector, check_diagnoses
 from hero.rollout import rollout
+from hero.runs.codec import decode_diagnosis
 from hero.runs.reader import Episode
 from hero.runs.writer import Run
 from hero.types import Diagnosis, Trajectory
@@ -84,15 +86,16 @@ class Training:
             self._evaluate(0, 0, timings)
             self._complete(0, timings)
         step, turns = run_dir.progress()
+        meter = self._quality_meter(step)
         while not (self.plan.is_done(step, turns) or why_stopped(run_dir.rows("evals"))):
             if interrupted():
                 return False
             step += 1
-            turns = self._step(step, turns)
+            turns = self._step(step, turns, meter)
         run_dir.write_summary(summarise(run_dir.rows("evals")))
         return True
 
-    def _step(self, step: int, turns: int) -> int:
+    def _step(self, step: int, turns: int, meter: QualityMeter) -> int:
         """Takes one step; returns the number of environment turns that the run has used by its end."""
         timings: dict[str, Any] = {"step": step}
         with self._timed(step, "rollout", self.plan.episodes, timings):
@@ -115,6 +118,7 @@ class Training:
             "turns": turns,
             "rollout": rollout_metrics(trajectories),
             "reflection": reflection_metrics(pairs),
+            "quality": meter.measure(pairs, examples),
             "examples": len(examples),
             "update": dict(update),
         }
@@ -132,6 +136,14 @@ class Training:
     def _complete(self, step: int, timings: Mapping[str, Any]) -> None:
         self.run_dir.record("timings", timings)
         self.run_dir.save_checkpoint(step, self.trainer.save, best=best_step(self.run_dir.rows("evals")))
+
+    def _quality_meter(self, step: int) -> QualityMeter:
+        """Returns the meter for the steps after a given one, whose diagnoses it reads from the run directory."""
+        from hero.envs.base import text_env
+
+        rows = self.run_dir.rows("episodes") if step else []
+        diagnoses = [decode_diagnosis(row["diagnosis"]) for row in rows if row["step"] == step]
+        return QualityMeter(text_env(self.envs[0]).is_right, diagnoses)
 
     def _play(self, step: int) -> list[Trajectory]:
         plan = self.plan

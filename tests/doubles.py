@@ -14,7 +14,7 @@ from hero.distill.base import Example
 from hero.envs.base import StepResult, TextEnv
 from hero.errors import DataError, UnavailableError
 from hero.fingerprint import fingerprint
-from hero.types import JSON, Action, Message, Tokens
+from hero.types import JSON, Action, Message, Tokens, Trajectory
 
 WORDS = ("red", "green", "blue")
 
@@ -53,6 +53,9 @@ class GuessEnv(TextEnv):
             metrics={"colour": float(right)},
             info={"available_actions": list(WORDS)},
         )
+
+    def is_right(self, trajectory: Trajectory, turn: int, action: str) -> bool | None:
+        return action == WORDS[int(trajectory.task_id.rpartition("-")[2]) % len(WORDS)]
 
 
 class LocatedEnv(GuessEnv):

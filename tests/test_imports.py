@@ -52,11 +52,12 @@ ALLOWED: dict[str, set[str]] = {
     "evaluate": CORE | {"envs", "rollout", "outcomes", "evaluation"},
     "metrics": CORE | {"intervals", "outcomes", "evaluation"},
     "alarms": {"metrics"},
+    "quality": CORE | {"reflect", "distill"},
     "validation": CORE
     | {"envs", "rollout", "distill", "outcomes", "evaluate", "evaluation", "metrics", "callback", "plan", "alarms"},
     "train": CORE
     | {"envs", "rollout", "reflect", "distill", "models", "outcomes", "evaluate", "metrics", "callback", "plan"}
-    | {"alarms", "validation"},
+    | {"alarms", "quality", "validation"},
 }
 """What each block of `hero` may import besides itself, deferred imports included; `hero_cli` may import everything.
 

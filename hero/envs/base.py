@@ -219,7 +219,7 @@ def text_env(env: gymnasium.Env[str, str]) -> TextEnv:
     """
     if isinstance(env, _Wrapped):
         return cast("TextEnv", env)
-    needed = ("env_id", "instructions", "tools", "num_tasks", "noop_reward")
+    needed = ("env_id", "instructions", "tools", "num_tasks", "noop_reward", "is_right")
     missing = [name for name in needed if not (isinstance(env, gymnasium.Env) and env.has_wrapper_attr(name))]
     if missing:
         raise ConfigError(
