@@ -8,6 +8,7 @@ that get data ready. Nothing is imported before it is asked for.
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
@@ -93,11 +94,13 @@ def check(group: str, name: str, options: Mapping[str, Any], later: Collection[s
         elif not takes_any or option == "self":
             close = get_close_matches(option, declared, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            raise ConfigError(f"{name} ({group}) has no option {option!r}; {hint}{_list_of(declared, later)}")
+            listed = _list_of(component, declared, later)
+            raise ConfigError(f"{name} ({group}) has no option {option!r}; {hint}{listed}")
     for option, parameter in declared.items():
         required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         if required and option not in options and option not in later:
-            raise ConfigError(f"{name} ({group}) needs the option {option!r}; {_list_of(declared, later)}")
+            listed = _list_of(component, declared, later)
+            raise ConfigError(f"{name} ({group}) needs the option {option!r}; {listed}")
     return component
 
 
@@ -114,20 +117,50 @@ def parameters(component: Any) -> dict[str, inspect.Parameter]:
     return {name: each for name, each in signature.parameters.items() if each.kind in by_name}
 
 
-def _list_of(declared: Mapping[str, inspect.Parameter], later: Collection[str]) -> str:
-    options = [str(each.replace(annotation=each.empty)) for name, each in declared.items() if name not in later]
-    return f"it takes: {', '.join(options)}" if options else "it takes no options"
+def _list_of(component: Any, declared: Mapping[str, inspect.Parameter], later: Collection[str]) -> str:
+    """Lists the options of a component, one per line: name, type, default, and help from its docstring."""
+    helps, lines = _helps(component), []
+    for name, each in declared.items():
+        if name not in later:
+            expected = _type_of(component, each)
+            kind = "" if expected is each.empty else f": {_described(expected)}"
+            default = "" if each.default is each.empty else f" = {each.default!r}"
+            stars = "**" if each.kind is each.VAR_KEYWORD else ""
+            lines.append(f"\n  {stars}{name}{kind}{default}" + (f"  ({helps[name]})" if name in helps else ""))
+    return f"it takes:{''.join(lines)}" if lines else "it takes no options"
 
 
-def _require_type(owner: str, component: Any, parameter: inspect.Parameter, value: Any) -> None:
-    if parameter.annotation is parameter.empty or not isinstance(value, PLAIN):
-        return
+def _helps(component: Any) -> dict[str, str]:
+    """Returns the help of each option, from the sections `Args:` of docstrings (Google style), base classes first."""
+    helps: dict[str, str] = {}
+    for owner in reversed(inspect.getmro(component)) if inspect.isclass(component) else [component]:
+        _, _, section = inspect.cleandoc(owner.__doc__ or "").partition("\nArgs:\n")
+        section, *_ = re.split(r"\n(?=\S)", section)
+        for name, text in re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE):
+            helps[name] = " ".join(text.split()).rstrip(".")
+    return helps
+
+
+def _type_of(component: Any, parameter: inspect.Parameter) -> Any:
+    """Returns the type that a parameter is annotated with; `Parameter.empty` where that cannot be evaluated."""
+    if parameter.annotation is parameter.empty:
+        return parameter.empty
     function = component.__init__ if inspect.isclass(component) else component
     try:
         scope = getattr(inspect.unwrap(function), "__globals__", {})
         annotated = SimpleNamespace(__annotations__={"value": parameter.annotation})
-        expected = typing.get_type_hints(annotated, scope)["value"]
+        return typing.get_type_hints(annotated, scope)["value"]
     except Exception:  # whatever an annotation does that only type checkers read
+        return parameter.empty
+
+
+def _described(expected: Any) -> str:
+    return inspect.formatannotation(expected).replace("typing.", "").replace("collections.abc.", "")
+
+
+def _require_type(owner: str, component: Any, parameter: inspect.Parameter, value: Any) -> None:
+    expected = _type_of(component, parameter)
+    if expected is parameter.empty or not isinstance(value, PLAIN):
         return
     from typeguard import TypeCheckError, check_type
 
@@ -138,7 +171,6 @@ def _require_type(owner: str, component: Any, parameter: inspect.Parameter, valu
             raise TypeCheckError("a bool is not a number here")
         check_type(value, expected)
     except TypeCheckError:
-        described = inspect.formatannotation(expected).replace("typing.", "")
         raise ConfigError(
-            f"{owner}: {parameter.name} = {value!r:.80} is not possible; give a value of type {described}"
+            f"{owner}: {parameter.name} = {value!r:.80} is not possible; give a value of type {_described(expected)}"
         ) from None

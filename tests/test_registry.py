@@ -78,7 +78,16 @@ def test_nothing_is_imported_before_it_is_asked_for(registered: list[EntryPoint]
 
 
 class Component:
-    """A component with an option of every kind."""
+    """A component with an option of every kind.
+
+    Args:
+        size: number of things, such as
+            a few more.
+        later: not to be evaluated.
+
+    Raises:
+        kind: this is no help.
+    """
 
     def __init__(
         self,
@@ -123,10 +132,11 @@ def test_a_component_is_built_with_its_options(options: dict[str, Any]) -> None:
     [
         (
             {"size": 3, "kid": "b"},
-            "has no option 'kid'; did you mean 'kind'? it takes: size, kind='a', rate=None, names",
+            "has no option 'kid'; did you mean 'kind'? it takes:\n  size: int  (number of things, such as a few more)\n"
+            "  kind: Literal['a', 'b'] = 'a'\n  rate: float | None = None\n  names: Sequence[str] = ()",
         ),
-        ({"size": 3, "zzz": 1}, "Component (hero.things) has no option 'zzz'; it takes: size, kind='a'"),
-        ({}, "Component (hero.things) needs the option 'size'; it takes: size, kind='a'"),
+        ({"size": 3, "zzz": 1}, "Component (hero.things) has no option 'zzz'; it takes:\n  size: int"),
+        ({}, "Component (hero.things) needs the option 'size'; it takes:\n  size: int"),
         ({"size": "3"}, "Component (hero.things): size = '3' is not possible; give a value of type int"),
         ({"size": 3, "kind": "c"}, "kind = 'c' is not possible; give a value of type Literal['a', 'b']"),
         ({"size": 3, "rate": "fast"}, "rate = 'fast' is not possible; give a value of type float | None"),
@@ -182,7 +192,7 @@ def test_options_that_are_given_later_are_neither_missing_nor_offered() -> None:
     registry.check("hero.things", "Component", {"kind": "b"}, later=["size"])
     with pytest.raises(ConfigError, match=r"size of Component \(hero\.things\) is given by the run; it is not an"):
         registry.check("hero.things", "Component", {"size": 3}, later=["size"])
-    with pytest.raises(ConfigError, match=r"has no option 'zzz'; it takes: kind='a'"):
+    with pytest.raises(ConfigError, match=r"has no option 'zzz'; it takes:\n  kind: Literal"):
         registry.check("hero.things", "Component", {"zzz": 1}, later=["size"])
 
 

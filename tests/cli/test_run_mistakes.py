@@ -28,7 +28,8 @@ def test_a_run_that_is_there_is_not_overwritten(finished: Path, hero: Hero, mode
         (["--env-arg", "colour"], "--env-arg 'colour' is not key=value"),
         (
             ["--env-arg", "colours=3"],
-            "guess (hero.envs) has no option 'colours'; it takes: num_tasks=12, broken=()",
+            "guess (hero.envs) has no option 'colours'; it takes: num_tasks: int = 12 broken: Sequence[int] = () "
+            "(tasks in which the second step raises",
         ),
         (["--env-arg", "split=test"], "--env-arg split cannot be given"),
         (
