@@ -1,6 +1,11 @@
-"""The hindsight teacher adds to the last message of a prompt, and is silent where the diagnosis is."""
+"""Teachers add to the last message of a prompt, and are silent where they have nothing to show."""
 
-from hero.distill.teacher import HindsightTeacher
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from hero.distill.teacher import DemonstrationTeacher, FeedbackTeacher, HindsightTeacher
 from hero.types import Action, Diagnosis, Finding, Message, Stop, Trajectory, Turn, Verdict
 
 PROMPT = (
@@ -51,3 +56,61 @@ def test_shows_earlier_thoughts_or_not() -> None:
     assert HindsightTeacher(show_thoughts=False).context(EPISODE, 1, DIAGNOSIS) == HindsightTeacher().context(
         EPISODE, 1, DIAGNOSIS
     )
+
+
+@pytest.mark.parametrize("switches", list(product([True, False], repeat=4)))
+def test_each_part_of_the_hindsight_is_shown_or_not(switches: tuple[bool, bool, bool, bool]) -> None:
+    observation, diagnosis, advice, reward = switches
+    teacher = HindsightTeacher(observation=observation, diagnosis=diagnosis, advice=advice, reward=reward)
+    context = teacher.context(EPISODE, 1, DIAGNOSIS)
+    if not (observation or diagnosis or advice):
+        assert context is None
+        return
+    assert context is not None
+    added = context[-1].content.removeprefix("page 1")
+    parts = ("Next: page 2", "failed: over budget", "instead: click[x]", "Final reward: 0.25")
+    assert tuple(part in added for part in parts) == switches
+    assert added.count("Review: ") == (diagnosis or advice)
+    assert added.endswith("\nNow act with this in mind.")
+
+
+def test_turns_without_a_finding_have_hindsight_where_no_finding_is_shown() -> None:
+    assert HindsightTeacher(diagnosis=False).context(EPISODE, 0, DIAGNOSIS) is None
+    assert HindsightTeacher(advice=False).context(EPISODE, 0, DIAGNOSIS) is None
+    context = HindsightTeacher(diagnosis=False, advice=False).context(EPISODE, 0, DIAGNOSIS)
+    assert context is not None
+    assert "Next: page 1\nFinal reward" in context[-1].content
+    only_advice = Diagnosis("judge", (Finding(0, Verdict.USEFUL, "good"),))
+    assert HindsightTeacher(diagnosis=False).context(EPISODE, 0, only_advice) is None
+
+
+def test_feedback_is_shown_with_the_next_observation_and_nothing_else_is() -> None:
+    turns = (TURNS[0], replace(TURNS[1], feedback="no such button"))
+    context = FeedbackTeacher().context(replace(EPISODE, turns=turns), 1, DIAGNOSIS)
+    assert context is not None
+    assert context[:-1] == PROMPT[:-1]
+    assert context[-1].content == (
+        "page 1\n\nHindsight on the action taken here.\nNext: page 2\nReview: no such button\n"
+        "Now act with this in mind."
+    )
+    silent = replace(EPISODE, turns=(replace(TURNS[0], observation=""),))
+    assert FeedbackTeacher().context(silent, 0, DIAGNOSIS) is None
+
+
+def test_a_demonstration_is_the_first_success_among_the_siblings_and_whole() -> None:
+    def attempt(action: str, success: bool) -> Trajectory:
+        ended = replace(TURNS[1], action=Action(action), observation="bought", info={"success": success})
+        return replace(EPISODE, turns=(replace(TURNS[0], action=Action("<think>hm</think>look")), ended))
+
+    siblings = [attempt("buy a", False), attempt("buy b", True), attempt("buy c", True)]
+    context = DemonstrationTeacher().context(EPISODE, 0, DIAGNOSIS, siblings)
+    assert context is not None
+    assert context == (
+        PROMPT[0],
+        Message(
+            "user",
+            "page 0\n\nA successful attempt at this task.\nAction: look\nNext: page 1\nAction: buy b\nNext: bought\n"
+            "Now act with this in mind.",
+        ),
+    )
+    assert DemonstrationTeacher().context(attempt("buy d", True), 0, DIAGNOSIS, siblings[:1]) is None
