@@ -28,7 +28,8 @@ def read_arguments(name: str, items: Sequence[str]) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     for item in items:
         key, equals, text = item.partition("=")
-        if not (equals and key.isidentifier()):
+        part, _, own_name = key.rpartition(".")
+        if not (equals and own_name.isidentifier() and (not part or name == "learner_args")):
             example = FIELDS[name].metadata["example"]
             raise ConfigError(f"{option(name)} {item[:80]!r} is not key=value; an example is {option(name)} {example}")
         if key in arguments:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hero import registry
 from hero.errors import ConfigError
 
+from .learner import read_learner
 from .settings import FIELDS, Settings
 from .terminal import warn_on_error
 
@@ -84,7 +85,7 @@ def check_components(settings: Settings) -> None:
     Raises:
         ConfigError: nobody registered a name, or the component refuses an option.
     """
-    registry.check("hero.learners", settings.learner, settings.learner_args, later=["teacher"])
+    read_learner(settings.learner).check(settings.learner_args)
     for group, name, options, later in (
         ("hero.reflectors", settings.reflector, settings.reflector_args, "student"),
         ("hero.teachers", settings.teacher, settings.teacher_args, ""),
@@ -97,19 +98,11 @@ def check_components(settings: Settings) -> None:
 
 
 def make_learner(settings: Settings) -> Learner:
-    """Builds the learner, with its teacher if it takes one.
-
-    Raises:
-        ConfigError: it takes no teacher, and options of one were given.
-    """
-    takes_teacher = "teacher" in registry.parameters(registry.load("hero.learners", settings.learner))
-    if settings.teacher_args and not takes_teacher:
-        raise ConfigError(f"--teacher-arg does nothing with --learner {settings.learner}; leave it out")
-    teacher: dict[str, Any] = {}
-    if settings.teacher is not None and takes_teacher:
-        teacher["teacher"] = registry.build("hero.teachers", settings.teacher, **settings.teacher_args)
-    learner: Learner = registry.build("hero.learners", settings.learner, **settings.learner_args, **teacher)
-    return learner
+    """Builds the learner, with the teacher if it takes one."""
+    teacher = None
+    if settings.teacher is not None:
+        teacher = registry.build("hero.teachers", settings.teacher, **settings.teacher_args)
+    return read_learner(settings.learner).build(settings.learner_args, teacher)
 
 
 def make_reflector(settings: Settings, lm: Any) -> Reflector | None:

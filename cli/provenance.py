@@ -17,6 +17,7 @@ from hero.errors import ConfigError, HeroError, RunError
 from hero.fingerprint import fingerprint
 from hero.runs.reader import Checkpoint, is_run_dir, read_checkpoint, read_config
 
+from .learner import GROUP, read_learner
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -133,14 +134,14 @@ def versions(settings: Settings) -> dict[str, str]:
             installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    components = {
-        "hero.envs": settings.env,
-        "hero.learners": settings.learner,
-        "hero.reflectors": settings.reflector,
-        "hero.teachers": settings.teacher,
-        "hero.models": settings.model,
-    }
-    for group, component in components.items():
+    components = [
+        ("hero.envs", settings.env),
+        *((GROUP, part.name) for part in read_learner(settings.learner).parts),
+        ("hero.reflectors", settings.reflector),
+        ("hero.teachers", settings.teacher),
+        ("hero.models", settings.model),
+    ]
+    for group, component in components:
         for entry in entry_points(group=group, name=component or ""):
             if entry.dist is not None and entry.dist.name != "hero-agents":
                 installed[entry.dist.name] = entry.dist.version

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from hero import registry
+from hero.distill.sums import min_group_size
 from hero.errors import ConfigError, RunError
 from hero.runs.reader import read_settings
 
+from .learner import GROUP, read_learner
 from .settings import FIELDS, Settings, option, types
 
 CHOICES: Final = ("env", "learner")
@@ -31,13 +33,12 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         ConfigError: a setting would do nothing, or is not possible.
     """
     defaults = {"env": Settings().env, "learner": Settings().learner} | dict(given)
-    for_learner = _component_defaults("hero.learners", defaults["learner"])
+    learner = read_learner(defaults["learner"])
+    for_learner = learner.defaults({part.name: _component_defaults(GROUP, part.name) for part in learner.parts}, given)
     for_env = _component_defaults("hero.envs", defaults["env"])
     for name, value in for_learner.items():
         if value is None and name in given:
-            raise ConfigError(
-                f"{option(name)} {given[name]} does nothing with --learner {defaults['learner']}; leave it out"
-            )
+            raise ConfigError(f"{option(name)} {given[name]} does nothing with --learner {learner.text}; leave it out")
     values = {"threads": _cores(), **for_env, **for_learner, **given}
     if "turn_budget" in given and "steps" not in given:
         values["steps"] = None
@@ -104,7 +105,7 @@ def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
         `steps` and `turn_budget`, each only if it is given and larger than before.
 
     Raises:
-        ConfigError: one is smaller than before, or was not a limit.
+        ConfigError: one is smaller than before, or was not a limit; or a setting depends on the length of the run.
     """
     more: dict[str, Any] = {}
     for name in ("steps", "turn_budget"):
@@ -118,6 +119,11 @@ def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
                 "shorter: leave the option out, or start another run with another --out"
             )
         more[name] = now
+    if more and read_learner(settings.learner).changes:
+        raise ConfigError(
+            f"--learner {settings.learner} changes in the course of a run, and a longer one would have trained "
+            "differently from the start; start another run with another --out"
+        )
     try:
         _check_decay(replace(settings, **more))
     except ConfigError as error:
@@ -151,7 +157,7 @@ def _check(settings: Settings) -> None:
             most = f" and less than {below:g}" if below != math.inf else ", and finite" if value == math.inf else ""
             raise ConfigError(f"{option(name)} {value} is not possible; give {least}{most}")
     _check_decay(settings)
-    least_group = getattr(registry.load("hero.learners", settings.learner), "min_group_size", 1)
+    least_group = min_group_size(*(part.component for part in read_learner(settings.learner).parts))
     if settings.group_size < least_group:
         raise ConfigError(
             f"--group-size {settings.group_size} leaves {settings.learner} nothing to compare; give at least "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
@@ -33,7 +34,8 @@ def start(out: Path | None, settings: Settings) -> None:
     """Starts a run; its directory is made once everything is built, so that a mistake leaves nothing behind."""
     from hero.runs.writer import Run, require_empty
 
-    path = out or _unused(Path("runs"), f"{settings.env}-{settings.learner}-seed{settings.seed}")
+    learner = re.sub(r"\W+", "-", settings.learner)  # a sum has signs that not every system allows in a name
+    path = out or _unused(Path("runs"), f"{settings.env}-{learner}-seed{settings.seed}")
     require_empty(path)
     components, now = _build(path, settings, settings.model, provenance.today(), {})
     with (

@@ -111,6 +111,14 @@ class Plan:
         steps_done = self.steps is not None and step >= self.steps
         return steps_done or (self.turn_budget is not None and turns >= self.turn_budget)
 
+    def progress(self, step: int, turns: int) -> float:
+        """Returns the share of the run that is done after `step` steps and `turns` environment turns, from 0 to 1.
+
+        Where both are limited it is the larger of the two shares.
+        """
+        limits = ((step, self.steps), (turns, self.turn_budget))
+        return max((min(1.0, done / limit) if limit else 1.0) for done, limit in limits if limit is not None)
+
     def sample_tasks(self, step: int, num_tasks: int) -> list[Task]:
         """Draws the tasks of a step, with their episodes numbered and siblings side by side.
 

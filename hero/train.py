@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from hero.alarms import alarms, is_due, why_few_follow
 from hero.callback import Callback, Phase, expendable
 from hero.distill.base import Learner, Trainer
-from hero.distill.learners import group_examples
+from hero.distill.learners import TaskKey, group_examples, successes
+from hero.distill.sums import at, min_group_size, needs_earlier
 from hero.errors import ConfigError
 from hero.metrics import best_step, reflection_metrics, rollout_metrics, summarise, why_stopped
 from hero.outcomes import Outcome
@@ -20,7 +21,7 @@ from hero.quality import QualityMeter
 from hero.reflect.base import Reflector, check_diagnoses
 from hero.rollout import rollout
 from hero.runs.codec import decode_diagnosis
-from hero.runs.reader import Episode
+from hero.runs.reader import Episode, read_episodes
 from hero.runs.writer import Run
 from hero.types import Diagnosis, Trajectory
 from hero.validation import Validation, refuse_hopeless
@@ -51,10 +52,11 @@ class Training:
     envs: Sequence[gymnasium.Env[str, str]]
     eval_envs: Sequence[gymnasium.Env[str, str]]
     callback: Callback = field(default_factory=Callback)
+    _earlier: dict[TaskKey, Trajectory] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "callback", expendable(self.callback))
-        least = getattr(self.learner, "min_group_size", 1)
+        least = min_group_size(self.learner)
         if self.plan.group_size < least:
             raise ConfigError(
                 f"group_size = {self.plan.group_size} leaves {type(self.learner).__name__} nothing to compare; give at "
@@ -87,6 +89,8 @@ class Training:
             self._complete(0, timings)
         step, turns = run_dir.progress()
         meter = self._quality_meter(step)
+        if needs_earlier(self.learner):
+            self._earlier.update(successes(episode.trajectory for episode in read_episodes(run_dir.path)))
         while not (self.plan.is_done(step, turns) or why_stopped(run_dir.rows("evals"))):
             if interrupted():
                 return False
@@ -110,8 +114,11 @@ class Training:
         self.run_dir.record("episodes", *(Episode(step, *pair).record() for pair in pairs))
         refuse_hopeless(step, map(Outcome.of, trajectories))
         with self._timed(step, "update", episodes, timings):
-            examples = group_examples(self.learner, pairs)
+            learner = at(self.learner, self.plan.progress(step - 1, turns))
+            examples = group_examples(learner, pairs, self._earlier)
             update = self.trainer.update(examples)
+        if needs_earlier(self.learner):
+            self._earlier.update(successes(trajectories))
         turns += sum(len(trajectory.turns) for trajectory in trajectories)
         row = {
             "step": step,

@@ -36,6 +36,20 @@ def test_every_step_and_seed_draws_tasks_and_environment_seeds_of_its_own() -> N
     assert len({task.seed for tasks in drawn for task in tasks}) == 15 * 8  # one for each group
 
 
+@given(st.integers(1, 50), st.none() | st.integers(1, 500), st.integers(0, 49), st.integers(0, 600))
+def test_progress_is_the_share_of_the_limit_that_is_nearer(
+    steps: int, turn_budget: int | None, step: int, turns: int
+) -> None:
+    both = replace(PLAN, steps=steps, turn_budget=turn_budget)
+    shares = [step / steps] + ([turns / turn_budget] if turn_budget else [])
+    assert both.progress(step, turns) == min(1.0, max(shares))
+    assert (both.progress(step, turns) == 1.0) == both.is_done(step, turns)
+    if turn_budget:
+        assert replace(both, steps=None).progress(step, turns) == min(1.0, turns / turn_budget)
+    assert both.progress(0, 0) == 0.0
+    assert replace(PLAN, steps=0).progress(0, 0) == 1.0
+
+
 def test_streams_differ_by_seed_step_and_purpose() -> None:
     streams = {
         replace(PLAN, seed=seed).seed_for(step, purpose)

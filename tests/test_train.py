@@ -12,6 +12,7 @@ import pytest
 
 from hero.distill.base import Example
 from hero.distill.learners import GRPO
+from hero.distill.sums import Sum, Weighted
 from hero.errors import ConfigError, RunError
 from hero.metrics import best_step
 from hero.runs.reader import Checkpoint, read_checkpoint, read_episodes, read_rows, read_summary
@@ -283,6 +284,66 @@ def test_no_two_actions_of_a_run_share_their_random_numbers(tmp_path: Path) -> N
         training(run, trainer=trainer).run()
     drawn = [seed for temperature, seeds in trainer.seeds if temperature for seed in seeds]
     assert len(set(drawn)) == len(drawn) > 100
+
+
+class Watching(Everything):
+    """Keeps the groups that it was given."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+
+    def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
+        self.groups.append(group)
+        return super().examples(group, diagnoses)
+
+
+class Remembering(Watching):
+    """Reads earlier successes."""
+
+    needs_earlier = True
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "in a sum"])
+@pytest.mark.parametrize("watching", [Watching, Remembering])
+def test_a_learner_that_asks_for_it_has_the_newest_success_of_earlier_steps(
+    tmp_path: Path, watching: type[Watching], inside: bool
+) -> None:
+    learner = watching()
+    with Run.create(tmp_path, {}) as run:
+        training(run, learner=Sum(Weighted(learner, 0.5), GRPO()) if inside else learner).run()
+    played = list(read_episodes(tmp_path))
+    steps = [step for step in range(1, 7) for _ in range(PLAN.episodes // PLAN.group_size)]
+    for step, group in zip(steps, learner.groups, strict=True):
+        task = group.members[0].task_id
+        before = [each.trajectory for each in played if each.step < step and each.trajectory.task_id == task]
+        successful = tuple(trajectory for trajectory in before if trajectory.success)
+        assert group.earlier == (successful[-1:] if watching is Remembering else ())
+    assert any(group.earlier for group in learner.groups) == (watching is Remembering)
+
+
+class Scheduled(Everything):
+    """Keeps the points of the run that it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    def at(self, progress: float) -> Everything:
+        self.asked.append(progress)
+        return Everything()
+
+    def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
+        raise AssertionError("the learner of a point of the run learns, not this one")
+
+
+def test_a_learner_that_changes_is_asked_once_per_step(tmp_path: Path) -> None:
+    by_steps, by_turns = Scheduled(), Scheduled()
+    with Run.create(tmp_path / "steps", {}) as run:
+        training(run, learner=by_steps).run()
+    assert by_steps.asked == [step / 6 for step in range(6)]
+    with Run.create(tmp_path / "turns", {}) as run:
+        training(run, replace(PLAN, steps=None, turn_budget=60), learner=by_turns).run()
+        turns = [row["turns"] for row in run.rows("steps")]
+    assert by_turns.asked == [0.0, *(used / 60 for used in turns[:-1])]
 
 
 def test_more_evaluation_tasks_than_there_are_are_refused(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hero.distill.learners import Distillation
+from hero.distill.relatives import Demonstration
+from hero.distill.sums import Sum, Weighted
 from hero.errors import UnavailableError
 from hero.plan import Plan
 from hero.runs.reader import read_rows
@@ -33,6 +36,31 @@ def test_a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not(finished: Path, t
     with Run.resume(path, {}) as run:
         assert training(run).run()
     assert contents(path) == contents(finished)
+
+
+ALONE = replace(PLAN, group_size=1)
+REMEMBERING = Sum(Weighted(Demonstration(), 0, 1), Weighted(Distillation(), 1, 0))
+
+
+@pytest.fixture(scope="module")
+def remembered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Makes a run that learns from earlier successes, more and more, and is never interrupted."""
+    path = tmp_path_factory.mktemp("remembered") / "run"
+    with Run.create(path, {"seed": 7}) as run:
+        assert training(run, ALONE, learner=REMEMBERING).run()
+    return path
+
+
+@pytest.mark.parametrize("after", range(1, 6))
+def test_a_run_that_remembers_successes_goes_on_as_if_it_had_not_stopped(
+    remembered: Path, tmp_path: Path, after: int
+) -> None:
+    path, asked = tmp_path / "run", iter(range(100))
+    with Run.create(path, {"seed": 7}) as run:
+        assert not training(run, ALONE, learner=REMEMBERING).run(interrupted=lambda: next(asked) == after)
+    with Run.resume(path, {}) as run:
+        assert training(run, ALONE, learner=REMEMBERING).run()
+    assert contents(path) == contents(remembered)
 
 
 class Death(BaseException):

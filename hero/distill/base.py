@@ -55,7 +55,12 @@ class Example:
 
 
 class Teacher(Protocol):
-    """Writes the privileged prompt of a turn; a pure function of text."""
+    """Writes the privileged prompt of a turn; a pure function of text.
+
+    A teacher that shows findings may have a method `shown(turn, diagnosis)`, which returns the part of the finding
+    about a turn that it shows, or None: only by that can the trainer measure whether the teacher follows it. One that
+    shows earlier successes has `needs_earlier`, as a `Learner` does.
+    """
 
     def context(
         self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis, siblings: Sequence[Trajectory] = ()
@@ -63,7 +68,8 @@ class Teacher(Protocol):
         """Returns the prompt after which the teacher scores the action of a turn; None where it has nothing to add.
 
         Args:
-            siblings: other episodes of the same task: first the other members of the group, then `Group.earlier`.
+            siblings: other episodes of the same task: first the other members of the group, then those of
+                `Group.earlier`, the newest first.
         """
         ...
 
@@ -71,10 +77,11 @@ class Teacher(Protocol):
 class Learner(Protocol):
     """Turns a group of episodes and their diagnoses into weighted examples; a pure function, without torch.
 
-    A class may bring two attributes along. `defaults` maps settings of `hero run` to the defaults that they have with
-    this learner, and to None a setting that it has no use for. `min_group_size` is the smallest number of episodes
-    per task that it can learn from. It may also have a method `at(progress)`, which returns the learner for a point of
-    the run between 0, the start, and 1, the end.
+    A class may bring attributes along. `defaults` maps settings of `hero run` to the defaults that they have with this
+    learner, and to None a setting that it has no use for. `min_group_size` is the smallest number of episodes per task
+    that it can learn from. `needs_earlier` is whether it reads `Group.earlier`, which is empty otherwise. It may also
+    have a method `at(progress)`, which returns the learner for a point of the run between 0, the start, and 1, the end;
+    a run calls it once per step.
     """
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from statistics import fmean, stdev
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from hero.distill.base import Example, Learner, Teacher
 from hero.distill.options import Range, require, require_declared
 from hero.distill.teacher import HindsightTeacher
+from hero.distill.turns import finding_about, sampled_turns, siblings_of
 from hero.errors import ConfigError
-from hero.types import JSON, Diagnosis, Group, Stop, Tokens, Trajectory
+from hero.types import JSON, Diagnosis, Finding, Group, Stop, Trajectory
 
 EPSILON: Final = 1e-6
 """Added to the standard deviation of a group's rewards, as usual."""
+Mean: TypeAlias = Literal["token", "episode"]
+TaskKey: TypeAlias = tuple[str, str]
+"""A task: `env_id` and `task_id` of its episodes."""
+
+
+class Base:
+    """Learns nothing: the policy as it was at the start, to compare others with."""
+
+    defaults: ClassVar[Mapping[str, JSON]] = {"steps": 0, "turn_budget": None, "reflector": None}
+
+    def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
+        """Returns no examples."""
+        return []
 
 
 class Distillation:
@@ -22,35 +38,55 @@ class Distillation:
 
     Args:
         teacher: writes the privileged prompt of a turn.
+        gate: steepness of a sigmoid that weighs each token by how much likelier the teacher finds it than the student
+            (`Example.gate`); None for equal weights.
     """
 
-    def __init__(self, teacher: Teacher | None = None) -> None:
+    defaults: ClassVar[Mapping[str, JSON]] = {"teacher_weights": "ema"}
+
+    def __init__(self, teacher: Teacher | None = None, *, gate: float | None = None) -> None:
+        require(gate is None or 0 < gate < math.inf, "gate", gate, "a finite number of more than 0, or None")
         self.teacher = teacher or HindsightTeacher()
+        self.gate = gate
+
+    @property
+    def needs_earlier(self) -> bool:
+        """Whether the teacher shows earlier successes."""
+        return getattr(self.teacher, "needs_earlier", False)
+
+    def selects(self, trajectory: Trajectory, finding: Finding | None) -> bool:
+        """Returns whether a turn with this finding is to be distilled, if the teacher has hindsight on it."""
+        return True
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
         """Returns an example of weight 1 for each sampled turn that the teacher has something to show about."""
+        shown = getattr(self.teacher, "shown", lambda turn, diagnosis: None)
         return [
-            Example(episode, tokens, teacher=context, distillation=1.0)
+            Example(episode, tokens, teacher=context, distillation=1.0, gate=self.gate, finding=shown(turn, diagnosis))
             for episode, (member, diagnosis) in enumerate(zip(group.members, diagnoses, strict=True))
-            for turn, tokens in _sampled(member)
-            if (context := self.teacher.context(member, turn, diagnosis, _siblings(group, episode)))
+            for turn, tokens in sampled_turns(member)
+            if self.selects(member, finding_about(diagnosis, turn))
+            and (context := self.teacher.context(member, turn, diagnosis, siblings_of(group, episode)))
         ]
 
 
 class GRPO:
     """Gives every action of an episode its group-relative advantage (2402.03300, section 4.1.1, outcome supervision).
 
+    Dr. GRPO (2503.20783) is `scale_rewards=False`, but for its constant denominator: here it is the number of tokens of
+    the update. DAPO (2503.14476) is `clip_high=0.28`, but for its dynamic sampling, which replaces groups of equal
+    rewards (here they give no examples), and its penalty on long answers.
+
     Args:
         scale_rewards: whether to divide the centred rewards by the (sample) standard deviation of the group. Without it
             the advantage is only centred, as in Dr. GRPO (2503.20783), and no task counts more for its small spread.
         clip: how far the ratio of the policy gradient may fall below 1 (1707.06347).
         clip_high: how far it may rise above 1 (clip-higher, 2503.14476); None for as far.
+        mean: `token`, the mean of the loss over all tokens, or `episode`, the mean over episodes of their own means, as
+            in 2402.03300, with which the tokens of a short episode count more.
     """
 
-    defaults: ClassVar[Mapping[str, JSON]] = {
-        "group_size": 8, "reflector": None, "teacher": None, "teacher_weights": None, "divergence": None,
-        "turn_gate": None,
-    }  # fmt: skip
+    defaults: ClassVar[Mapping[str, JSON]] = {"group_size": 8, "reflector": None}
     min_group_size: ClassVar[int] = 2
 
     def __init__(
@@ -59,62 +95,67 @@ class GRPO:
         scale_rewards: bool = True,
         clip: Annotated[float, Range(above=0)] = 0.2,
         clip_high: float | None = None,
+        mean: Mean = "token",
     ) -> None:
         require_declared(GRPO.__init__, locals())
-        require(clip_high is None or clip_high > 0, "clip_high", clip_high, "more than 0")
+        require(clip_high is None or clip_high > 0, "clip_high", clip_high, "more than 0, or None")
         self.scale_rewards = scale_rewards
         self.clip = clip, clip if clip_high is None else clip_high
+        self.mean = mean
+
+    def advantages(self, members: Sequence[Trajectory]) -> list[list[float]]:
+        """Returns the advantage of each turn of each episode."""
+        relative = relative_advantages([member.reward for member in members], scale=self.scale_rewards)
+        return [[advantage] * len(member.turns) for member, advantage in zip(members, relative, strict=True)]
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
-        """Returns one example per sampled turn; none where all rewards are equal, since the advantages are then 0."""
-        rewards = [member.reward for member in group.members if member.stop is not Stop.ERROR]
-        if len(set(rewards)) < 2:
+        """Returns one example per sampled turn; none where all advantages are 0, as those of equal rewards are."""
+        members = {episode: member for episode, member in enumerate(group.members) if member.stop is not Stop.ERROR}
+        advantages = dict(zip(members, self.advantages(list(members.values())), strict=True))
+        if not any(chain.from_iterable(advantages.values())):
             return []
-        mean, scale = fmean(rewards), stdev(rewards) + EPSILON if self.scale_rewards else 1.0
         return [
-            Example(episode, tokens, policy_gradient=(member.reward - mean) / scale, clip=self.clip)
-            for episode, member in enumerate(group.members)
-            for _, tokens in _sampled(member)
+            Example(
+                episode, tokens, policy_gradient=advantages[episode][turn], clip=self.clip, share=self._share(member)
+            )
+            for episode, member in members.items()
+            for turn, tokens in sampled_turns(member)
         ]
 
+    def _share(self, member: Trajectory) -> float:
+        if self.mean == "token":
+            return 1.0
+        return 1 / sum(len(tokens.action_ids) for _, tokens in sampled_turns(member))
 
-class Sum:
-    """Learns as several learners do at once: their losses add up.
+
+def relative_advantages(values: Sequence[float], *, scale: bool) -> list[float]:
+    """Returns each value less the mean of all; 0 for each where all are equal.
 
     Args:
-        learners: one or more.
-
-    Raises:
-        ConfigError: no learner was given.
+        scale: whether to divide by the sample standard deviation.
     """
-
-    def __init__(self, *learners: Learner) -> None:
-        if not learners:
-            raise ConfigError("a Sum of 0 learners learns nothing; give at least one")
-        self.learners = learners
-
-    def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
-        """Returns the examples of all learners, in the order of the learners."""
-        return [example for learner in self.learners for example in learner.examples(group, diagnoses)]
+    if len(set(values)) < 2:
+        return [0.0] * len(values)
+    mean, deviation = fmean(values), stdev(values) + EPSILON if scale else 1.0
+    return [(value - mean) / deviation for value in values]
 
 
-def _siblings(group: Group, episode: int) -> tuple[Trajectory, ...]:
-    """Returns all other episodes of the task, those of earlier steps last."""
-    return (*group.members[:episode], *group.members[episode + 1 :], *group.earlier)
+def successes(trajectories: Iterable[Trajectory]) -> dict[TaskKey, Trajectory]:
+    """Returns the last successful episode of each task, for `group_examples` of later steps."""
+    return {(each.env_id, each.task_id): each for each in trajectories if each.success}
 
 
-def _sampled(trajectory: Trajectory) -> Iterator[tuple[int, Tokens]]:
-    """Yields the turns to learn from, with their tokens: none of an episode that ended in an error."""
-    if trajectory.stop is not Stop.ERROR:
-        for index, turn in enumerate(trajectory.turns):
-            if turn.action.tokens and turn.action.tokens.action_ids:
-                yield index, turn.action.tokens
-
-
-def group_examples(learner: Learner, pairs: Sequence[tuple[Trajectory, Diagnosis]]) -> list[Example]:
+def group_examples(
+    learner: Learner,
+    pairs: Sequence[tuple[Trajectory, Diagnosis]],
+    earlier: Mapping[TaskKey, Trajectory] | None = None,
+) -> list[Example]:
     """Returns a learner's examples of all episodes, with siblings as one group; errors are left out of the groups.
 
     `episode` of an example is different for all episodes, whatever their group.
+
+    Args:
+        earlier: a successful episode of earlier steps for some of the tasks.
 
     Raises:
         ConfigError: the learner returned something else than examples.
@@ -126,9 +167,10 @@ def group_examples(learner: Learner, pairs: Sequence[tuple[Trajectory, Diagnosis
             groups.setdefault(task, []).append((trajectory, diagnosis))
     examples: list[Example] = []
     first_episode = 0
-    for siblings in groups.values():
+    for (env_id, task_id, _), siblings in groups.items():
         members, diagnoses = zip(*siblings, strict=True)
-        learned = learner.examples(Group(members), diagnoses)
+        success = (earlier or {}).get((env_id, task_id))
+        learned = learner.examples(Group(members, (success,) if success else ()), diagnoses)
         if not (isinstance(learned, Sequence) and all(isinstance(example, Example) for example in learned)):
             raise ConfigError(
                 f"the learner {type(learner).__name__} must return a list of Example, not {learned!r:.80}"

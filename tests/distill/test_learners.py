@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,40 +12,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hero.distill.base import Example
-from hero.distill.learners import EPSILON, GRPO, Distillation, Sum, group_examples
+from hero.distill.learners import EPSILON, GRPO, Base, Distillation, group_examples, successes
 from hero.distill.teacher import HindsightTeacher
 from hero.errors import ConfigError
 from hero.types import Action, Diagnosis, Finding, Group, Message, Stop, Tokens, Trajectory, Turn, Verdict
-from tests.strategies import diagnosed_groups
-
-PROMPT = (Message("user", "shop"),)
-REWARDS = st.sampled_from([0.0, 1.0, 0.5, -0.25, 2 / 3])
-
-
-def episode(reward: float, *texts: str, stop: Stop = Stop.TERMINATED, tokens: bool = True) -> Trajectory:
-    """Returns an episode of one turn per text; the reward comes with the last."""
-    turns = tuple(
-        Turn(
-            PROMPT,
-            Action(text, Tokens((1,), (index + 2, 0), (-0.5, -0.1)) if tokens else None),
-            "page",
-            reward if index == len(texts) - 1 else 0.0,
-        )
-        for index, text in enumerate(texts)
-    )
-    return Trajectory("env", "task", 0, turns, stop, "boom" if stop is Stop.ERROR else "")
-
-
-def learnable(group: Group) -> list[tuple[int, int, Tokens]]:
-    """Returns episode, turn and tokens of each turn that may be learned from."""
-    turns = []
-    for episode_index, member in enumerate(group.members):
-        if member.stop == Stop.ERROR:
-            continue
-        for turn_index, turn in enumerate(member.turns):
-            if turn.action.tokens is not None and len(turn.action.tokens.action_ids) > 0:
-                turns.append((episode_index, turn_index, turn.action.tokens))
-    return turns
+from tests.distill.trajectories import PROMPT, REWARDS, episode, learnable
+from tests.strategies import diagnosed_groups, trajectories
 
 
 @settings(max_examples=40)
@@ -54,12 +27,33 @@ def test_distillation_takes_the_sampled_turns_that_have_a_finding(
 ) -> None:
     group, diagnoses = diagnosed
     teacher = HindsightTeacher()
-    expected = [
-        Example(index, tokens, teacher.context(group.members[index], turn, diagnoses[index]), distillation=1.0)
-        for index, turn, tokens in learnable(group)
-        if diagnoses[index].about(turn) != ""
-    ]
-    assert Distillation().examples(group, diagnoses) == expected
+    expected = []
+    for index, turn, tokens in learnable(group):
+        findings = [finding for finding in diagnoses[index].findings if finding.turn == turn and finding.text()]
+        if findings:
+            context = teacher.context(group.members[index], turn, diagnoses[index])
+            expected.append(Example(index, tokens, context, distillation=1.0, gate=2.0, finding=findings[0]))
+    assert Distillation(gate=2.0).examples(group, diagnoses) == expected
+
+
+def test_an_example_has_the_part_of_the_finding_that_the_teacher_shows() -> None:
+    finding = Finding(0, Verdict.FAILED, "too dear", "back")
+    group, diagnoses = Group((episode(0.0, "a"),)), [Diagnosis("me", (finding,))]
+
+    def shown(**switches: bool) -> Finding | None:
+        (example,) = Distillation(HindsightTeacher(**switches)).examples(group, diagnoses)
+        return example.finding
+
+    assert shown() == finding
+    assert shown(advice=False) == replace(finding, advice="")
+    assert shown(diagnosis=False) == Finding(0, None, "", "back")
+    assert shown(diagnosis=False, advice=False) is None  # the observation alone
+
+
+@pytest.mark.parametrize("gate", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_gate_that_is_not_possible_is_refused(gate: float) -> None:
+    with pytest.raises(ConfigError, match=r"gate = .* is not possible"):
+        Distillation(gate=gate)
 
 
 def test_distillation_leaves_a_turn_out_where_the_teacher_has_nothing_to_add() -> None:
@@ -150,16 +144,63 @@ def test_actions_without_tokens_give_no_examples() -> None:
     assert Distillation().examples(group, diagnoses) == GRPO().examples(group, diagnoses) == []
 
 
-@settings(max_examples=40)
+@given(st.lists(st.tuples(REWARDS, st.integers(1, 3)), min_size=2, max_size=6))
+def test_the_mean_over_episodes_is_that_of_their_own_means(members: list[tuple[float, int]]) -> None:
+    group = Group(tuple(episode(reward, *"abc"[:turns]) for reward, turns in members))
+    examples = GRPO(mean="episode").examples(group, [])
+    assume(examples)
+    losses = {id(example): 0.1 + index for index, example in enumerate(examples)}  # of each token of an action
+    own_means = [
+        np.mean([losses[id(example)] for example in examples if example.episode == index for _ in range(2)])
+        for index in range(len(members))
+    ]
+    shares = np.array([example.share for example in examples for _ in range(2)])
+    values = np.array([losses[id(example)] for example in examples for _ in range(2)])
+    assert (shares * values).sum() / shares.sum() == pytest.approx(np.mean(own_means))
+    assert {example.share for example in GRPO().examples(group, [])} == {1.0}
+
+
+def test_the_clip_is_written_on_the_examples() -> None:
+    group = Group((episode(1.0, "a"), episode(0.0, "b")))
+    assert {example.clip for example in GRPO(clip=0.1).examples(group, [])} == {(0.1, 0.1)}
+    assert {example.clip for example in GRPO(clip_high=0.28).examples(group, [])} == {(0.2, 0.28)}
+
+
+@pytest.mark.parametrize("options", [{"clip": 0.0}, {"clip_high": -0.1}, {"clip": float("nan")}, {"mean": "turn"}])
+def test_options_of_grpo_that_are_not_possible_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(options))} = .* is not possible"):
+        GRPO(**options)
+
+
+@settings(max_examples=20)
 @given(diagnosed_groups())
-def test_a_sum_holds_the_examples_of_each(diagnosed: tuple[Group, list[Diagnosis]]) -> None:
-    both = Sum(Distillation(), GRPO()).examples(*diagnosed)
-    assert both == Distillation().examples(*diagnosed) + GRPO().examples(*diagnosed)
+def test_the_base_learns_nothing(diagnosed: tuple[Group, list[Diagnosis]]) -> None:
+    assert Base().examples(*diagnosed) == []
 
 
-def test_a_sum_of_no_learners_is_refused() -> None:
-    with pytest.raises(ConfigError, match="at least one"):
-        Sum()
+@given(st.lists(trajectories(env_id=st.sampled_from("ab"), task_id=st.sampled_from("xy")), max_size=6))
+def test_the_last_success_of_each_task_is_kept(played: list[Trajectory]) -> None:
+    kept = successes(played)
+    assert all(each.success and (each.env_id, each.task_id) == task for task, each in kept.items())
+    for index, each in enumerate(played):
+        later = [other for other in played[index + 1 :] if (other.env_id, other.task_id) == (each.env_id, each.task_id)]
+        if each.success and not any(other.success for other in later):
+            assert kept[each.env_id, each.task_id] is each
+
+
+def test_a_group_has_the_earlier_success_of_its_own_task() -> None:
+    class Reading:
+        def examples(self, group: Group, diagnoses: object) -> list[Example]:
+            seen[group.members[0].task_id] = [each.turns[0].action.text for each in group.earlier]
+            return []
+
+    seen: dict[str, list[str]] = {}
+    pairs = [(replace(episode(0.0, "a"), task_id=task, seed=1), Diagnosis("me")) for task in "xyz"]
+    kept = successes(replace(episode(1.0, task, success=True), task_id=task) for task in "xz")
+    group_examples(Reading(), pairs, kept)
+    assert seen == {"x": ["x"], "y": [], "z": ["z"]}
+    group_examples(Reading(), pairs)
+    assert seen == {"x": [], "y": [], "z": []}
 
 
 def test_siblings_form_a_group_wherever_they_are_and_every_episode_has_an_index_of_its_own() -> None:
