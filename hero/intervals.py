@@ -10,6 +10,8 @@ from typing import Final
 
 LEVEL: Final = 0.95
 """Probability that an interval covers the true value."""
+NORMAL_QUANTILE: Final = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+"""Half width of an interval in standard errors, where the standard error is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,12 @@ class Estimate:
         return {name: None if math.isnan(bound) else bound for name, bound in asdict(self).items()}
 
 
-def wilson_interval(share: float, size: float) -> Estimate:
-    """Returns Wilson's score interval of a share of `size` independent trials."""
-    z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+def wilson_interval(share: float, size: float, z: float = NORMAL_QUANTILE) -> Estimate:
+    """Returns Wilson's score interval of a share of `size` independent trials.
+
+    Args:
+        z: half width in standard errors; that of Student's t where `size` was estimated from few values.
+    """
     centre = (share + z * z / (2 * size)) / (1 + z * z / size)
     half = z * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size)) / (1 + z * z / size)
     return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
@@ -42,10 +47,19 @@ def t_interval(values: Sequence[float]) -> Estimate:
     mean = fmean(values)
     if len(values) < 2:
         return Estimate(mean, math.nan, math.nan)
+    half = t_quantile(len(values) - 1) * math.sqrt(variance(values) / len(values))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def t_quantile(degrees: float) -> float:
+    """Returns the half width of Student's t interval in standard errors.
+
+    Args:
+        degrees: degrees of freedom; more than 0.
+    """
     from scipy.special import stdtrit
 
-    half = float(stdtrit(len(values) - 1, 0.5 + LEVEL / 2)) * math.sqrt(variance(values) / len(values))
-    return Estimate(mean, mean - half, mean + half)
+    return float(stdtrit(degrees, 0.5 + LEVEL / 2))
 
 
 def clamp(estimate: Estimate, maximum: float) -> Estimate:

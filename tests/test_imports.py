@@ -52,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluate": CORE | {"envs", "rollout", "outcomes", "evaluation"},
     "metrics": CORE | {"intervals", "outcomes", "evaluation"},
     "alarms": {"metrics"},
+    "comparison": CORE | {"intervals", "outcomes", "evaluation"},
     "quality": CORE | {"reflect", "distill"},
     "validation": CORE
     | {"envs", "rollout", "distill", "outcomes", "evaluate", "evaluation", "metrics", "callback", "plan", "alarms"},

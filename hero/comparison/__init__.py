@@ -1,0 +1,1 @@
+"""Comparisons of runs: success at equal environment turns, with intervals over seeds and tasks together."""
