@@ -1,0 +1,109 @@
+"""Read what a comparison needs from run directories: success over turns, evaluations, and what the run cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hero.comparison.curve import Curve
+from hero.errors import RunError
+from hero.runs.reader import is_run_dir, read_episodes, read_rows, read_settings
+from hero.types import Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run took, without its evaluations unless it says so.
+
+    Attributes:
+        turns: environment turns of training.
+        policy_tokens: tokens that the policy read and sampled in training episodes; what an episode repeats of its past
+            counts once.
+        reflector_tokens: tokens of prompts and answers of the reflector.
+        teacher_tokens: tokens that the teacher read.
+        training_seconds: wall-clock seconds of rollouts, reflection and updates.
+        evaluation_seconds: wall-clock seconds of evaluations.
+    """
+
+    turns: float
+    policy_tokens: float
+    reflector_tokens: float
+    teacher_tokens: float
+    training_seconds: float
+    evaluation_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as a comparison sees it.
+
+    Attributes:
+        settings: the settings in config.json.
+        evals: rows of evals.jsonl.
+    """
+
+    path: Path
+    settings: Mapping[str, Any]
+    curve: Curve
+    evals: Sequence[Mapping[str, Any]]
+    cost: Cost
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        seed: int = self.settings["seed"]
+        return seed
+
+
+def read_run(path: Path) -> RunRecord:
+    """Reads a run, finished or not.
+
+    Raises:
+        RunError: there is no run, or a record of it cannot be read.
+    """
+    steps, evals = read_rows(path, "steps"), read_rows(path, "evals")
+    timings = read_rows(path, "timings")
+    cost = Cost(
+        turns=steps[-1]["turns"] if steps else 0,
+        policy_tokens=sum(_tokens_of(episode.trajectory) for episode in read_episodes(path)),
+        reflector_tokens=sum(row["reflection"]["tokens"] for row in steps),
+        teacher_tokens=sum(row["update"].get("teacher_tokens", 0) for row in steps),
+        training_seconds=sum(row.get(phase, 0.0) for row in timings for phase in ("rollout", "reflection", "update")),
+        evaluation_seconds=sum(row.get("evaluation", 0.0) for row in timings),
+    )
+    curve = Curve.of_rows(evals, steps, is_finished(path))
+    return RunRecord(path, read_settings(path), curve, evals, cost)
+
+
+def is_finished(path: Path) -> bool:
+    """Returns whether a run has done what it was started for."""
+    return (path / "summary.json").exists()
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Returns the run directories among paths and directly below them, in the order of the paths, then by name.
+
+    Raises:
+        RunError: a path neither is a run directory nor holds one.
+    """
+    runs: list[Path] = []
+    for path in paths:
+        below = sorted(entry for entry in path.iterdir() if is_run_dir(entry)) if path.is_dir() else []
+        if not (is_run_dir(path) or below):
+            raise RunError(f"{path} neither is a run directory nor holds one; look for the --out of `hero run`")
+        runs += [path] if is_run_dir(path) else below
+    return runs
+
+
+def _tokens_of(trajectory: Trajectory) -> int:
+    """Returns how many tokens were read and sampled in an episode: of a prompt only what the turns before had not."""
+    count = 0
+    ledger: tuple[int, ...] = ()
+    for turn in trajectory.turns:
+        if tokens := turn.action.tokens:
+            repeated = len(ledger) if tokens.prompt_ids[: len(ledger)] == ledger else 0
+            ledger = tokens.prompt_ids + tokens.action_ids
+            count += len(ledger) - repeated
+    return count

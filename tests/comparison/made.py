@@ -1,0 +1,31 @@
+"""Runs as a comparison sees them, made without any training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hero.comparison.curve import Curve, SuccessByTask
+from hero.comparison.runs import Cost, RunRecord
+
+COST = Cost(100, 2000, 300, 4000, 50.0, 25.0)
+
+
+def record(
+    points: Sequence[tuple[int, SuccessByTask]] = ((0, {"a": 0.0}),),
+    *,
+    name: str = "run",
+    seed: int = 0,
+    finished: bool = True,
+    **settings: Any,
+) -> RunRecord:
+    """Makes a run of a learner `distill` with some settings and evaluations, whose last step began at the last but one.
+
+    Args:
+        points: turns and success of each evaluation.
+    """
+    turns = tuple(turns for turns, _ in points)
+    curve = Curve(turns, tuple(success for _, success in points), turns[-2] if len(turns) > 1 else 0, finished)
+    defaults = {"learner": "distill", "turn_budget": None, "teacher_args": {}, "seed": seed, "threads": 1}
+    return RunRecord(Path(f"{name}-seed{seed}"), defaults | settings, curve, [], COST)

@@ -1,0 +1,78 @@
+"""Runs that exist are grouped by method, and named after what differs."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.comparison.cells import group_by_method, method_names
+from hero.errors import RunError
+from tests.comparison.made import record
+
+settings = st.fixed_dictionaries(
+    {
+        "learner": st.sampled_from(["distill", "grpo"]),
+        "clip": st.sampled_from([None, 0.2]),
+        "teacher_args": st.dictionaries(
+            st.sampled_from(["advice", "size"]), st.sampled_from([True, None, 3, "3", "true"])
+        ),
+    }
+)
+"""Settings of a few methods."""
+
+
+@given(st.lists(settings, min_size=1, max_size=5), st.integers(1, 3), st.randoms(use_true_random=False))
+def test_a_cell_has_all_seeds_of_a_method(methods: list[dict[str, Any]], seeds: int, drawn: random.Random) -> None:
+    different = [method for index, method in enumerate(methods) if method not in methods[:index]]
+    runs = [
+        record(name=f"run{index}", seed=seed, threads=seed + 1, **method)
+        for index, method in enumerate(different)
+        for seed in range(seeds)
+    ]
+    drawn.shuffle(runs)
+    cells = group_by_method(runs)
+    assert [cell.runs[0].path.name[:4] for cell in cells] == list(dict.fromkeys(run.path.name[:4] for run in runs))
+    for cell in cells:
+        assert len({run.path.name[:4] for run in cell.runs}) == 1
+        assert [run.seed for run in cell.runs] == list(range(seeds))
+    assert len({cell.name for cell in cells}) == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("methods", "names"),
+    [
+        ([{"learner": "grpo", "group_size": 8}], ["grpo"]),
+        ([{"learner": "grpo", "group_size": 8}, {"learner": "base", "group_size": 1}], ["grpo", "base"]),
+        (
+            [{"learner": "distill", "teacher_args": {"advice": False}}, {"learner": "distill", "teacher_args": {}}],
+            ["distill teacher_args.advice=false", "distill"],
+        ),
+        (
+            [{"learner": "distill", "teacher_args": {"advice": value}} for value in (True, "true", "yes")],
+            [
+                "distill teacher_args.advice=true",
+                'distill teacher_args.advice="true"',
+                "distill teacher_args.advice=yes",
+            ],
+        ),
+        (
+            [
+                {"learner": "distill", "learning_rate": 1e-4, "seed": 0},
+                {"learner": "distill", "learning_rate": 2e-4, "seed": 1},
+                {"learner": "grpo", "learning_rate": 3e-4, "seed": 2},
+            ],
+            ["distill learning_rate=0.0001", "distill learning_rate=0.0002", "grpo"],
+        ),
+    ],
+)
+def test_names_say_what_differs(methods: list[dict[str, Any]], names: list[str]) -> None:
+    assert method_names(methods) == names
+
+
+def test_two_runs_of_one_seed_are_refused() -> None:
+    with pytest.raises(RunError, match="again-seed1 are runs of distill with the same seed 1; name one of them"):
+        group_by_method([record(seed=1), record(name="again", seed=1), record(seed=2)])
