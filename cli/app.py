@@ -8,6 +8,7 @@ import typer
 
 from hero import __version__
 
+from .compare import compare
 from .data import data
 from .evaluation import evaluate_command
 from .play import play
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("eval")(evaluate_command)
+app.command("compare")(compare)
 app.command("play")(play)
 app.add_typer(data, name="data")
 

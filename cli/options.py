@@ -1,10 +1,11 @@
-"""The options of `hero run`, made of the settings of a run."""
+"""The options of `hero run`, made of the settings of a run, and back."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,9 @@ import typer
 from .arguments import read_arguments
 from .settings import FIELDS, option, types
 from .terminal import with_default
+
+UsageError: Any = typer.BadParameter.__base__
+"""What a command line raises; of click, or in newer versions of typer of a copy of click without a public name."""
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -52,3 +56,31 @@ def _parameter(name: str) -> inspect.Parameter:
 
 def _read(name: str, given: Any) -> Any:
     return read_arguments(name, given) if "example" in FIELDS[name].metadata else given
+
+
+def as_options(settings: Mapping[str, Any]) -> list[str]:
+    """Returns the options of `hero run` that give some settings."""
+    return [
+        f"{option(name)}={item}"
+        for name, value in settings.items()
+        for item in (
+            [f"{key}={json.dumps(each)}" for key, each in value.items()] if isinstance(value, dict) else [value]
+        )
+    ]
+
+
+def read_options(options: Sequence[str]) -> dict[str, Any]:
+    """Returns the settings that options of `hero run` give.
+
+    Raises:
+        ConfigError, UsageError: the options are not those of `hero run`.
+    """
+    settings: dict[str, Any] = {}
+
+    def read(given: dict[str, Any]) -> None:
+        settings.update(given)
+
+    reader = typer.Typer(add_completion=False)
+    reader.command()(with_settings(read))
+    typer.main.get_command(reader).main(list(options), prog_name="hero run", standalone_mode=False)
+    return settings

@@ -22,6 +22,18 @@ CHOICES: Final = ("env", "learner")
 """Settings that name a component whose own defaults count: no other component may choose them."""
 
 
+class IdleSettingError(ConfigError):
+    """A setting that would do nothing.
+
+    Attributes:
+        setting: name of the setting.
+    """
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(message)
+        self.setting = setting
+
+
 def settings_of(given: Mapping[str, Any]) -> Settings:
     """Returns the settings of a new run.
 
@@ -30,7 +42,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
             the first that has one.
 
     Raises:
-        ConfigError: a setting would do nothing, or is not possible.
+        ConfigError: a setting is not possible, or would do nothing, which is an `IdleSettingError`.
     """
     defaults = {"env": Settings().env, "learner": Settings().learner} | dict(given)
     learner = read_learner(defaults["learner"])
@@ -38,7 +50,9 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     for_env = _component_defaults("hero.envs", defaults["env"])
     for name, value in for_learner.items():
         if value is None and name in given:
-            raise ConfigError(f"{option(name)} {given[name]} does nothing with --learner {learner.text}; leave it out")
+            raise IdleSettingError(
+                name, f"{option(name)} {given[name]} does nothing with --learner {learner.text}; leave it out"
+            )
     values = {"threads": _cores(), **for_env, **for_learner, **given}
     if "turn_budget" in given and "steps" not in given:
         values["steps"] = None
@@ -49,8 +63,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
             actual = getattr(settings, needed_name)
             if actual is None or (value is not None and actual != value):
                 needs = f"{option(needed_name)} {value or 'N'}"
-                raise ConfigError(
-                    f"{option(name)} {given[name]} does nothing without {needs}; add that, or leave it out"
+                raise IdleSettingError(
+                    name, f"{option(name)} {given[name]} does nothing without {needs}; add that, or leave it out"
                 )
     _check(settings)
     return settings

@@ -36,7 +36,9 @@ class Cell:
 
 
 def group_by_method(runs: Iterable[RunRecord]) -> list[Cell]:
-    """Returns runs as cells, in the order of the first run of each, named after what differs between them.
+    """Returns runs as cells, in the order of the first run of each.
+
+    Where directories are named as those of `hero compare`, NAME-seedN, that is the name; otherwise what differs is.
 
     Raises:
         RunError: two runs have equal settings, seed included.
@@ -44,7 +46,10 @@ def group_by_method(runs: Iterable[RunRecord]) -> list[Cell]:
     groups: dict[str, list[RunRecord]] = {}
     for run in runs:
         groups.setdefault(json.dumps(_method(run.settings), sort_keys=True), []).append(run)
-    names = method_names([group[0].settings for group in groups.values()])
+    stems = [{_stem(run) for run in group} for group in groups.values()]
+    names = [stem for each in stems if len(each) == 1 for stem in each if stem]
+    if len(set(names)) < len(groups):
+        names = method_names([group[0].settings for group in groups.values()])
     return [
         Cell(name, tuple(sorted(group, key=lambda run: run.seed)))
         for name, group in zip(names, groups.values(), strict=True)
@@ -63,6 +68,12 @@ def method_names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
         own = [f"{key}={value}" for key, value in each.items() if any(peer.get(key) != value for peer in peers)]
         names.append(" ".join([each["learner"], *own]))
     return names
+
+
+def _stem(run: RunRecord) -> str:
+    """Returns NAME where the directory of a run is NAME-seedN, N its seed; "" otherwise."""
+    stem, seed, rest = run.path.name.rpartition(f"-seed{run.seed}")
+    return stem if seed and not rest else ""
 
 
 def _method(settings: Mapping[str, Any]) -> dict[str, Any]:

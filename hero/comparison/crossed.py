@@ -28,7 +28,7 @@ Array: TypeAlias = NDArray[np.float64]
 def share_interval(values_ST: Array) -> Estimate:
     """Returns the mean of values from 0 to 1 with Wilson's interval for a sample of the same variance.
 
-    The sample is the effective one, p (1 - p) over the variance of the mean, of at most S T trials. Where nothing
+    The sample is the effective one, p (1 - p) over the variance of the mean, of at most S T trials. Where no mean
     varies, as at 0 of N, it is the T tasks: seeds that agree everywhere may be no independent trials. With one seed the
     interval covers other tasks, not other seeds. NaN bounds for a single value.
     """

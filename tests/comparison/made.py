@@ -15,7 +15,7 @@ COST = Cost(100, 2000, 300, 4000, 50.0, 25.0)
 def record(
     points: Sequence[tuple[int, SuccessByTask]] = ((0, {"a": 0.0}),),
     *,
-    name: str = "run",
+    path: str = "run",
     seed: int = 0,
     finished: bool = True,
     **settings: Any,
@@ -28,4 +28,4 @@ def record(
     turns = tuple(turns for turns, _ in points)
     curve = Curve(turns, tuple(success for _, success in points), turns[-2] if len(turns) > 1 else 0, finished)
     defaults = {"learner": "distill", "turn_budget": None, "teacher_args": {}, "seed": seed, "threads": 1}
-    return RunRecord(Path(f"{name}-seed{seed}"), defaults | settings, curve, [], COST)
+    return RunRecord(Path(path), defaults | settings, curve, [], COST)

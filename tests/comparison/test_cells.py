@@ -29,7 +29,7 @@ settings = st.fixed_dictionaries(
 def test_a_cell_has_all_seeds_of_a_method(methods: list[dict[str, Any]], seeds: int, drawn: random.Random) -> None:
     different = [method for index, method in enumerate(methods) if method not in methods[:index]]
     runs = [
-        record(name=f"run{index}", seed=seed, threads=seed + 1, **method)
+        record(path=f"run{index}{seed}", seed=seed, threads=seed + 1, **method)
         for index, method in enumerate(different)
         for seed in range(seeds)
     ]
@@ -74,5 +74,23 @@ def test_names_say_what_differs(methods: list[dict[str, Any]], names: list[str])
 
 
 def test_two_runs_of_one_seed_are_refused() -> None:
-    with pytest.raises(RunError, match="again-seed1 are runs of distill with the same seed 1; name one of them"):
-        group_by_method([record(seed=1), record(name="again", seed=1), record(seed=2)])
+    with pytest.raises(RunError, match="run and again are runs of distill with the same seed 1; name one of them"):
+        group_by_method([record(seed=1), record(path="again", seed=1), record(seed=2)])
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["x/hot-seed0", "x/hot-seed1", "y/mild-seed0"], ["hot", "mild"]),
+        (["a/hot-seed0", "a/hot-seed1", "b/hot-seed0"], ["distill clip=1", "distill clip=2"]),
+        (["hot-seed0", "mild-seed1", "mild-seed0"], ["distill clip=1", "distill clip=2"]),
+        (["hot-seed0", "hot-seed1-2", "mild-seed0"], ["distill clip=1", "distill clip=2"]),
+        (["hot-seed0", "hot-seed1", "-seed0"], ["distill clip=1", "distill clip=2"]),
+    ],
+)
+def test_directories_name_cells_where_they_agree(paths: list[str], names: list[str]) -> None:
+    runs = [
+        record(path=path, seed=seed, clip=clip)
+        for path, (seed, clip) in zip(paths, [(0, 1), (1, 1), (0, 2)], strict=True)
+    ]
+    assert [cell.name for cell in group_by_method(runs)] == names

@@ -46,7 +46,7 @@ def test_seeds_that_agree_everywhere_count_as_one(share: float) -> None:
 @given(shares)
 def test_seeds_and_tasks_play_the_same_part(values_ST: Array) -> None:
     estimate, other = share_interval(values_ST), share_interval(values_ST.T)
-    if values_ST.std() > 0:
+    if max(values_ST.mean(axis=0).std(), values_ST.mean(axis=1).std()) > 1e-9:
         assert (estimate.low, estimate.high) == pytest.approx((other.low, other.high))
 
 

@@ -1,0 +1,63 @@
+"""The report on a comparison: printed, and written with all evaluations and pictures into a directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hero.comparison.cells import Cell
+from hero.comparison.success import Success, default_budgets
+from hero.errors import ConfigError, RunError
+
+from . import compare_plots
+from .compare_tables import Table, cost_table, difference_table, evaluations_csv, notes, success_table
+from .terminal import console, show_log, warn_on_error
+
+
+def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: Path | None) -> None:
+    """Prints the tables of a comparison, and writes them, the evaluations and the pictures.
+
+    Args:
+        budgets: environment turns at which to compare, ascending; empty for the usual ones.
+        against: name of the cell to which the differences are taken; "" for the first.
+        folder: where to write; None for nowhere.
+
+    Raises:
+        ConfigError: no cell has the name `against`.
+        RunError: no run was evaluated, or the runs have no task in common.
+    """
+    if against and against not in (names := [cell.name for cell in cells]):
+        raise ConfigError(f"--against {against!r} is not a cell with a run; there are: {', '.join(names)}")
+    cells = [cell for cell in cells if any(run.curve.turns for run in cell.runs)]
+    if not cells:
+        raise RunError("no run has been evaluated yet, so there is nothing to compare")
+    at = {budget: Success.at_budget(cells, budget) for budget in budgets or default_budgets(cells)}
+    tables = [success_table(cells, at), cost_table(cells)]
+    if len(cells) > 1:
+        tables.insert(1, difference_table(cells, at, against or cells[0].name))
+    texts = notes(cells, at)
+    out = console()
+    for table in tables:
+        out.print(f"\n{table.title}", style="dim", markup=False)
+        out.print(table.rich())
+    out.print("\n" + "\n".join(texts), markup=False)
+    if folder is None:
+        out.print("\ngive --out for the tables in Markdown, all evaluations as CSV, and pictures", markup=False)
+        return
+    with show_log(lambda text: out.print(f"warning: {text}", style="yellow", markup=False)):
+        _write(folder, cells, at, tables, texts)
+    out.print(f"\nwritten to {folder}: comparison.md, comparison.csv, curves.png, budgets.png, cost.png", markup=False)
+
+
+def _write(
+    folder: Path, cells: Sequence[Cell], at: Mapping[int, Success], tables: Sequence[Table], texts: Sequence[str]
+) -> None:
+    """Writes all files; a picture that cannot be drawn is a warning."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = [*(table.markdown() for table in tables), "\n".join(f"- {text}" for text in texts)]
+    (folder / "comparison.md").write_text("\n\n".join(parts) + "\n", "utf-8")
+    (folder / "comparison.csv").write_text(evaluations_csv(cells), "utf-8")
+    with warn_on_error("the pictures are not complete"):
+        compare_plots.draw_curves(folder / "curves.png", cells)
+        compare_plots.draw_budgets(folder / "budgets.png", cells, at)
+        compare_plots.draw_cost(folder / "cost.png", cells)

@@ -1,0 +1,150 @@
+"""Tables of a comparison for the terminal and in Markdown, notes on them, and all evaluations as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from hero.comparison.cells import Cell, method_names
+from hero.comparison.runs import Cost
+from hero.comparison.success import Success
+from hero.intervals import Estimate
+
+from .terminal import estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of texts, one row per cell, with the name of the cell first."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """Returns it in Markdown."""
+        lines = [self.header, ("---", *("---:" for _ in self.header[1:])), *self.rows]
+        rows = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
+        return "\n".join([f"**{self.title}**", "", *rows])
+
+    def rich(self) -> RichTable:
+        """Returns it for a terminal, without the title."""
+        table = RichTable(box=None, pad_edge=False, header_style="dim")
+        for index, name in enumerate(self.header):
+            table.add_column(name, justify="right" if index else "left", no_wrap=index > 0, overflow="fold")
+        for row in self.rows:
+            table.add_row(*map(Text, row))
+        return table
+
+
+def success_table(cells: Sequence[Cell], at: Mapping[int, Success]) -> Table:
+    """Returns the success of each cell at each budget.
+
+    Args:
+        at: success by budget.
+    """
+    rows = [(cell.name, *(_share(success.of(cell.name)) for success in at.values())) for cell in cells]
+    return Table("sampled success (%) after environment turns, 95 % intervals", _header(at), tuple(rows))
+
+
+def difference_table(cells: Sequence[Cell], at: Mapping[int, Success], against: str) -> Table:
+    """Returns the difference of each other cell to one of them, paired by seed and task."""
+    rows = [
+        (cell.name, *(_share(success.difference(cell.name, against), signed=True) for success in at.values()))
+        for cell in cells
+        if cell.name != against
+    ]
+    return Table(f"difference to {against} in points, paired by seed and task", _header(at), tuple(rows))
+
+
+def cost_table(cells: Sequence[Cell]) -> Table:
+    """Returns what a run of each cell cost, as a mean over its seeds."""
+    rows = []
+    for cell in cells:
+        cost = mean_cost(cell)
+        numbers = [cost.turns, cost.policy_tokens / 1000, cost.reflector_tokens / 1000, cost.teacher_tokens / 1000]
+        numbers += [cost.training_seconds, cost.evaluation_seconds]
+        rows.append((cell.name, str(len(cell.runs)), *(f"{number:,.0f}" for number in numbers)))
+    header = ("", "runs", "turns", "policy", "reflector", "teacher", "training s", "evaluation s")
+    return Table("cost of a run: environment turns, thousands of tokens, seconds", header, tuple(rows))
+
+
+def mean_cost(cell: Cell) -> Cost:
+    """Returns the mean cost of the runs of a cell."""
+    costs = [run.cost for run in cell.runs]
+    return Cost(*(fmean(getattr(cost, name) for cost in costs) for name in Cost.__slots__))
+
+
+def notes(cells: Sequence[Cell], at: Mapping[int, Success]) -> list[str]:
+    """Returns what a reader of the tables must know, in sentences."""
+    counts = {turns: len(success.tasks) for turns, success in at.items()}
+    tasks = [f"{count} at {turns:,} turns" for turns, count in counts.items()]
+    texts = ["Validation tasks: " + (", ".join(tasks) if len(set(counts.values())) > 1 else str(counts[max(at)]))]
+    methods = method_names([cell.runs[0].settings for cell in cells])
+    texts += [f"{cell.name}: {method}" for cell, method in zip(cells, methods, strict=True) if cell.name != method]
+    for turns, success in at.items():
+        there = {cell.name: len(success.seeds.get(cell.name, ())) for cell in cells}
+        if few := [
+            f"{cell.name} {there[cell.name]} of {len(cell.runs)}" for cell in cells if there[cell.name] < len(cell.runs)
+        ]:
+            texts.append(f"Runs that have got to {turns:,} turns: {', '.join(few)}")
+    largest = max(at)
+    ends = {
+        cell.name: max(run.curve.end for run in cell.runs)
+        for cell in cells
+        if all(run.curve.finished for run in cell.runs)
+    }
+    if early := [f"{name} after {end:,}" for name, end in ends.items() if end < largest]:
+        texts.append(
+            f"Over before {largest:,} turns, so that the last evaluation counts from there on: {', '.join(early)}"
+        )
+    if single := [cell.name for cell in cells if len(cell.runs) == 1]:
+        texts.append(f"One seed, so that the interval covers other tasks, but not other seeds: {', '.join(single)}")
+    return texts
+
+
+def evaluations_csv(cells: Sequence[Cell]) -> str:
+    """Returns every evaluation of every run, one per line."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    measures = ("success", "score", "turns_per_episode", "valid_actions")
+    writer.writerow(["cell", "seed", "step", "turns", "mode", "tasks", *_bounds(measures), "run"])
+    writer.writerows(_csv_rows(cells, measures))
+    return out.getvalue()
+
+
+def _bounds(measures: Sequence[str]) -> list[str]:
+    return [name for measure in measures for name in (measure, f"{measure}_low", f"{measure}_high")]
+
+
+def _csv_rows(cells: Sequence[Cell], measures: Sequence[str]) -> Iterator[list[Any]]:
+    for cell in cells:
+        for run in cell.runs:
+            for row in run.evals:
+                values = [row[measure][key] for measure in measures for key in ("value", "low", "high")]
+                yield [
+                    cell.name,
+                    run.seed,
+                    *(row[key] for key in ("step", "turns", "mode", "tasks")),
+                    *values,
+                    run.path,
+                ]
+
+
+def _header(at: Mapping[int, Success]) -> tuple[str, ...]:
+    return ("", *(f"{turns:,}" for turns in at))
+
+
+def _share(value: Estimate | None, *, signed: bool = False) -> str:
+    """Returns an estimate in percent; a dash where there is none."""
+    if value is None:
+        return "–"
+    hundredfold = Estimate(100 * value.value, 100 * value.low, 100 * value.high)
+    return estimate(hundredfold.record(), signed=signed)

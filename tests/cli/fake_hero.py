@@ -1,0 +1,55 @@
+"""The command `hero` with a trainer that needs no model, so that a run takes a moment; and accidents on demand.
+
+The environment variable ACCIDENT is the name of a run directory, a step, and what happens in its first update:
+
+    fail        an error
+    kill        the death of the process
+    interrupt   Ctrl-C in the process that started this one, whose answer it waits for
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+
+from hero.distill.base import Example
+from hero.errors import ConfigError
+from hero_cli import build, curve, provenance, training
+from hero_cli.main import main
+from tests.doubles import GuessTrainer
+
+
+class AccidentalTrainer(GuessTrainer):
+    """A `GuessTrainer` that meets with an accident at a step."""
+
+    def __init__(self, step: int, kind: str) -> None:
+        super().__init__()
+        self.step, self.kind = step, kind
+
+    def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
+        if self.updates + 1 == self.step:
+            if self.kind == "fail":
+                raise ConfigError("the dice are loaded")
+            if self.kind == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getppid(), signal.SIGINT)
+            signal.pause()
+        return super().update(examples)
+
+
+def make_trainer(settings: object, lm: object) -> GuessTrainer:
+    name, step, kind = os.environ.get("ACCIDENT", "- 0 none").split()
+    return AccidentalTrainer(int(step), kind) if sys.argv[-1].endswith(name) else GuessTrainer()
+
+
+if __name__ == "__main__":
+    build.require_train_extra = lambda: None
+    curve.draw_curve = lambda *arguments: None
+    provenance.model_provenance = lambda source: {"path": source}  # type: ignore[assignment, misc]
+    build.make_trainer = make_trainer  # type: ignore[assignment]
+    lm = SimpleNamespace(model=SimpleNamespace(device=SimpleNamespace(type="cpu")))
+    training.load_model = lambda *choice: lm  # type: ignore[assignment, return-value]
+    main()

@@ -1,0 +1,97 @@
+"""Cells of a comparison: each has the settings that it has a use for, and its runs are asked for by them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.distill.learners import GRPO
+from hero.errors import ConfigError
+from hero_cli.compare_cells import plan_runs, read_cells
+from hero_cli.options import as_options, read_options
+from hero_cli.settings import Settings
+from tests.strategies import words
+
+values = st.booleans() | st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+given_settings = st.fixed_dictionaries(
+    {},
+    optional={
+        "learner": st.sampled_from(["distill", "grpo"]),
+        "learning_rate": st.floats(1e-9, 1, exclude_min=True),
+        "steps": st.integers(0, 99),
+        "divergence": st.sampled_from(["reverse_kl", "forward_kl"]),
+        "teacher_args": st.dictionaries(words, values, min_size=1, max_size=3),
+    },
+)
+"""Settings that a user may give."""
+
+
+@given(given_settings)
+def test_settings_survive_the_command_line(given: dict[str, Any]) -> None:
+    assert read_options(as_options(given)) == given
+
+
+def settings_in(cells: dict[str, tuple[dict[str, Any], Settings]]) -> dict[str, dict[str, Any]]:
+    return {name: given for name, (given, _) in cells.items()}
+
+
+def test_a_setting_is_left_out_of_cells_without_a_use_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = {**GRPO.defaults, "turn_budget": None, "steps": 0}
+    monkeypatch.setattr(GRPO, "defaults", defaults)
+    given = {"turn_budget": 30, "divergence": "jensen_shannon", "beta": 0.3, "clip": 0.1, "reflector": "rules"}
+    with pytest.raises(
+        ConfigError, match=r"no cell has a use for --clip: --clip 0.1 does nothing with --learner distill"
+    ):
+        read_cells(given, ["distill"], [])
+    cells = read_cells(given, ["distill", "grpo"], [])
+    without_clip = {name: value for name, value in given.items() if name != "clip"}
+    assert settings_in(cells) == {
+        "distill": {"learner": "distill", **without_clip},
+        "grpo": {"learner": "grpo", "clip": 0.1},
+    }
+    assert (cells["grpo"][1].steps, cells["grpo"][1].turn_budget) == (0, None)
+    assert (cells["distill"][1].steps, cells["distill"][1].turn_budget) == (None, 30)
+
+
+def test_a_cell_takes_precedence_and_its_own_settings_must_have_a_use() -> None:
+    given = {"learning_rate": 1e-3, "reflector_args": {"max_new_tokens": 8}}
+    cells = read_cells(
+        given, [], ["a: --reflector self", "b: --learning-rate 1e-4 --learner-arg scale_rewards=false --learner grpo"]
+    )
+    assert settings_in(cells) == {
+        "a": {"learning_rate": 1e-3, "reflector": "self", "reflector_args": {"max_new_tokens": 8}},
+        "b": {"learning_rate": 1e-4, "learner": "grpo", "learner_args": {"scale_rewards": False}},
+    }
+    with pytest.raises(ConfigError, match=r"cell 'c': --reflector self does nothing with --learner grpo"):
+        read_cells({}, [], ["c: --learner grpo --reflector self"])
+    with pytest.raises(ConfigError, match=r"cell 'c': hindsight \(hero.teachers\) has no option 'size'"):
+        read_cells({}, [], ["c: --teacher-arg size=3"])
+
+
+def test_options_of_a_component_add_up() -> None:
+    given = {"learner": "grpo", "env_args": {"level": "hard"}, "teacher_args": {"show_thoughts": False}}
+    cells = read_cells(given, [], ["a: --learner distill --teacher-arg show_thoughts=true", "b:"])
+    assert settings_in(cells) == {
+        "a": {"learner": "distill", "env_args": {"level": "hard"}, "teacher_args": {"show_thoughts": True}},
+        "b": {"learner": "grpo", "env_args": {"level": "hard"}},
+    }
+
+
+def test_runs_are_planned_seed_by_seed_and_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    cells = read_cells({"steps": 3}, ["distill"], ["No Advice!: --clip 1 --learner grpo", "fast: --threads 5"])
+    runs = plan_runs(cells, Path("c"), [4, 5], 3)
+    assert [(run.cell, run.seed, str(run.path)) for run in runs] == [
+        (name, seed, f"c/{folder}-seed{seed}")
+        for seed in (4, 5)
+        for name, folder in (("distill", "distill"), ("No Advice!", "no-advice"), ("fast", "fast"))
+    ]
+    assert [run.settings.threads for run in runs] == [2, 2, 5] * 2
+    assert runs[4].arguments == (
+        "--steps=3", "--learner=grpo", "--clip=1.0", "--seed=5", "--threads=2", "--out=c/no-advice-seed5",
+    )  # fmt: skip
+    assert [run.settings.threads for run in plan_runs(cells, Path("c"), [0], 9)] == [1, 1, 5]
