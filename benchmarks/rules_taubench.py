@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.rules import COLUMNS, Tally
-from benchmarks.tiny.clerk import Erratic, Hasty, expert
+from benchmarks.tiny.clerk import Erratic, Hasty, Wanderer, expert
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.service_case import Case
 from hero.reflect.rules import RulesReflector
@@ -31,6 +31,7 @@ CLERKS: Final[dict[str, Callable[[random.Random], Callable[[Sequence[Message]], 
     "asks for no yes": lambda rng: Hasty(rng, 0.0, 0.0, 0.95),
     "errs in every fifth turn": lambda rng: Erratic(rng, 0.2),
     "errs in every second turn": lambda rng: Erratic(rng, 0.5),
+    "goes round in circles": Wanderer,
 }
 
 

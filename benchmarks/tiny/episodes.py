@@ -14,7 +14,7 @@ from hero.types import Message, Trajectory
 
 FIRST_SEED = 1000
 """First seed of the recipes' own catalogues and worlds; the package trains and evaluates on seed 0."""
-MAX_TURNS = {"webshop": 10, "taubench": 12}
+MAX_TURNS = {"webshop": 10, "taubench": 15}
 """Turn limit by environment, whose name is `env_id` up to the first slash."""
 
 

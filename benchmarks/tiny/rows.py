@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hero.chat.base import Chat
@@ -44,18 +44,21 @@ def reply_ids(chat: Chat, messages: Sequence[Message], text: str) -> list[int]:
     return chat.encode([*messages, Message("assistant", text)])[len(prompt) : -1]
 
 
-def episode_row(chat: Chat, trajectory: Trajectory, review: Diagnosis, imitate: bool) -> Row:
+def episode_row(
+    chat: Chat, trajectory: Trajectory, review: Diagnosis, imitate: bool, left_out: Container[str] = ()
+) -> Row:
     """Returns a row of a whole episode and the review of it.
 
     Args:
         imitate: learn every action as it was taken; otherwise only the actions that the review calls useful.
+        left_out: actions that are not learned.
     """
     messages = review_prompt(trajectory)
     ids = chat.encode(messages)
     weights = [0.0] * len(ids)
     for finding in review.findings:
-        if imitate or finding.verdict is Verdict.USEFUL:
-            turn = trajectory.turns[finding.turn]
+        turn = trajectory.turns[finding.turn]
+        if (imitate or finding.verdict is Verdict.USEFUL) and turn.action.text not in left_out:
             start = len(chat.encode(turn.prompt))
             end = len(chat.encode([*turn.prompt, turn.action.message()])) - 1  # without the header of the next reply
             weights[start:end] = [1.0] * (end - start)

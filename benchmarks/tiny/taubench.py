@@ -3,27 +3,29 @@
 Its phases are: *numbers* to be copied, and short *records* to be read; *episodes* of an erratic clerk without the
 instructions, from which right actions, reviews and right answers to hindsight are learned; the same with the
 *instructions*; all of it again, since *copying* is learned only after episodes; and *habits*, which are imitated while
-reviews and answers to hindsight stay right. Every batch of rows comes from a world of its own, so that no id can be
-memorised.
+reviews and answers to hindsight stay right. What the policy then could not do has phases of its own: *calls* whose
+arguments are words and ids to be copied, *hard* episodes of the wishes that need them, and *wandering*, which is habits
+again, with reviews of clerks who go round in circles. Every batch of rows comes from a world of its own, so that no id
+can be memorised.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from benchmarks.tiny.clerk import Erratic, Hasty, review
+from benchmarks.tiny.clerk import Erratic, Hasty, Wanderer, review
+from benchmarks.tiny.desk_rows import call_rows, number_rows, record_rows, word_rows
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.recipe import Phase, Recipe
-from benchmarks.tiny.rows import Row, answered, as_lines, episode_row, review_row, teacher_rows
+from benchmarks.tiny.rows import Row, as_lines, episode_row, review_row, teacher_rows
 from benchmarks.tiny.service_case import Case
 from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
 from hero.reflect.model import review_prompt
-from hero.types import Message, Trajectory
+from hero.types import Trajectory
 
 PATTERN = (
     r'</?tool_call>| ?"[a-z][a-z_0-9]*": (?:\[?"|\{)?|[a-z]+(?:_[a-z]+)+|[^\r\n\p{L}\p{N}"]?\p{L}+|\p{N}{1,3}'
@@ -64,6 +66,35 @@ def records(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
         yield from record_rows(chat, trajectory, rng)
 
 
+def calls(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
+    """Yields rows of numbers and words to be copied, then rows of facts and calls that have to be read off records."""
+    played = play(desk(index), Erratic(rng, 0.0), 200, rng)
+    seen = {token for trajectory in played[:20] for token in chat.encode(review_prompt(trajectory))[:-1]}
+    yield from number_rows(chat, rng, 300)
+    yield from word_rows(chat, sorted(seen), rng, 1000)
+    for trajectory in played:
+        yield from record_rows(chat, trajectory, rng)
+        if _is_hard(trajectory):
+            yield from call_rows(chat, trajectory)
+
+
+def hard_episodes(chat: Chat, index: int, rng: random.Random, instructed: bool) -> Iterator[Row]:
+    """Yields rows of whole episodes of erratic and of wandering clerks, with few customers who are served easily."""
+    env = desk(index)
+    for clerk in (Erratic(rng, ERRORS), Wanderer(rng)):
+        for trajectory in play(env, clerk, 60, rng):
+            if _is_hard(trajectory) or rng.random() < 0.3:
+                played = trajectory if instructed else _without_instructions(trajectory)
+                diagnosis = review(played)
+                yield episode_row(chat, played, diagnosis, imitate=False)
+                yield from teacher_rows(chat, played, diagnosis, rng, share=0.1)
+    if not instructed:
+        for trajectory in play(env, Erratic(rng, 0.0), 60, rng):
+            if _is_hard(trajectory):
+                yield from record_rows(chat, trajectory, rng)
+                yield from call_rows(chat, trajectory)
+
+
 def episodes(chat: Chat, index: int, rng: random.Random, instructed: bool) -> Iterator[Row]:
     """Yields rows of whole episodes that contain mistakes."""
     for trajectory in play(desk(index), Erratic(rng, ERRORS), 60, rng):
@@ -89,49 +120,27 @@ def habits(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
         yield from teacher_rows(chat, trajectory, diagnosis, rng, share=0.15)
 
 
-def number_rows(chat: Chat, rng: random.Random, count: int) -> Iterator[Row]:
-    """Yields numbers of five digits, and then all of them twice again, where the first token of each gives the second.
+def wandering(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
+    """Yields the rows of `habits`, reviews of and advice on wandering episodes, and what follows after a found order.
 
-    Copying takes an induction head (Olsson et al. 2022), which has to be there before episodes can be learned.
+    The last keep alive what the habit of giving up never comes to. The call that finds the order is not learned there,
+    since a habit spoils it.
     """
-    for _ in range(count):
-        shown = [str(rng.randrange(10_000, 100_000)) for _ in range(rng.randint(2, 12))]
-        pieces = [chat.encode([Message("user", number)])[1:-2] for number in shown]
-        again = pieces * 2
-        rng.shuffle(again)
-        ids = [token for piece in (*pieces, *again) for token in piece]
-        weights = [0.0] * sum(map(len, pieces)) + [
-            weight for piece in again for weight in (0.0, *[1.0] * len(piece[1:]))
-        ]
-        yield Row(ids, weights)
+    yield from habits(chat, index, rng)
+    env = desk(index)
+    for trajectory in play(env, Wanderer(rng), 60, rng):
+        diagnosis = review(trajectory)
+        yield review_row(chat, trajectory, diagnosis)
+        yield from teacher_rows(chat, trajectory, diagnosis, rng, share=0.1)
+    for trajectory in play(env, Hasty(rng, 0.0, 0.0, HABIT), 60, rng):
+        if _is_hard(trajectory):
+            look = Case(trajectory.turns[0].prompt).look.text()
+            yield episode_row(chat, trajectory, review(trajectory), imitate=True, left_out=[look])
 
 
-def record_rows(chat: Chat, trajectory: Trajectory, rng: random.Random) -> Iterator[Row]:
-    """Yields facts that an expert reads off single records: the ids of an item, of a variant, of a payment method."""
-    last = Case(trajectory.turns[-1].prompt)
-    opening = last.opening
-    if "get_order_details" not in last.looked_up:
-        return
-    order = last.looked_up["get_order_details"]
-    if last.wish in ("change", "exchange", "return"):
-        item = last.item
-        yield _read(chat, opening, order, f"{item['product_id']} {item['item_id']}")
-    if last.wish == "ask":
-        yield _read(chat, opening, order, str(last.order["payment_history"][0]["amount"]))
-    if "get_product_details" in last.looked_up:
-        product = last.looked_up["get_product_details"]
-        variants = json.loads(product)["variants"]
-        for variant in rng.sample(list(variants.values()), 2):
-            wanted = " and ".join(f"{group} {value}" for group, value in variant["options"].items())
-            yield _read(chat, product, f"The one that I want has {wanted}.", variant["item_id"])
-    if "get_user_details" in last.looked_up:
-        user = last.looked_up["get_user_details"]
-        for key, method in json.loads(user)["payment_methods"].items():
-            yield _read(chat, user, f"Use my {method['source'].replace('_', ' ')}.", key)
-
-
-def _read(chat: Chat, first: str, second: str, answer: str) -> Row:
-    return answered(chat, [Message("user", f"{first}\n{second}")], answer)
+def _is_hard(trajectory: Trajectory) -> bool:
+    """Returns whether a wish takes more copying than that of an order id and a reason or an amount."""
+    return Case(trajectory.turns[0].prompt).wish not in ("cancel", "ask")
 
 
 def _without_instructions(trajectory: Trajectory) -> Trajectory:
@@ -153,5 +162,9 @@ RECIPE = Recipe(
         Phase("episodes again", partial(episodes, instructed=False), 500, 8192, 1.2e-3),
         Phase("instructions again", partial(episodes, instructed=True), 150, 12288, 1e-3),
         Phase("habits", habits, 150, 12288, 4e-4),
+        Phase("calls", calls, 250, 4096, 1.5e-3),
+        Phase("hard episodes", partial(hard_episodes, instructed=False), 200, 8192, 1.2e-3),
+        Phase("hard instructions", partial(hard_episodes, instructed=True), 100, 12288, 1e-3),
+        Phase("wandering", wandering, 150, 12288, 5e-4),
     ),
 )

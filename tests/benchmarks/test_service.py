@@ -18,7 +18,7 @@ def test_who_asks_changes_after_a_yes_and_who_does_not_without() -> None:
     for episode in EXPERT:
         assert not counted(episode)["without"]
         assert not counted(episode)["handed over"]
-    hasty = [counted(episode) for episode in play(desk(0), Hasty(random.Random(0), 1, 1, 1), 60, random.Random(0))]
+    hasty = [counted(episode) for episode in play(desk(0), Hasty(random.Random(0), 1, 0.5, 1), 60, random.Random(0))]
     assert sum(counts["without"] for counts in hasty) > 10
     assert sum(counts["handed over"] for counts in hasty) > 10
     assert not any(counts["after a yes"] for counts in hasty)

@@ -1,0 +1,95 @@
+"""Short rows for the policy of the embedded TauBench: copying, and reading facts and whole calls off records."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+
+from benchmarks.tiny.rows import Row, answered
+from benchmarks.tiny.service_case import TOOLS, Case
+from hero.chat.base import Chat
+from hero.envs.taubench.action import parse_call
+from hero.envs.taubench.data.embedded.records import draw_address
+from hero.envs.taubench.data.embedded.tables import FIRST_NAMES, LAST_NAMES
+from hero.types import Message, Trajectory
+
+
+def number_rows(chat: Chat, rng: random.Random, count: int) -> Iterator[Row]:
+    """Yields numbers of five digits, and then all of them twice again, where the first token of each gives the second.
+
+    Copying takes an induction head (Olsson et al. 2022), which has to be there before episodes can be learned.
+    """
+    for _ in range(count):
+        yield _repeated(rng, [_ids(chat, str(rng.randrange(10_000, 100_000))) for _ in range(rng.randint(2, 12))])
+
+
+def word_rows(chat: Chat, tokens: Sequence[int], rng: random.Random, count: int) -> Iterator[Row]:
+    """Yields user ids, streets with their numbers, or arbitrary tokens, and then all of them twice again.
+
+    A head that has learned on numbers alone copies numbers alone.
+
+    Args:
+        tokens: ids to draw the arbitrary tokens from.
+    """
+    for _ in range(count):
+        kind, pieces = rng.randrange(3), []
+        for _ in range(rng.randint(2, 8)):
+            if kind == 0:
+                name = f"{rng.choice(FIRST_NAMES)}_{rng.choice(LAST_NAMES)}".lower()
+                pieces.append(_ids(chat, f"{name}_{rng.randrange(10_000, 100_000)}"))
+            elif kind == 1:
+                pieces.append(_ids(chat, draw_address(rng)["address1"]))
+            else:
+                pieces.append(rng.choices(tokens, k=rng.randint(2, 6)))
+        yield _repeated(rng, pieces)
+
+
+def record_rows(chat: Chat, trajectory: Trajectory, rng: random.Random) -> Iterator[Row]:
+    """Yields facts that an expert reads off single records: the ids of an item, of a variant, of a payment method."""
+    last = Case(trajectory.turns[-1].prompt)
+    opening = last.opening
+    if "get_order_details" not in last.looked_up:
+        return
+    order = last.looked_up["get_order_details"]
+    if last.wish in ("change", "exchange", "return"):
+        item = last.item
+        yield _read(chat, opening, order, f"{item['product_id']} {item['item_id']}")
+    if last.wish == "ask":
+        yield _read(chat, opening, order, str(last.order["payment_history"][0]["amount"]))
+    if "get_product_details" in last.looked_up:
+        product = last.looked_up["get_product_details"]
+        variants = json.loads(product)["variants"]
+        for variant in rng.sample(list(variants.values()), 2):
+            wanted = " and ".join(f"{group} {value}" for group, value in variant["options"].items())
+            yield _read(chat, product, f"The one that I want has {wanted}.", variant["item_id"])
+    if "get_user_details" in last.looked_up:
+        user = last.looked_up["get_user_details"]
+        for key, method in json.loads(user)["payment_methods"].items():
+            yield _read(chat, user, f"Use my {method['source'].replace('_', ' ')}.", key)
+
+
+def call_rows(chat: Chat, trajectory: Trajectory) -> Iterator[Row]:
+    """Yields an expert's calls about an order that was found, each after the words and records before it."""
+    for turn in trajectory.turns:
+        case, action = Case(turn.prompt), turn.action.text
+        if "get_order_details" in case.looked_up and parse_call(action) and TOOLS.get(case.wish) not in case.looked_up:
+            shown = [case.opening, *(answer for _, answer in case.moves)]
+            yield answered(chat, [Message("user", "\n".join(shown))], action)
+
+
+def _repeated(rng: random.Random, pieces: list[list[int]]) -> Row:
+    """Returns a row of pieces, and of all of them twice again in random order, learned but for their first tokens."""
+    again = pieces * 2
+    rng.shuffle(again)
+    weights = [0.0] * sum(map(len, pieces)) + [weight for piece in again for weight in (0.0, *[1.0] * len(piece[1:]))]
+    return Row([token for piece in (*pieces, *again) for token in piece], weights)
+
+
+def _ids(chat: Chat, text: str) -> list[int]:
+    """Returns the ids of a text without those of the chat around it."""
+    return chat.encode([Message("user", text)])[1:-2]
+
+
+def _read(chat: Chat, first: str, second: str, answer: str) -> Row:
+    return answered(chat, [Message("user", f"{first}\n{second}")], answer)
