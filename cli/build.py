@@ -85,6 +85,8 @@ def check_components(settings: Settings) -> None:
     Raises:
         ConfigError: nobody registered a name, or the component refuses an option.
     """
+    from hero.reflect.base import check_wrapped
+
     read_learner(settings.learner).check(settings.learner_args)
     for group, name, options, later in (
         ("hero.reflectors", settings.reflector, settings.reflector_args, "student"),
@@ -95,6 +97,8 @@ def check_components(settings: Settings) -> None:
         elif options:
             kind = group.removeprefix("hero.").removesuffix("s")
             raise ConfigError(f"--{kind}-arg does nothing with --learner {settings.learner}; leave it out")
+    if settings.reflector is not None:
+        check_wrapped(settings.reflector, settings.reflector_args)
 
 
 def make_learner(settings: Settings) -> Learner:
@@ -107,12 +111,9 @@ def make_learner(settings: Settings) -> Learner:
 
 def make_reflector(settings: Settings, lm: Any) -> Reflector | None:
     """Builds the reflector, which is given the model in training if it has a parameter `student`; None without one."""
-    if settings.reflector is None:
-        return None
-    takes_student = "student" in registry.parameters(registry.load("hero.reflectors", settings.reflector))
-    student = {"student": lm} if takes_student else {}
-    reflector: Reflector = registry.build("hero.reflectors", settings.reflector, **settings.reflector_args, **student)
-    return reflector
+    from hero.reflect.base import build_reflector
+
+    return None if settings.reflector is None else build_reflector(settings.reflector, settings.reflector_args, lm)
 
 
 def make_trainer(settings: Settings, lm: Any) -> Trainer:

@@ -73,7 +73,8 @@ class Settings:
     learner_args: dict[str, Any] = arguments("Option of the learner, in a sum grpo.NAME", "scale_rewards=false")
     reflector: str | None = setting(
         "rules",
-        "Writes the diagnoses. self: the policy itself. rules: no model. feedback: the next observation as it is.",
+        "Writes the diagnoses. self: the policy itself. rules: no model. feedback: the next observation as it is. "
+        "shuffled, verdict: controls, with --reflector-arg of=NAME.",
         panel=WHAT,
     )
     reflector_args: dict[str, Any] = arguments("Option of the reflector", "max_new_tokens=128")

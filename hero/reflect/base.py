@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from hero import registry
 from hero.errors import ConfigError
 from hero.types import Diagnosis, Finding, Trajectory, Verdict
 
@@ -26,6 +27,38 @@ class Reflector(Protocol):
         A finding never names a turn that its trajectory does not have.
         """
         ...
+
+
+def check_wrapped(name: str, options: Mapping[str, Any]) -> None:
+    """Checks the reflector that another one wraps, if it wraps one, without building either.
+
+    A reflector with the parameters `of` and `of_args`, a name and its options, wraps that reflector.
+
+    Args:
+        name, options: of the outer reflector, known to be registered and to take them.
+
+    Raises:
+        ConfigError: nobody registered the inner name, or the inner reflector refuses an option.
+    """
+    inner, inner_options = options.get("of"), options.get("of_args") or {}
+    declared = registry.parameters(registry.load("hero.reflectors", name))
+    if isinstance(inner, str) and {"of", "of_args"} <= declared.keys():
+        registry.check("hero.reflectors", inner, inner_options, later=["student"])
+        check_wrapped(inner, inner_options)
+
+
+def build_reflector(name: str, options: Mapping[str, Any], student: Any) -> Reflector:
+    """Builds a reflector, which is given the model in training if it has a parameter `student`.
+
+    Raises:
+        ConfigError: nobody registered the name, the reflector refuses an option, or it cannot do without a model.
+    """
+    declared = registry.parameters(registry.load("hero.reflectors", name)).get("student")
+    if declared is None:
+        return registry.build("hero.reflectors", name, **options)  # type: ignore[no-any-return]
+    if student is None and declared.default is declared.empty:
+        raise ConfigError(f"the reflector {name} reads with the model in training; give it as student")
+    return registry.build("hero.reflectors", name, **options, student=student)  # type: ignore[no-any-return]
 
 
 def check_diagnoses(diagnoses: Sequence[Diagnosis], trajectories: Sequence[Trajectory], author: str) -> list[Diagnosis]:

@@ -25,6 +25,14 @@ def test_a_run_that_is_there_is_not_overwritten(finished: Path, hero: Hero, mode
         (["--env", "gues"], "hero.envs has no 'gues'; did you mean 'guess'?"),
         (["--learner", "distil"], "hero.learners has no 'distil'; did you mean 'distill'?"),
         (["--reflector", "rule"], "hero.reflectors has no 'rule'; did you mean 'rules'?"),
+        (
+            ["--reflector", "shuffled"],
+            "shuffled (hero.reflectors) needs the option 'of'; it takes: of, of_args=None, seed=0",
+        ),
+        (
+            ["--reflector", "verdict", "--reflector-arg", "of=self", "--reflector-arg", 'of_args={"tokens": 9}'],
+            "self (hero.reflectors) has no option 'tokens'",
+        ),
         (["--env-arg", "colour"], "--env-arg 'colour' is not key=value"),
         (
             ["--env-arg", "colours=3"],
