@@ -1,6 +1,7 @@
-"""Compares the diagnoses of a run with those of the rules, by training steps: `python -m benchmarks.reviews RUN`.
+"""Compares the diagnoses of a run with the rules and with the hidden state: `python -m benchmarks.reviews RUN`.
 
-It shows why a run falls apart whose reviewer is the policy itself: wrong actions that are called useful are learned.
+It shows by training steps why a run falls apart whose reviewer is the policy itself: wrong actions that are called
+useful are learned.
 """
 
 from __future__ import annotations
@@ -9,20 +10,30 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from hero.errors import DataError
+from hero.quality import IsRight, diagnosis_metrics, labels_of
 from hero.reflect.model import ModelReflector
 from hero.reflect.rules import LIMITS, RulesReflector
-from hero.runs.reader import Episode, read_episodes
+from hero.runs.reader import Episode, read_config, read_episodes
 from hero.types import Diagnosis, Verdict
+from hero_cli.build import make_envs
 from hero_cli.model import ModelChoice, load_model
 from hero_cli.resolve import stored_settings
 from hero_cli.terminal import report_errors
+
+SHARES: Final = {
+    "faults_found": "wrong by label, called so",
+    "faults_praised": "wrong by label, called useful",
+    "verdicts_right": "verdicts right",
+    "advice_right": "advice right",
+}
+"""Titles of the metrics of `hero.quality` that are shown."""
 
 
 def judgement(diagnosis: Diagnosis, turn: int) -> str:
@@ -31,8 +42,11 @@ def judgement(diagnosis: Diagnosis, turn: int) -> str:
     return "nothing" if verdict is None else "useful" if verdict is Verdict.USEFUL else "wrong"
 
 
-def compare(episodes: Sequence[Episode]) -> dict[str, str]:
-    """Returns shares of the turns of some episodes, by the judgement of the rules and that of the run's reflector."""
+def compare(episodes: Sequence[Episode], is_right: IsRight) -> dict[str, str]:
+    """Returns shares of the turns of some episodes, by the judgement of the rules and that of the run's reflector.
+
+    The last columns are those of `SHARES` by the labels of the environment; "" where it gives none.
+    """
     diagnoses_by_rules = RulesReflector().reflect([episode.trajectory for episode in episodes])
     pairs = Counter(
         (judgement(by_rules, turn), judgement(episode.diagnosis, turn))
@@ -54,7 +68,15 @@ def compare(episodes: Sequence[Episode]) -> dict[str, str]:
         "useful, called wrong": share("useful", "wrong"),
         "wrong, called so": share("wrong", "wrong"),
         "wrong, called useful": share("wrong", "useful"),
+        **against_labels(episodes, is_right),
     }
+
+
+def against_labels(episodes: Sequence[Episode], is_right: IsRight) -> dict[str, str]:
+    """Returns the `SHARES` of some episodes in words."""
+    labels = (labels_of(is_right, episode.trajectory, episode.diagnosis) for episode in episodes)
+    metrics = diagnosis_metrics(zip((episode.diagnosis for episode in episodes), labels, strict=True))
+    return {title: f"{100 * metrics[name]:.0f} %" if name in metrics else "" for name, title in SHARES.items()}
 
 
 @report_errors
@@ -67,23 +89,26 @@ def main(
         typer.Option("--again", help="Have the episodes reviewed again, by the policy that the run started with."),
     ] = False,
 ) -> None:
-    """Compares the diagnoses of a run with those of the rules."""
+    """Compares the diagnoses of a run with those of the rules and with the hidden state."""
+    settings = stored_settings(run)
     episodes = list(read_episodes(run))[::one_in]
     if not episodes:
         raise DataError(f"{run} has no training episodes; give a run that has done a step")
     if again:
-        reflector = ModelReflector(load_model(ModelChoice(stored_settings(run).model), 256).policy(temperature=0.0))
+        reflector = ModelReflector(load_model(ModelChoice(settings.model), 256).policy(temperature=0.0))
         diagnoses = reflector.reflect([episode.trajectory for episode in episodes])
         episodes = [replace(episode, diagnosis=new) for episode, new in zip(episodes, diagnoses, strict=True)]
     by_step: dict[int, list[Episode]] = {}
     for episode in episodes:
         by_step.setdefault((episode.step - 1) // every, []).append(episode)
-    rows = {index: compare(episodes) for index, episodes in sorted(by_step.items())}
-    title = "Turns by the verdict of the rules, and of the run's reflector"
+    arguments = settings.env_args | read_config(run).provenance.get("env", {}).get("arguments", {})
+    (env,) = make_envs(settings.env, "train", 1, arguments)
+    rows = {index: compare(episodes, env.is_right) for index, episodes in sorted(by_step.items())}
+    title = "Turns by the verdict of the rules or the label of the environment, and by that of the run's reflector"
     table = Table("steps", *next(iter(rows.values())), title=title)
     for index, row in rows.items():
         table.add_row(f"{index * every + 1} to {max(episode.step for episode in by_step[index])}", *row.values())
-    Console(width=120).print(table)
+    Console(width=160).print(table)
 
 
 if __name__ == "__main__":
