@@ -122,7 +122,7 @@ def test_without_out_each_run_has_a_directory_of_its_own(hero: Hero, model: str,
 
 
 def test_grpo_runs_without_reflector_and_teacher(hero: Hero, model: str, tmp_path: Path) -> None:
-    arguments = [item for item in FAST if item not in ("--reflector", "rules")]
+    arguments = [item for item in FAST if item not in ("--reflector", "rules", "--turn-gate", "none")]
     result = hero(
         "run", "--model", model, "--learner", "grpo", "--group-size", 2, "--steps", 1, "--out", "run", *arguments
     )
