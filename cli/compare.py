@@ -47,11 +47,30 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs of each cell, with equal seeds.", rich_help_panel=PANEL, min=1)] = 5,
-    first_seed: Annotated[int, typer.Option(help="Seed of the first of them.", rich_help_panel=PANEL, min=0)] = 0,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help=with_default("Runs of each cell, with equal seeds.", "5"),
+            rich_help_panel=PANEL,
+            show_default=False,
+            min=1,
+        ),
+    ] = None,
+    first_seed: Annotated[
+        int | None,
+        typer.Option(
+            help=with_default("Seed of the first of them.", "0"), rich_help_panel=PANEL, show_default=False, min=0
+        ),
+    ] = None,
     jobs: Annotated[
-        int, typer.Option(help="Runs at a time; they share the processors.", rich_help_panel=PANEL, min=1)
-    ] = 1,
+        int | None,
+        typer.Option(
+            help=with_default("Runs at a time; they share the processors.", "1"),
+            rich_help_panel=PANEL,
+            show_default=False,
+            min=1,
+        ),
+    ] = None,
     budgets: Annotated[
         str,
         typer.Option(
@@ -89,8 +108,9 @@ def compare(
 
     wanted = _budgets(budgets)
     if runs:
-        if idle := [option(name) for name in given] + ["--learners"] * bool(learners) + ["--cell"] * bool(cell):
-            raise ConfigError(f"{idle[0]} does nothing for runs that exist; leave it out")
+        others = {"learners": learners, "cell": cell, "seeds": seeds, "first_seed": first_seed, "jobs": jobs}
+        for name in [*given, *(name for name, value in others.items() if value not in (None, ""))]:
+            raise ConfigError(f"{option(name)} does nothing for runs that exist; leave it out")
         folder = out or (runs[0] if len(runs) == 1 and not is_run_dir(runs[0]) else None)
         report(group_by_method(map(read_run, find_runs(runs))), wanted, against, folder)
         return
@@ -103,7 +123,8 @@ def compare(
     if against and against not in cells:
         raise ConfigError(f"--against {against!r} is not a cell; there are: {', '.join(cells)}")
     folder = out or Path("runs") / f"compare-{given.get('env', Settings().env)}"
-    planned = plan_runs(cells, folder, range(first_seed, first_seed + seeds), jobs)
+    first, jobs = first_seed or 0, jobs or 1
+    planned = plan_runs(cells, folder, range(first, first + (seeds or 5)), jobs)
     complete = _run(planned, folder, jobs)
     there = {name: [run.path for run in planned if run.cell == name and is_run_dir(run.path)] for name in cells}
     report([Cell(name, tuple(map(read_run, there[name]))) for name in cells], wanted, against, folder)
@@ -143,7 +164,7 @@ def _run(planned: Sequence[PlannedRun], folder: Path, jobs: int) -> bool:
         raise typer.Exit(INTERRUPTED)
     failed = {run: status for run, status in statuses.items() if status.state != "finished"}
     for run, status in failed.items():
-        errors.print(f"{run.name} {status.state}: {status.error}", style="red", markup=False)
+        errors.print(f"{run.name} {status.state}: {status.error or 'by itself'}", style="red", markup=False)
     if failed:
         errors.print("once that is mended, the same command goes on with them", markup=False)
     return not failed

@@ -4,7 +4,7 @@ The environment variable ACCIDENT is the name of a run directory, a step, and wh
 
     fail        an error
     kill        the death of the process
-    interrupt   Ctrl-C in the process that started this one, whose answer it waits for
+    interrupt   Ctrl-C in the terminal of the process that started this one, whose signal it then waits for
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ class AccidentalTrainer(GuessTrainer):
                 raise ConfigError("the dice are loaded")
             if self.kind == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
-            os.kill(os.getppid(), signal.SIGINT)
-            signal.pause()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # so that none comes before it is waited for
+            os.killpg(os.getpgid(os.getppid()), signal.SIGINT)
+            signal.sigwait({signal.SIGINT})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            signal.raise_signal(signal.SIGINT)
         return super().update(examples)
 
 

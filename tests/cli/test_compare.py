@@ -139,7 +139,7 @@ def test_ctrl_c_stops_all_after_their_step_and_says_how_to_go_on(
     started: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACCIDENT", "distill-seed0 2 interrupt")
-    before = f"import hero_cli.compare_runs; hero_cli.compare_runs.HERO = {FAKE!r}"
+    before = f"import os; os.setsid(); import hero_cli.compare_runs; hero_cli.compare_runs.HERO = {FAKE!r}"
     process = started(*TWO, "--steps", 4, "--jobs", 1, before=before)
     output, errors = process.communicate(timeout=100)
     assert process.returncode == 130, errors
@@ -171,6 +171,7 @@ def test_ctrl_c_stops_all_after_their_step_and_says_how_to_go_on(
         (["--learners", "grpo", "--against", "base"], ["--against 'base' is not a cell; there are: grpo"]),
         (["--learners", "grpo", "--budgets", "1000,x"], ["--budgets '1000,x': 'x' is not a number of turns"]),
         ([".", "--learners", "grpo"], ["--learners does nothing for runs that exist; leave it out"]),
+        ([".", "--first-seed", 0], ["--first-seed does nothing for runs that exist; leave it out"]),
         ([".", "--clip", 1], ["--clip does nothing for runs that exist; leave it out"]),
         (["."], [". neither is a run directory nor holds one"]),
     ],
