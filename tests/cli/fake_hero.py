@@ -3,7 +3,7 @@
 The environment variable ACCIDENT is the name of a run directory, a step, and what happens in its first update:
 
     fail        an error
-    kill        the death of the process
+    death       the end of the process without any cleaning up
     interrupt   Ctrl-C in the terminal of the process that started this one, whose signal it then waits for
 """
 
@@ -33,8 +33,8 @@ class AccidentalTrainer(GuessTrainer):
         if self.updates + 1 == self.step:
             if self.kind == "fail":
                 raise ConfigError("the dice are loaded")
-            if self.kind == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
+            if self.kind == "death":
+                os._exit(9)
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # so that none comes before it is waited for
             os.killpg(os.getpgid(os.getppid()), signal.SIGINT)
             signal.sigwait({signal.SIGINT})

@@ -112,8 +112,7 @@ def test_runs_that_exist_are_reported_on(compared: Path, hero: Hero) -> None:
     assert "give --out for the tables" in result.stdout
 
 
-@pytest.mark.parametrize(("kind", "why"), [("fail", "the dice are loaded"), ("kill", "exit code -9")])
-@NEEDS_POSIX
+@pytest.mark.parametrize(("kind", "why"), [("fail", "the dice are loaded"), ("death", "exit code 9")])
 def test_a_run_that_fails_is_shown_and_goes_on_when_asked_again(
     compared: Path, hero: Hero, monkeypatch: pytest.MonkeyPatch, kind: str, why: str
 ) -> None:
