@@ -8,6 +8,7 @@ import typer
 
 from hero import __version__
 
+from .check import check
 from .compare import compare
 from .data import data
 from .evaluation import evaluate_command
@@ -21,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run)
+app.command("check")(check)
 app.command("eval")(evaluate_command)
 app.command("compare")(compare)
 app.command("play")(play)

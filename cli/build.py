@@ -16,7 +16,8 @@ from .settings import FIELDS, Settings
 from .terminal import warn_on_error
 
 if TYPE_CHECKING:
-    from hero.distill.base import Learner, Trainer
+    from hero.distill.base import Learner
+    from hero.distill.trainer import TorchTrainer
     from hero.envs.base import TextEnv
     from hero.reflect.base import Reflector
 
@@ -116,7 +117,7 @@ def make_reflector(settings: Settings, lm: Any) -> Reflector | None:
     return None if settings.reflector is None else build_reflector(settings.reflector, settings.reflector_args, lm)
 
 
-def make_trainer(settings: Settings, lm: Any) -> Trainer:
+def make_trainer(settings: Settings, lm: Any) -> TorchTrainer:
     """Builds the trainer; where the learner distils nothing, it keeps no weights of a teacher."""
     from hero.distill.trainer import TorchTrainer
 

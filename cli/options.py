@@ -1,11 +1,11 @@
-"""The options of `hero run`, made of the settings of a run, and back."""
+"""The options of commands that are made of the settings of a run, and back."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -18,29 +18,38 @@ UsageError: Any = typer.BadParameter.__base__
 """What a command line raises; of click, or in newer versions of typer of a copy of click without a public name."""
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+def with_settings(
+    command: Callable[..., None], *, names: Collection[str] = FIELDS, defaults: Mapping[str, Any] | None = None
+) -> Callable[..., None]:
     """Gives a command an option per setting.
 
     Args:
         command: called with the values that the user gave, by setting, as its first argument; its other parameters are
             options of the usual kind.
+        names: the settings.
+        defaults: values of settings that stand for what the user does not give, where they differ from those of a run.
     """
+    defaults = defaults or {}
     _, *others = inspect.signature(command, eval_str=True).parameters.values()
 
     @functools.wraps(command)
     def wrapped(**options: Any) -> None:
-        given = {name: options.pop(name) for name in FIELDS}
-        command({name: _read(name, value) for name, value in given.items() if value is not None}, **options)
+        given = {name: options.pop(name) for name in names}
+        read = {name: _read(name, value) for name, value in given.items() if value is not None}
+        command({**defaults, **read}, **options)
 
-    parameters = [*map(_parameter, FIELDS), *(each.replace(kind=each.KEYWORD_ONLY) for each in others)]
+    parameters = [
+        *(_parameter(name, defaults) for name in names),
+        *(each.replace(kind=each.KEYWORD_ONLY) for each in others),
+    ]
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {each.name: each.annotation for each in parameters}
     return wrapped
 
 
-def _parameter(name: str) -> inspect.Parameter:
+def _parameter(name: str, defaults: Mapping[str, Any]) -> inspect.Parameter:
     declared = FIELDS[name].metadata
-    default = declared["shown"] or str(FIELDS[name].default)
+    default = str(defaults[name]) if name in defaults else declared["shown"] or str(FIELDS[name].default)
     choice = typer.Option(
         option(name),
         help=with_default(declared["help"], default),

@@ -86,6 +86,11 @@ class UpdateLoss:
             self._backward(states_ND, tokens, batch.shares, sums)
         return report(batch, sums, following)
 
+    @torch.no_grad()
+    def measure(self, batch: UpdateBatch) -> dict[str, float]:
+        """Returns the metrics of `backward`, without a gradient."""
+        return self.backward(batch)
+
     def _teacher_states(
         self, batch: UpdateBatch, rows: Sequence[Row], sums: Sums
     ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
@@ -117,7 +122,8 @@ class UpdateLoss:
         for part in logit_chunks(self.student, len(leaf_ND)):
             logits_NV = head_logits(self.student, leaf_ND[part])
             loss = self._loss(logits_NV, tokens.part(part), shares, sums)
-            torch.autograd.backward(loss)
+            if torch.is_grad_enabled():
+                torch.autograd.backward(loss)
         if states_ND.requires_grad:
             torch.autograd.backward(states_ND, leaf_ND.grad)
 

@@ -161,9 +161,9 @@ class TorchTrainer:
                 finite, or too large to compute with: they are not to be saved. Or `decay_steps` are already done.
             PolicyError: a prompt with its action is longer than the model's context.
         """
-        batch = UpdateBatch.of(examples, self.lm.chat, context_length(self._teacher))
+        batch = self._batch(examples)
         if not batch.examples:
-            return self._loss.backward(batch)
+            return self._loss.measure(batch)
         learning_rate = self._schedule.rate(self.updates)
         self._optimizer.zero_grad(set_to_none=True)
         metrics = self._loss.backward(batch)
@@ -184,6 +184,14 @@ class TorchTrainer:
         if self._teacher_weights == "ema":
             self._average()
         return metrics | {"grad_norm": grad_norm, "learning_rate": learning_rate}
+
+    def measure(self, examples: Sequence[Example]) -> Mapping[str, float]:
+        """Returns the metrics of `update` from before its step, and takes none.
+
+        Raises:
+            PolicyError: a prompt with its action is longer than the model's context.
+        """
+        return self._loss.measure(self._batch(examples))
 
     def save(self, path: Path) -> None:
         """Writes the weights, the teacher's unless it is live, the optimiser's state and the counter.
@@ -217,6 +225,9 @@ class TorchTrainer:
             self.updates = operator.index(state["updates"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise unreadable(path / STATE, error) from error
+
+    def _batch(self, examples: Sequence[Example]) -> UpdateBatch:
+        return UpdateBatch.of(examples, self.lm.chat, context_length(self._teacher))
 
     @torch.no_grad()
     def _require_usable(self, batch: UpdateBatch) -> None:

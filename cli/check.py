@@ -1,0 +1,157 @@
+"""`hero check`: find out before training whether hindsight can teach a model in an environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+
+import typer
+
+from hero.errors import ConfigError, RunError
+
+from . import build
+from .interrupt import unmissable
+from .model import ModelChoice, load_model
+from .options import with_settings
+from .provenance import today
+from .readiness import Readiness
+from .resolve import settings_of
+from .settings import Settings
+from .terminal import console, report_errors, show_log
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from hero.envs.base import TextEnv
+    from hero.policy import Policy
+    from hero.reflect.base import Reflector
+    from hero.types import Trajectory, Turn
+
+CHECKED: Final = (
+    *("env", "env_args", "model", "chat_args", "learner", "learner_args", "reflector", "reflector_args"),
+    *("teacher", "teacher_args", "episodes", "group_size", "temperature", "max_turns", "action_tokens"),
+    *("seed", "threads", "micro_batch_tokens"),
+)
+"""Settings of a run that decide what its first step shows."""
+
+
+@report_errors
+@partial(with_settings, names=CHECKED, defaults={"episodes": 32})
+def check(
+    given: dict[str, Any],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Check whether hindsight can teach a model in an environment.
+
+    Plays a few training episodes, has them reviewed, and measures whether the model, shown the diagnosis of an action,
+    takes the advised one. It trains nothing.
+    """
+    settings = settings_of(given)
+    readiness = _measure(settings)
+    answer = readiness.answer(settings.model)
+    out = console()
+    if as_json:
+        out.print(json.dumps(readiness.record() | answer._asdict(), indent=1), markup=False, soft_wrap=True)
+        return
+    for label, text in readiness.lines().items():
+        out.print(f"{label:<27} {text}", markup=False)
+    out.print(answer.why, markup=False)
+
+
+@unmissable()
+def _measure(settings: Settings) -> Readiness:
+    """Plays the episodes of the first step of a run with these settings, and measures what it would learn from.
+
+    Raises:
+        ConfigError: the learner reads no diagnoses, or whatever a run with these settings would raise.
+        RunError: no episode says anything about the policy.
+    """
+    from rich.progress import Progress
+
+    from hero.distill.judged import FAULTS
+    from hero.distill.learners import group_examples
+    from hero.metrics import reflection_metrics, rollout_metrics
+    from hero.reflect.base import check_diagnoses
+
+    if settings.reflector is None:
+        raise ConfigError(
+            f"--learner {settings.learner} reads no diagnoses, so there is nothing to check; give one that does, such "
+            "as distill"
+        )
+    build.require_train_extra()
+    build.check_components(settings)
+    build.use_threads(settings.threads)
+    envs = build.make_envs(settings.env, "train", settings.episodes, settings.env_args)
+    build.load_rules(envs[0])
+    learner = build.make_learner(settings)
+    lm = load_model(ModelChoice(settings.model, settings.chat_args, today()), settings.action_tokens)
+    reflector = cast("Reflector", build.make_reflector(settings, lm))
+    # The weights of the start are the teacher's; a copy of them would take memory.
+    trainer = build.make_trainer(replace(settings, teacher_weights="live", turn_gate="follow"), lm)
+    with (
+        build.closing(envs),
+        Progress(console=console(errors=True), transient=True) as bars,
+        show_log(lambda text: bars.console.print(f"warning: {text}", style="yellow", markup=False)),
+    ):
+        played = _play(settings, envs, trainer.policy(temperature=settings.temperature), bars)
+        bars.add_task("reflecting", total=None)
+        diagnoses = check_diagnoses(reflector.reflect(played), played, settings.reflector)
+        pairs = list(zip(played, diagnoses, strict=True))
+        bars.add_task("scoring", total=None)
+        examples = group_examples(learner, pairs)
+        metrics = trainer.measure(examples)
+    findings = [finding for diagnosis in diagnoses for finding in diagnosis.findings]
+    prompts = [len(lm.chat.encode(each.teacher)) + len(each.tokens.action_ids) for each in examples if each.teacher]
+    rollout = rollout_metrics(played)
+    return Readiness(
+        episodes=len(played),
+        valid_actions=rollout["valid_actions"],
+        success=rollout["success"],
+        turns_with_finding=reflection_metrics(pairs)["turns_with_finding"],
+        turns_called_wrong=sum(finding.verdict in FAULTS for finding in findings),
+        turns_distilled=int(metrics["turns_distilled"]),
+        turns_too_long=int(metrics["turns_too_long"]),
+        turns_faulted=int(metrics["turns_faulted"]),
+        turns_gated=int(metrics["turns_gated"]),
+        followed=metrics.get("followed"),
+        repeated=metrics.get("repeated"),
+        lift=metrics.get("lift"),
+        longest_prompt=max(prompts, default=0),
+        context_length=lm.context_length,
+    )
+
+
+def _play(settings: Settings, envs: Sequence[TextEnv], policy: Policy, bars: Progress) -> list[Trajectory]:
+    """Plays the episodes of the first step of a run.
+
+    Raises:
+        RunError: no episode says anything about the policy.
+    """
+    from hero.evaluate import hopeless
+    from hero.outcomes import Outcome
+    from hero.plan import Purpose
+    from hero.rollout import rollout
+
+    from .progress import TurnCounter
+
+    plan, counter = settings.plan(), TurnCounter(settings.max_turns)
+    bar = bars.add_task("playing", total=settings.episodes)
+
+    def advance(episode: int, turn: Turn) -> None:
+        if counter.is_last(episode, turn):
+            bars.advance(bar)
+
+    played = rollout(
+        envs,
+        policy,
+        plan.sample_tasks(1, envs[0].num_tasks),
+        max_turns=plan.max_turns,
+        seed=plan.seed_for(1, Purpose.SAMPLING),
+        on_turn=advance,
+    )
+    if why := hopeless(map(Outcome.of, played)):
+        raise RunError(why)
+    return played
