@@ -36,10 +36,10 @@ class Demonstration(Distillation):
     """Distils every turn with a whole successful episode of the same task (2606.11559, "Full-Demo Privileged Teacher").
 
     It is that of a sibling, or else the newest from earlier in the run; never the episode itself. A task without either
-    gives no examples.
+    gives no examples. Of many tasks few are played twice, so episodes come in groups by default.
     """
 
-    defaults: ClassVar[Mapping[str, JSON]] = {"reflector": None, "teacher_weights": "ema"}
+    defaults: ClassVar[Mapping[str, JSON]] = {"group_size": 8, "reflector": None, "teacher_weights": "ema"}
 
     def __init__(self) -> None:
         super().__init__(DemonstrationTeacher())

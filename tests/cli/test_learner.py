@@ -104,6 +104,7 @@ def test_one_learner_needs_no_sum_and_its_options_no_name() -> None:
         ("grpo+kl:0.04", {"grpo.clip": "x"}, "grpo (hero.learners): clip = 'x' is not possible; give a value of type"),
         ("grpo", {"distill.gate": 1}, "grpo has no part 'distill'; it has grpo"),
         ("distill+grpo", {"distill.teacher": "x"}, "teacher of distill (hero.learners) is given by the run"),
+        ("gigpo", {"colour": 1}, "\n  clip: float = 0.2  (how far the ratio of the policy gradient may fall"),
         ("grpo", {"colour": 1}, "has no option 'colour'; it takes:\n  scale_rewards: bool = True  (whether to divide"),
     ],
 )
@@ -132,7 +133,7 @@ NEEDS = ("group_size", "reflector", "teacher", "teacher_weights", "divergence")
         ("gigpo", (8, None, None, None, None)),
         ("kl", (1, None, None, "frozen", "reverse_kl")),
         ("feedback", (1, None, None, "ema", "reverse_kl")),
-        ("demo", (1, None, None, "ema", "reverse_kl")),
+        ("demo", (8, None, None, "ema", "reverse_kl")),
         ("sdpo", (8, None, None, "ema", "reverse_kl")),
         ("sdar", (8, "rules", "hindsight", "ema", "reverse_kl")),
         ("hint", (1, "rules", "hindsight", "ema", "reverse_kl")),
@@ -193,7 +194,7 @@ def test_a_learner_that_changes_cannot_become_longer() -> None:
 class Own:
     """A learner of another package, which distils with a teacher of its own."""
 
-    defaults: ClassVar[Mapping[str, Any]] = {"teacher_weights": "live", "steps": 30}
+    defaults: ClassVar[Mapping[str, Any]] = {"teacher_weights": "live", "steps": 30, "group_size": 4}
 
     def at(self, progress: float) -> Own:
         return self

@@ -17,7 +17,7 @@ from hero.distill.teacher import HindsightTeacher
 from hero.errors import ConfigError
 from hero.types import Action, Diagnosis, Finding, Group, Message, Stop, Tokens, Trajectory, Turn, Verdict
 from tests.distill.trajectories import PROMPT, REWARDS, episode, learnable
-from tests.strategies import diagnosed_groups, trajectories
+from tests.strategies import diagnosed_groups
 
 
 @settings(max_examples=40)
@@ -178,14 +178,13 @@ def test_the_base_learns_nothing(diagnosed: tuple[Group, list[Diagnosis]]) -> No
     assert Base().examples(*diagnosed) == []
 
 
-@given(st.lists(trajectories(env_id=st.sampled_from("ab"), task_id=st.sampled_from("xy")), max_size=6))
-def test_the_last_success_of_each_task_is_kept(played: list[Trajectory]) -> None:
-    kept = successes(played)
-    assert all(each.success and (each.env_id, each.task_id) == task for task, each in kept.items())
-    for index, each in enumerate(played):
-        later = [other for other in played[index + 1 :] if (other.env_id, other.task_id) == (each.env_id, each.task_id)]
-        if each.success and not any(other.success for other in later):
-            assert kept[each.env_id, each.task_id] is each
+@given(st.lists(st.tuples(st.sampled_from("xy"), st.booleans()), max_size=8))
+def test_the_last_success_of_each_task_is_kept(played: list[tuple[str, bool]]) -> None:
+    episodes = [replace(episode(0.0, "a", success=won), task_id=task, seed=n) for n, (task, won) in enumerate(played)]
+    last = {task: n for n, (task, won) in enumerate(played) if won}
+    assert {key: each.seed for key, each in successes(episodes).items()} == {
+        ("env", task): n for task, n in last.items()
+    }
 
 
 def test_a_group_has_the_earlier_success_of_its_own_task() -> None:
