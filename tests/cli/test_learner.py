@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -24,6 +25,7 @@ from hero_cli.learner import read_learner
 from hero_cli.provenance import versions
 from hero_cli.resolve import extension, settings_of
 from hero_cli.settings import option
+from tests.cli.conftest import FAST, Hero, contents, refused
 
 LEARNERS = registry.names("hero.learners")
 weights = st.floats(1e-6, 100)
@@ -255,3 +257,13 @@ def test_versions_are_those_of_all_parts(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("hero_cli.provenance.entry_points", entry_points)
     versions(settings_of({"learner": "grpo+kl:0.04"}))
     assert [name for group, name in asked if group == "hero.learners"] == ["grpo", "kl"]
+
+
+def test_a_sum_is_trained_under_a_plain_name_and_does_not_become_longer(hero: Hero, model: str, tmp_path: Path) -> None:
+    fading = ["--learner", "distill:1->0+demo:0->1", "--group-size", 2, "--steps", 2]
+    assert hero("run", "--model", model, *FAST, *fading).exit_code == 0
+    run = tmp_path / "runs" / "guess-distill-1-0-demo-0-1-seed0"
+    before = contents(run)
+    assert hero("run", "--resume", "--out", run, "--steps", 2).exit_code == 0
+    assert contents(run) == before
+    refused(hero("run", "--resume", "--out", run, "--steps", 4), "changes in the course of a run", "another --out")
