@@ -57,9 +57,9 @@ class Example:
 class Teacher(Protocol):
     """Writes the privileged prompt of a turn; a pure function of text.
 
-    A teacher that shows findings may have a method `shown(turn, diagnosis)`, which returns the part of the finding
-    about a turn that it shows, or None: only by that can the trainer measure whether the teacher follows it. One that
-    shows earlier successes has `needs_earlier`, as a `Learner` does.
+    A teacher that shows findings may have a method `shown(turn, diagnosis)`, which returns the finding about a turn,
+    without advice that it does not show, or None where it shows nothing of it: only by that can the trainer measure
+    whether the teacher follows it. One that shows earlier successes has `needs_earlier`, as a `Learner` does.
     """
 
     def context(

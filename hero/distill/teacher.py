@@ -43,20 +43,25 @@ class HindsightTeacher:
         self.show_thoughts = show_thoughts
 
     def shown(self, turn: int, diagnosis: Diagnosis) -> Finding | None:
-        """Returns the finding about a turn without the parts that are not shown; None where nothing is left."""
+        """Returns the finding about a turn, without advice that is not shown; None where nothing of it is shown."""
         finding = finding_about(diagnosis, turn)
+        if finding is None or not self._review(finding):
+            return None
+        return finding if self.advice else replace(finding, advice="")
+
+    def _review(self, finding: Finding | None) -> str:
+        """Returns the parts of a finding that are shown; "" where there are none."""
         if finding and not self.diagnosis:
             finding = replace(finding, verdict=None, cause="")
         if finding and not self.advice:
             finding = replace(finding, advice="")
-        return finding if finding and finding.text() else None
+        return finding.text() if finding else ""
 
     def context(
         self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis, siblings: Sequence[Trajectory] = ()
     ) -> tuple[Message, ...] | None:
         """Returns the privileged prompt of one turn; None where there is nothing to show about it."""
-        finding = self.shown(turn, diagnosis)
-        review = finding.text() if finding else ""
+        review = self._review(finding_about(diagnosis, turn))
         observation = trajectory.turns[turn].observation if self.observation else ""
         if not (review if self.diagnosis or self.advice else observation):
             return None

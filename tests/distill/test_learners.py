@@ -36,7 +36,7 @@ def test_distillation_takes_the_sampled_turns_that_have_a_finding(
     assert Distillation(gate=2.0).examples(group, diagnoses) == expected
 
 
-def test_an_example_has_the_part_of_the_finding_that_the_teacher_shows() -> None:
+def test_an_example_has_the_finding_that_the_teacher_is_shown() -> None:
     finding = Finding(0, Verdict.FAILED, "too dear", "back")
     group, diagnoses = Group((episode(0.0, "a"),)), [Diagnosis("me", (finding,))]
 
@@ -46,7 +46,7 @@ def test_an_example_has_the_part_of_the_finding_that_the_teacher_shows() -> None
 
     assert shown() == finding
     assert shown(advice=False) == replace(finding, advice="")
-    assert shown(diagnosis=False) == Finding(0, None, "", "back")
+    assert shown(diagnosis=False) == finding  # the verdict says what is to be measured, shown or not
     assert shown(diagnosis=False, advice=False) is None  # the observation alone
 
 
