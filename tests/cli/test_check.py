@@ -67,7 +67,10 @@ def test_a_model_that_follows_nothing_cannot_be_taught(hero: Hero, model: str) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--learner", "grpo", "--group-size", 2], "--learner grpo reads no diagnoses, so there is nothing to check; give one that does"),
+        (
+            ["--learner", "grpo", "--group-size", 2],
+            "--learner grpo reads no diagnoses, so there is nothing to check; give one that does",
+        ),
         (["--env", "gues"], "hero.envs has no 'gues'; did you mean 'guess'?"),
         (["--model", "tinny"], "there is no model 'tinny'; did you mean 'tiny'?"),
         (["--episodes", 5, "--group-size", 2], "--episodes 5 cannot be split into groups of 2"),
