@@ -31,6 +31,7 @@ def public(tree: ast.Module | ast.ClassDef, prefix: str = "") -> Iterator[tuple[
 INHERITED = {
     "act",
     "encode",
+    "encode_reply",
     "decode",
     "stop_ids",
     "sample",
