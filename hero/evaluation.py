@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import correlation, fmean, variance
 from typing import Any, Final, Literal, Self
 
-from hero.intervals import Estimate, clamp, difference_half_width, t_interval, wilson_interval
+from hero.intervals import Estimate, clamp, paired_difference, t_interval, wilson_interval
 from hero.outcomes import Outcome, metric_values
 from hero.types import Stop
 
@@ -184,12 +184,7 @@ def difference(after: Evaluation, before: Evaluation, measure: Measure) -> Estim
     """
     new, old = getattr(after, measure), getattr(before, measure)
     r = _correlation(after.per_task(measure), before.per_task(measure))
-    gain = new.value - old.value
-    return Estimate(
-        gain,
-        gain - difference_half_width(new.value - new.low, old.high - old.value, r),
-        gain + difference_half_width(new.high - new.value, old.value - old.low, r),
-    )
+    return paired_difference(new, old, r)
 
 
 def _correlation(a: Mapping[str, float], b: Mapping[str, float]) -> float:

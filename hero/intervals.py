@@ -51,6 +51,25 @@ def t_interval(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
+def ratio_interval(totals: Sequence[float], sizes: Sequence[float]) -> Estimate:
+    """Returns the sum of totals over the sum of sizes, with the t interval of a ratio estimator; NaN bounds for one.
+
+    It is the mean of a unit, such as a token, where units come in independent clusters, such as texts, and clusters are
+    of different sizes (Cochran 1977, "Sampling Techniques", section 6.3).
+
+    Args:
+        totals: sum over the units of each cluster.
+        sizes: number of units of each cluster, more than 0.
+    """
+    count, units = len(totals), sum(sizes)
+    ratio = sum(totals) / units
+    if count < 2:
+        return Estimate(ratio, math.nan, math.nan)
+    squares = sum((total - ratio * size) ** 2 for total, size in zip(totals, sizes, strict=True))
+    half = t_quantile(count - 1) * math.sqrt(count / (count - 1) * squares) / units
+    return Estimate(ratio, ratio - half, ratio + half)
+
+
 def t_quantile(degrees: float) -> float:
     """Returns the half width of Student's t interval in standard errors.
 
@@ -69,12 +88,22 @@ def clamp(estimate: Estimate, maximum: float) -> Estimate:
     return Estimate(estimate.value, max(0.0, estimate.low), min(maximum, estimate.high))
 
 
-def difference_half_width(a: float, b: float, r: float) -> float:
-    """Returns the half width of the interval of a difference.
+def paired_difference(new: Estimate, old: Estimate, r: float) -> Estimate:
+    """Returns `new` minus `old`, with an interval from both intervals (MOVER, Zou and Donner 2008).
+
+    For shares with Wilson's intervals that is Newcombe's (1998) score interval, for means of pairs the paired t
+    interval.
 
     Args:
-        a: half width of the one interval.
-        b: half width of the other.
-        r: correlation of the two quantities, -1 to 1.
+        r: correlation of the two quantities, -1 to 1; 0 where they are independent.
     """
+    gain = new.value - old.value
+    return Estimate(
+        gain,
+        gain - _half_width(new.value - new.low, old.high - old.value, r),
+        gain + _half_width(new.high - new.value, old.value - old.low, r),
+    )
+
+
+def _half_width(a: float, b: float, r: float) -> float:
     return math.sqrt(max(0.0, a * a - 2 * r * a * b + b * b))

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hero.intervals import NORMAL_QUANTILE, Estimate, difference_half_width, t_quantile, wilson_interval
+from hero.intervals import NORMAL_QUANTILE, Estimate, paired_difference, t_quantile, wilson_interval
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -52,12 +52,7 @@ def difference_interval(values_ST: Array, others_ST: Array) -> Estimate:
     if variance and other_variance:
         shared = variance + other_variance - _spread(values_ST - others_ST)[0]
         correlation = max(-1.0, min(1.0, shared / (2 * math.sqrt(variance * other_variance))))
-    gain = mean.value - other.value
-    return Estimate(
-        gain,
-        gain - difference_half_width(mean.value - mean.low, other.high - other.value, correlation),
-        gain + difference_half_width(mean.high - mean.value, other.value - other.low, correlation),
-    )
+    return paired_difference(mean, other, correlation)
 
 
 def _spread(values_ST: Array) -> tuple[float, float]:
