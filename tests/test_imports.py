@@ -44,6 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "distill.trainer": CORE
     | {"distill", "distill.batch", "distill.follow", "distill.losses", "distill.pack", "distill.scorer"}
     | {"distill.state", "distill.loss", "models"},
+    "suite": CORE | {"intervals"},
+    "suite.score": CORE | {"suite", "distill.pack", "distill.scorer", "models"},
     "callback": {"types"},
     "rollout": CORE | {"envs"},
     "plan": CORE | {"rollout"},
@@ -67,6 +69,7 @@ A block is a module, or a package without those of its modules that are blocks o
 
 TORCH = (
     "hero.models",
+    "hero.suite.score",
     *(
         f"hero.distill.{name}"
         for name in ("batch", "follow", "judged", "losses", "pack", "scorer", "state", "loss", "trainer")
