@@ -21,6 +21,7 @@ from .model import ModelChoice, load_checkpoint
 from .provenance import env_provenance, explain_missing, require_same, run_dir_of, version_warning, versions
 from .resolve import settings_of, stored_settings
 from .settings import Settings
+from .suite import evaluate_suite, refuse_idle
 from .terminal import console, estimate, report_errors, show_log, with_default
 
 if TYPE_CHECKING:
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
     from hero.intervals import Estimate
     from hero.types import Turn
 
+SUITE = "Held-out text"
+
 
 @report_errors
 def evaluate_command(
+    context: typer.Context,
     policy: Annotated[
         str,
         typer.Argument(help="A run directory, or a model: tiny, tiny-taubench, a directory, hub name or GGUF file."),
@@ -83,11 +87,34 @@ def evaluate_command(
     seed: Annotated[
         int, typer.Option(help="Seed of sampling; equal seeds give equal answers.", min=0, max=2**63 - 1)
     ] = 0,
+    suite: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measure on this held-out text, and play no episodes: a .txt file, or a .jsonl file with a reply a "
+            "line, as shown above.",
+            rich_help_panel=SUITE,
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print measures and all scores as JSON.", rich_help_panel=SUITE),
+    ] = False,
 ) -> None:
     """Evaluate a policy, with 95 % intervals.
 
     Its environment, settings and chat arguments are those of its run, unless options name others.
+
+    With --suite it is measured on held-out text: negative log-likelihood of the right replies, how many of them greedy
+    decoding gives to the letter, and how many of its replies match a pattern. A run is measured at its start and at its
+    checkpoint, which shows what it has forgotten. A line of a suite (kind and pattern can be left out):
+
+    {"kind": "review", "messages": \\[{"role": "user", "content": "..."}], "reply": "...", "pattern": "useful|failed.*"}
     """
+    if suite:
+        refuse_idle(context)
+    elif as_json:
+        raise ConfigError("--json needs --suite FILE; add that, or leave it out")
     if greedy and temperature:
         raise ConfigError(f"--greedy and --temperature {temperature} contradict each other; give one of them")
     run = run_dir_of(policy)
@@ -103,6 +130,9 @@ def evaluate_command(
     model = ModelChoice(policy, read_arguments("chat_args", chat_arg or []), checkpoint=checkpoint or "best")
     if warning := version_warning(stored.get("versions", {}), versions(settings)):
         console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
+    if suite:
+        evaluate_suite(suite, model, run, settings, as_json)
+        return
     evaluation, has_tools, step = _evaluate(settings, run, stored_env, model, split, tasks, trials, seed)
     from hero.evaluate import hopeless
 

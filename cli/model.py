@@ -78,8 +78,16 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
     return lm, None
 
 
-def _load_trained(run: Path, choice: ModelChoice) -> tuple[Any, int]:
-    """Returns the model of a run as it is in a checkpoint, and the step of that."""
+def load_start(run: Path, choice: ModelChoice) -> Any:
+    """Returns the language model that a run started from, in the precision that it is trained in.
+
+    Args:
+        choice: the run, and what its chat template is given besides.
+
+    Raises:
+        ConfigError: the model does not take the `chat_args`.
+        RunError: the run cannot be read, or its model has changed since.
+    """
     config = read_config(run)
     source = model_source(run)
     stored = config.provenance.get("model")
@@ -89,9 +97,17 @@ def _load_trained(run: Path, choice: ModelChoice) -> tuple[Any, int]:
         require_same(run, "model", stored or now, now)
     chat_args = {**config.settings.get("chat_args", {}), **choice.chat_args}
     lm, _ = _load(ModelChoice(source, chat_args, choice.date or config.provenance.get("date")))
-    from hero.distill.state import MODEL, read_weights, widen
+    from hero.distill.state import widen
 
     widen(lm.model)
+    return lm
+
+
+def _load_trained(run: Path, choice: ModelChoice) -> tuple[Any, int]:
+    """Returns the model of a run as it is in a checkpoint, and the step of that."""
+    from hero.distill.state import MODEL, read_weights
+
+    lm = load_start(run, choice)
 
     def read(checkpoint: Checkpoint) -> int:
         read_weights(lm.model, checkpoint.trainer / MODEL)
@@ -99,5 +115,5 @@ def _load_trained(run: Path, choice: ModelChoice) -> tuple[Any, int]:
 
     step = read_checkpoint(run, choice.checkpoint, read)
     if step is None:
-        raise RunError(f"{run} has no complete step yet; take its model, {source}, or resume it first")
+        raise RunError(f"{run} has no complete step yet; take its model, {model_source(run)}, or resume it first")
     return lm, step
