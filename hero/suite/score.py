@@ -122,7 +122,6 @@ def _answers(
 
 
 def _with_reply(score: Score, item: Item, action: Action) -> Score:
-    """Returns the score with a greedy reply; one that was cut off is neither exact nor well formed."""
-    whole = not action.cut_off
-    well_formed = whole and re.fullmatch(item.pattern, action.text) is not None if item.pattern else None
-    return replace(score, reply=action.text, exact=whole and action.text == item.reply, well_formed=well_formed)
+    """Returns the score with a greedy reply; one that was cut off is not well formed, and too long to be exact."""
+    form = not action.cut_off and re.fullmatch(item.pattern, action.text) is not None if item.pattern else None
+    return replace(score, reply=action.text, exact=action.text == item.reply, well_formed=form)

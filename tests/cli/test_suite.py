@@ -67,6 +67,7 @@ def test_a_run_is_measured_at_its_start_and_at_its_checkpoint(
     assert (record["suite"], record["model"], record["step"]) == ("suite.jsonl", "run", 2)
     assert list(record["measures"]) == ["start", "checkpoint", "difference"]
     assert list(alone["measures"]) == ["model"]
+    assert "step" not in alone
     assert record["measures"]["start"] == alone["measures"]["model"]
     assert record["scores"]["start"] == alone["scores"]["model"]
     start, checkpoint, difference = (record["measures"][name]["all"]["nats"] for name in record["measures"])

@@ -79,6 +79,7 @@ def test_what_got_worse_with_its_whole_interval_is_named() -> None:
     assert worsened(compare(before, worse)["a"]) == []
     forgotten = [replace(score, exact=False, well_formed=False) for score in before]
     assert worsened(compare(forgotten, before)["a"]) == ["exact", "well_formed"]
+    assert worsened(compare([*forgotten[:1], *before[1:]], before)["a"]) == []  # one item says nothing
     assert worsened(compare(worse[:1], before[:1])["a"]) == []  # one item has no interval
 
 
