@@ -1,0 +1,1 @@
+"""A small game that the package does not ship, as a foreign environment: a locked room."""
