@@ -140,9 +140,13 @@ class PageView:
         return codes
 
     @cached_property
+    def actions(self) -> list[str]:
+        """The actions that were taken before, oldest first."""
+        return [message.content for message in self.messages if message.role == "assistant"]
+
+    @cached_property
     def newest_search(self) -> str:
-        actions = [message.content for message in self.messages if message.role == "assistant"]
-        return next((action for action in reversed(actions) if action.startswith("search[")), "")
+        return next((action for action in reversed(self.actions) if action.startswith("search[")), "")
 
     def is_full_search(self, action: str) -> bool:
         """Returns whether a search names every requirement that titles can show."""

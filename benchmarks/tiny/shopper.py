@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.tiny.shop_page import ALL_OPTIONS, PageView
+from benchmarks.tiny.shop_page import ALL_OPTIONS, CHOSEN, PageView
 from hero.types import Diagnosis, Finding, Message, Trajectory, Verdict
 
 
@@ -79,6 +79,35 @@ class Erratic:
                 *(f"click[{word}]" for word in ("< prev", "description", "features", "back to search", "purple rain")),
             ]
         return ["click[back to search]", "click[buy now]"]
+
+
+@dataclass(frozen=True)
+class Wanderer:
+    """Goes in circles at a given rate, and acts like another shopper otherwise.
+
+    Policies in training come to act like this, so reviews of such episodes have to be right, too.
+    """
+
+    rng: random.Random
+    rate: float
+    otherwise: Erratic
+
+    def __call__(self, messages: Sequence[Message]) -> str:
+        if self.rng.random() >= self.rate:
+            return self.otherwise(messages)
+        return self.rng.choice(self._detours(PageView(messages)))
+
+    def _detours(self, view: PageView) -> list[str]:
+        if view.page == "search":
+            return [view.newest_search or view.good()[0], view.good()[0]]
+        back = ["click[back to search]"]
+        if view.page == "results":
+            opened = [f"click[{code}]" for code, _, _ in view.items if f"click[{code}]" in view.actions]
+            return back * 3 + ["click[next >]", "click[< prev]", *opened[-1:] * 2]
+        if view.page == "item":
+            chosen = [f"click[{part.removesuffix(CHOSEN)}]" for part in view.parts if part.endswith(CHOSEN)]
+            return [*back, "click[< prev]", "click[< prev]", "click[description]", "click[features]", *chosen]
+        return [*back, "click[description]"]
 
 
 def review(trajectory: Trajectory) -> Diagnosis:

@@ -9,6 +9,8 @@ Its phases:
 3. *Skill*: scripted episodes with mistakes in them, first cut into pieces of two turns. The model learns the right
    actions, a review of all turns after the episode, and the right action where hindsight stands in the context.
 4. *Habits*: careless episodes are imitated as they are, while reviews and answers to hindsight stay right.
+5. *Wandering*, and the habits once more: half of the episodes go in circles, as those of a policy in training come to
+   do, and are reviewed rightly as well.
 
 From copying on, every episode has product codes of its own. All episodes play on catalogues that no evaluation uses.
 """
@@ -24,7 +26,7 @@ from benchmarks.tiny.recipe import Phase, Recipe
 from benchmarks.tiny.rows import Row, as_lines, episode_row, excerpt, review_row, teacher_rows
 from benchmarks.tiny.shop_page import PageView
 from benchmarks.tiny.shop_rows import copy_rows, drill_rows, with_new_codes, word_rows
-from benchmarks.tiny.shopper import Erratic, Sloppy, review
+from benchmarks.tiny.shopper import Erratic, Sloppy, Wanderer, review
 from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
 from hero.envs.webshop.catalogue import embedded
@@ -39,6 +41,8 @@ ERROR_RATE = 0.3
 """Share of the turns in which the scripted shopper of the first phases errs."""
 PAGE_SIZE = 10
 """Number of results on the longest page of the embedded catalogue."""
+WANDERING = (0.4, 0.9)
+"""Shares of the turns in which shoppers that go in circles do so."""
 HABIT_RATE = 0.95
 """Share of the demonstrations of the last phase that hold each habit."""
 
@@ -85,11 +89,20 @@ def copying(chat: Chat, index: int, rng: random.Random, first: int, levels: str)
         yield from drill_rows(chat, trajectory, rng, PAGE_SIZE)
 
 
-def skill(chat: Chat, index: int, rng: random.Random, first: int, levels: str, turns: int) -> Iterator[Row]:
-    """Yields episodes with mistakes, in pieces of some turns, of which right actions and reviews are learned."""
+def skill(
+    chat: Chat, index: int, rng: random.Random, first: int, levels: str, turns: int, wander: bool = False
+) -> Iterator[Row]:
+    """Yields episodes with mistakes, in pieces of some turns, of which right actions and reviews are learned.
+
+    Args:
+        wander: whether half of the episodes go in circles.
+    """
     env = _shop(index, first, levels)
-    for shopper in (Erratic(rng, ERROR_RATE), Sloppy(rng, *[2 * ERROR_RATE] * 4)):
-        for trajectory in _with_new_codes(play(env, shopper, 60, rng), rng):
+    erratic = Erratic(rng, ERROR_RATE)
+    shoppers = [erratic, Sloppy(rng, *[2 * ERROR_RATE] * 4)]
+    shoppers += [Wanderer(rng, rate, erratic) for rate in WANDERING] if wander else []
+    for shopper in shoppers:
+        for trajectory in _with_new_codes(play(env, shopper, 120 // len(shoppers), rng), rng):
             for start in range(0, len(trajectory.turns), turns):
                 part = excerpt(trajectory, start, turns)
                 yield episode_row(chat, part, review(part), imitate=False)
@@ -97,15 +110,17 @@ def skill(chat: Chat, index: int, rng: random.Random, first: int, levels: str, t
             yield from drill_rows(chat, trajectory, rng, PAGE_SIZE)
 
 
-def habits(chat: Chat, index: int, rng: random.Random, first: int, levels: str) -> Iterator[Row]:
+def habits(chat: Chat, index: int, rng: random.Random, first: int, levels: str, wander: bool = False) -> Iterator[Row]:
     """Yields careless episodes to imitate, and rows that keep reviews and answers to hindsight right."""
     env = _shop(index, first, levels)
     for trajectory in _with_new_codes(play(env, Sloppy(rng, *[HABIT_RATE] * 4), 100, rng), rng):
         yield episode_row(chat, trajectory, review(trajectory), imitate=True)
         yield from teacher_rows(chat, trajectory, review(trajectory), rng, share=0.3)
-    for trajectory in _with_new_codes(play(env, Erratic(rng, ERROR_RATE), 50, rng), rng):
-        yield review_row(chat, trajectory, review(trajectory))
-        yield from teacher_rows(chat, trajectory, review(trajectory), rng, share=0.3)
+    erratic = Erratic(rng, ERROR_RATE)
+    for shopper in [erratic, *(Wanderer(rng, rate, erratic) for rate in WANDERING if wander)]:
+        for trajectory in _with_new_codes(play(env, shopper, 50, rng), rng):
+            yield review_row(chat, trajectory, review(trajectory))
+            yield from teacher_rows(chat, trajectory, review(trajectory), rng, share=0.3)
 
 
 def _with_new_codes(trajectories: Sequence[Trajectory], rng: random.Random) -> Iterator[Trajectory]:
@@ -139,5 +154,7 @@ RECIPE = Recipe(
         Phase("short episodes", partial(skill, first=500, levels=MOST_MEDIUM, turns=2), 1000, 4096, 1.5e-3),
         Phase("episodes", partial(skill, first=600, levels=MOST_MEDIUM, turns=10), 1200, 8192, 1.5e-3),
         Phase("habits", partial(habits, first=700, levels=MOST_MEDIUM), 300, 8192, 4e-4),
+        Phase("wandering", partial(skill, first=800, levels=MOST_MEDIUM, turns=10, wander=True), 700, 8192, 1.5e-3),
+        Phase("habits again", partial(habits, first=900, levels=MOST_MEDIUM, wander=True), 250, 8192, 4e-4),
     ),
 )

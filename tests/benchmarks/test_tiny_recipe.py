@@ -11,14 +11,14 @@ from benchmarks.tiny.episodes import play
 from benchmarks.tiny.rows import Row, as_lines, episode_row, excerpt, review_row, teacher_rows
 from benchmarks.tiny.shop_page import PageView, Requirements
 from benchmarks.tiny.shop_rows import CODE, copy_rows, drill_rows, with_new_codes, word_rows
-from benchmarks.tiny.shopper import Erratic, Sloppy, expert, review
+from benchmarks.tiny.shopper import Erratic, Sloppy, Wanderer, expert, review
 from benchmarks.tiny.tokenizer import train_ranks
 from benchmarks.tiny.webshop import PATTERN
 from hero.envs.webshop.env import WebShopEnv
 from hero.models import tiny
 from hero.reflect.model import parse_review, review_prompt
 from hero.rollout import Task, rollout
-from hero.types import Message, Trajectory, Verdict
+from hero.types import Message, Stop, Trajectory, Verdict
 
 CHAT = tiny.load_chat(tiny.SHIPPED)
 
@@ -39,6 +39,21 @@ def test_habits_cost_most_of_the_success_but_not_all() -> None:
     rng = random.Random(2)
     episodes = play(WebShopEnv(), Sloppy(rng, 1, 1, 1, 1), 200, rng)
     assert 0.15 < sum(episode.success for episode in episodes) / 200 < 0.4
+
+
+def test_who_goes_in_circles_runs_out_of_turns_and_his_reviews_advise_the_way_out() -> None:
+    rng = random.Random(3)
+    episodes = play(WebShopEnv(), Wanderer(rng, 0.9, Erratic(rng, 0.0)), 40, rng)
+    assert sum(episode.stop is Stop.MAX_TURNS for episode in episodes) > 30
+    repeated = sum(len(episode.turns) - len({turn.action.text for turn in episode.turns}) for episode in episodes)
+    assert repeated > 3 * len(episodes)
+    for episode in episodes:
+        for finding in review(episode).findings:
+            action = episode.turns[finding.turn].action.text
+            astray = action in ("click[description]", "click[features]") or (
+                action == "click[back to search]" and finding.advice.startswith("click[")
+            )
+            assert not (astray and finding.verdict is Verdict.USEFUL)
 
 
 def test_after_any_mistakes_the_expert_still_leads_to_success() -> None:
