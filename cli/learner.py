@@ -49,10 +49,12 @@ class Part:
             return False
 
     def with_implied(self, brought: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the defaults that it brings, with those that follow from having no parameter `teacher`."""
+        """Returns the defaults that it brings, with those that follow from them and from its parameters."""
         implied = {} if self.takes_teacher else {"teacher": None}
         if implied and brought.get("teacher_weights") is None:  # it distils nothing
-            implied |= {"teacher_weights": None, "divergence": None}
+            implied |= {"teacher_weights": None, "divergence": None, "turn_gate": None}
+        if brought.get("reflector", "any") is None:  # there are no findings that a teacher could follow
+            implied["turn_gate"] = None
         return implied | dict(brought)
 
 

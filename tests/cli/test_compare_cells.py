@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero.distill.learners import GRPO
 from hero.errors import ConfigError
 from hero_cli.compare_cells import plan_runs, read_cells
 from hero_cli.options import as_options, read_options
@@ -39,21 +38,19 @@ def settings_in(cells: dict[str, tuple[dict[str, Any], Settings]]) -> dict[str, 
     return {name: given for name, (given, _) in cells.items()}
 
 
-def test_a_setting_is_left_out_of_cells_without_a_use_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    defaults = {**GRPO.defaults, "turn_budget": None, "steps": 0}
-    monkeypatch.setattr(GRPO, "defaults", defaults)
-    given = {"turn_budget": 30, "divergence": "jensen_shannon", "beta": 0.3, "clip": 0.1, "reflector": "rules"}
+def test_a_setting_is_left_out_of_cells_without_a_use_for_it() -> None:
+    given = {"turn_budget": 30, "divergence": "jensen_shannon", "beta": 0.3, "reflector": "rules"}
     with pytest.raises(
-        ConfigError, match=r"no cell has a use for --clip: --clip 0.1 does nothing with --learner distill"
+        ConfigError, match=r"no cell has a use for --divergence and --beta and --reflector: --divergence jensen"
     ):
-        read_cells(given, ["distill"], [])
-    cells = read_cells(given, ["distill", "grpo"], [])
-    without_clip = {name: value for name, value in given.items() if name != "clip"}
+        read_cells(given, ["grpo", "base"], [])
+    cells = read_cells(given, ["distill", "grpo", "base"], [])
     assert settings_in(cells) == {
-        "distill": {"learner": "distill", **without_clip},
-        "grpo": {"learner": "grpo", "clip": 0.1},
+        "distill": {"learner": "distill", **given},
+        "grpo": {"learner": "grpo", "turn_budget": 30},
+        "base": {"learner": "base"},
     }
-    assert (cells["grpo"][1].steps, cells["grpo"][1].turn_budget) == (0, None)
+    assert (cells["base"][1].steps, cells["base"][1].turn_budget) == (0, None)
     assert (cells["distill"][1].steps, cells["distill"][1].turn_budget) == (None, 30)
 
 
@@ -83,7 +80,7 @@ def test_options_of_a_component_add_up() -> None:
 
 def test_runs_are_planned_seed_by_seed_and_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    cells = read_cells({"steps": 3}, ["distill"], ["No Advice!: --clip 1 --learner grpo", "fast: --threads 5"])
+    cells = read_cells({"steps": 3}, ["distill"], ["No Advice!: --weight-decay 1 --learner grpo", "fast: --threads 5"])
     runs = plan_runs(cells, Path("c"), [4, 5], 3)
     assert [(run.cell, run.seed, str(run.path)) for run in runs] == [
         (name, seed, f"c/{folder}-seed{seed}")
@@ -92,6 +89,6 @@ def test_runs_are_planned_seed_by_seed_and_share_the_processors(monkeypatch: pyt
     ]
     assert [run.settings.threads for run in runs] == [2, 2, 5] * 2
     assert runs[4].arguments == (
-        "--steps=3", "--learner=grpo", "--clip=1.0", "--seed=5", "--threads=2", "--out=c/no-advice-seed5",
+        "--steps=3", "--learner=grpo", "--weight-decay=1.0", "--seed=5", "--threads=2", "--out=c/no-advice-seed5",
     )  # fmt: skip
     assert [run.settings.threads for run in plan_runs(cells, Path("c"), [0], 9)] == [1, 1, 5]

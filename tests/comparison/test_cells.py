@@ -16,7 +16,7 @@ from tests.comparison.made import record
 settings = st.fixed_dictionaries(
     {
         "learner": st.sampled_from(["distill", "grpo"]),
-        "clip": st.sampled_from([None, 0.2]),
+        "weight_decay": st.sampled_from([0.0, 0.2]),
         "teacher_args": st.dictionaries(
             st.sampled_from(["advice", "size"]), st.sampled_from([True, None, 3, "3", "true"])
         ),

@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_run_has_its_curve_and_its_cost(path: Path) -> None:
     run, steps = read_run(path), read_rows(path, "steps")
     assert (run.path, run.settings, run.seed) == (path, SETTINGS, 7)
-    assert len(run.evals) == 8
+    assert len(run.evals) == 2 * 2 + 2  # start and end in both modes, two in between
     assert run.curve == Curve.of_rows(run.evals, steps, True)
     assert run.curve.turns == (0, *(row["turns"] for row in steps if row["step"] % PLAN.eval_every == 0))
     assert len(run.curve.success[0]) == PLAN.eval_tasks

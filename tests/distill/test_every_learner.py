@@ -37,7 +37,8 @@ GROUP, DIAGNOSES = Group((played(True), played(False))), [Diagnosis("me", FINDIN
 
 def trained() -> TorchTrainer:
     """Returns a trainer whose weights are no longer those of the start."""
-    trainer = TorchTrainer(TinyLM(tiny_model(context=512)), learning_rate=1e-3, teacher_weights="frozen")
+    lm = TinyLM(tiny_model(context=512))
+    trainer = TorchTrainer(lm, learning_rate=1e-3, teacher_weights="frozen", turn_gate="none")
     trainer.update([Example(0, tokens, cross_entropy=1.0) for tokens in SAMPLED])
     return trainer
 

@@ -147,7 +147,7 @@ def test_controls_wrap_controls() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, r"needs the option 'of'; it takes: of, of_args=None"),
+        ({}, r"needs the option 'of'; it takes:\n  of: str"),
         ({"of": "ruls"}, r"hero.reflectors has no 'ruls'; did you mean 'rules'"),
         ({"of": "rules", "of_args": {"depth": 3}}, r"rules \(hero.reflectors\) has no option 'depth'"),
         ({"of": 3}, r"of = 3 is not possible; give a value of type str"),
