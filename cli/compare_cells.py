@@ -16,6 +16,7 @@ from hero.errors import ConfigError
 from hero.runs.reader import is_run_dir
 
 from .build import check_components
+from .learner import read_learner
 from .options import UsageError, as_options, read_options
 from .resolve import IdleSettingError, extension, settings_of, stored_settings
 from .settings import Settings, option
@@ -23,12 +24,8 @@ from .settings import Settings, option
 EXAMPLE: Final = '--cell "no advice: --teacher-arg advice=false"'
 FOR_ALL: Final = ("env", "env_args", "model", "chat_args", "eval_tasks")
 """Settings that no cell may have for itself: all start with one model, and are evaluated on the same tasks."""
-COMPONENTS: Final = {
-    "learner_args": ("hero.learners", "teacher"),
-    "reflector_args": ("hero.reflectors", "student"),
-    "teacher_args": ("hero.teachers", ""),
-}
-"""Group of the component that takes the options of a setting, and the parameter that the run gives it."""
+COMPONENTS: Final = {"learner_args": "", "reflector_args": "student", "teacher_args": ""}
+"""Settings that hold options of a component, each of which counts by itself, and the parameter that a run gives it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,20 +141,22 @@ def _useful(given: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[dict[str,
         else:
             break
     for name in COMPONENTS.keys() & shared.keys():
-        if why := _refusal(settings, name, shared[name]):
+        if why := _refusal(settings, name):
             reasons[name] = why
             del shared[name]
     return shared, reasons
 
 
-def _refusal(settings: Settings, name: str, options: Mapping[str, Any]) -> str:
-    """Returns why the component of some settings does not take options; "" if it does."""
-    group, later = COMPONENTS[name]
-    component = getattr(settings, name.removesuffix("_args"))
+def _refusal(settings: Settings, name: str) -> str:
+    """Returns why the component of some settings does not take its options; "" if it does."""
+    component, options = getattr(settings, name.removesuffix("_args")), getattr(settings, name)
     if component is None:
         return f"{option(name)} does nothing with --learner {settings.learner}; leave it out"
     try:
-        registry.check(group, component, options, later=[later])
+        if name == "learner_args":
+            read_learner(component).check(options)  # it may be a sum
+        else:
+            registry.check(f"hero.{name.removesuffix('_args')}s", component, options, later=[COMPONENTS[name]])
     except ConfigError as error:
         return str(error)
     return ""

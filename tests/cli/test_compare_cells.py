@@ -78,6 +78,16 @@ def test_options_of_a_component_add_up() -> None:
     }
 
 
+def test_a_sum_and_a_control_take_options_that_are_given_for_all_cells() -> None:
+    given = {"learner_args": {"grpo.clip_high": 0.28}, "reflector_args": {"seed": 3}}
+    cells = ["sum: --learner grpo+distill", "control: --reflector shuffled --reflector-arg of=rules", "plain:"]
+    assert settings_in(read_cells(given, [], cells)) == {
+        "sum": {"learner": "grpo+distill", "learner_args": {"grpo.clip_high": 0.28}},
+        "control": {"reflector": "shuffled", "reflector_args": {"seed": 3, "of": "rules"}},
+        "plain": {},
+    }
+
+
 def test_runs_are_planned_seed_by_seed_and_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     cells = read_cells({"steps": 3}, ["distill"], ["No Advice!: --weight-decay 1 --learner grpo", "fast: --threads 5"])
