@@ -86,21 +86,29 @@ class Training:
         else:
             timings: dict[str, Any] = {"step": 0}
             self._evaluate(0, 0, timings)
-            self._complete(0, timings)
+            self._complete(0, timings, evaluated=True)
         step, turns = run_dir.progress()
         meter = self._quality_meter(step)
         if needs_earlier(self.learner):
             self._earlier.update(successes(episode.trajectory for episode in read_episodes(run_dir.path)))
-        while not (self.plan.is_done(step, turns) or why_stopped(run_dir.rows("evals"))):
+        # Read once: in a long run, reading all records would come to take longer than a step.
+        rows, stopped = run_dir.rows("steps"), why_stopped(run_dir.rows("evals"))
+        while not (self.plan.is_done(step, turns) or stopped):
             if interrupted():
                 return False
             step += 1
-            turns = self._step(step, turns, meter)
+            stopped = self._step(step, turns, rows, meter)
+            turns = rows[-1]["turns"]
         run_dir.write_summary(summarise(run_dir.rows("evals")))
         return True
 
-    def _step(self, step: int, turns: int, meter: QualityMeter) -> int:
-        """Takes one step; returns the number of environment turns that the run has used by its end."""
+    def _step(self, step: int, turns: int, rows: list[dict[str, Any]], meter: QualityMeter) -> str:
+        """Takes one step; returns the reason to stop after it, "" if there is none.
+
+        Args:
+            turns: environment turns that the run has used before.
+            rows: the rows of the steps before, to which that of this step is added.
+        """
         timings: dict[str, Any] = {"step": step}
         with self._timed(step, "rollout", self.plan.episodes, timings):
             trajectories = self._play(step)
@@ -120,7 +128,7 @@ class Training:
         if needs_earlier(self.learner):
             self._earlier.update(successes(trajectories))
         turns += sum(len(trajectory.turns) for trajectory in trajectories)
-        row = {
+        row: dict[str, Any] = {
             "step": step,
             "turns": turns,
             "rollout": rollout_metrics(trajectories),
@@ -129,20 +137,24 @@ class Training:
             "examples": len(examples),
             "update": dict(update),
         }
-        rows = [*self.run_dir.rows("steps"), row]
+        rows.append(row)
         self._warn(rows)
         self.run_dir.record("steps", row)
         self.callback.on_step_end(row)
         is_done = self.plan.is_done(step, turns)
         stopped = why_few_follow(rows) if self.plan.when_few_follow == "stop" and not is_done else ""
-        if step % self.plan.eval_every == 0 or is_done or stopped:
-            self._evaluate(step, turns, timings, stopped)
-        self._complete(step, timings)
-        return turns
+        is_evaluated = step % self.plan.eval_every == 0 or is_done or bool(stopped)
+        if is_evaluated:
+            stopped = self._evaluate(step, turns, timings, stopped)
+        self._complete(step, timings, evaluated=is_evaluated)
+        return stopped
 
-    def _complete(self, step: int, timings: Mapping[str, Any]) -> None:
-        self.run_dir.record("timings", timings)
-        self.run_dir.save_checkpoint(step, self.trainer.save, best=best_step(self.run_dir.rows("evals")))
+    def _complete(self, step: int, timings: Mapping[str, Any], *, evaluated: bool) -> None:
+        run_dir = self.run_dir
+        run_dir.record("timings", timings)
+        newest = None if evaluated else run_dir.checkpoint
+        best = newest.best if newest else best_step(run_dir.rows("evals"))
+        run_dir.save_checkpoint(step, self.trainer.save, best=best)
 
     def _quality_meter(self, step: int) -> QualityMeter:
         """Returns the meter for the steps after a given one, whose diagnoses it reads from the run directory."""
@@ -163,12 +175,14 @@ class Training:
             on_turn=self.callback.on_turn,
         )
 
-    def _evaluate(self, step: int, turns: int, timings: dict[str, Any], stopped: str = "") -> None:
+    def _evaluate(self, step: int, turns: int, timings: dict[str, Any], stopped: str = "") -> str:
+        """Evaluates; returns the reason to stop after it, "" if there is none."""
         start = time.perf_counter()
-        Validation(
+        stopped = Validation(
             run_dir=self.run_dir, plan=self.plan, trainer=self.trainer, envs=self.eval_envs, callback=self.callback
         ).evaluate(step, turns, stopped)
         timings["evaluation"] = time.perf_counter() - start
+        return stopped
 
     def _warn(self, rows: Sequence[dict[str, Any]]) -> None:
         """Writes the names of its alarms into the newest row, and reports those that are news.

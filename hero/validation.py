@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """The evaluations of one run, which it records.
+    """Evaluates the policy of one run, and records the results.
 
     Attributes:
         envs: environments of the evaluation split.
@@ -36,11 +36,14 @@ class Validation:
     envs: Sequence[gymnasium.Env[str, str]]
     callback: Callback
 
-    def evaluate(self, step: int, turns: int, stopped: str) -> None:
+    def evaluate(self, step: int, turns: int, stopped: str) -> str:
         """Evaluates sampled on the first tasks; at the start and the end of the run in both modes on all tasks.
 
         Args:
             stopped: why the run ends here, before its plan is done; "" if it does not. The rows say so.
+
+        Returns:
+            The reason to stop here: the one given, or that the policy is far below its best; "" if there is none.
 
         Raises:
             RunError: every episode ended in an error, or before its first turn.
@@ -65,6 +68,7 @@ class Validation:
             greedy = self._play(step, "greedy", range(plan.eval_tasks))
             refuse_hopeless(step, greedy)
             self._record(position | {"mode": "greedy"} | Evaluation(greedy).record() | reason)
+        return stopped
 
     def _play(self, step: int, mode: Mode, tasks: Sequence[int]) -> tuple[Outcome, ...]:
         if not tasks:

@@ -80,6 +80,19 @@ def test_no_step_begins_beyond_the_turn_budget(tmp_path: Path, budget: int) -> N
     assert evaluated == turns[-1]
 
 
+def test_a_step_without_an_evaluation_reads_no_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    rows = Run.rows
+    monkeypatch.setattr(Run, "rows", lambda run, kind: read.append(kind) or rows(run, kind))
+    counts = []
+    for steps in (2, 6):
+        with Run.create(tmp_path / str(steps), {}) as run:
+            training(run, replace(PLAN, steps=steps, eval_every=100)).run()
+        counts.append(len(read))
+        read.clear()
+    assert counts[0] == counts[1]
+
+
 def test_a_run_of_no_steps_only_evaluates(tmp_path: Path) -> None:
     with Run.create(tmp_path, {}) as run:
         training(run, replace(PLAN, steps=0)).run()
