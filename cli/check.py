@@ -71,8 +71,8 @@ def _measure(settings: Settings) -> Readiness:
     """
     from rich.progress import Progress
 
-    from hero.distill.judged import FAULTS
     from hero.distill.learners import group_examples
+    from hero.distill.turns import FAULTS
     from hero.metrics import reflection_metrics, rollout_metrics
     from hero.reflect.base import check_diagnoses
 

@@ -35,7 +35,6 @@ from hero_cli.terminal import report_errors
 
 app = typer.Typer(add_completion=False, help=__doc__)
 console = Console()
-ACTION_TOKENS = 12
 FOLLOW = ("followed", "repeated", "turns_faulted", "turns_gated", "loss", "teacher_gap")
 
 

@@ -1,4 +1,4 @@
-"""Whether the teacher, shown a finding, finds the action as likely as the finding says; turns where not are gated out.
+"""Measure whether the teacher follows the findings that it is shown, and gate out the turns in which it does not.
 
 A finding that the teacher does not follow teaches nothing: it would pull the student towards the action that it calls
 wrong, or towards whatever else the privileged text happens to make likely.
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from hero.distill.batch import UpdateBatch
-from hero.distill.judged import FAULTS
 from hero.distill.losses import token_logprobs
 from hero.distill.pack import Row
 from hero.distill.scorer import by_span, logit_chunks, teacher_hidden_states
+from hero.distill.turns import FAULTS
 from hero.models.head import head_logits
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ TurnGate: TypeAlias = Literal["follow", "verdict", "none"]
 
 
 class ActionScore(NamedTuple):
-    """A model's opinion of a whole action.
+    """One model's score of a whole action.
 
     Attributes:
         logprob: log-probability of all its tokens, in nats.

@@ -1,4 +1,4 @@
-"""The rows in which models read what a finding advises."""
+"""Rows in which models read what a finding advises."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from hero.chat.base import Chat
 from hero.chat.thoughts import split
 from hero.distill.base import Example
 from hero.distill.pack import Row, action_row
-from hero.types import Finding, Verdict
+from hero.distill.turns import FAULTS
+from hero.types import Finding
 
-FAULTS: Final = frozenset({Verdict.UNNECESSARY, Verdict.INVALID, Verdict.FAILED})
-"""Verdicts on actions that the teacher is to find less likely than the student does."""
 LIFT_TURNS: Final = 16
 """Maximum number of turns of an update whose advice the student reads, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedTurns:
-    """The distilled turns with a verdict that the teacher's probabilities can be held against.
+    """Collects the distilled turns with a verdict that the teacher's probabilities can be held against.
 
     A turn whose action or advice holds a thought is not among them, since one action can follow from many thoughts; nor
     is one whose advice exceeds the context behind the privileged prompt.

@@ -51,7 +51,7 @@ class Distillation:
 
     @property
     def needs_earlier(self) -> bool:
-        """Whether the teacher shows earlier successes."""
+        """True if the teacher shows earlier successes."""
         return getattr(self.teacher, "needs_earlier", False)
 
     def selects(self, trajectory: Trajectory, finding: Finding | None) -> bool:

@@ -9,18 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from hero.distill.base import Example, Teacher
 from hero.distill.learners import GRPO, Distillation
 from hero.distill.options import Range, require_declared
 from hero.distill.sums import Sum, Weighted
 from hero.distill.teacher import DemonstrationTeacher, FeedbackTeacher, HindsightTeacher
-from hero.distill.turns import sampled_turns
-from hero.types import JSON, Diagnosis, Finding, Group, Message, Trajectory, Verdict
-
-FAULTS: Final = (Verdict.UNNECESSARY, Verdict.INVALID, Verdict.FAILED)
-"""Verdicts that call an action wrong."""
+from hero.distill.turns import FAULTS, sampled_turns
+from hero.types import JSON, Diagnosis, Finding, Group, Message, Trajectory
 
 
 class Feedback(Distillation):
@@ -124,7 +121,7 @@ class SDAR:
 
     @property
     def needs_earlier(self) -> bool:
-        """Whether the teacher shows earlier successes."""
+        """True if the teacher shows earlier successes."""
         return self.sum.needs_earlier
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:

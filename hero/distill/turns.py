@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
-from hero.types import Diagnosis, Finding, Group, Stop, Tokens, Trajectory
+from hero.types import Diagnosis, Finding, Group, Stop, Tokens, Trajectory, Verdict
+
+FAULTS: Final = frozenset({Verdict.UNNECESSARY, Verdict.INVALID, Verdict.FAILED})
+"""Verdicts that call an action wrong."""
 
 
 def sampled_turns(trajectory: Trajectory) -> Iterator[tuple[int, Tokens]]:
