@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from hero.comparison.cells import Cell
 from hero.comparison.success import Success
 from hero_cli.compare_plots import draw_budgets, draw_cost, draw_curves
-from hero_cli.compare_tables import cost_table, difference_table, notes, success_table
+from hero_cli.compare_tables import cost_table, difference_table, mean_cost, notes, success_table
 from tests.comparison.made import record
 
 NOTHING, HALF = (dict.fromkeys("abcdefgh", value) for value in (0.0, 0.5))
@@ -77,3 +79,41 @@ def test_pictures_are_drawn_of_any_cells(tmp_path: Path, cells: list[Cell]) -> N
     draw_cost(tmp_path / "cost.png", cells)
     for name in ("curves", "budgets", "cost"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pictures_show_the_numbers_of_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: figures.append(figure))
+    draw_curves(tmp_path / "curves.png", CELLS)
+    draw_budgets(tmp_path / "budgets.png", CELLS, AT)
+    draw_cost(tmp_path / "cost.png", CELLS)
+    curves, budgets, cost = (figure.axes for figure in figures)
+
+    lines = {line.get_label(): line.get_xydata() for line in curves[0].get_lines()}
+    assert list(lines) == ["base | start", "rising"]
+    assert lines["base | start"].tolist() == [[0, 50], [100, 50]]
+    assert lines["rising"] == pytest.approx(np.array([(turns, turns) for turns in np.linspace(0, 100, 49)]))
+    low, high = (extreme(curves[0].collections[1].get_paths()[0].vertices[:, 1]) for extreme in (min, max))
+    assert (low, high) == (0, 100)
+
+    labels = budgets[0].get_legend_handles_labels()[1]
+    points = [container.lines[0].get_xydata() for container in budgets[0].containers]
+    assert labels == ["base | start", "rising"]
+    assert [heights.tolist() for heights in (each[:, 1] for each in points)] == [[50, 50], [0, 100]]
+    assert all(points[0][:, 0] < points[1][:, 0])  # side by side, in the order of the table
+    bars = budgets[0].containers[1].lines[2][0].get_segments()
+    assert [(round(bottom[1], 1), round(top[1], 1)) for bottom, top in bars] == [(0, 32.4), (61, 100)]
+
+    assert [tick.get_text() for tick in cost[0].get_yticklabels()] == ["base | start", "rising"]
+    widths = {bars.get_label(): [bar.get_width() for bar in bars] for axes in cost for bars in axes.containers}
+    means = [mean_cost(cell) for cell in CELLS]
+    expected = {
+        "policy": [each.policy_tokens / 1000 for each in means],
+        "reflector": [each.reflector_tokens / 1000 for each in means],
+        "teacher": [each.teacher_tokens / 1000 for each in means],
+        "training": [each.training_seconds for each in means],
+        "evaluation": [each.evaluation_seconds for each in means],
+    }
+    assert widths.keys() == expected.keys()
+    assert all(widths[name] == pytest.approx(expected[name]) for name in expected)
+    assert cost[1].containers[1][1].get_x() == means[1].training_seconds  # stacked
