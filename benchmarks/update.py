@@ -1,7 +1,8 @@
 """Measures time and memory of an update, and of the same update in TRL: `python -m benchmarks.update`.
 
-Three arms in one process on the same episodes each take the gradient of a whole update: ours with full-vocabulary
-Jensen-Shannon distillation of every turn, ours with GRPO, and, where TRL is installed, the loss of its SDPO trainer
+Arms in one process on the same episodes each take the gradient of a whole update: ours with full-vocabulary
+Jensen-Shannon distillation of every turn; the same where every turn has a finding with advice, so that it is measured
+whether the teacher follows; ours with GRPO; and, where TRL is installed, the loss of its SDPO trainer
 (self-distillation on a privileged context), whose every turn is a row of its own. All have the same micro-batches of
 tokens, a teacher of its own weights, and random tokens of the lengths that episodes in the embedded WebShop have. Times
 are medians of repetitions in turn. The last line is a JSON object of the ratios.
@@ -39,6 +40,7 @@ from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
 from hero.distill.pack import micro_batches, teacher_rows
 from hero.models.architecture import context_length
+from hero.types import Finding, Verdict
 
 
 def ours(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) -> Callable[[], float]:
@@ -55,6 +57,11 @@ def ours(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) -
         return loss.backward(UpdateBatch.of(examples, Ledger(), context_length(teacher)))["loss"]
 
     return arm
+
+
+def advice(example: Example, vocabulary: int) -> str:
+    """Returns an action of other tokens than the one that was taken, and of as many."""
+    return " ".join(str((id_ + 1) % vocabulary) for id_ in example.tokens.action_ids)
 
 
 def trl(student: Any, teacher: Any, examples: Sequence[Example], tokens: int) -> Callable[[], float]:
@@ -131,8 +138,9 @@ def compared(lm: Any, turns: int, episodes: int, repeats: int, tokens: int) -> d
     reinforced = [
         replace(e, teacher=None, distillation=0.0, policy_gradient=1.0 if e.episode % 2 else -1.0) for e in distilled
     ]
-    arms = [ours(student, teacher, distilled, tokens), ours(student, teacher, reinforced, tokens)]
-    names = ["hero", "grpo"]
+    judged = [replace(e, finding=Finding(0, Verdict.FAILED, advice=advice(e, vocabulary))) for e in distilled]
+    arms = [ours(student, teacher, each, tokens) for each in (distilled, judged, reinforced)]
+    names = ["hero", "followed", "grpo"]
     if find_spec("trl"):
         arms.append(trl(student, teacher, distilled, tokens))
         names.append("trl")
@@ -140,10 +148,11 @@ def compared(lm: Any, turns: int, episodes: int, repeats: int, tokens: int) -> d
     losses, peaks = zip(*map(peak, arms), strict=True)
     memory = dict(zip(names, peaks, strict=True))
     seconds = dict(zip(names, medians(arms, repeats), strict=True))
-    row = {"turns": turns, "hero / grpo": seconds["hero"] / seconds["grpo"], "hero MiB": memory["hero"]}
+    row = {"turns": turns, "hero / grpo": seconds["hero"] / seconds["grpo"]}
+    row |= {"followed / hero": seconds["followed"] / seconds["hero"], "hero MiB": memory["hero"]}
     if "trl" in names:
         row |= {"trl / hero": seconds["trl"] / seconds["hero"], "trl / hero, memory": memory["trl"] / memory["hero"]}
-        row["loss difference"] = abs(losses[0] - losses[2])
+        row["loss difference"] = abs(losses[0] - losses[-1])
     return row
 
 
