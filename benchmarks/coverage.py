@@ -1,4 +1,4 @@
-"""How often 95 % intervals over seeds and tasks together cover the truth, on simulated runs whose truth is known.
+"""Count how often 95 % intervals over seeds and tasks together cover the truth, on simulated runs whose truth is known.
 
     python -m benchmarks.coverage [--quick]
 

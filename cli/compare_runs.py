@@ -27,7 +27,7 @@ State = Literal["waiting", "running", "finished", "failed", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far a run has got.
+    """The progress of a run.
 
     Attributes:
         turns: environment turns used after `step` steps.

@@ -42,7 +42,7 @@ class Part:
 
     @property
     def takes_teacher(self) -> bool:
-        """Whether it is given the teacher of the run."""
+        """True if it is given the teacher of the run."""
         try:
             return "teacher" in registry.parameters(self.component)
         except (TypeError, ValueError):  # nothing that can be built, which `LearnerChoice.check` refuses
@@ -72,7 +72,7 @@ class LearnerChoice:
 
     @property
     def changes(self) -> bool:
-        """Whether it is another at another point of the run."""
+        """True if it is another at another point of the run."""
         return any(part.start != part.end or hasattr(part.component, "at") for part in self.parts)
 
     def defaults(self, brought: Mapping[str, Mapping[str, Any]], given: Collection[str]) -> dict[str, Any]:

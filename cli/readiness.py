@@ -1,4 +1,4 @@
-"""Whether hindsight can teach a model in an environment, from what a few episodes show."""
+"""Tell from a few episodes whether hindsight can teach a model in an environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ELSE: Final = (
 
 
 class Answer(NamedTuple):
-    """Whether hindsight can teach a model, and a sentence that says why."""
+    """The answer to whether hindsight can teach a model, and a sentence that gives the reason."""
 
     can_teach: Literal["yes", "no", "unknown"]
     why: str
@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """What a few episodes show; shares are between 0 and 1.
+    """Measurements of a few episodes; shares are between 0 and 1.
 
     Attributes:
         success: share of the episodes.

@@ -25,7 +25,7 @@ _WORD: Final = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What the hidden state says about one diagnosed episode: True for right, False for wrong, None for open.
+    """Labels of one diagnosed episode by the hidden state: True for right, False for wrong, None for open.
 
     Attributes:
         actions: one per turn, about the action that was taken.

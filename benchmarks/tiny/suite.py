@@ -47,7 +47,7 @@ Player = Callable[[Sequence[Message]], str]
 
 @dataclass(frozen=True)
 class World:
-    """What the suite of one environment is made of.
+    """Holds what the suite of one environment is made of.
 
     Attributes:
         careless: episodes with mistakes, without end.

@@ -15,7 +15,7 @@ from hero.types import Trajectory
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a run took, without its evaluations unless it says so.
+    """The cost of a run, without its evaluations unless an attribute says so.
 
     Attributes:
         turns: environment turns of training.

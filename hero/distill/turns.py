@@ -1,4 +1,4 @@
-"""The turns that learners learn from, and what learners and teachers know about each."""
+"""Turns that learners learn from, with their siblings and findings."""
 
 from __future__ import annotations
 

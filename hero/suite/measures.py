@@ -1,4 +1,4 @@
-"""What the scores of a suite come to, by kind, and how those of two models differ, with 95 % intervals."""
+"""Summarise the scores of a suite by kind, and compare those of two models, with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hero.suite.items import ALL
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a model does on one item, or on one window of a plain text.
+    """The score of a model on one item, or on one window of a plain text.
 
     Attributes:
         where: file and line of the item.
@@ -36,7 +36,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """The measures of a model on items of one kind, or by how much they differ between two models.
+    """Measures of a model on items of one kind, or their differences between two models.
 
     Attributes:
         items: number of items, or of windows of a plain text.
