@@ -49,7 +49,7 @@ def arguments(help: str, example: str) -> Any:
 class Settings:
     """All settings of one run, as config.json keeps them.
 
-    None stands for no limit in `steps`, `turn_budget`, `stop_when_worse`, `decay_steps` and `top_k`, for all tasks in
+    None stands for no limit in `steps`, `turn_budget`, `decay_steps` and `top_k`, for all tasks in
     `eval_tasks_between`, and elsewhere for a setting that the learner has no use for.
     """
 
@@ -92,13 +92,12 @@ class Settings:
         min=0,
         shown="no limit",
     )
-    stop_when_worse: int | None = setting(
-        None,
+    stop_when_worse: int = setting(
+        2,
         "Stop after so many evaluations in a row whose success is far below the best: the 95 % interval of the "
-        "difference, paired by task, lies below 0.",
+        "difference, paired by task, lies below 0. 0: only warn.",
         panel=HOW_LONG,
-        min=1,
-        shown="only warn",
+        min=0,
     )
     when_few_follow: Literal["stop", "warn"] = setting(
         "stop",

@@ -45,7 +45,7 @@ class Plan:
         max_turns: maximum number of turns per episode.
         eval_tasks_between: number of these tasks to evaluate on in between, sampled alone, from the first on, so that
             all evaluations can be paired; None for all of them.
-        stop_when_worse: number of evaluations in a row far below the best one, after which the run stops; None for no
+        stop_when_worse: number of evaluations in a row far below the best one, after which the run stops; 0 for no
             such limit.
         when_few_follow: whether the run stops when the teacher does not follow the diagnoses any more, or only warns.
 
@@ -63,7 +63,7 @@ class Plan:
     max_turns: int
     seed: int
     eval_tasks_between: int | None = None
-    stop_when_worse: int | None = None
+    stop_when_worse: int = 0
     when_few_follow: Literal["stop", "warn"] = "stop"
 
     def __post_init__(self) -> None:
@@ -75,7 +75,6 @@ class Plan:
             "eval_every",
             "eval_tasks",
             "eval_tasks_between",
-            "stop_when_worse",
             "max_turns",
         ):
             if (number := getattr(self, name)) is not None and number < 1:
@@ -88,7 +87,7 @@ class Plan:
             raise ConfigError(
                 f"episodes = {self.episodes} is too many, since a step keeps them all; give at most {MAX_EPISODES:,}"
             )
-        for name in ("steps", "turn_budget", "seed"):
+        for name in ("steps", "turn_budget", "stop_when_worse", "seed"):
             if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"{name} = {getattr(self, name)} is negative; give 0 or more")
         if not 0 < self.temperature < math.inf:

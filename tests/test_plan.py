@@ -67,7 +67,7 @@ def test_streams_differ_by_seed_step_and_purpose() -> None:
         ({"steps": -1}, "steps = -1 is negative"),
         ({"seed": -1}, "seed = -1 is negative"),
         ({"eval_every": 0}, "eval_every = 0 is too few"),
-        ({"stop_when_worse": 0}, "stop_when_worse = 0 is too few"),
+        ({"stop_when_worse": -1}, "stop_when_worse = -1 is negative"),
         ({"eval_tasks_between": 0}, "eval_tasks_between = 0 is too few"),
         ({"eval_tasks_between": 6}, "eval_tasks_between = 6 is more than eval_tasks = 5; give fewer"),
         ({"episodes": 10**20}, "episodes = 100000000000000000000 is too many"),

@@ -68,7 +68,7 @@ def train(
     torch.manual_seed(seed)
     plan = Plan(
         steps=steps, turn_budget=None, episodes=64, group_size=8 if learner == "grpo" else 1, eval_every=5,
-        eval_tasks=200, temperature=0.5, max_turns=MAX_TURNS, seed=seed,
+        eval_tasks=200, temperature=0.5, max_turns=MAX_TURNS, seed=seed, stop_when_worse=2,
     )  # fmt: skip
     trainer: Any = TorchTrainer(
         tiny.load(model), learning_rate=learning_rate, turn_gate=turn_gate, teacher_weights=teacher_weights,

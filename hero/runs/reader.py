@@ -15,7 +15,7 @@ from hero.runs.codec import Record, decode_diagnosis, decode_trajectory, encode_
 from hero.runs.sealed import COPY, file_checksum, parse, read_small, require_file, unseal
 from hero.types import Diagnosis, Trajectory
 
-SCHEMA: Final = 5
+SCHEMA: Final = 6
 KINDS: Final = ("episodes", "steps", "evals", "timings")
 """Kinds of records; each has its own .jsonl file, with one record (a row) per line."""
 CHECKED: Final = ("episodes", "steps", "evals")

@@ -189,8 +189,8 @@ def test_a_run_without_a_complete_step_is_refused(hero: Hero, model: str, tmp_pa
     ("files", "messages"),
     [
         ({"config.json": "{}"}, "the model 'broken' cannot be loaded"),
-        ({"config.json": '{"schema": 2}'}, "config.json has schema 2 and this version reads 5"),
-        ({"config.json": '{"schema": 5}'}, "config.json is damaged (its checksum differs)"),
+        ({"config.json": '{"schema": 2}'}, "config.json has schema 2 and this version reads 6"),
+        ({"config.json": '{"schema": 6}'}, "config.json is damaged (its checksum differs)"),
         ({"config.json": "{", "evals.jsonl": ""}, "config.json is damaged"),
         ({"evals.jsonl": ""}, "broken has records of a run but no config.json"),
         ({"config.json": '{"model_type": "llama"}', "tokenizer.json": "{"}, "no model 'broken'|cannot be loaded"),

@@ -115,7 +115,7 @@ def test_settings_of_another_version_are_refused(tmp_path: Path, change: dict[st
         {"beta": 1.0},
         {"top_k": 0},
         {"eval_tasks_between": 201},
-        {"stop_when_worse": 0},
+        {"stop_when_worse": -1},
         {"when_few_follow": "sleep"},
         {"weight_decay": -0.1},
         {"seed": "x"},

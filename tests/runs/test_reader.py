@@ -57,10 +57,10 @@ def test_episodes_come_back_equal(
 def test_another_schema_is_refused(path: Path) -> None:
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps(config | {"schema": 99, "version": "7.1"}))
-    with pytest.raises(RunError, match=r"has schema 99 and this version reads 5; use hero-agents 7\.1"):
+    with pytest.raises(RunError, match=r"has schema 99 and this version reads 6; use hero-agents 7\.1"):
         Run.resume(path, {})
     (path / "config.json").write_text(json.dumps(config | {"schema": 2}))
-    with pytest.raises(RunError, match="this version reads 5; use hero-agents of an earlier commit, or start another"):
+    with pytest.raises(RunError, match="this version reads 6; use hero-agents of an earlier commit, or start another"):
         Run.resume(path, {})
 
 
