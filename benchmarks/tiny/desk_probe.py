@@ -34,7 +34,9 @@ from hero.models import tiny
 from hero.models.language_model import LanguageModel
 from hero.policy import FunctionPolicy
 from hero.reflect.model import ModelReflector
+from hero.reflect.rules import LIMITS
 from hero.rollout import Task, rollout
+from hero.runs.reader import read_episodes
 from hero.types import Action, Diagnosis, Finding, Message, Trajectory, Turn, Verdict
 
 WORLD = -1
@@ -150,6 +152,9 @@ def main(
     model: Annotated[Path, typer.Argument(help="Directory of the model.")] = tiny.MODELS / "taubench",
     tasks: Annotated[int, typer.Option(help="Number of validation tasks, and of episodes of each clerk.")] = 100,
     tokens: Annotated[int, typer.Option(help="Tokens after which a review is cut off.")] = 256,
+    run: Annotated[
+        Path | None, typer.Option(help="A run, whose episodes that came to a limit of turns are reviewed, too.")
+    ] = None,
     threads: Annotated[int, typer.Option(help="Number of torch threads.")] = 1,
 ) -> None:
     """Measures a policy of the embedded TauBench."""
@@ -162,6 +167,9 @@ def main(
     episodes = {
         name: play(desk(WORLD), clerk(random.Random(0)), tasks, random.Random(0)) for name, clerk in CLERKS.items()
     }
+    if run is not None:
+        limited = [episode.trajectory for episode in read_episodes(run) if episode.trajectory.stop in LIMITS]
+        episodes["run"] = random.Random(0).sample(limited, min(tasks, len(limited)))
     reviews = {name: review_quality(lm, played, tokens) for name, played in episodes.items()}
     console.print(_table("Reviews by clerk, %", reviews))
     follows = {name: with_hindsight(lm, played, 300) for name, played in episodes.items()}

@@ -10,8 +10,9 @@ from benchmarks.tiny.rows import Row, answered
 from benchmarks.tiny.service_case import TOOLS, Case
 from hero.chat.base import Chat
 from hero.envs.taubench.action import parse_call
-from hero.envs.taubench.data.embedded.records import draw_address
+from hero.envs.taubench.data.embedded.records import draw_address, draw_customer, draw_products
 from hero.envs.taubench.data.embedded.tables import FIRST_NAMES, LAST_NAMES
+from hero.envs.taubench.database import Record
 from hero.types import Message, Trajectory
 
 
@@ -76,6 +77,39 @@ def call_rows(chat: Chat, trajectory: Trajectory) -> Iterator[Row]:
         if "get_order_details" in case.looked_up and parse_call(action) and TOOLS.get(case.wish) not in case.looked_up:
             shown = [case.opening, *(answer for _, answer in case.moves)]
             yield answered(chat, [Message("user", "\n".join(shown))], action)
+
+
+def lookup_rows(chat: Chat, rng: random.Random) -> Iterator[Row]:
+    """Yields records of a shop drawn anew, each followed by the names of its entries with the ids that belong to them.
+
+    Choosing one of several entries takes more than copying: the wanted name has to be found, and then what belongs to
+    it. A row asks for all entries, since a single answer among hundreds of tokens is a weak signal.
+    """
+    for record, entries in _records(rng):
+        ids = chat.encode([Message("user", json.dumps(record))])
+        weights = [0.0] * len(ids)
+        for name in rng.sample(list(entries), len(entries)):
+            for text, weight in ((f" the {name}:", 0.0), *((found, 1.0) for found in entries[name])):
+                piece = _ids(chat, text)
+                ids += piece
+                weights += [weight] * len(piece)
+        yield Row(ids, weights)
+
+
+def _records(rng: random.Random) -> Iterator[tuple[Record, dict[str, list[str]]]]:
+    """Yields products, users, and orders of one to four items, each with the ids of its entries by name."""
+    codes = iter(rng.sample(range(10_000, 100_000), 2_000))
+    products = {product["product_id"]: product for product in draw_products(rng, codes)}
+    for product in products.values():
+        variants = product["variants"].values()
+        yield product, {" and ".join(map(" ".join, each["options"].items())): [each["item_id"]] for each in variants}
+    for _ in range(24):
+        customer, other = (draw_customer(rng, codes, products) for _ in range(2))
+        methods = customer.user["payment_methods"].values()
+        yield customer.user, {each["source"].replace("_", " "): [each["id"]] for each in methods}
+        items = {item["name"]: item for order in (customer.orders[0], *other.orders) for item in order["items"]}
+        order = customer.orders[0] | {"items": list(items.values())}
+        yield order, {name.lower(): [item["product_id"], item["item_id"]] for name, item in items.items()}
 
 
 def _repeated(rng: random.Random, pieces: list[list[int]]) -> Row:

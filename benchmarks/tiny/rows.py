@@ -71,6 +71,24 @@ def review_row(chat: Chat, trajectory: Trajectory, review: Diagnosis) -> Row:
     return answered(chat, review_prompt(trajectory), as_lines(review))
 
 
+def verdict_row(chat: Chat, trajectory: Trajectory, review: Diagnosis) -> Row:
+    """Returns a row of an episode and the review of it, of which all but the advice is learned.
+
+    Advice is many tokens that are copied with ease; beside them the few that judge a turn hardly count.
+    """
+    row, messages, said = review_row(chat, trajectory, review), review_prompt(trajectory), ""
+    start, weights = len(chat.encode(messages)), list(row.weights)
+    for line in as_lines(review).splitlines():
+        judgement, mark, advice = line.partition("; instead:")
+        # Without the stop token of the reply.
+        first = start + len(reply_ids(chat, messages, said + judgement + mark)) - 1
+        end = start + len(reply_ids(chat, messages, said + line)) - 1
+        if advice:
+            weights[first:end] = [0.0] * (end - first)
+        said += f"{line}\n"
+    return Row(row.ids, weights)
+
+
 def teacher_rows(
     chat: Chat, trajectory: Trajectory, review: Diagnosis, rng: random.Random, share: float
 ) -> Iterator[Row]:

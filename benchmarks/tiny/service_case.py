@@ -43,6 +43,9 @@ TOOLS: Final = {
     "exchange": "exchange_delivered_order_items",
     "return": "return_delivered_order_items",
 }
+RECORDS: Final = {"pay": "get_user_details", "change": "get_product_details", "exchange": "get_product_details"}
+"""Tools that look up what the customer may choose from. The clerk reads that first and asks for the choice after it: to
+find in a record what was named before it is much harder for a small model than to find what is named afterwards."""
 ADDRESS: Final = re.compile(r"address is ([^,]+), ([^,]+), ([^,]+), (\w+), (\w+), zip (\d+)\.")
 METHOD: Final = re.compile(r"\b(credit card|gift card|paypal)\b")
 
@@ -143,12 +146,15 @@ class Case:
         return Call(TOOLS[self.wish], arguments)
 
     @property
+    def asked(self) -> bool:
+        """Whether the customer was asked for the details."""
+        return any(action == MORE for action, _ in self.moves)
+
+    @property
     def complete(self) -> bool:
-        """Whether everything that a change needs was looked up."""
-        asked = any(action == MORE for action, _ in self.moves)
-        needed = {"pay": "get_user_details", "change": "get_product_details", "exchange": "get_product_details"}
-        tools = {"get_order_details", needed.get(self.wish, "get_order_details")}
-        return asked and tools <= self.looked_up.keys()
+        """Whether everything that a change needs was looked up and asked for."""
+        tools = {"get_order_details", RECORDS.get(self.wish, "get_order_details")}
+        return self.asked and tools <= self.looked_up.keys()
 
     def good(self) -> str:
         """Returns the right action."""
@@ -158,16 +164,16 @@ class Case:
             return self._identify()
         if "get_order_details" not in answers:
             return self.look.text()
-        if not any(action == MORE for action, _ in self.moves):
+        if RECORDS.get(self.wish, "get_order_details") not in answers:
+            if self.wish == "pay":
+                return Call("get_user_details", {"user_id": user_id}).text()
+            return Call("get_product_details", {"product_id": self.item["product_id"]}).text()
+        if not self.asked:
             return MORE
         if self.wish == "ask":
             return f"The total was {self.order['payment_history'][0]['amount']}."
         if self.late:
             return f"I am sorry: order {self.order_id} is {self.order['status']} and cannot be cancelled."
-        if not self.complete:
-            if self.wish == "pay":
-                return Call("get_user_details", {"user_id": user_id}).text()
-            return Call("get_product_details", {"product_id": self.item["product_id"]}).text()
         if TOOLS[self.wish] in answers:
             return DONE
         write = self.write()

@@ -17,10 +17,10 @@ from dataclasses import replace
 from functools import partial
 
 from benchmarks.tiny.clerk import Erratic, Hasty, Wanderer, review
-from benchmarks.tiny.desk_rows import call_rows, number_rows, record_rows, word_rows
+from benchmarks.tiny.desk_rows import call_rows, lookup_rows, number_rows, record_rows, word_rows
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.recipe import Phase, Recipe
-from benchmarks.tiny.rows import Row, as_lines, episode_row, review_row, teacher_rows
+from benchmarks.tiny.rows import Row, as_lines, episode_row, review_row, teacher_rows, verdict_row
 from benchmarks.tiny.service_case import Case
 from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
@@ -78,6 +78,21 @@ def calls(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
             yield from call_rows(chat, trajectory)
 
 
+def lookups(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
+    """Yields rows of entries to be chosen from records, then of facts and calls."""
+    for _ in range(6):
+        yield from lookup_rows(chat, rng)
+    yield from facts(chat, index, rng, 100)
+
+
+def facts(chat: Chat, index: int, rng: random.Random, count: int) -> Iterator[Row]:
+    """Yields facts and calls of the wishes that take copying, each after the records alone that it is read off."""
+    for trajectory in play(desk(index), Erratic(rng, 0.0), count, rng):
+        if _is_hard(trajectory):
+            yield from record_rows(chat, trajectory, rng)
+            yield from call_rows(chat, trajectory)
+
+
 def hard_episodes(chat: Chat, index: int, rng: random.Random, instructed: bool) -> Iterator[Row]:
     """Yields rows of whole episodes of erratic and of wandering clerks, with few customers who are served easily."""
     env = desk(index)
@@ -89,10 +104,7 @@ def hard_episodes(chat: Chat, index: int, rng: random.Random, instructed: bool) 
                 yield episode_row(chat, played, diagnosis, imitate=False)
                 yield from teacher_rows(chat, played, diagnosis, rng, share=0.1)
     if not instructed:
-        for trajectory in play(env, Erratic(rng, 0.0), 60, rng):
-            if _is_hard(trajectory):
-                yield from record_rows(chat, trajectory, rng)
-                yield from call_rows(chat, trajectory)
+        yield from facts(chat, index, rng, 60)
 
 
 def episodes(chat: Chat, index: int, rng: random.Random, instructed: bool) -> Iterator[Row]:
@@ -138,6 +150,14 @@ def wandering(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
             yield episode_row(chat, trajectory, review(trajectory), imitate=True, left_out=[look])
 
 
+def reviews(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
+    """Yields the rows of `wandering`, and judgements of many more turns of erratic and wandering clerks."""
+    yield from wandering(chat, index, rng)
+    for clerk in (Erratic(rng, 0.3), Wanderer(rng)):
+        for trajectory in play(desk(index), clerk, 100, rng):
+            yield verdict_row(chat, trajectory, review(trajectory))
+
+
 def _is_hard(trajectory: Trajectory) -> bool:
     """Returns whether a wish takes more copying than that of an order id and a reason or an amount."""
     return Case(trajectory.turns[0].prompt).wish not in ("cancel", "ask")
@@ -164,7 +184,11 @@ RECIPE = Recipe(
         Phase("habits", habits, 150, 12288, 4e-4),
         Phase("calls", calls, 250, 4096, 1.5e-3),
         Phase("hard episodes", partial(hard_episodes, instructed=False), 200, 8192, 1.2e-3),
-        Phase("hard instructions", partial(hard_episodes, instructed=True), 100, 12288, 1e-3),
-        Phase("wandering", wandering, 150, 12288, 5e-4),
+        Phase("hard instructions", partial(hard_episodes, instructed=True), 60, 12288, 1e-3),
+        Phase("lookups", lookups, 220, 4096, 1.5e-3),
+        Phase("hard episodes again", partial(hard_episodes, instructed=False), 70, 8192, 1.2e-3),
+        Phase("hard instructions again", partial(hard_episodes, instructed=True), 30, 12288, 8e-4),
+        Phase("wandering", wandering, 120, 12288, 5e-4),
+        Phase("reviews", reviews, 250, 12288, 8e-4),
     ),
 )

@@ -1,5 +1,6 @@
 """The recipe of the policy for TauBench: scripted clerks, rows of numbers and records, and the shipped weights."""
 
+import json
 import random
 import re
 from collections import Counter
@@ -9,9 +10,9 @@ from itertools import pairwise
 import tiktoken
 
 from benchmarks.tiny.clerk import HAND_OVER, NOT_FOUND, Erratic, Hasty, Wanderer, expert, review
-from benchmarks.tiny.desk_rows import call_rows, number_rows, record_rows, word_rows
+from benchmarks.tiny.desk_rows import call_rows, lookup_rows, number_rows, record_rows, word_rows
 from benchmarks.tiny.episodes import desk, play
-from benchmarks.tiny.rows import Row, as_lines, episode_row
+from benchmarks.tiny.rows import Row, as_lines, episode_row, review_row, verdict_row
 from benchmarks.tiny.service_case import TOOLS, Case
 from benchmarks.tiny.taubench import PATTERN, wandering
 from benchmarks.tiny.tokenizer import train_ranks
@@ -119,6 +120,17 @@ def test_actions_that_are_left_out_are_not_learned() -> None:
     assert learned(CHAT, row) == "".join(others) + as_lines(review(episode))
 
 
+def test_judgements_are_learned_without_the_advice() -> None:
+    advised = 0
+    for episode in play(desk(0), Wanderer(random.Random(0)), 10, random.Random(0)):
+        row, lines = verdict_row(CHAT, episode, review(episode)), as_lines(review(episode)).splitlines()
+        assert row.ids == review_row(CHAT, episode, review(episode)).ids
+        assert learned(CHAT, row) == "\n".join(re.sub("(; instead:).*", r"\1", line) for line in lines)
+        assert row.weights[-1] == 1.0
+        advised += sum("instead" in line for line in lines)
+    assert advised > 20
+
+
 def test_rows_about_wandering_fit_the_context_and_end_in_what_is_learned() -> None:
     rows = list(wandering(CHAT, 0, random.Random(0)))
     assert len(rows) > 200
@@ -176,6 +188,26 @@ def test_calls_are_learned_after_the_words_and_records_that_hold_their_arguments
             assert numbers
             assert all(number in shown for number in numbers)
     assert {"get_user_details", "get_product_details", *TOOLS.values()} == names
+
+
+def test_every_entry_of_a_record_is_asked_for_once_and_its_ids_alone_are_learned() -> None:
+    kinds = Counter[str]()
+    for row in lookup_rows(CHAT, random.Random(0)):
+        shown, _, asked = CHAT.decode(row.ids).removeprefix("<|user|>").partition("<|assistant|>")
+        record, answers = json.loads(shown), dict(re.findall(r" the ([^:]+):(\S+)", asked))
+        if "variants" in record:
+            options = {key: variant["options"] for key, variant in record["variants"].items()}
+            entries = {" and ".join(" ".join(pair) for pair in chosen.items()): key for key, chosen in options.items()}
+        elif "items" in record:
+            entries = {item["name"].lower(): item["product_id"] + item["item_id"] for item in record["items"]}
+        else:
+            entries = {key.rpartition("_")[0].replace("_", " "): key for key in record["payment_methods"]}
+        assert answers == entries
+        assert learned(CHAT, row) == "".join(answers.values())
+        kinds["items"] += "items" in record and len(answers) > 1
+        kinds["variants"] += "variants" in record
+        kinds["methods"] += "payment_methods" in record
+    assert kinds == {"variants": 12, "items": 24, "methods": 24}
 
 
 def test_facts_that_are_read_off_a_record_are_in_it() -> None:
