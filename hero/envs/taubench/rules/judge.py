@@ -75,8 +75,11 @@ class _Episode:
                 return Verdict.UNNECESSARY, f"{', '.join(sorted(asked))} asked for before, in turn {at + 1}", ""
         last = turn == len(self.actions) - 1
         if not last and self.answer(turn) in [self.observations[0], *map(self.answer, messages)]:
-            # A plain yes may answer many questions, and is new each time.
-            return None if consents(self.answer(turn)) else (Verdict.UNNECESSARY, "the user said that before", "")
+            # A plain yes may answer many questions, and is new to each.
+            same = [at for at in messages if self.actions[at] == self.actions[turn] and consents(self.answer(at))]
+            if consents(self.answer(turn)):
+                return (Verdict.UNNECESSARY, f"the user said yes to it in turn {same[-1] + 1}", "") if same else None
+            return Verdict.UNNECESSARY, "the user said that before", ""
         return None
 
     def _messages_before(self, turn: int) -> list[int]:

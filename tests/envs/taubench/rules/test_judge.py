@@ -73,6 +73,15 @@ def test_a_change_that_fails_renews_no_call() -> None:
     assert findings[3] == Finding(3, Verdict.UNNECESSARY, "the same call was answered in turn 1")
 
 
+def test_a_yes_is_new_to_each_question_and_to_the_same_only_once() -> None:
+    first, failed, other = ("Cancel it (yes/no)?", "Yes."), (CANCEL, "Error: no"), ("Refund it (yes/no)?", "Yes.")
+    assert 2 not in findings_of(first, failed, other, LAST)
+    again = findings_of(first, failed, first, LAST)[2]
+    assert (again.verdict, again.cause) == (Verdict.UNNECESSARY, "the user said yes to it in turn 1")
+    more = "Anything else?"
+    assert 2 not in findings_of((more, "Yes, return it."), failed, (more, "Yes, cancel it."), LAST)
+
+
 def test_a_change_needs_a_yes_first() -> None:
     early = findings_of((CANCEL, "{}"), LAST)[0]
     assert (early.verdict, early.cause) == (Verdict.FAILED, "the user has not said yes to it")
