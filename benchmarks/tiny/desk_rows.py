@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.tiny.rows import Row, answered
 from benchmarks.tiny.service_case import TOOLS, Case
 from hero.chat.base import Chat
-from hero.envs.taubench.action import parse_call
-from hero.envs.taubench.data.embedded.records import draw_address, draw_customer, draw_products
+from hero.envs.taubench.action import Call, parse_call
+from hero.envs.taubench.data.embedded.records import Customer, draw_address, draw_customer, draw_products
 from hero.envs.taubench.data.embedded.tables import FIRST_NAMES, LAST_NAMES
 from hero.envs.taubench.database import Record
 from hero.types import Message, Trajectory
@@ -96,6 +96,56 @@ def lookup_rows(chat: Chat, rng: random.Random) -> Iterator[Row]:
         yield Row(ids, weights)
 
 
+def choice_rows(chat: Chat, rng: random.Random) -> Iterator[Row]:
+    """Yields conversations about an order, each with one wish after the other, and the calls that serve them."""
+    codes = iter(rng.sample(range(10_000, 100_000), 2_000))
+    products = {product["product_id"]: product for product in draw_products(rng, codes)}
+    for _ in range(20):
+        customer, order, items = _order(rng, codes, products)
+        order_id, paid = order["order_id"], order["payment_history"][0]["payment_method_id"]
+        wishes = []
+        for item in items:
+            name, back = item["name"].lower(), {"order_id": order_id, "item_ids": [item["item_id"]]}
+            call = Call("return_delivered_order_items", back | {"payment_method_id": paid})
+            wishes.append((f"I want to return the {name} of order {order_id}.", call))
+            look = Call("get_product_details", {"product_id": item["product_id"]})
+            wishes.append((f"I want to exchange the {name} of order {order_id}.", look))
+        yield _conversation(chat, [order], wishes, rng)
+        item = rng.choice(items)
+        tool = rng.choice(["modify_pending_order_items", "exchange_delivered_order_items"])
+        wishes = []
+        for variant in products[item["product_id"]]["variants"].values():
+            swap = {"item_ids": [item["item_id"]], "new_item_ids": [variant["item_id"]], "payment_method_id": paid}
+            wanted = " and ".join(map(" ".join, variant["options"].items()))
+            source = paid.rpartition("_")[0].replace("_", " ")
+            words = f"The one that I want has {wanted}. Any difference in price goes to my {source}."
+            if variant["item_id"] != item["item_id"]:
+                wishes.append((words, Call(tool, {"order_id": order_id} | swap)))
+        yield _conversation(chat, [order, products[item["product_id"]]], wishes, rng)
+        methods = customer.user["payment_methods"].values()
+        wishes = [
+            (
+                f"Use my {method['source'].replace('_', ' ')} for the payment.",
+                Call("modify_pending_order_payment", {"order_id": order_id, "payment_method_id": method["id"]}),
+            )
+            for method in methods
+        ]
+        yield _conversation(chat, [order, customer.user], wishes, rng)
+
+
+def _conversation(chat: Chat, records: list[Record], wishes: list[tuple[str, Call]], rng: random.Random) -> Row:
+    """Returns a row of records, then wishes in random order, each with its call, of which the calls are learned."""
+    messages = [Message("user", "\n".join(map(json.dumps, records)))]
+    spans = []
+    for words, call in rng.sample(wishes, len(wishes)):
+        messages += [Message("user", words), Message("assistant", call.text())]
+        # Without the header of the reply that would follow.
+        spans.append((len(chat.encode(messages[:-1])), len(chat.encode(messages)) - 1))
+    ids = chat.encode(messages)[:-1]
+    learned = {position for start, end in spans for position in range(start, end)}
+    return Row(ids, [float(position in learned) for position in range(len(ids))])
+
+
 def _records(rng: random.Random) -> Iterator[tuple[Record, dict[str, list[str]]]]:
     """Yields products, users, and orders of one to four items, each with the ids of its entries by name."""
     codes = iter(rng.sample(range(10_000, 100_000), 2_000))
@@ -104,12 +154,20 @@ def _records(rng: random.Random) -> Iterator[tuple[Record, dict[str, list[str]]]
         variants = product["variants"].values()
         yield product, {" and ".join(map(" ".join, each["options"].items())): [each["item_id"]] for each in variants}
     for _ in range(24):
-        customer, other = (draw_customer(rng, codes, products) for _ in range(2))
+        customer, order, items = _order(rng, codes, products)
         methods = customer.user["payment_methods"].values()
         yield customer.user, {each["source"].replace("_", " "): [each["id"]] for each in methods}
-        items = {item["name"]: item for order in (customer.orders[0], *other.orders) for item in order["items"]}
-        order = customer.orders[0] | {"items": list(items.values())}
-        yield order, {name.lower(): [item["product_id"], item["item_id"]] for name, item in items.items()}
+        yield order, {item["name"].lower(): [item["product_id"], item["item_id"]] for item in items}
+
+
+def _order(
+    rng: random.Random, codes: Iterator[int], products: Mapping[str, Record]
+) -> tuple[Customer, Record, list[Record]]:
+    """Draws a customer, an order of theirs to which items of other orders are added, and all its items."""
+    customer, other = (draw_customer(rng, codes, products) for _ in range(2))
+    by_name = {item["name"]: item for order in (customer.orders[0], *other.orders) for item in order["items"]}
+    items = list(by_name.values())
+    return customer, customer.orders[0] | {"items": items}, items
 
 
 def _repeated(rng: random.Random, pieces: list[list[int]]) -> Row:

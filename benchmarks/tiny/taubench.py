@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 
 from benchmarks.tiny.clerk import Erratic, Hasty, Wanderer, review
-from benchmarks.tiny.desk_rows import call_rows, lookup_rows, number_rows, record_rows, word_rows
+from benchmarks.tiny.desk_rows import call_rows, choice_rows, lookup_rows, number_rows, record_rows, word_rows
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.recipe import Phase, Recipe
 from benchmarks.tiny.rows import Row, as_lines, episode_row, review_row, teacher_rows, verdict_row
@@ -83,6 +83,13 @@ def lookups(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
     for _ in range(6):
         yield from lookup_rows(chat, rng)
     yield from facts(chat, index, rng, 100)
+
+
+def choices(chat: Chat, index: int, rng: random.Random) -> Iterator[Row]:
+    """Yields rows of wishes one after the other with the calls that serve them, then of facts and calls."""
+    for _ in range(4):
+        yield from choice_rows(chat, rng)
+    yield from facts(chat, index, rng, 60)
 
 
 def facts(chat: Chat, index: int, rng: random.Random, count: int) -> Iterator[Row]:
@@ -190,5 +197,7 @@ RECIPE = Recipe(
         Phase("hard instructions again", partial(hard_episodes, instructed=True), 30, 12288, 8e-4),
         Phase("wandering", wandering, 120, 12288, 5e-4),
         Phase("reviews", reviews, 250, 12288, 8e-4),
+        Phase("choices", choices, 250, 8192, 1.5e-3),
+        Phase("reviews again", reviews, 150, 12288, 6e-4),
     ),
 )

@@ -10,7 +10,7 @@ from itertools import pairwise
 import tiktoken
 
 from benchmarks.tiny.clerk import HAND_OVER, NOT_FOUND, Erratic, Hasty, Wanderer, expert, review
-from benchmarks.tiny.desk_rows import call_rows, lookup_rows, number_rows, record_rows, word_rows
+from benchmarks.tiny.desk_rows import call_rows, choice_rows, lookup_rows, number_rows, record_rows, word_rows
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.rows import Row, as_lines, episode_row, review_row, verdict_row
 from benchmarks.tiny.service_case import TOOLS, Case
@@ -208,6 +208,32 @@ def test_every_entry_of_a_record_is_asked_for_once_and_its_ids_alone_are_learned
         kinds["variants"] += "variants" in record
         kinds["methods"] += "payment_methods" in record
     assert kinds == {"variants": 12, "items": 24, "methods": 24}
+
+
+def test_each_wish_of_a_conversation_is_followed_by_the_call_that_serves_it() -> None:
+    wanted = Counter[str]()
+    for row in choice_rows(CHAT, random.Random(0)):
+        opening, *exchanges = CHAT.decode(row.ids).removeprefix("<|user|>").split("<|user|>")
+        order, *others = map(json.loads, opening.splitlines())
+        calls = ""
+        for words, _, text in (exchange.partition("<|assistant|>") for exchange in exchanges):
+            call = parse_call(text)
+            assert call is not None
+            calls += text
+            if product := re.search(r"the (\w+) of order", words):
+                (item,) = (item for item in order["items"] if item["name"].lower() == product[1])
+                assert call.arguments.get("item_ids", [item["item_id"]]) == [item["item_id"]]
+                assert call.arguments.get("product_id", item["product_id"]) == item["product_id"]
+            elif "The one" in words:
+                chosen = others[0]["variants"][call.arguments["new_item_ids"][0]]
+                assert all(f"{group} {value}" in words for group, value in chosen["options"].items())
+                assert call.arguments["item_ids"] != call.arguments["new_item_ids"]
+            else:
+                assert call.arguments["payment_method_id"] in others[0]["payment_methods"]
+                assert call.arguments["payment_method_id"].rpartition("_")[0].replace("_", " ") in words
+            wanted[call.name] += 1
+        assert learned(CHAT, row) == calls
+    assert len(wanted) == 5
 
 
 def test_facts_that_are_read_off_a_record_are_in_it() -> None:
