@@ -171,7 +171,14 @@ def _check(settings: Settings) -> None:
             most = f" and less than {below:g}" if below != math.inf else ", and finite" if value == math.inf else ""
             raise ConfigError(f"{option(name)} {value} is not possible; give {least}{most}")
     _check_decay(settings)
-    least_group = min_group_size(*(part.component for part in read_learner(settings.learner).parts))
+    parts = read_learner(settings.learner).parts
+    for part in parts:
+        for name, value in getattr(part.component, "idle_with", {}).items():
+            if getattr(settings, name) == value:
+                raise ConfigError(
+                    f"with {option(name)} {value} the learner {part.name} does nothing; give another value"
+                )
+    least_group = min_group_size(*(part.component for part in parts))
     if settings.group_size < least_group:
         raise ConfigError(
             f"--group-size {settings.group_size} leaves {settings.learner} nothing to compare; give at least "

@@ -79,9 +79,9 @@ class Learner(Protocol):
 
     A class may bring attributes along. `defaults` maps settings of `hero run` to the defaults that they have with this
     learner, and to None a setting that it has no use for. `min_group_size` is the smallest number of episodes per task
-    that it can learn from. `needs_earlier` is whether it reads `Group.earlier`, which is empty otherwise. It may also
-    have a method `at(progress)`, which returns the learner for a point of the run between 0, the start, and 1, the end;
-    a run calls it once per step.
+    that it can learn from. `idle_with` maps settings to values with which it does nothing. `needs_earlier` is whether
+    it reads `Group.earlier`, which is empty otherwise. It may also have a method `at(progress)`, which returns the
+    learner for a point of the run between 0, the start, and 1, the end; a run calls it once per step.
     """
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:

@@ -136,6 +136,7 @@ class KL:
     """
 
     defaults: ClassVar[Mapping[str, JSON]] = {"reflector": None, "teacher_weights": "frozen"}
+    idle_with: ClassVar[Mapping[str, JSON]] = {"teacher_weights": "live"}
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
         """Returns an example of weight 1 for each sampled turn, whose teacher reads the turn's own prompt."""

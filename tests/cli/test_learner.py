@@ -149,7 +149,7 @@ def test_a_setting_is_of_no_use_only_if_no_part_has_a_use_for_it(text: str, expe
     settings = settings_of({"learner": text})
     assert tuple(getattr(settings, name) for name in NEEDS) == expected
     values = {"group_size": 8, "reflector": "rules", "teacher": "hindsight"}
-    values |= {"teacher_weights": "live", "divergence": "forward_kl"}
+    values |= {"teacher_weights": "ema", "divergence": "forward_kl"}
     for name, wanted in zip(NEEDS, expected, strict=True):
         given = {"learner": text, name: values[name]}
         if wanted is None:
@@ -183,6 +183,13 @@ def test_what_compares_siblings_needs_groups(text: str) -> None:
     given = {"teacher_weights": "ema"} if "+" in text else {}
     with pytest.raises(ConfigError, match=r"--group-size 1 leaves .* nothing to compare; give at least 2"):
         settings_of({"learner": text, "group_size": 1} | given)
+
+
+@pytest.mark.parametrize("text", ["kl", "grpo+kl:0.04"])
+def test_a_pull_towards_the_current_weights_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--teacher-weights live leaves the learner kl nothing to do; give another"):
+        settings_of({"learner": text, "teacher_weights": "live"})
+    assert settings_of({"learner": text, "teacher_weights": "ema"}).teacher_weights == "ema"
 
 
 def test_a_learner_that_changes_cannot_become_longer() -> None:
