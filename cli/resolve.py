@@ -175,9 +175,7 @@ def _check(settings: Settings) -> None:
     for part in parts:
         for name, value in getattr(part.component, "idle_with", {}).items():
             if getattr(settings, name) == value:
-                raise ConfigError(
-                    f"with {option(name)} {value} the learner {part.name} does nothing; give another value"
-                )
+                raise ConfigError(f"{option(name)} {value} leaves the learner {part.name} nothing to do; give another")
     least_group = min_group_size(*(part.component for part in parts))
     if settings.group_size < least_group:
         raise ConfigError(
