@@ -14,7 +14,7 @@ from hero.distill.options import Range, require, require_declared
 from hero.distill.teacher import HindsightTeacher
 from hero.distill.turns import finding_about, sampled_turns, siblings_of
 from hero.errors import ConfigError
-from hero.types import JSON, Diagnosis, Finding, Group, Stop, Trajectory
+from hero.types import JSON, Diagnosis, Finding, Group, Stop, Trajectory, Verdict
 
 EPSILON: Final = 1e-6
 """Added to the standard deviation of a group's rewards, as usual."""
@@ -40,14 +40,20 @@ class Distillation:
         teacher: writes the privileged prompt of a turn.
         gate: steepness of a sigmoid that weighs each token by how much likelier the teacher finds it than the student
             (`Example.gate`); None for equal weights.
+        praise: the episodes whose turns count where a finding calls them useful: `all`, or those with `success`, since
+            a reviewer that is weak praises much of what failed.
     """
 
     defaults: ClassVar[Mapping[str, JSON]] = {"teacher_weights": "ema"}
 
-    def __init__(self, teacher: Teacher | None = None, *, gate: float | None = None) -> None:
+    def __init__(
+        self, teacher: Teacher | None = None, *, gate: float | None = None, praise: Literal["all", "success"] = "all"
+    ) -> None:
+        require_declared(Distillation.__init__, locals())
         require(gate is None or 0 < gate < math.inf, "gate", gate, "a finite number of more than 0, or None")
         self.teacher = teacher or HindsightTeacher()
         self.gate = gate
+        self.praise = praise
 
     @property
     def needs_earlier(self) -> bool:
@@ -56,7 +62,8 @@ class Distillation:
 
     def selects(self, trajectory: Trajectory, finding: Finding | None) -> bool:
         """Returns whether a turn with this finding is to be distilled, if the teacher has hindsight on it."""
-        return True
+        praised = finding is not None and finding.verdict is Verdict.USEFUL
+        return trajectory.success or self.praise == "all" or not praised
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
         """Returns an example of weight 1 for each sampled turn that the teacher has something to show about."""

@@ -18,6 +18,7 @@ from tests.distill.trajectories import episode, learnable
 from tests.strategies import diagnosed_groups
 
 UNDIAGNOSED = Diagnosis("none")
+PROVEN = Distillation(praise="success")
 WON, LOST = episode(1.0, "a", "b", success=True), episode(0.0, "c", "d", success=False)
 EARLIER = episode(1.0, "e", success=True), episode(1.0, "f", success=True)
 
@@ -87,6 +88,31 @@ def test_hint_distils_the_wrong_turns_of_failed_episodes(diagnosed: tuple[Group,
         and example.finding.verdict not in (None, Verdict.USEFUL)
     ]
     assert HinTSD().examples(group, diagnoses) == expected
+
+
+@settings(max_examples=60)
+@given(diagnosed_groups())
+def test_praise_of_failed_episodes_is_left_out_where_only_success_proves_it(
+    diagnosed: tuple[Group, list[Diagnosis]],
+) -> None:
+    group, diagnoses = diagnosed
+    expected = [
+        example
+        for example in Distillation().examples(group, diagnoses)
+        if group.members[example.episode].success
+        or not example.finding
+        or example.finding.verdict is not Verdict.USEFUL
+    ]
+    assert PROVEN.examples(group, diagnoses) == expected
+
+
+def test_praise_counts_in_all_episodes_or_in_successful_ones() -> None:
+    diagnoses = [Diagnosis("me", (Finding(0, Verdict.FAILED, "x"), Finding(1, Verdict.USEFUL, "y")))] * 2
+    every, proven = (learner.examples(Group((WON, LOST)), diagnoses) for learner in (Distillation(), PROVEN))
+    assert [example.episode for example in every] == [0, 0, 1, 1]
+    assert [example.episode for example in proven] == [0, 0, 1]
+    with pytest.raises(ConfigError, match="praise = some is not possible; give one of all, success"):
+        Distillation(praise="some")  # type: ignore[arg-type]
 
 
 def test_hint_needs_a_verdict_and_a_failure() -> None:
