@@ -5,8 +5,8 @@ instructions, from which right actions, reviews and right answers to hindsight a
 *instructions*; all of it again, since *copying* is learned only after episodes; and *habits*, which are imitated while
 reviews and answers to hindsight stay right. What the policy then could not do has phases of its own: *calls* whose
 arguments are words and ids to be copied, *hard* episodes of the wishes that need them, and *wandering*, which is habits
-again, with reviews of clerks who go round in circles. Then come *reviews* of such clerks and of erratic ones, before and
-after rows in which wishes have to be turned into the right *choices* of a record. Every batch of rows comes from a
+again, with reviews of clerks who go round in circles. Then come *reviews* of such clerks and of erratic ones, before
+and after rows in which wishes have to be turned into the right *choices* of a record. Every batch of rows comes from a
 world of its own, so that no id can be memorised.
 """
 
