@@ -101,7 +101,7 @@ def measured(reflected: str, steps: int, episodes: int) -> dict[str, dict[str, f
         if reflected == "self":
             reflector = ModelReflector(lm.policy(temperature=0.0, max_new_tokens=256))
         envs = [WebShopEnv(split="train") for _ in range(episodes)]
-        arms[name] = (reading, trainer, reflector, envs, Stopwatch(trainer._teacher))
+        arms[name] = (reading, trainer, reflector, envs, Stopwatch(trainer._teacher.model))
     spent: dict[str, list[dict[str, float]]] = {name: [] for name in arms}
     for index in track(range(steps + 1), f"{reflected}..."):
         for name, (reading, trainer, reflector, envs, watch) in arms.items():

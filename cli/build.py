@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -115,6 +115,21 @@ def make_reflector(settings: Settings, lm: Any) -> Reflector | None:
     from hero.reflect.base import build_reflector
 
     return None if settings.reflector is None else build_reflector(settings.reflector, settings.reflector_args, lm)
+
+
+def use_adapter(settings: Mapping[str, Any], lm: Any) -> None:
+    """Adds the adapter of a run, if it trains one; one that the model has already is merged into its weights first.
+
+    Args:
+        settings: those of the run, by name.
+    """
+    from hero.models.lora import add_adapter, is_adapted, merge_adapter
+
+    if is_adapted(lm.model):
+        merge_adapter(lm.model)
+    if rank := settings["lora"]:
+        targets = [name.strip() for name in settings["lora_targets"].split(",")]
+        add_adapter(lm.model, rank=rank, alpha=settings["lora_alpha"], targets=targets, seed=settings["seed"])
 
 
 def make_trainer(settings: Settings, lm: Any) -> TorchTrainer:

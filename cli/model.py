@@ -13,6 +13,7 @@ from hero import registry
 from hero.errors import ConfigError, DataError, RunError
 from hero.runs.reader import Checkpoint, WhichCheckpoint, read_checkpoint, read_config
 
+from .build import use_adapter
 from .provenance import explain_missing, model_provenance, model_source, require_same, run_dir_of, today
 
 
@@ -79,7 +80,7 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
 
 
 def load_start(run: Path, choice: ModelChoice) -> Any:
-    """Returns the language model that a run started from, in the precision that it is trained in.
+    """Returns the language model that a run started from, in the precision and with the adapter that it is trained in.
 
     Args:
         choice: the run, and what its chat template is given besides.
@@ -99,6 +100,7 @@ def load_start(run: Path, choice: ModelChoice) -> Any:
     lm, _ = _load(ModelChoice(source, chat_args, choice.date or config.provenance.get("date")))
     from hero.distill.state import widen
 
+    use_adapter(config.settings, lm)
     widen(lm.model)
     return lm
 

@@ -50,7 +50,7 @@ class Settings:
     """All settings of one run, as config.json keeps them.
 
     None stands for no limit in `steps`, `turn_budget`, `decay_steps` and `top_k`, for all tasks in
-    `eval_tasks_between`, and elsewhere for a setting that the learner has no use for.
+    `eval_tasks_between`, for no adapter in `lora`, and elsewhere for a setting that the learner has no use for.
     """
 
     env: str = setting("webshop", "Environment to learn in.", panel=WHAT)
@@ -161,6 +161,28 @@ class Settings:
     )
     top_k_of: Literal["student", "teacher", "union"] = setting(
         "teacher", "Whose likeliest tokens these are.", panel=LEARNING, needs=("top_k", None)
+    )
+
+    lora: int | None = setting(
+        None,
+        "Rank of a low-rank adapter (LoRA), which alone is trained: less memory, smaller checkpoints. Needs "
+        "hero-agents[lora].",
+        panel=LEARNING,
+        min=1,
+        shown="all weights are trained",
+    )
+    lora_alpha: float = setting(
+        32.0,
+        "Scale of the adapter; alpha divided by rank multiplies it.",
+        panel=LEARNING,
+        above=0,
+        needs=("lora", None),
+    )
+    lora_targets: str = setting(
+        "all-linear",
+        "Layers that it adapts, with commas between their names, such as q_proj,v_proj. all-linear: all but the head.",
+        panel=LEARNING,
+        needs=("lora", None),
     )
 
     temperature: float = setting(0.5, "Sampling temperature, in training and in the sampled evaluation.", panel=PLAYING)

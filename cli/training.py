@@ -119,6 +119,7 @@ def _build(
         provenance.require_same(path, "model", stored["model"], now)
     learner = build.make_learner(settings)
     lm = load_model(ModelChoice(source, settings.chat_args, date), settings.action_tokens)
+    build.use_adapter(settings.record(), lm)
     components = {
         "envs": envs,
         "eval_envs": eval_envs,

@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "distill": CORE,
     "distill.losses": set(),
     "distill.pack": CORE | {"distill"},
-    "distill.state": CORE,
+    "distill.state": CORE | {"models"},
+    "distill.teacher_model": CORE | {"distill.state", "models"},
     "distill.scorer": CORE | {"distill", "distill.pack", "models"},
     "distill.judged": CORE | {"distill", "distill.pack"},
     "distill.batch": CORE | {"distill", "distill.judged", "distill.pack"},
@@ -43,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"distill", "distill.batch", "distill.follow", "distill.losses", "distill.pack", "distill.scorer", "models"},
     "distill.trainer": CORE
     | {"distill", "distill.batch", "distill.follow", "distill.losses", "distill.pack", "distill.scorer"}
-    | {"distill.state", "distill.loss", "models"},
+    | {"distill.state", "distill.loss", "distill.teacher_model", "models"},
     "suite": CORE | {"intervals"},
     "suite.score": CORE | {"suite", "distill.pack", "distill.scorer", "models"},
     "callback": {"types"},
@@ -72,7 +73,18 @@ TORCH = (
     "hero.suite.score",
     *(
         f"hero.distill.{name}"
-        for name in ("batch", "follow", "judged", "losses", "pack", "scorer", "state", "loss", "trainer")
+        for name in (
+            "batch",
+            "follow",
+            "judged",
+            "losses",
+            "pack",
+            "scorer",
+            "state",
+            "teacher_model",
+            "loss",
+            "trainer",
+        )
     ),
 )
 HOMES = {

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING
@@ -58,6 +59,8 @@ class UpdateLoss:
         divergence: takes logits of student and teacher [M, V]; returns a value per token [M].
         turn_gate: the turns whose distillation counts, as `Following` describes. Others contribute no loss, but their
             tokens are among those that the mean is taken over.
+        acting: makes the block in which the teacher's forward passes are its own, where it shares weights with the
+            student (`hero.distill.teacher_model`).
         micro_batch_tokens: maximum number of tokens that go through a model at once, padding included. Changes no
             result, up to rounding.
     """
@@ -67,6 +70,7 @@ class UpdateLoss:
     divergence: Callable[[Tensor, Tensor], Tensor]
     micro_batch_tokens: int
     turn_gate: TurnGate = "follow"
+    acting: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def backward(self, batch: UpdateBatch) -> dict[str, float]:
         """Adds the gradient of the loss to `.grad` of the student's weights.
@@ -108,10 +112,12 @@ class UpdateLoss:
         taken: list[Row] = []
         taken_states: dict[int, Tensor] = {}
         advice_states: dict[int, Tensor] = {}
-        for part, states_MD in teacher_hidden_states(self.teacher, teacher_rows, rows, tokens=self.micro_batch_tokens):
-            taken += [row for row in part if not row.advised]
-            for row, _, states in by_span(part, states_MD):
-                (advice_states if row.advised else taken_states)[row.example] = states
+        with self.acting():
+            limit = self.micro_batch_tokens
+            for part, states_MD in teacher_hidden_states(self.teacher, teacher_rows, rows, tokens=limit):
+                taken += [row for row in part if not row.advised]
+                for row, _, states in by_span(part, states_MD):
+                    (advice_states if row.advised else taken_states)[row.example] = states
         sums["teacher_tokens"] += tokens_read(taken)
         sums["teacher_tokens_apart"] += sum(len(row.ids) for row in taken)
         return taken_states, advice_states

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
-from torch import nn
+from safetensors.torch import load_file, load_model, save_file, save_model
 
 from hero.errors import RunError
+from hero.models.lora import STUDENT, adapter_state, is_adapted, load_adapter_state
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 MODEL: Final = "model.safetensors"
 TEACHER: Final = "teacher.safetensors"
@@ -23,24 +28,27 @@ _UNREADABLE = (
 """Exceptions that torch and safetensors raise on damaged files."""
 
 
-def write_state(path: Path, model: nn.Module, teacher: nn.Module | None, state: dict[str, Any]) -> None:
-    """Writes a trainer's state into a new directory.
-
-    Args:
-        teacher: None for a teacher without weights of its own.
-        state: everything except the weights.
+def write_state(file: Path, state: dict[str, Any]) -> None:
+    """Writes a trainer's state except for the weights.
 
     Raises:
-        OSError: `path` exists, or cannot be written.
+        OSError: the file cannot be written.
     """
-    path.mkdir(parents=True)
-    try:
-        save_model(model, str(path / MODEL))
-        if teacher is not None:
-            save_model(teacher, str(path / TEACHER))
-        torch.save(state, path / STATE)
-    except (SafetensorError, RuntimeError) as error:  # how safetensors and torch report a full disk
-        raise OSError(str(error)) from error
+    with _full_disk_is_os_error():
+        torch.save(state, file)
+
+
+def write_weights(model: PreTrainedModel, file: Path, adapter: str = STUDENT) -> None:
+    """Writes all weights of a model, or if it has adapters those of one alone.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with _full_disk_is_os_error():
+        if is_adapted(model):
+            save_file(adapter_state(model, adapter), file)
+        else:
+            save_model(model, str(file))
 
 
 def read_state(file: Path, device: torch.device) -> dict[str, Any]:
@@ -56,22 +64,33 @@ def read_state(file: Path, device: torch.device) -> dict[str, Any]:
     return state
 
 
-def read_weights(model: nn.Module, file: Path) -> None:
-    """Sets all weights of a model to those in a file.
+def read_weights(model: PreTrainedModel, file: Path, adapter: str = STUDENT) -> None:
+    """Sets the weights that `write_weights` wrote.
 
     Raises:
         RunError: the file cannot be read, or holds other weights than the model has.
     """
     try:
-        load_model(model, file)
+        if is_adapted(model):
+            load_adapter_state(model, adapter, load_file(file))
+        else:
+            load_model(model, file)
     except _UNREADABLE as error:
         raise unreadable(file, error) from error
 
 
-def widen(model: nn.Module) -> None:
+def widen(model: PreTrainedModel) -> None:
     """Converts a model whose trained weights are in half precision to float32."""
     if any(weight.requires_grad and weight.itemsize < 4 for weight in model.parameters()):
-        model.float()
+        model.float()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _full_disk_is_os_error() -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:  # how safetensors and torch report a full disk
+        raise OSError(str(error)) from error
 
 
 def unreadable(file: Path, error: Exception) -> RunError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol, TypeAlias
@@ -24,7 +23,18 @@ from hero.distill.options import Range, require, require_declared
 from hero.distill.pack import student_rows
 from hero.distill.schedule import LinearSchedule
 from hero.distill.scorer import action_logits
-from hero.distill.state import MODEL, STATE, TEACHER, read_state, read_weights, unreadable, widen, write_state
+from hero.distill.state import (
+    MODEL,
+    STATE,
+    TEACHER,
+    read_state,
+    read_weights,
+    unreadable,
+    widen,
+    write_state,
+    write_weights,
+)
+from hero.distill.teacher_model import TeacherWeights, make_teacher
 from hero.errors import ConfigError, RunError
 from hero.models.architecture import context_length
 from hero.policy import Policy
@@ -35,7 +45,6 @@ if TYPE_CHECKING:
 MAX_WEIGHT: Final = 1e16
 """Bound on the size of a weight: the sum of squares of larger ones, as in a norm, may not be finite in float32."""
 Divergence: TypeAlias = Literal["forward_kl", "reverse_kl", "jensen_shannon"]
-TeacherWeights: TypeAlias = Literal["ema", "live", "frozen"]
 TopKOf: TypeAlias = Literal["student", "teacher", "union"]
 
 
@@ -52,7 +61,7 @@ class TrainableModel(Protocol):
 
 
 class TorchTrainer:
-    """Trains a causal language model of transformers, in place.
+    """Trains a causal language model of transformers, in place; of one with an adapter (`hero.models.lora`) only that.
 
     A model whose trained weights are in half precision becomes float32, since a step of AdamW is mostly less than such
     a weight can change by. Dropout stays off: it would score actions under another distribution than sampled them.
@@ -64,8 +73,8 @@ class TorchTrainer:
             itself.
         top_k_of: the model whose likeliest ids these are.
         teacher_weights: the weights that read the privileged prompt. `ema`: an exponential moving average of the
-            student's; `frozen`: the student's at the start; `live`: the student's own as they are before the step,
-            without a copy.
+            student's; `frozen`: the student's at the start; `live`: the student's own as they are before the step.
+            The first two are a copy of all weights, or for a model with an adapter a second adapter, and no adapter.
         turn_gate: the distilled turns that count. `follow`: a turn whose action its finding calls wrong only if the
             teacher, shown the finding, agrees: it finds the advised action likelier than the one that was taken or,
             without advice, the action less likely than the student does. `verdict`: moreover a turn whose action is
@@ -120,11 +129,12 @@ class TorchTrainer:
         widen(self._model)
         self._trained = [weight for weight in self._model.parameters() if weight.requires_grad]
         require(bool(self._trained), "trained weights", "none", "a model with weights that require a gradient")
-        self._teacher = self._model if teacher_weights == "live" else deepcopy(self._model).requires_grad_(False)
+        self._teacher = make_teacher(self._model, teacher_weights)
         self._optimizer = torch.optim.AdamW(self._trained, lr=learning_rate, weight_decay=weight_decay)
         self._loss = UpdateLoss(
             student=self._model,
-            teacher=self._teacher,
+            teacher=self._teacher.model,
+            acting=self._teacher.active,
             divergence=_divergence(divergence, beta, top_k, top_k_of),
             micro_batch_tokens=micro_batch_tokens,
             turn_gate=turn_gate,
@@ -182,7 +192,7 @@ class TorchTrainer:
         self._require_usable(batch)
         self.updates += 1
         if self._teacher_weights == "ema":
-            self._average()
+            self._teacher.average(self._ema_decay)
         return metrics | {"grad_norm": grad_norm, "learning_rate": learning_rate}
 
     def measure(self, examples: Sequence[Example]) -> Mapping[str, float]:
@@ -205,7 +215,10 @@ class TorchTrainer:
             "updates": self.updates,
             "optimizer": self._optimizer.state_dict(),
         }
-        write_state(path, self._model, None if self._teacher is self._model else self._teacher, state)
+        path.mkdir(parents=True)
+        write_weights(self._model, path / MODEL)
+        self._teacher.save(path / TEACHER)
+        write_state(path / STATE, state)
 
     def load(self, path: Path) -> None:
         """Restores the state that `save` wrote: all later updates equal those of an uninterrupted run, bit for bit.
@@ -219,15 +232,14 @@ class TorchTrainer:
                 if state[key] != own:
                     raise RunError(f"{path} was written with {key} = {state[key]!r}; go on with that, not with {own!r}")
             read_weights(self._model, path / MODEL)
-            if self._teacher is not self._model:
-                read_weights(self._teacher, path / TEACHER)
+            self._teacher.load(path / TEACHER)
             self._optimizer.load_state_dict(state["optimizer"])
             self.updates = operator.index(state["updates"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise unreadable(path / STATE, error) from error
 
     def _batch(self, examples: Sequence[Example]) -> UpdateBatch:
-        return UpdateBatch.of(examples, self.lm.chat, context_length(self._teacher))
+        return UpdateBatch.of(examples, self.lm.chat, context_length(self._model))
 
     @torch.no_grad()
     def _require_usable(self, batch: UpdateBatch) -> None:
@@ -242,12 +254,6 @@ class TorchTrainer:
                 f"update {self.updates + 1} made weights as large as {unusable[0]:.3g}, with which nothing can be "
                 f"computed; give a learning_rate below {self._schedule.peak} or a lower weight_decay"
             )
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        """Moves the teacher towards the student: teacher <- decay teacher + (1 - decay) student."""
-        for average, weight in zip(self._teacher.parameters(), self._model.parameters(), strict=True):
-            average.lerp_(weight, 1 - self._ema_decay)
 
 
 def _divergence(

@@ -172,7 +172,7 @@ def test_a_teacher_that_repeats_every_fault_teaches_nothing_and_no_step_is_taken
     trainer = make_trainer(TinyLM(tiny_model()), teacher_weights="ema", warmup_steps=4, weight_decay=0.1)
     trainer.update(imitated(SAMPLED))
     with torch.no_grad():  # the planted teacher: whatever was learned, it repeats the fault
-        for weight, start in zip(trainer._teacher.parameters(), tiny_model().parameters(), strict=True):
+        for weight, start in zip(trainer._teacher.model.parameters(), tiny_model().parameters(), strict=True):
             weight.copy_(start)
     before, average, moments = weights(trainer), teacher_of(trainer), deepcopy(trainer._optimizer.state_dict())
     row = trainer.update(faulted)
@@ -463,7 +463,7 @@ def test_a_teacher_of_nan_logits_leaves_every_weight_alone() -> None:
     trainer = make_trainer(teacher_weights="frozen")
     before = weights(trainer)
     with torch.no_grad():
-        next(trainer._teacher.parameters())[0] = float("nan")
+        next(trainer._teacher.model.parameters())[0] = float("nan")
     review = (Message("user", "", ids=(0,)), Message("user", "", ids=SAMPLED[0].prompt_ids))
     with pytest.raises(ConfigError, match=r"norm nan \(loss nan\).*look for logits"):
         trainer.update([Example(0, SAMPLED[0], review, distillation=1.0)])

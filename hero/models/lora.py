@@ -1,0 +1,158 @@
+"""Low-rank adapters (LoRA, 2106.09685) on the linear layers of a model, by PEFT; the base weights stay as they are.
+
+An adapter has a name. The one that is trained is `STUDENT`; a model can carry others beside it, which share the base.
+PEFT is imported where an adapter is added, so that models without one need no PEFT.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, cast
+
+import torch
+from torch import Tensor
+
+from hero.errors import ConfigError
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from transformers import PreTrainedModel
+
+STUDENT: Final = "student"
+ALL_LINEAR: Final = "all-linear"
+"""Stands for every linear layer but the head."""
+
+
+def add_adapter(
+    model: PreTrainedModel,
+    *,
+    rank: int = 16,
+    alpha: float = 32.0,
+    targets: Sequence[str] = (ALL_LINEAR,),
+    seed: int = 0,
+) -> None:
+    """Adds the adapter `STUDENT` in place, in float32, and freezes all other weights; at first it changes no output.
+
+    Args:
+        rank: number of columns of the two matrices whose product is added to each weight.
+        alpha: the product is multiplied by alpha / rank.
+        targets: names of the layers to adapt, or the ends of these, such as `q_proj`; `all-linear` for every linear
+            layer but the head.
+        seed: draws the first of the two matrices; the second is 0.
+
+    Raises:
+        ConfigError: PEFT is not installed, an argument is not possible, or the model has an adapter already.
+    """
+    if find_spec("peft") is None:
+        raise ConfigError("peft is not installed, which adapters need; run: pip install 'hero-agents[lora]'")
+    from peft import LoraConfig, inject_adapter_in_model
+
+    if rank < 1 or not 0 < alpha < float("inf"):
+        raise ConfigError(f"an adapter of rank {rank} and alpha {alpha} is not possible; give a rank of 1 or more")
+    if is_adapted(model):
+        raise ConfigError("the model has an adapter already; merge that into its weights first")
+    layers = [name for name, module in model.named_modules() if getattr(module, "weight", None) is not None]
+    for target in targets:
+        if target != ALL_LINEAR and not any(f".{name}".endswith(f".{target}") for name in layers):
+            ends = sorted({name.rpartition(".")[2] for name in layers})
+            raise ConfigError(f"no layer is called {target!r}; there are: {', '.join(ends)}")
+    names = ALL_LINEAR if list(targets) == [ALL_LINEAR] else list(targets)
+    config = LoraConfig(r=rank, lora_alpha=cast("int", alpha), target_modules=names, lora_dropout=0.0)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        inject_adapter_in_model(config, model, STUDENT)
+    for name, weight in model.named_parameters():
+        if adapter := f".{STUDENT}." in name:
+            weight.data = weight.data.float()
+        weight.requires_grad_(adapter)
+
+
+def copy_adapter(model: PreTrainedModel, name: str) -> None:
+    """Adds a second adapter with the weights of `STUDENT`, which is not trained and stays inactive."""
+    from peft import inject_adapter_in_model
+
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # that of the student
+        inject_adapter_in_model(cast("PeftConfig", model.peft_config[STUDENT]), model, name)
+    _activate(model, STUDENT)
+    for student, copy in adapter_pairs(model, name):
+        copy.data = student.data.clone()
+
+
+def merge_adapter(model: PreTrainedModel) -> None:
+    """Adds the adapter `STUDENT` to the weights of the base, in place, and removes all adapters."""
+    for name, layer in list(_adapted_layers(model)):
+        layer.merge(adapter_names=[STUDENT])
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, layer.get_base_layer())
+    del model.peft_config
+    model.requires_grad_(True)
+
+
+def is_adapted(model: PreTrainedModel) -> bool:
+    """Returns whether a model has the adapter `STUDENT`."""
+    return STUDENT in getattr(model, "peft_config", {})
+
+
+def adapter_pairs(model: PreTrainedModel, name: str) -> list[tuple[Tensor, Tensor]]:
+    """Returns each weight of `STUDENT` with that of another adapter."""
+    weights = dict(model.named_parameters())
+    return [
+        (weight, weights[key.replace(f".{STUDENT}.", f".{name}.")])
+        for key, weight in weights.items()
+        if f".{STUDENT}." in key
+    ]
+
+
+@contextmanager
+def acting_as(model: PreTrainedModel, name: str | None) -> Iterator[None]:
+    """Has the forward passes within the block use another adapter than `STUDENT`; None for the base alone."""
+    if name is None:
+        for _, layer in _adapted_layers(model):
+            layer.enable_adapters(False)
+    else:
+        _activate(model, name)
+    try:
+        yield
+    finally:
+        if name is None:
+            for _, layer in _adapted_layers(model):
+                layer.enable_adapters(True)
+        _activate(model, STUDENT)
+
+
+def adapter_state(model: PreTrainedModel, name: str) -> dict[str, Tensor]:
+    """Returns the weights of an adapter, by the names that PEFT gives them in files."""
+    from peft import get_peft_model_state_dict
+
+    return cast("dict[str, Tensor]", get_peft_model_state_dict(model, adapter_name=name))
+
+
+def load_adapter_state(model: PreTrainedModel, name: str, state: dict[str, Tensor]) -> None:
+    """Sets the weights of an adapter.
+
+    Raises:
+        ValueError: the state holds other weights than the adapter has.
+    """
+    from peft import set_peft_model_state_dict
+
+    own = adapter_state(model, name)
+    if {key: weight.shape for key, weight in own.items()} != {key: weight.shape for key, weight in state.items()}:
+        raise ValueError("these are the weights of another adapter")
+    set_peft_model_state_dict(model, state, adapter_name=name)
+
+
+def _adapted_layers(model: PreTrainedModel) -> Iterator[tuple[str, BaseTunerLayer]]:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return ((name, module) for name, module in model.named_modules() if isinstance(module, BaseTunerLayer))
+
+
+def _activate(model: PreTrainedModel, name: str) -> None:
+    """Makes an adapter the one that forward passes use; the student alone is trained."""
+    for _, layer in _adapted_layers(model):
+        layer.set_adapter(name, inference_mode=name != STUDENT)

@@ -1,0 +1,68 @@
+"""`hero run --lora`: a run that trains an adapter alone is resumed, evaluated and taken as a model like any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hero.runs.reader import read_rows
+from tests.cli.conftest import FAST, Hero, contents, refused
+
+pytest.importorskip("peft", reason="needs the extra lora")
+LORA = ["--lora", 4, "--lora-targets", "q_proj, v_proj", "--learning-rate", 0.05]
+
+
+@pytest.fixture
+def adapted(hero: Hero, model: str, tmp_path: Path) -> Path:
+    """Makes a finished run of four steps that trains an adapter."""
+    result = hero("run", "--model", model, "--steps", 4, "--out", "adapted", *LORA, *FAST)
+    assert result.exit_code == 0, result.output
+    return tmp_path / "adapted"
+
+
+def test_a_run_with_an_adapter_saves_little_and_goes_on_as_if_it_had_not_stopped(
+    adapted: Path, finished: Path, hero: Hero, model: str, tmp_path: Path
+) -> None:
+    def size(run: Path) -> int:
+        return sum(file.stat().st_size for file in run.rglob("*.safetensors"))
+
+    assert 0 < size(adapted) < size(finished) / 5
+    assert hero("run", "--model", model, "--steps", 2, "--out", "short", *LORA, *FAST).exit_code == 0
+    result = hero("run", "--resume", "--out", "short", "--steps", 4)
+    assert result.exit_code == 0, result.output
+    for name in ("steps", "episodes"):
+        assert read_rows(tmp_path / "short", name) == read_rows(adapted, name)
+    (mine,), (theirs,) = ([*run.rglob("step-*4*/**/model.safetensors")][:1] for run in (tmp_path / "short", adapted))
+    assert mine.read_bytes() == theirs.read_bytes()
+
+
+def test_it_is_evaluated_and_taken_as_a_model_with_its_adapter(adapted: Path, hero: Hero) -> None:
+    before = contents(adapted)
+    evaluated = hero("eval", adapted, "--checkpoint", "newest", "--tasks", 3)
+    assert evaluated.exit_code == 0, evaluated.output
+    options = [item for item in FAST if item not in ("--reflector", "rules", "--turn-gate", "none")]
+    for more in ([], LORA):
+        out = f"next{len(more)}"
+        result = hero("run", "--model", adapted, "--learner", "base", "--out", out, *more, *options)
+        assert result.exit_code == 0, result.output
+    assert contents(adapted) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--lora", 0], "--lora"),
+        (["--lora-alpha", 8], "--lora-alpha 8.0 does nothing without --lora N"),
+        (["--lora", 4, "--lora-targets", "q_prj"], "no layer is called 'q_prj'; there are: "),
+        (["--lora", 4, "--lora-alpha", 0], "--lora-alpha 0.0 is not possible; give more than 0"),
+    ],
+)
+def test_mistakes_are_named(arguments: list[object], message: str, hero: Hero, model: str) -> None:
+    refused(hero("run", "--model", model, "--steps", 1, "--out", "run", *arguments, *FAST), message)
+
+
+def test_without_peft_the_error_says_what_to_install(hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hero.models.lora.find_spec", lambda name: None)
+    result = hero("run", "--model", model, "--steps", 1, "--out", "run", "--lora", 4, *FAST)
+    refused(result, "pip install 'hero-agents[lora]'")

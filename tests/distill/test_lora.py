@@ -1,0 +1,194 @@
+"""A model with an adapter trains that alone, and its teacher shares the base: as with a copy of it, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from hero.distill import teacher_model
+from hero.distill.base import Example
+from hero.distill.teacher_model import TEACHER, CopiedTeacher, TeacherWeights
+from hero.distill.trainer import TorchTrainer
+from hero.errors import ConfigError, RunError
+from hero.models.lora import STUDENT, acting_as, adapter_pairs, adapter_state, add_adapter, copy_adapter, merge_adapter
+from hero.types import Message
+from tests.distill.doubles import episode
+from tests.tiny_models import TinyLM, tiny_model
+
+pytest.importorskip("peft", reason="needs the extra lora")
+
+IDS = torch.tensor([[1, 5, 9, 4]])
+SAMPLED = [tokens for seed in (1, 2) for tokens in episode(tiny_model(), seed)]
+EXAMPLES = [
+    Example(0, tokens, (Message("user", words), Message("user", "", tokens.prompt_ids)), distillation=1.0)
+    for tokens, words in zip(SAMPLED, ("look again", "not there", "go on", "stop") * 9, strict=False)
+] + [Example(0, tokens, policy_gradient=0.5) for tokens in SAMPLED]
+
+
+def adapted(lm: TinyLM | None = None, **options: Any) -> TinyLM:
+    lm = lm or TinyLM()
+    add_adapter(lm.model, **{"rank": 4, "alpha": 8.0, **options})
+    return lm
+
+
+def make_trainer(weights: TeacherWeights = "ema") -> TorchTrainer:
+    return TorchTrainer(adapted(), learning_rate=1e-2, teacher_weights=weights, turn_gate="none", ema_decay=0.5)
+
+
+def logits(model: Any) -> Tensor:
+    with torch.no_grad():
+        result: Tensor = model(input_ids=IDS).logits
+    return result
+
+
+def student_state(trainer: TorchTrainer) -> dict[str, Tensor]:
+    return {name: weight.clone() for name, weight in adapter_state(trainer.lm.model, STUDENT).items()}
+
+
+def test_a_new_adapter_changes_nothing_and_is_all_that_is_trained() -> None:
+    lm = TinyLM()
+    before = logits(lm.model)
+    adapted(lm)
+    assert torch.equal(logits(lm.model), before)
+    trained = {name for name, weight in lm.model.named_parameters() if weight.requires_grad}
+    assert trained == {name for name, _ in lm.model.named_parameters() if ".student." in name}
+    assert not any("lm_head" in name for name in trained)
+
+
+def test_an_adapter_is_float32_whatever_its_base_is() -> None:
+    lm = TinyLM()
+    lm.model.to(torch.bfloat16)
+    trainer = TorchTrainer(adapted(lm), learning_rate=1e-2)
+    trainer.update(EXAMPLES)
+    types = {name: weight.dtype for name, weight in lm.model.named_parameters()}
+    assert {kind for name, kind in types.items() if ".student." in name} == {torch.float32}
+    assert {kind for name, kind in types.items() if "lora" not in name} == {torch.bfloat16}
+
+
+def test_equal_seeds_draw_equal_adapters_and_leave_the_random_numbers_of_others_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    models = [TinyLM() for _ in range(3)]
+    torch.manual_seed(5)
+    adapters = [adapted(lm, seed=seed) for lm, seed in zip(models, (3, 3, 4), strict=True)]
+    copy_adapter(adapters[0].model, TEACHER)
+    first, second, third = (adapter_state(lm.model, STUDENT) for lm in adapters)
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(weight, second[name]) for name, weight in first.items())
+    assert not all(torch.equal(weight, third[name]) for name, weight in first.items())
+
+
+@pytest.mark.parametrize("weights", ["ema", "frozen", "live"])
+def test_a_teacher_that_shares_the_base_equals_a_copy_to_the_bit(
+    weights: TeacherWeights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sharing = make_trainer(weights)
+    if weights != "live":
+        monkeypatch.setattr(teacher_model, "is_adapted", lambda model: False)
+    copying = make_trainer(weights)
+    assert isinstance(copying._teacher, CopiedTeacher) == (weights != "live")
+    for _ in range(3):
+        metrics = sharing.update(EXAMPLES)
+        assert metrics == copying.update(EXAMPLES)
+        assert metrics["divergence"] > 0
+    ours, theirs = student_state(sharing), student_state(copying)
+    assert all(torch.equal(weight, theirs[name]) for name, weight in ours.items())
+
+
+def test_the_base_stays_as_it_is_and_the_teacher_follows_the_student() -> None:
+    trainer, base = make_trainer(), tiny_model().state_dict()
+    model, start = trainer.lm.model, logits(trainer.lm.model)
+    for _ in range(2):  # the first step moves one of two factors, since the other is 0
+        trainer.update(EXAMPLES)
+    for name, weight in model.state_dict().items():
+        if "lora" not in name:
+            assert torch.equal(weight, base[name.replace(".base_layer", "")])
+    assert not any(torch.equal(student, average) for student, average in adapter_pairs(model, TEACHER))
+    now = logits(model)
+    with acting_as(model, TEACHER):
+        teacher = logits(model)
+    with acting_as(model, None):
+        assert torch.equal(logits(model), start)
+    assert (teacher - start).abs().max() > 0
+    assert not torch.equal(teacher, now)
+    assert torch.equal(logits(model), now)
+
+
+@pytest.mark.parametrize("name", [TEACHER, None])
+def test_the_student_is_back_and_trained_whatever_ends_the_block(name: str | None) -> None:
+    model = adapted().model
+    copy_adapter(model, TEACHER)
+    trained = [key for key, weight in model.named_parameters() if weight.requires_grad]
+    with pytest.raises(RuntimeError), acting_as(model, name):
+        raise RuntimeError
+    assert [key for key, weight in model.named_parameters() if weight.requires_grad] == trained
+    assert all(".student." in key for key in trained)
+
+
+def test_a_checkpoint_holds_the_adapters_alone_and_goes_on_to_the_bit(tmp_path: Path) -> None:
+    whole, first, second = make_trainer(), make_trainer(), make_trainer()
+    for trainer in (whole, whole, first):
+        trainer.update(EXAMPLES)
+    first.save(tmp_path / "state")
+    for name in ("model.safetensors", "teacher.safetensors"):
+        with safe_open(tmp_path / "state" / name, "pt") as file:
+            assert all(".lora_" in key and "student" not in key and "teacher" not in key for key in file.keys())  # noqa: SIM118
+    second.load(tmp_path / "state")
+    second.update(EXAMPLES)
+    ours, theirs = student_state(whole), student_state(second)
+    assert all(torch.equal(weight, theirs[name]) for name, weight in ours.items())
+    assert all(
+        torch.equal(mine, other)
+        for (_, mine), (_, other) in zip(*(adapter_pairs(t.lm.model, TEACHER) for t in (whole, second)), strict=True)
+    )
+
+
+@pytest.mark.parametrize("options", [{"rank": 2}, {"targets": ("q_proj",)}])
+def test_the_state_of_another_adapter_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    make_trainer().save(tmp_path / "state")
+    with pytest.raises(RunError, match="these are the weights of another adapter"):
+        TorchTrainer(adapted(**options)).load(tmp_path / "state")
+    with pytest.raises(RunError):
+        TorchTrainer(TinyLM()).load(tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("add", "message"),
+    [
+        (lambda lm: adapted(lm, targets=("q_proj", "nothing_proj_x")), None),
+        (lambda lm: adapted(lm, targets=("nothing",)), "no layer is called .nothing.; there are: .*q_proj"),
+        (lambda lm: adapted(adapted(lm)), "has an adapter already"),
+        (lambda lm: adapted(lm, rank=0), "rank 0 and alpha 8.0 is not possible"),
+        (lambda lm: adapted(lm, alpha=float("inf")), "alpha inf is not possible"),
+    ],
+)
+def test_an_adapter_that_is_not_possible_is_refused(add: Callable[[TinyLM], object], message: str | None) -> None:
+    with pytest.raises(ConfigError, match=message or "no layer is called .nothing_proj_x."):
+        add(TinyLM())
+
+
+def test_only_the_layers_that_are_named_are_adapted() -> None:
+    model = adapted(targets=("q_proj", "v_proj")).model
+    layers = {name.split(".lora_")[0].rpartition(".")[2] for name, w in model.named_parameters() if w.requires_grad}
+    assert layers == {"q_proj", "v_proj"}
+
+
+def test_a_merged_adapter_leaves_a_plain_model_of_the_same_outputs() -> None:
+    trainer = make_trainer()
+    model = trainer.lm.model
+    for _ in range(2):
+        trainer.update(EXAMPLES)
+    expected = logits(model)
+    merge_adapter(model)
+    assert torch.allclose(logits(model), expected, atol=1e-5)
+    assert (logits(model) - logits(tiny_model())).abs().max() > 1e-3
+    assert [*model.state_dict()] == [*tiny_model().state_dict()]
+    assert all(weight.requires_grad for weight in model.parameters())
+    adapted(trainer.lm)
+    assert torch.allclose(logits(model), expected, atol=1e-5)
