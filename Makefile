@@ -42,7 +42,7 @@ endef
 
 COMPILE = .venv-lock/bin/uv pip compile --quiet --custom-compile-command "make lock" --generate-hashes \
 	--python-version 3.11 --group lock --extra train
-DEV = --extra gguf --extra users --extra dev
+DEV = --extra gguf --extra users --extra lora --extra dev
 
 lock: .venv-lock/uv
 	$(COMPILE) $(UPGRADE) --universal $(DEV) pyproject.toml -o requirements/dev.txt
@@ -62,6 +62,6 @@ test-oldest:
 test-newest:
 	$(PYTHON) -m venv --clear .venv-newest
 	.venv-newest/bin/python -m pip install --quiet '$(TORCH)'
-	.venv-newest/bin/python -m pip install --quiet --upgrade --editable '.[train,gguf,users,dev]'
+	.venv-newest/bin/python -m pip install --quiet --upgrade --editable '.[train,gguf,users,lora,dev]'
 	.venv-newest/bin/python -m pip list
 	.venv-newest/bin/python -m pytest -q -W default
