@@ -12,6 +12,7 @@ from .check import check
 from .compare import compare
 from .data import data
 from .evaluation import evaluate_command
+from .export import export
 from .play import play
 from .run import run
 
@@ -25,6 +26,7 @@ app.command("run")(run)
 app.command("check")(check)
 app.command("eval")(evaluate_command)
 app.command("compare")(compare)
+app.command("export")(export)
 app.command("play")(play)
 app.add_typer(data, name="data")
 

@@ -1,0 +1,88 @@
+"""`hero export`: write a trained model so that transformers, PEFT and vLLM load it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from hero.errors import ConfigError, RunError
+from hero.runs.reader import WhichCheckpoint
+
+from . import build
+from .model import ModelChoice, load_checkpoint
+from .provenance import model_source, run_dir_of
+from .terminal import console, report_errors, with_default
+
+
+@report_errors
+def export(
+    model: Annotated[
+        str,
+        typer.Argument(help="A run directory, or a model: tiny, tiny-taubench, a directory, hub name or GGUF file."),
+    ],
+    out: Annotated[Path, typer.Argument(help="Directory to write, which must not hold anything yet.")],
+    checkpoint: Annotated[
+        WhichCheckpoint | None,
+        typer.Option(
+            help=with_default(
+                "Which checkpoint of a run: the one with the highest sampled success on validation tasks, or the last.",
+                "best",
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    merge: Annotated[
+        bool,
+        typer.Option("--merge", help="Add an adapter (--lora) to the weights and write those, instead of it alone."),
+    ] = False,
+) -> None:
+    """Write a trained model so that other programs load it.
+
+    The directory holds configuration, weights and tokenizer with its chat template, as transformers and vLLM read them.
+    Of a run with --lora it holds the adapter alone, as PEFT and vLLM read it beside its base; --merge writes a whole
+    model. `hero run --model DIR` and `hero eval DIR` read it, too.
+    """
+    from hero.models.export import export_adapter, export_model
+    from hero.models.lora import is_adapted, merge_adapter
+
+    run = run_dir_of(model)
+    if checkpoint and not run:
+        raise ConfigError(f"--checkpoint {checkpoint} does nothing with {model}, which is not a run; leave it out")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ConfigError(f"{out} exists already; give a directory that does not")
+    build.require_train_extra()
+    messages = console(errors=True)
+    with messages.status(f"loading {model} ..."):
+        lm, step = load_checkpoint(ModelChoice(model, checkpoint=checkpoint or "best"), 1)
+    adapted = is_adapted(lm.model)
+    if merge and not adapted:
+        raise ConfigError(f"--merge does nothing with {model}, which has no adapter; leave it out")
+    with messages.status(f"writing {out} ..."), _whole(out) as scratch:
+        if adapted and not merge and run:
+            export_adapter(lm, scratch, model_source(run))
+        else:
+            if adapted:
+                merge_adapter(lm.model)
+            export_model(lm, scratch)
+    what = "adapter" if adapted and not merge else "model"
+    of = model if step is None else f"{model} ({checkpoint or 'best'} checkpoint, step {step})"
+    console().print(f"{what} of {of} written to {out}", markup=False)
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """Gives a directory to write into, which becomes `out` if the block ends well, and is removed otherwise."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
+            whole = Path(scratch) / out.name
+            whole.mkdir()
+            yield whole
+            whole.replace(out)
+    except OSError as error:
+        raise RunError(f"{out} cannot be written: {error}; free some space, or give another directory") from error
