@@ -68,14 +68,16 @@ def _read(name: str, given: Any) -> Any:
 
 
 def as_options(settings: Mapping[str, Any]) -> list[str]:
-    """Returns the options of `hero run` that give some settings."""
-    return [
-        f"{option(name)}={item}"
-        for name, value in settings.items()
-        for item in (
-            [f"{key}={json.dumps(each)}" for key, each in value.items()] if isinstance(value, dict) else [value]
-        )
-    ]
+    """Returns the options of `hero run` that give some settings, flags apart that are not set."""
+    options: list[str] = []
+    for name, value in settings.items():
+        if isinstance(value, bool):
+            options += [option(name)] * value
+        elif isinstance(value, dict):
+            options += [f"{option(name)}={key}={json.dumps(each)}" for key, each in value.items()]
+        else:
+            options.append(f"{option(name)}={value}")
+    return options
 
 
 def read_options(options: Sequence[str]) -> dict[str, Any]:

@@ -211,6 +211,12 @@ class Settings:
     micro_batch_tokens: int = setting(
         16_384, "Tokens that go through the model at once in an update; for memory and speed.", panel=MACHINE, min=1
     )
+    gradient_checkpointing: bool = setting(
+        False,
+        "Keep only the inputs of layers for the gradient, and compute the rest again: less memory, more time.",
+        panel=MACHINE,
+        shown="keep all",
+    )
 
     def plan(self) -> Plan:
         """Returns the part that the training loop needs.

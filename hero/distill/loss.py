@@ -33,6 +33,7 @@ from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, 
 from hero.distill.pack import Row, micro_batches, tokens_read
 from hero.distill.scorer import by_span, hidden_states, logit_chunks, teacher_hidden_states
 from hero.models.head import head_logits
+from hero.models.recompute import recomputing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -61,6 +62,8 @@ class UpdateLoss:
             tokens are among those that the mean is taken over.
         acting: makes the block in which the teacher's forward passes are its own, where it shares weights with the
             student (`hero.distill.teacher_model`).
+        gradient_checkpointing: whether the student recomputes its layers in the backward pass, which takes less memory
+            and more time. Changes no result.
         micro_batch_tokens: maximum number of tokens that go through a model at once, padding included. Changes no
             result, up to rounding.
     """
@@ -71,6 +74,7 @@ class UpdateLoss:
     micro_batch_tokens: int
     turn_gate: TurnGate = "follow"
     acting: Callable[[], AbstractContextManager[None]] = nullcontext
+    gradient_checkpointing: bool = False
 
     def backward(self, batch: UpdateBatch) -> dict[str, float]:
         """Adds the gradient of the loss to `.grad` of the student's weights.
@@ -84,7 +88,8 @@ class UpdateLoss:
             # The teacher first: the student's graph takes most of the memory.
             teacher_states, advice_states = self._teacher_states(batch, rows, sums)
             following.add_teacher(rows, teacher_states, advice_states)
-            states_ND = hidden_states(self.student, rows)
+            with recomputing(self.student) if self.gradient_checkpointing else nullcontext():
+                states_ND = hidden_states(self.student, rows)
             following.add_student(rows, states_ND)
             tokens = ActionTokens.of(batch, rows, teacher_states, states_ND, following.gated)
             self._backward(states_ND, tokens, batch.shares, sums)

@@ -90,6 +90,8 @@ class TorchTrainer:
         max_grad_norm: a gradient of a larger norm is scaled down to it.
         micro_batch_tokens: maximum number of tokens that go through the model at once, padding included: for memory and
             speed only.
+        gradient_checkpointing: whether layers keep only their inputs for the backward pass and compute again there:
+            less memory, more time, the same result.
 
     Raises:
         ConfigError: an argument out of its range, or a model without weights to train.
@@ -113,6 +115,7 @@ class TorchTrainer:
         weight_decay: Annotated[float, Range(least=0, below=math.inf)] = 0.0,
         max_grad_norm: Annotated[float, Range(above=0)] = 1.0,
         micro_batch_tokens: Annotated[int, Range(least=1)] = 16_384,
+        gradient_checkpointing: bool = False,
     ) -> None:
         require_declared(TorchTrainer.__init__, locals())
         vocabulary = lm.model.config.get_text_config().vocab_size
@@ -137,6 +140,7 @@ class TorchTrainer:
             acting=self._teacher.active,
             divergence=_divergence(divergence, beta, top_k, top_k_of),
             micro_batch_tokens=micro_batch_tokens,
+            gradient_checkpointing=gradient_checkpointing,
             turn_gate=turn_gate,
         )
 

@@ -32,6 +32,9 @@ given_settings = st.fixed_dictionaries(
 @given(given_settings)
 def test_settings_survive_the_command_line(given: dict[str, Any]) -> None:
     assert read_options(as_options(given)) == given
+    flagged = given | {"gradient_checkpointing": True}
+    assert read_options(as_options(flagged)) == flagged
+    assert read_options(as_options({"gradient_checkpointing": False})) == {}
 
 
 def settings_in(cells: dict[str, tuple[dict[str, Any], Settings]]) -> dict[str, dict[str, Any]]:

@@ -497,3 +497,11 @@ def test_a_teacher_of_nan_logits_leaves_every_weight_alone() -> None:
 def test_arguments_out_of_range_are_named(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"{name} = {re.escape(str(value))} is not possible; give "):
         make_trainer(**{name: value})
+
+
+def test_recomputing_layers_changes_no_weight() -> None:
+    trainers = [make_trainer(gradient_checkpointing=recompute) for recompute in (False, True)]
+    for _ in range(2):
+        first, second = (trainer.update(distilled(SAMPLED)) for trainer in trainers)
+        assert first == second
+    assert all(torch.equal(mine, other) for mine, other in zip(*map(weights, trainers), strict=True))
