@@ -117,11 +117,11 @@ def peak(arm: Callable[[], float]) -> tuple[float, float]:
         return arm(), float(torch.cuda.max_memory_allocated() - before) / 2**20
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the high-water mark starts again
-    before = _status("VmRSS")
-    return arm(), (_status("VmHWM") - before) / 2**10
+    before = status("VmRSS")
+    return arm(), (status("VmHWM") - before) / 2**10
 
 
-def _status(name: str) -> int:
+def status(name: str) -> int:
     """Returns a figure of this process's status in KiB."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

@@ -12,11 +12,13 @@ from hero import registry
 from hero.errors import ConfigError
 
 from .learner import read_learner
+from .options import as_options
 from .settings import FIELDS, Settings
 from .terminal import warn_on_error
 
 if TYPE_CHECKING:
     from hero.distill.base import Learner
+    from hero.distill.memory import MemoryEstimate
     from hero.distill.trainer import TorchTrainer
     from hero.envs.base import TextEnv
     from hero.reflect.base import Reflector
@@ -130,6 +132,41 @@ def use_adapter(settings: Mapping[str, Any], lm: Any) -> None:
     if rank := settings["lora"]:
         targets = [name.strip() for name in settings["lora_targets"].split(",")]
         add_adapter(lm.model, rank=rank, alpha=settings["lora_alpha"], targets=targets, seed=settings["seed"])
+
+
+def require_memory(settings: Settings, lm: Any) -> str:
+    """Compares the memory that training takes with that of the device.
+
+    Returns:
+        A warning where it will hardly fit, with what would; "" where it does.
+
+    Raises:
+        ConfigError: the weights alone, with gradient and optimiser, do not fit.
+    """
+    from hero.distill.memory import GIB, ModelSize, device_memory, estimate_memory
+
+    size = ModelSize.of(lm.model)
+    given = {name: getattr(settings, name) for name in ("lora", "gradient_checkpointing", "micro_batch_tokens")}
+
+    def needed(options: Mapping[str, Any]) -> MemoryEstimate:
+        weights = settings.teacher_weights or "live"
+        return estimate_memory(size, teacher_weights=weights, batch_tokens=lm.batch_tokens, **options)
+
+    estimate, available = needed(given), device_memory(lm.model.device)
+    if not available or estimate.peak <= available:
+        return ""
+    recompute, adapt = {"gradient_checkpointing": True}, {"lora": settings.lora or 16}
+    fewer = ({"micro_batch_tokens": 2**power} for power in (13, 11, 9))
+    less: list[dict[str, Any]] = [recompute, adapt, recompute | adapt, *(recompute | adapt | each for each in fewer)]
+    fitting = (options for options in less if needed(given | options).peak <= available)
+    remedy = "take a smaller model, or another device"
+    if options := next(fitting, None):
+        changed = {name: value for name, value in options.items() if value != given[name]}
+        remedy = f"{' '.join(as_options(changed))} would fit"
+    text = f"training takes about {estimate}, and there are {available / GIB:.1f} GiB; {remedy}"
+    if estimate.always > available:
+        raise ConfigError(text)
+    return text
 
 
 def make_trainer(settings: Settings, lm: Any) -> TorchTrainer:

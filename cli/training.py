@@ -120,6 +120,8 @@ def _build(
     learner = build.make_learner(settings)
     lm = load_model(ModelChoice(source, settings.chat_args, date), settings.action_tokens)
     build.use_adapter(settings.record(), lm)
+    if settings.steps != 0 and (warning := build.require_memory(settings, lm)):
+        console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
     components = {
         "envs": envs,
         "eval_envs": eval_envs,

@@ -42,6 +42,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"distill", "distill.batch", "distill.judged", "distill.losses", "distill.pack", "distill.scorer", "models"},
     "distill.loss": CORE
     | {"distill", "distill.batch", "distill.follow", "distill.losses", "distill.pack", "distill.scorer", "models"},
+    "distill.memory": CORE
+    | {"distill.scorer", "distill.pack", "distill", "distill.state", "distill.teacher_model", "models"},
     "distill.trainer": CORE
     | {"distill", "distill.batch", "distill.follow", "distill.losses", "distill.pack", "distill.scorer"}
     | {"distill.state", "distill.loss", "distill.teacher_model", "models"},
@@ -71,21 +73,8 @@ A block is a module, or a package without those of its modules that are blocks o
 TORCH = (
     "hero.models",
     "hero.suite.score",
-    *(
-        f"hero.distill.{name}"
-        for name in (
-            "batch",
-            "follow",
-            "judged",
-            "losses",
-            "pack",
-            "scorer",
-            "state",
-            "teacher_model",
-            "loss",
-            "trainer",
-        )
-    ),
+    *(f"hero.distill.{name}" for name in ("batch", "follow", "judged", "losses", "pack", "scorer", "state", "loss")),
+    *(f"hero.distill.{name}" for name in ("memory", "teacher_model", "trainer")),
 )
 HOMES = {
     "torch": TORCH,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hero.distill.memory import MemoryEstimate, estimate_memory
 from hero.runs.reader import read_rows
 from tests.cli.conftest import FAST, Hero, contents, refused
 
@@ -66,3 +68,40 @@ def test_without_peft_the_error_says_what_to_install(hero: Hero, model: str, mon
     monkeypatch.setattr("hero.models.lora.find_spec", lambda name: None)
     result = hero("run", "--model", model, "--steps", 1, "--out", "run", "--lora", 4, *FAST)
     refused(result, "pip install 'hero-agents[lora]'")
+
+
+@pytest.mark.parametrize(
+    ("options", "share", "message", "code"),
+    [
+        ([], -0.01, "take a smaller model, or another device", 2),
+        (["--micro-batch-tokens", 999_999_999], 0.9, "--gradient-checkpointing would fit", 0),
+        (["--micro-batch-tokens", 999_999_999], 0.001, "--gradient-checkpointing --lora=16 --micro-batch-tokens=", 0),
+        (["--micro-batch-tokens", 999_999_999], 1.0, "", 0),
+    ],
+)
+def test_a_run_that_will_not_fit_says_what_would(
+    options: list[object],
+    share: float,
+    message: str,
+    code: int,
+    hero: Hero,
+    model: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The share is that of the memory for activations, besides what is always needed, that the device has."""
+    estimates: list[MemoryEstimate] = []
+
+    def estimated(*arguments: Any, **limits: Any) -> MemoryEstimate:
+        estimates.append(estimate_memory(*arguments, **limits))
+        return estimates[-1]
+
+    def available(device: object) -> int:
+        return round(estimates[0].always + share * estimates[0].activations)
+
+    monkeypatch.setattr("hero.distill.memory.estimate_memory", estimated)
+    monkeypatch.setattr("hero.distill.memory.device_memory", available)
+    result = hero("run", "--model", model, "--steps", 1, "--out", "run", *options, *FAST)
+    assert result.exit_code == code, result.output
+    errors = " ".join(result.stderr.split())
+    assert ("training takes about" in errors) == bool(message)
+    assert message in errors

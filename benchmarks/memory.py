@@ -1,0 +1,106 @@
+"""Measures the memory of an update beside its estimate: `python -m benchmarks.memory DIR`.
+
+Arms: all weights or an adapter of rank 16, with and without gradient checkpointing. Each is a process of its own, in
+which a model of a directory takes two updates on random tokens, of episodes as long as those in the embedded WebShop;
+the time is that of the second. The last line is a JSON object of all figures.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import json
+import subprocess
+import sys
+import time
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.episodes import Ledger, episode
+from benchmarks.update import status
+from hero.distill.memory import GIB, ModelSize, estimate_memory
+from hero.distill.trainer import TorchTrainer
+from hero.models.load import load
+from hero.models.lora import add_adapter
+
+
+def measured(source: str, rank: int, gradient_checkpointing: bool, tokens: int, turns: int) -> dict[str, float]:
+    """Returns estimate and peak in GiB, and seconds, of an update in this process."""
+    import peft  # noqa: F401  # so that its code is not counted
+
+    baseline = 1024 * status("VmRSS")
+    lm: Any = load(source)
+    vocabulary = lm.model.config.get_text_config().vocab_size
+    examples = [example for seed in range(2) for example in episode(seed, turns, vocabulary)]
+    estimate = estimate_memory(
+        ModelSize.of(lm.model),
+        lora=rank or None,
+        teacher_weights="ema",
+        micro_batch_tokens=tokens,
+        batch_tokens=0,
+        gradient_checkpointing=gradient_checkpointing,
+        loss_tokens=sum(len(example.tokens.action_ids) for example in examples),
+    )
+    if rank:
+        add_adapter(lm.model, rank=rank)
+    lm.chat = Ledger()
+    trainer = TorchTrainer(lm, micro_batch_tokens=tokens, gradient_checkpointing=gradient_checkpointing)
+    trainer.update(examples)
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the high-water mark starts again
+    start = time.perf_counter()
+    trainer.update(examples)
+    seconds = time.perf_counter() - start
+    return {
+        "estimate": estimate.peak / GIB,
+        "measured": (1024 * status("VmHWM") - baseline) / GIB,
+        "seconds": seconds,
+    }
+
+
+def main(
+    model: Annotated[str, typer.Argument(help="Directory of a model of transformers.")],
+    tokens: Annotated[int, typer.Option(help="Tokens of a micro-batch.")] = 1900,
+    turns: Annotated[int, typer.Option(help="Turns of each of two episodes.")] = 8,
+    threads: Annotated[int, typer.Option(help="Threads of torch.")] = 2,
+    arm: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    """Measures the memory of an update beside its estimate."""
+    torch.set_num_threads(threads)
+    if arm:
+        rank, gradient_checkpointing = map(int, arm.split())
+        print(json.dumps(measured(model, rank, bool(gradient_checkpointing), tokens, turns)))  # noqa: T201
+        return
+    table = Table("weights", "checkpointing", "estimate, GiB", "measured, GiB", "estimate / measured", "time")
+    rows: list[dict[str, Any]] = []
+    for rank, gradient_checkpointing in track(list(product((0, 16), (0, 1))), "updating..."):
+        options = [f"--tokens={tokens}", f"--turns={turns}", f"--threads={threads}"]
+        command = [sys.executable, "-m", "benchmarks.memory", model, *options, f"--arm={rank} {gradient_checkpointing}"]
+        # Freed memory goes back at once, so that the high-water mark is that of what is in use.
+        environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+        figures = json.loads(done.stdout)
+        rows.append({"rank": rank, "gradient_checkpointing": bool(gradient_checkpointing), **figures})
+        ratio = figures["estimate"] / figures["measured"]
+        table.add_row(
+            f"adapter of rank {rank}" if rank else "all",
+            "yes" if gradient_checkpointing else "no",
+            f"{figures['estimate']:.2f}",
+            f"{figures['measured']:.2f}",
+            f"{ratio:.2f}",
+            f"{figures['seconds'] / rows[0]['seconds']:.2f}",
+        )
+    Console().print(table)
+    print(json.dumps({"benchmark": "memory", "tokens": tokens, "turns": turns, "rows": rows}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    typer.run(main)

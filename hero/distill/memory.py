@@ -1,0 +1,188 @@
+"""Estimate the memory that training takes, before it is taken.
+
+What grows with the number of tokens is measured on a short sequence, so that it holds for any architecture and any
+attention; the rest is counted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final, Self
+
+import torch
+from torch import Tensor
+
+from hero.distill.scorer import CHUNK_LOGITS
+from hero.distill.teacher_model import TeacherWeights
+from hero.models.architecture import cached_layers, context_length
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+PROBE_TOKENS: Final = (64, 128)
+"""Lengths of the sequences on which activations are measured; their difference counts."""
+LOGITS_COPIES: Final = 12
+"""Number of tensors as large as the logits that the losses take at a time, as measured (`benchmarks.memory`)."""
+GIB: Final = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSize:
+    """What memory depends on in a model.
+
+    Attributes:
+        parameters: number of weights.
+        nbytes: their size as they are loaded.
+        itemsize: bytes of a number in its activations.
+        adapter_parameters: number of weights that an adapter of rank 1 on all layers that can have one adds.
+        vocabulary: number of ids.
+        inputs: numbers per token that go into its layers.
+        kept: bytes per token that a forward pass keeps for the backward pass.
+        keys_values: bytes per token of keys and values.
+        layers: number of layers.
+    """
+
+    parameters: int
+    nbytes: int
+    itemsize: int
+    adapter_parameters: int
+    vocabulary: int
+    inputs: int
+    kept: float
+    keys_values: int
+    layers: int
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> Self:
+        """Measures a model as it is loaded; an adapter is not counted."""
+        config = model.config.get_text_config()
+        weights = [weight for name, weight in model.named_parameters() if ".lora_" not in name]
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        itemsize = weights[0].itemsize
+        return cls(
+            parameters=sum(weight.numel() for weight in weights),
+            nbytes=sum(weight.nbytes for weight in weights),
+            itemsize=itemsize,
+            adapter_parameters=sum(module.in_features + module.out_features for module in _layers(model)),
+            vocabulary=config.vocab_size,
+            inputs=config.num_hidden_layers * config.hidden_size,
+            kept=_kept_per_token(model),
+            keys_values=2 * cached_layers(model) * heads * width * itemsize,
+            layers=config.num_hidden_layers,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEstimate:
+    """Memory of one process that trains, in bytes.
+
+    Attributes:
+        weights: those of the student, as they are trained.
+        teacher: those that the teacher does not share with it.
+        gradient: of the trained weights.
+        optimizer: the two moments of AdamW.
+        activations: what a micro-batch keeps for the backward pass, and the logits that exist at a time.
+        keys_values: those of the episodes that are decoded at a time, while there are no activations.
+    """
+
+    weights: int
+    teacher: int
+    gradient: int
+    optimizer: int
+    activations: int
+    keys_values: int
+
+    @property
+    def always(self) -> int:
+        """What is needed whatever the limits of tokens are."""
+        return self.weights + self.teacher + self.gradient + self.optimizer
+
+    @property
+    def peak(self) -> int:
+        """What is needed at a time."""
+        return self.always + max(self.activations, self.keys_values)
+
+    def __str__(self) -> str:
+        parts = (f"{each.name.replace('_', ' and ')} {getattr(self, each.name) / GIB:.1f}" for each in fields(self))
+        return f"{self.peak / GIB:.1f} GiB ({', '.join(parts)})"
+
+
+def estimate_memory(
+    size: ModelSize,
+    *,
+    teacher_weights: TeacherWeights,
+    micro_batch_tokens: int,
+    batch_tokens: int,
+    lora: int | None = None,
+    gradient_checkpointing: bool = False,
+    loss_tokens: int | None = None,
+) -> MemoryEstimate:
+    """Estimates what a `TorchTrainer` and a policy take.
+
+    Args:
+        teacher_weights, micro_batch_tokens, gradient_checkpointing: as for `TorchTrainer`.
+        batch_tokens: as for a `LanguageModel`.
+        lora: rank of an adapter on all layers that can have one; None to train all weights.
+        loss_tokens: number of action tokens of a micro-batch; None for enough to fill a chunk of logits.
+    """
+    precision = 4 if lora else max(4, size.itemsize)  # less is made float32
+    trained = precision * (lora * size.adapter_parameters if lora else size.parameters)
+    weights = size.nbytes + trained if lora else trained
+    wider = 1.0 if lora else precision / size.itemsize
+    kept = size.kept
+    if gradient_checkpointing:
+        kept = size.inputs * size.itemsize + kept / size.layers  # of one layer at a time, besides all inputs
+    logits = CHUNK_LOGITS if loss_tokens is None else min(CHUNK_LOGITS, size.vocabulary * loss_tokens)
+    copied = teacher_weights == "ema" or (teacher_weights == "frozen" and not lora)
+    return MemoryEstimate(
+        weights=weights,
+        teacher=trained if copied else 0,
+        gradient=trained,
+        optimizer=2 * trained,
+        activations=round(kept * wider * micro_batch_tokens) + 4 * LOGITS_COPIES * logits,
+        keys_values=round(size.keys_values * wider * batch_tokens),
+    )
+
+
+def device_memory(device: torch.device) -> int:
+    """Returns the memory of a device in bytes; of the CPU that of the machine, 0 where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def _layers(model: PreTrainedModel) -> Iterator[torch.nn.Linear]:
+    """Yields the linear layers that can have an adapter: all but the head, and those of an adapter."""
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and module is not head and ".lora_" not in name:
+            yield module
+
+
+def _kept_per_token(model: PreTrainedModel) -> float:
+    """Returns the bytes that a forward pass keeps for the backward pass, per token of a longer sequence."""
+    short, long = (min(length, context_length(model)) for length in PROBE_TOKENS)
+    return (_kept(model, long) - _kept(model, short)) / max(1, long - short)
+
+
+def _kept(model: PreTrainedModel, tokens: int) -> int:
+    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    ids = torch.zeros(1, tokens, dtype=torch.int64, device=model.device)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        states = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state  # type: ignore[no-untyped-call]
+    del states
+    return sum(kept.values())

@@ -1,0 +1,83 @@
+"""The estimate of memory counts what a trainer really holds, and what a forward pass really keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from hero.distill.base import Example
+from hero.distill.memory import ModelSize, device_memory, estimate_memory
+from hero.distill.teacher_model import TeacherWeights
+from hero.distill.trainer import TorchTrainer
+from hero.models.lora import add_adapter
+from tests.distill.doubles import episode
+from tests.tiny_models import TinyLM, tiny_model
+
+EXAMPLES = [Example(0, tokens, cross_entropy=1.0) for tokens in episode(tiny_model(), 1)]
+LIMITS: dict[str, Any] = {"micro_batch_tokens": 1000, "batch_tokens": 2000}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("lora", [None, 4])
+@pytest.mark.parametrize("teacher_weights", ["ema", "live", "frozen"])
+def test_what_is_needed_at_any_time_is_what_a_trainer_holds(
+    lora: int | None, teacher_weights: TeacherWeights, dtype: torch.dtype
+) -> None:
+    if lora:
+        pytest.importorskip("peft", reason="needs the extra lora")
+    lm = TinyLM()
+    lm.model.to(dtype)
+    estimate = estimate_memory(ModelSize.of(lm.model), lora=lora, teacher_weights=teacher_weights, **LIMITS)
+    if lora:
+        add_adapter(lm.model, rank=lora)
+    trainer = TorchTrainer(lm, teacher_weights=teacher_weights)
+    trainer.update(EXAMPLES)
+    student, teacher = (set(model.parameters()) for model in (lm.model, trainer._teacher.model))
+    trained = [weight for weight in student if weight.requires_grad]
+    state = [each for moments in trainer._optimizer.state.values() for each in moments.values() if each.ndim]
+    assert estimate.weights + estimate.teacher == sum(weight.nbytes for weight in student | teacher)
+    assert estimate.gradient == sum(weight.grad.nbytes for weight in trained if weight.grad is not None)
+    assert estimate.optimizer == sum(each.nbytes for each in state)
+
+
+def test_the_adapter_that_is_counted_is_the_one_that_is_added() -> None:
+    pytest.importorskip("peft", reason="needs the extra lora")
+    model = tiny_model()
+    before = ModelSize.of(model)
+    add_adapter(model, rank=3)
+    assert 3 * before.adapter_parameters == sum(w.numel() for w in model.parameters() if w.requires_grad)
+    after = ModelSize.of(model)
+    assert (after.parameters, after.adapter_parameters) == (before.parameters, before.adapter_parameters)
+
+
+def test_keys_and_values_are_counted_per_token() -> None:
+    model = tiny_model()
+    cache = model(input_ids=torch.zeros(1, 7, dtype=torch.int64), use_cache=True).past_key_values
+    nbytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    assert 7 * ModelSize.of(model).keys_values == nbytes
+
+
+def test_recomputing_keeps_inputs_and_one_layer_and_fewer_tokens_keep_less() -> None:
+    size = ModelSize.of(tiny_model())
+    whole, less, fewer = (
+        estimate_memory(size, teacher_weights="live", **{**LIMITS, "loss_tokens": 0, **options}).activations
+        for options in ({}, {"gradient_checkpointing": True}, {"micro_batch_tokens": 250})
+    )
+    assert whole == round(1000 * size.kept)
+    assert less == round(1000 * (size.kept / 2 + 2 * 64 * size.itemsize))
+    assert fewer == round(whole / 4)
+
+
+def test_the_peak_is_that_of_playing_or_of_learning() -> None:
+    size = ModelSize.of(tiny_model())
+    playing = estimate_memory(size, teacher_weights="live", micro_batch_tokens=1, batch_tokens=10**9, loss_tokens=1)
+    learning = estimate_memory(size, teacher_weights="live", micro_batch_tokens=10**9, batch_tokens=1, loss_tokens=1)
+    assert playing.peak == playing.always + playing.keys_values
+    assert learning.peak == learning.always + learning.activations
+    assert str(playing).startswith(f"{playing.peak / 2**30:.1f} GiB (weights 0.0, teacher 0.0, ")
+
+
+def test_the_memory_of_this_machine_is_known() -> None:
+    assert device_memory(torch.device("cpu")) > 2**28
