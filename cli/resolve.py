@@ -85,7 +85,7 @@ def _component_defaults(group: str, name: str) -> Mapping[str, Any]:
             "component may bring; remove it there"
         )
     try:
-        _check_types(defaults)
+        check_types(defaults)
     except ConfigError as error:
         raise ConfigError(f"{name} ({group}) brings a default that is not possible: {error}") from error
     return defaults
@@ -101,7 +101,7 @@ def stored_settings(path: Path) -> Settings:
     if differing := sorted(record.keys() ^ FIELDS.keys()):
         raise RunError(f"{config} holds settings of another version ({', '.join(differing)}); use that version")
     try:
-        _check_types(record)
+        check_types(record)
         settings = Settings(**record)
         _check(settings)
     except ConfigError as error:
@@ -145,7 +145,12 @@ def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
     return more
 
 
-def _check_types(record: Mapping[str, Any]) -> None:
+def check_types(record: Mapping[str, Any]) -> None:
+    """Checks the types of settings, by the names of their options.
+
+    Raises:
+        ConfigError: a value is of another type.
+    """
     from typeguard import TypeCheckError, check_type
 
     for name, value in record.items():

@@ -10,6 +10,7 @@ import typer
 from hero.errors import ConfigError
 
 from . import training
+from .config_file import read_config_file
 from .options import with_settings
 from .resolve import settings_of
 from .settings import MACHINE
@@ -24,6 +25,14 @@ def run(
         Path | None,
         typer.Option(
             help=with_default("New directory for the run.", "runs/ENV-LEARNER-seedN"),
+            show_default=False,
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file with options, such as learning_rate = 1e-4; those of the command line take precedence.",
             show_default=False,
             rich_help_panel=MACHINE,
         ),
@@ -43,6 +52,8 @@ def run(
     Evaluates on validation tasks before, meanwhile and after. Everything is kept in a run directory, and a run that was
     stopped, by Ctrl-C or worse, goes on with --resume as if it had not been.
     """
+    if config:
+        given = read_config_file(config) | given
     if not resume:
         training.start(out, settings_of(given))
     elif out is None:

@@ -1,0 +1,44 @@
+"""Read settings of a run from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hero.errors import ConfigError
+
+from .resolve import check_types
+from .settings import FIELDS
+
+
+def read_config_file(file: Path) -> dict[str, Any]:
+    """Returns the settings in a file, whose keys are options of `hero run` with or without their dashes.
+
+    Options of components are tables, as in `env_args = {level = "hard"}`.
+
+    Raises:
+        ConfigError: the file cannot be read, a key is not an option, is given twice, or has a value of another type.
+    """
+    try:
+        record = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # among them TOMLDecodeError and UnicodeDecodeError
+        raise ConfigError(f"{file} is not TOML: {error}") from error
+    settings: dict[str, Any] = {}
+    for key, value in record.items():
+        name = key.replace("-", "_")
+        if name not in FIELDS:
+            close = get_close_matches(name, FIELDS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "hero run --help lists them"
+            raise ConfigError(f"{file}: {key!r} is not an option of hero run; {hint}")
+        if name in settings:
+            raise ConfigError(f"{file} has {name!r} twice; keep one")
+        settings[name] = value
+    try:
+        check_types(settings)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    return settings
