@@ -59,6 +59,8 @@ def export(
     messages = console(errors=True)
     with messages.status(f"loading {model} ..."):
         lm, step = load_checkpoint(ModelChoice(model, checkpoint=checkpoint or "best"), 1)
+    if not hasattr(lm, "model"):
+        raise ConfigError(f"{model} has no weights here, so there is nothing to export")
     adapted = is_adapted(lm.model)
     if merge and not adapted:
         raise ConfigError(f"--merge does nothing with {model}, which has no adapter; leave it out")

@@ -60,6 +60,11 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
     source = choice.source
     if source == "hf":
         raise ConfigError("--model hf needs a model: give its directory, hub name or GGUF file instead")
+    kind, _, name = source.partition(":")
+    if kind == "openai" and name:
+        if choice.chat_args:
+            raise ConfigError(f"--chat-arg does nothing with {source}, whose endpoint writes the prompt; leave it out")
+        return _endpoint_model(name), None
     names = registry.names("hero.models")
     if source in names:
         if choice.chat_args:
@@ -77,6 +82,14 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
     if folder.name == "snapshots":  # in the hub's cache: models--OWNER--NAME/snapshots/REVISION
         lm.name = folder.parent.name.rpartition("--")[2]
     return lm, None
+
+
+def _endpoint_model(name: str) -> Any:
+    try:
+        from hero.endpoint.policy import EndpointModel
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is not installed; run: pip install 'hero-agents[users]'") from error
+    return EndpointModel(name)
 
 
 def load_start(run: Path, choice: ModelChoice) -> Any:

@@ -56,7 +56,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     values = {"threads": _cores(), **for_env, **for_learner, **given}
     if "turn_budget" in given and "steps" not in given:
         values["steps"] = None
-    settings = Settings(**values)
+    settings = _with_model_of_reflector(Settings(**values))
     for name in given:
         if needed := FIELDS[name].metadata.get("needs"):
             needed_name, value = needed
@@ -68,6 +68,14 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
                 )
     _check(settings)
     return settings
+
+
+def _with_model_of_reflector(settings: Settings) -> Settings:
+    """Returns settings in which the reflector NAME:MODEL is NAME, with the option model=MODEL."""
+    name, colon, model = (settings.reflector or "").partition(":")
+    if not colon or name not in registry.names("hero.reflectors"):
+        return settings
+    return replace(settings, reflector=name, reflector_args={"model": model} | settings.reflector_args)
 
 
 def _component_defaults(group: str, name: str) -> Mapping[str, Any]:

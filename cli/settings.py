@@ -74,7 +74,7 @@ class Settings:
     reflector: str | None = setting(
         "rules",
         "Writes the diagnoses. self: the policy itself. rules: no model. feedback: the next observation as it is. "
-        "shuffled, verdict: controls, with --reflector-arg of=NAME.",
+        "openai:MODEL: a model behind an endpoint. shuffled, verdict: controls, with --reflector-arg of=NAME.",
         panel=WHAT,
     )
     reflector_args: dict[str, Any] = arguments("Option of the reflector", "max_new_tokens=128")

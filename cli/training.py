@@ -119,6 +119,8 @@ def _build(
         provenance.require_same(path, "model", stored["model"], now)
     learner = build.make_learner(settings)
     lm = load_model(ModelChoice(source, settings.chat_args, date), settings.action_tokens)
+    if not hasattr(lm, "model"):
+        raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
     build.use_adapter(settings.record(), lm)
     if settings.steps != 0 and (warning := build.require_memory(settings, lm)):
         console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)

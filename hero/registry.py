@@ -56,6 +56,8 @@ def load(group: str, name: str) -> Any:
     except Exception as error:  # foreign code runs when its module is imported
         owner = f" of the package {entry.dist.name}" if entry.dist else ""
         reason = f"{error} ({type(error).__name__})"
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            reason += f"; install {error.name}"
         raise ConfigError(f"{group} {name!r}{owner} cannot be imported from {entry.value}: {reason}") from error
 
 

@@ -1,21 +1,5 @@
-"""The endpoint of each test, in a thread of its own."""
+"""Fixtures of the users."""
 
-from __future__ import annotations
+from tests.endpoint.conftest import endpoint
 
-import threading
-from collections.abc import Iterator
-
-import pytest
-
-from tests.envs.taubench.users.endpoint import Endpoint
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with Endpoint() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.over.set()
-        server.shutdown()
-        thread.join()
+__all__ = ["endpoint"]

@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 import pytest
 
-from hero.envs.taubench.users.recording import Recording
+from hero.endpoint.recording import Recording
 from hero.errors import ConfigError, HeroError
 
 pytest.importorskip("httpx", reason="needs the extra `users`")
 pytest.importorskip("tenacity", reason="needs the extra `users`")
 
 from hero.envs.taubench.users.model import ModelUser
-from tests.envs.taubench.users.endpoint import Endpoint, Handler, model_user, task
+from tests.endpoint.server import Endpoint, Handler, model_user, task
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def test_a_key_that_is_a_word_leaves_words_alone(endpoint: Endpoint) -> None:
         assert user.open(task("x")) == "answer 2"
 
 
-UNUSABLE = r"the URL of the user's model \(not shown: .* must be http://host/path or https://host/path"
+UNUSABLE = r"the URL of the model \(not shown: .* must be http://host/path or https://host/path"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"key": "ghost\n"}, "the key of the user's model"),
-        ({"key": "ghöst"}, "the key of the user's model"),
+        ({"key": "ghost\n"}, "the key of the model"),
+        ({"key": "ghöst"}, "the key of the model"),
         ({"url": "http://[::1"}, UNUSABLE),
         ({"url": "localhost:8000/v1"}, UNUSABLE),
         ({"url": "http://me:ghost@127.0.0.1:9/v1"}, "at http://127.0.0.1:9/v1 does not answer"),
@@ -84,7 +84,7 @@ UNUSABLE = r"the URL of the user's model \(not shown: .* must be http://host/pat
         ({"url": "http://localhost/v1?key=ghost"}, UNUSABLE),
         ({"url": "http://"}, UNUSABLE),
         ({"url": "http://\ud800"}, UNUSABLE),
-        ({"url": ""}, "the url of the user must be a str"),
+        ({"url": ""}, "the url of user=model must be a str"),
     ],
 )
 def test_keys_and_addresses_that_cannot_be_used_are_reported_without_secrets(

@@ -21,7 +21,7 @@ pytest.importorskip("httpx", reason="needs the extra `users`")
 pytest.importorskip("tenacity", reason="needs the extra `users`")
 
 from hero.envs.taubench.users.model import ModelUser
-from tests.envs.taubench.users.endpoint import (
+from tests.endpoint.server import (
     Endpoint,
     Handler,
     completion,
@@ -99,7 +99,7 @@ def test_an_endpoint_that_never_answers_is_given_up_by_the_whole_process(
     envs = [TauBenchEnv(data="embedded", user=user) for user in users]
     tasks = [Task(index, 0) for index in range(5)]
     for _ in range(2):
-        with pytest.raises(UnavailableError, match=f"the user's model at {endpoint.url[:-1]} does not answer"):
+        with pytest.raises(UnavailableError, match=f"the model at {endpoint.url[:-1]} does not answer"):
             rollout(envs, FunctionPolicy(lambda messages: "Hm."), tasks, max_turns=2)
         with pytest.raises(UnavailableError), model_user(endpoint, timeout=0.05) as later:
             later.open(task("x"))
@@ -108,7 +108,7 @@ def test_an_endpoint_that_never_answers_is_given_up_by_the_whole_process(
     endpoint.over.set()
     assert len(endpoint.requests) + 9 * bool(status) - len(endpoint.failures) == 2
     assert [record.getMessage().partition(":")[0] for record in caplog.records if record.name == "hero"] == [
-        "waiting for the user's model at http"
+        "waiting for the model at http"
     ]
 
 
@@ -144,7 +144,7 @@ def test_a_long_wait_is_reported_meanwhile_and_once(
         handler.server.over.wait(0.3)
         handler.answer(completion("Here."))
 
-    monkeypatch.setattr("hero.envs.taubench.users.connection.PATIENCE", 0.05)
+    monkeypatch.setattr("hero.endpoint.connection.PATIENCE", 0.05)
     endpoint.content, endpoint.failures = slow, [500]
     with model_user(endpoint) as user:
         assert [user.open(task("x")), user.reply("y")] == ["Here."] * 2

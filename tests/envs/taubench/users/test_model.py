@@ -15,7 +15,7 @@ pytest.importorskip("httpx", reason="needs the extra `users`")
 pytest.importorskip("tenacity", reason="needs the extra `users`")
 
 from hero.envs.taubench.users.model import ModelUser
-from tests.envs.taubench.users.endpoint import Endpoint, Handler, completion, model_user, task
+from tests.endpoint.server import Endpoint, Handler, completion, model_user, task
 
 
 def test_a_model_plays_the_user(endpoint: Endpoint) -> None:
@@ -82,15 +82,15 @@ def test_parameters_of_a_request_can_be_chosen_and_left_out(endpoint: Endpoint) 
     [
         (
             "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) is supported.",
-            'leave temperature out with user_args={"temperature": null}',
+            "leave temperature out with temperature=null in user_args",
         ),
-        ('{"detail": [{"loc": ["body", "seed"], "msg": "not permitted"}]}', 'user_args={"seed": null}'),
+        ('{"detail": [{"loc": ["body", "seed"], "msg": "not permitted"}]}', "seed=null in user_args"),
         (
             "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
-            'user_args={"max_tokens": null}; give "parameters": {"max_completion_tokens": 1024} instead',
+            'max_tokens=null in user_args; give "parameters": {"max_completion_tokens": 1024} instead',
         ),
-        ("no top_k here", "take top_k out of the parameters of user_args"),
-        (f"{' ' * 5000}temperature", 'user_args={"temperature": null}'),
+        ("no top_k here", "take top_k out of the parameters in user_args"),
+        (f"{' ' * 5000}temperature", "temperature=null in user_args"),
     ],
 )
 def test_a_parameter_that_is_refused_is_named_with_the_setting_that_leaves_it_out(
@@ -123,7 +123,7 @@ def test_a_parameter_that_is_refused_is_named_with_the_setting_that_leaves_it_ou
         ({"attempts": 0}, "attempts=0 must be an integer from 1 to 1000"),
         ({"attempts": 2.5}, "attempts=2.5 must be an integer from 1 to 1000"),
         ({"timeout": float("nan")}, "timeout=nan must be a number"),
-        ({"model": 5}, "the model of the user must be a str"),
+        ({"model": 5}, "the model of user=model must be a str"),
         ({"recording": 5}, "recording=5 is not a path"),
     ],
 )

@@ -16,7 +16,7 @@ pytest.importorskip("httpx", reason="needs the extra `users`")
 pytest.importorskip("tenacity", reason="needs the extra `users`")
 
 from hero.envs.taubench.users.model import ModelUser
-from tests.envs.taubench.users.endpoint import Endpoint
+from tests.endpoint.server import Endpoint
 
 
 def test_the_model_user_by_name(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +33,7 @@ def test_the_model_user_by_name(endpoint: Endpoint, tmp_path: Path, monkeypatch:
     assert endpoint.keys == ["Bearer k"]
     for env in envs:
         env.close()
-    with pytest.raises(ConfigError, match="offline needs a recording"):
+    with pytest.raises(ConfigError, match="is offline, which needs a recording"):
         ModelUser(model="m", offline=True)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from hero.endpoint.recording import Recording
 from hero.envs.taubench.env import TauBenchEnv
-from hero.envs.taubench.users.recording import Recording
 from hero.errors import ConfigError, DataError
 from tests.platforms import make_endless, make_link, make_pipe
 
@@ -16,7 +16,7 @@ pytest.importorskip("httpx", reason="needs the extra `users`")
 pytest.importorskip("tenacity", reason="needs the extra `users`")
 
 from hero.envs.taubench.users.model import ModelUser
-from tests.envs.taubench.users.endpoint import Endpoint, model_user, task
+from tests.endpoint.server import Endpoint, model_user, task
 
 
 def test_a_recording_that_breaks_off_goes_on(endpoint: Endpoint, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import httpx
 from hero.errors import ConfigError
 
 _UNUSABLE: Final = (
-    "the URL of the user's model (not shown: it may hold a secret) must be http://host/path or https://host/path, "
+    "the URL of the model (not shown: it may hold a secret) must be http://host/path or https://host/path, "
     "without ? and #, and with special characters of a password in percent encoding"
 )
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from hero.envs.taubench.users.address import read_address, without_userinfo
-from hero.envs.taubench.users.connection import Connection
-from hero.envs.taubench.users.redactor import Redactor
+from hero.endpoint.address import read_address, without_userinfo
+from hero.endpoint.connection import Connection
+from hero.endpoint.redactor import Redactor
 from hero.errors import ConfigError, UnavailableError
 
 DOWN: Final = (502, 503, 504)
@@ -129,7 +129,7 @@ class Endpoint:
         try:
             return self._retrying(self._attempt, request, read)
         except BusyError as error:
-            reason = f"the user's model at {self.url} does not answer: {error}"
+            reason = f"the model at {self.url} does not answer: {error}"
             if isinstance(error, SilentError) and not availability.answered:
                 availability.given_up = f"{reason}; make sure that it runs, and resume in a new process"
                 raise UnavailableError(availability.given_up) from None
@@ -170,5 +170,5 @@ class Endpoint:
     def _report(self, reason: str) -> None:
         """Logs that an answer is waited for, once per answer."""
         if not self._reported:
-            _LOG.warning("waiting for the user's model at %s: %s", self.url, reason)
+            _LOG.warning("waiting for the model at %s: %s", self.url, reason)
         self._reported = True

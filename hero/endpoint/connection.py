@@ -92,11 +92,11 @@ def _outside_event_loops(call: Callable[[], T]) -> T:
 
 def _client(key: str, address: httpx.URL) -> httpx.AsyncClient:
     if not (key.isascii() and key.isprintable()):  # httpx's own message would show it
-        raise ConfigError("the key of the user's model has a line break or another character that no header can hold")
+        raise ConfigError("the key of the model has a line break or another character that no header can hold")
     headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
     userinfo = (address.username, address.password) if address.userinfo else None
     try:
         return httpx.AsyncClient(headers=headers, auth=userinfo, timeout=None)
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         reason = "" if "@" in str(error) else f": {error}"
-        raise ConfigError(f"the proxy that the environment names for the user's model cannot be used{reason}") from None
+        raise ConfigError(f"the proxy that the environment names for the model cannot be used{reason}") from None

@@ -1,4 +1,4 @@
-"""Keeps the answers of a model that plays the user, so that a run can be repeated without asking it again."""
+"""Keeps the answers of a model behind an endpoint, so that a run can be repeated without asking it again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from hero.errors import DataError
@@ -30,6 +31,7 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = Lock()
         self._answers: dict[str, str] = {}
         content = _content(path)
         *lines, rest = content.removeprefix(MARK).split(b"\n")
@@ -63,6 +65,10 @@ class Recording:
         Raises:
             DataError: the file cannot be written.
         """
+        with self._lock:
+            self._add(task_id, request, answer)
+
+    def _add(self, task_id: str, request: Mapping[str, Any], answer: str) -> None:
         self._answers[_key(request)] = answer
         record = {"task": task_id, "request": request, "answer": answer}
         line = json.dumps(record | {CHECKSUM: _checksum(record)}).encode() + b"\n"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero.envs.taubench.users.redactor import Redactor
+from hero.endpoint.redactor import Redactor
 
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "plain": str,

@@ -10,7 +10,7 @@ from typing import Any, Final
 from hero.errors import ConfigError
 
 ARGUMENTS: Final = frozenset(("temperature", "seed", "max_tokens"))
-"""Parameters of a request that are arguments of the model user."""
+"""Parameters of a request that are arguments of a `ChatModel`."""
 RESERVED: Final = frozenset(("model", "messages", "stream", "n"))
 """Parameters of a request that `parameters` must not set."""
 
@@ -29,20 +29,24 @@ def build_request(model: str, arguments: Mapping[str, Any], parameters: Mapping[
     if not isinstance(parameters, Mapping):
         raise ConfigError(f"parameters={parameters!r:.60} must be a mapping of names to values")
     if reserved := sorted(RESERVED & parameters.keys()):
-        raise ConfigError(f"parameters must not have {reserved[0]!r}, which the user sets or relies on")
+        raise ConfigError(f"parameters must not have {reserved[0]!r}, which are set otherwise")
     request = {"model": model} | {name: value for name, value in arguments.items() if value is not None}
     try:
         text = json.dumps(request | dict(parameters), allow_nan=False, ensure_ascii=False)
         return dict(json.loads(text.encode()))  # half a surrogate pair has no encoding
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"the request to the user's model must be plain JSON: {error}") from None
+        raise ConfigError(f"the request to the model must be plain JSON: {error}") from None
 
 
-def advice(request: Mapping[str, Any], refusal: str) -> str:
-    """Returns remedies for the parameters that the text of a refusal names; "" where it names none."""
+def advice(request: Mapping[str, Any], refusal: str, arguments: str) -> str:
+    """Returns remedies for the parameters that the text of a refusal names; "" where it names none.
+
+    Args:
+        arguments: where users give arguments.
+    """
     named = [name for name in request if name not in RESERVED and re.search(rf"\b{re.escape(name)}\b", refusal)]
-    ways = [f'leave {name} out with user_args={{"{name}": null}}' for name in named if name in ARGUMENTS]
-    ways += [f"take {name} out of the parameters of user_args" for name in named if name not in ARGUMENTS]
+    ways = [f"leave {name} out with {name}=null in {arguments}" for name in named if name in ARGUMENTS]
+    ways += [f"take {name} out of the parameters in {arguments}" for name in named if name not in ARGUMENTS]
     if "max_completion_tokens" in refusal and "max_tokens" in named:
         ways.append(f'give "parameters": {{"max_completion_tokens": {request["max_tokens"]}}} instead')
     return "".join(f"; {way}" for way in ways)
