@@ -134,6 +134,15 @@ def use_adapter(settings: Mapping[str, Any], lm: Any) -> None:
         add_adapter(lm.model, rank=rank, alpha=settings["lora_alpha"], targets=targets, seed=settings["seed"])
 
 
+def served(lm: Any, url: str) -> Any:
+    """Returns the model as one that acts on a server; OPENAI_API_KEY holds its key, if it needs one."""
+    try:
+        from hero.models.served import ServedModel
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is not installed; run: pip install 'hero-agents[users]'") from error
+    return ServedModel.of(lm, url, key=os.environ.get("OPENAI_API_KEY", ""))
+
+
 def require_memory(settings: Settings, lm: Any) -> str:
     """Compares the memory that training takes with that of the device.
 

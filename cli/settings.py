@@ -50,7 +50,8 @@ class Settings:
     """All settings of one run, as config.json keeps them.
 
     None stands for no limit in `steps`, `turn_budget`, `decay_steps` and `top_k`, for all tasks in
-    `eval_tasks_between`, for no adapter in `lora`, and elsewhere for a setting that the learner has no use for.
+    `eval_tasks_between`, for no adapter in `lora`, for no server in `serve`, and elsewhere for a setting that the
+    learner has no use for.
     """
 
     env: str = setting("webshop", "Environment to learn in.", panel=WHAT)
@@ -210,6 +211,14 @@ class Settings:
     )
     micro_batch_tokens: int = setting(
         16_384, "Tokens that go through the model at once in an update; for memory and speed.", panel=MACHINE, min=1
+    )
+    serve: str | None = setting(
+        None,
+        "Address of a vLLM server with the same model, such as http://localhost:8000/v1, that plays and reviews; the "
+        "adapter is sent there after every update.",
+        panel=MACHINE,
+        shown="play in this process",
+        needs=("lora", None),
     )
     gradient_checkpointing: bool = setting(
         False,

@@ -124,6 +124,8 @@ def _build(
     build.use_adapter(settings.record(), lm)
     if settings.steps != 0 and (warning := build.require_memory(settings, lm)):
         console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
+    if settings.serve:
+        lm = build.served(lm, settings.serve)
     components = {
         "envs": envs,
         "eval_envs": eval_envs,

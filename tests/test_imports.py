@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "envs.taubench": CORE | {"envs", "endpoint"},
     "reflect": CORE,
     "endpoint": CORE | {"reflect"},
-    "models": CORE - {"runs"},
+    "models": CORE - {"runs"} | {"endpoint"},
     "distill": CORE,
     "distill.losses": set(),
     "distill.pack": CORE | {"distill"},

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
-import weakref
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
-from hero.endpoint.client import Endpoint, RefusalError
+from hero.endpoint.client import RefusalError
 from hero.endpoint.options import OPENAI, Owner, read_prices, require_in_range
+from hero.endpoint.pool import EndpointPool
 from hero.endpoint.recording import Recording, shared
 from hero.endpoint.request import advice, build_request
 from hero.errors import ConfigError
@@ -92,11 +93,9 @@ class ChatModel:
         arguments = {"temperature": temperature, "seed": seed, "max_tokens": max_tokens}
         self._request = build_request(model, arguments, parameters)
         self.recording = shared(Path(recording)) if isinstance(recording, str | Path) else recording
-        self._connect: Callable[[], Endpoint] = lambda: Endpoint(url, key, timeout, attempts, wait)
-        self._endpoints = {threading.get_ident(): self._connect()}
-        self.url = self._endpoints[threading.get_ident()].url
+        self._endpoints = EndpointPool(url, key, timeout, attempts, wait)
+        self.url = self._endpoints.url
         self._lock = threading.Lock()
-        self._close = weakref.finalize(self, _close_all, self._endpoints)
 
     def provenance(self) -> dict[str, JSON]:
         """Returns the arguments that environment variables may have decided."""
@@ -105,7 +104,7 @@ class ChatModel:
 
     def close(self) -> None:
         """Closes all connections, as the end of its life does."""
-        self._close()
+        self._endpoints.close()
 
     def answer(self, messages: Sequence[Mapping[str, str]], task_id: str, **parameters: JSON) -> str:
         """Returns the words of the model.
@@ -127,20 +126,17 @@ class ChatModel:
         if self.offline:
             raise ConfigError(f"nothing was recorded for this conversation in task {task_id}; run it without offline")
         try:
-            answer = self._endpoint().ask(request, self._read)
+            endpoint = self._endpoints.of_this_thread()
+            answer = endpoint.without_secrets(endpoint.ask(request, self._read))
         except RefusalError as error:
             raise ConfigError(f"{error}{advice(self._request, error.answer, self._owner.arguments)}") from None
         if self.recording:
             self.recording.add(task_id, request, answer)
         return answer
 
-    def _endpoint(self) -> Endpoint:
-        return self._endpoints.get(threading.get_ident()) or self._endpoints.setdefault(
-            threading.get_ident(), self._connect()
-        )
-
-    def _read(self, completion: Any) -> str:
+    def _read(self, body: bytes) -> str:
         """Returns the words in a chat completion, and adds its tokens to `usage`."""
+        completion: Any = json.loads(body)
         answer = completion["choices"][0]["message"]["content"]
         if not isinstance(answer, str | None):
             raise TypeError
@@ -154,11 +150,6 @@ class ChatModel:
             self.usage.completion_tokens += tokens[1]
             self.usage.dollars += sum(price * count for price, count in zip(self._prices, tokens, strict=True)) / 1e6
         return answer or ""
-
-
-def _close_all(endpoints: Mapping[int, Endpoint]) -> None:
-    for endpoint in endpoints.values():
-        endpoint.close()
 
 
 def chat_options() -> Set[str]:

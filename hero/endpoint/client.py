@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -18,6 +17,7 @@ from hero.endpoint.connection import Connection
 from hero.endpoint.redactor import Redactor
 from hero.errors import ConfigError, UnavailableError
 
+CHAT: Final = "/chat/completions"
 DOWN: Final = (502, 503, 504)
 """Status codes of proxies for a service that does not answer."""
 BUSY: Final = (408, 409, 429)
@@ -28,6 +28,7 @@ HUNG_UP: Final = "Server disconnected"
 MIN_SECRET_LENGTH: Final = 8
 """Minimum length of a secret that is removed from the model's words: keys of local servers may be ordinary words."""
 
+T = TypeVar("T")
 _LOG: Final = logging.getLogger("hero")
 
 
@@ -109,15 +110,16 @@ class Endpoint:
         """Closes the connection."""
         self._connection.close()
 
-    def ask(self, request: Mapping[str, Any], read: Callable[[Any], str]) -> str:
-        """Returns the answer of the endpoint, without its secrets.
+    def ask(self, request: Mapping[str, Any], read: Callable[[bytes], T], path: str = CHAT) -> T:
+        """Returns the answer of the endpoint.
 
         An endpoint that never answered, or did not answer two requests in a row, is given up: no `Endpoint` of this
         process sends it another.
 
         Args:
-            read: reads the answer from JSON; raises a ValueError, LookupError, TypeError, AttributeError or
+            read: reads the body of the answer; raises a ValueError, LookupError, TypeError, AttributeError or
                 OverflowError where it cannot.
+            path: part of the address after that of the endpoint.
 
         Raises:
             ConfigError: this request failed: it is refused, or the answer cannot be read or did not come in time.
@@ -127,7 +129,7 @@ class Endpoint:
         if availability.given_up:
             raise UnavailableError(availability.given_up)
         try:
-            return self._retrying(self._attempt, request, read)
+            return self._retrying(self._attempt, path, request, read)  # type: ignore[no-any-return]
         except BusyError as error:
             reason = f"the model at {self.url} does not answer: {error}"
             if isinstance(error, SilentError) and not availability.answered:
@@ -136,15 +138,15 @@ class Endpoint:
             availability.answered = availability.answered and not isinstance(error, SilentError)
             raise ConfigError(reason) from None
 
-    def _attempt(self, request: Mapping[str, Any], read: Callable[[Any], str]) -> str:
-        """Sends the request once and returns the answer, without secrets.
+    def _attempt(self, path: str, request: Mapping[str, Any], read: Callable[[bytes], T]) -> T:
+        """Sends the request once and returns the answer.
 
         Raises:
             BusyError: another attempt may succeed.
-            ConfigError: the endpoint refuses, or its answer is not a chat completion, or too long.
+            ConfigError: the endpoint refuses, or its answer is of another form, or too long.
         """
         try:
-            status, body = self._connection.post(request)
+            status, body = self._connection.post(path, request)
         except TimeoutError:
             raise SilentError(f"no answer within {self._timeout:g} s") from None
         except httpx.RequestError as error:
@@ -159,9 +161,14 @@ class Endpoint:
             answer = self._shown(body)
             raise RefusalError(f"{self.url} refuses: status {status}, {answer[:200]}", answer)
         try:
-            return self._redact_words(read(json.loads(body)))
+            return read(body)
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
-            raise ConfigError(f"the answer of {self.url} is not a chat completion: {self._shown(body)[:200]}") from None
+            what = "a chat completion" if path == CHAT else f"of the form of {path}"
+            raise ConfigError(f"the answer of {self.url} is not {what}: {self._shown(body)[:200]}") from None
+
+    def without_secrets(self, text: str) -> str:
+        """Returns words of the model without secrets that are long enough to be no ordinary words."""
+        return self._redact_words(text)
 
     def _shown(self, body: bytes) -> str:
         """Returns the text of an answer, without secrets in any encoding."""

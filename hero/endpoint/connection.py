@@ -48,17 +48,20 @@ class Connection:
         if not self._client.is_closed:
             _outside_event_loops(close)
 
-    def post(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
+    def post(self, path: str, request: Mapping[str, Any]) -> tuple[int, bytes]:
         """Returns status and body of the answer.
+
+        Args:
+            path: part of the address after that of the endpoint.
 
         Raises:
             httpx.RequestError: there is no answer, or it cannot be decoded.
             TimeoutError: the answer is not complete in time.
             ConfigError: the answer is too long, or packed in a way that was not asked for.
         """
-        return _outside_event_loops(lambda: self._runner.run(self._post(request)))
+        return _outside_event_loops(lambda: self._runner.run(self._post(path, request)))
 
-    async def _post(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
+    async def _post(self, path: str, request: Mapping[str, Any]) -> tuple[int, bytes]:
         # httpx bounds every read, but not their number, so that an endpoint could send single bytes for ever: the
         # deadline is that of asyncio, which closes the connection.
         waiting = asyncio.get_running_loop().call_later(PATIENCE, self._report, f"no answer within {PATIENCE:g} s")
@@ -66,7 +69,7 @@ class Connection:
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                self._client.stream("POST", f"{self._url}/chat/completions", json=request) as response,
+                self._client.stream("POST", f"{self._url}{path}", json=request) as response,
             ):
                 encoding = response.headers.get("Content-Encoding", "").strip().lower()
                 if encoding not in ("", "identity", "gzip"):  # others unpack without bounds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -43,15 +44,20 @@ def export_adapter(lm: LanguageModel, path: Path, base: str) -> None:
         path: a directory, which is made if there is none.
         base: directory or hub name of the model without the adapter, for the configuration.
     """
+    write_adapter(lm.model, path, base)
+    tokenizer_of(lm.chat).save_pretrained(path)
+
+
+def write_adapter(model: Any, path: Path, base: str) -> None:
+    """Writes the adapter `STUDENT` and its configuration, as PEFT does."""
     from peft.utils import SAFETENSORS_WEIGHTS_NAME
 
-    config = lm.model.peft_config[STUDENT]
+    config = copy(model.peft_config[STUDENT])
     config.base_model_name_or_path, config.inference_mode = base, True
     config.save_pretrained(path)
     # PEFT names weights as those of a model within its own.
-    weights = {f"base_model.model.{name}": weight for name, weight in adapter_state(lm.model, STUDENT).items()}
+    weights = {f"base_model.model.{name}": weight for name, weight in adapter_state(model, STUDENT).items()}
     save_file(weights, path / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
-    tokenizer_of(lm.chat).save_pretrained(path)
 
 
 def tokenizer_of(chat: Chat) -> Any:
