@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import logging
+import math
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -25,6 +27,8 @@ BUSY: Final = (408, 409, 429)
 SILENCE: Final = (httpx.TimeoutException, httpx.NetworkError, httpx.ProxyError)
 HUNG_UP: Final = "Server disconnected"
 """Beginning of httpx's message about an endpoint that takes a request and closes the connection."""
+QUIET: Final = 60.0
+"""Seconds between two reports of a wait for the same address."""
 MIN_SECRET_LENGTH: Final = 8
 """Minimum length of a secret that is removed from the model's words: keys of local servers may be ordinary words."""
 
@@ -58,10 +62,12 @@ class _Availability:
 
     Attributes:
         answered: whether it has answered since the last request that it left unanswered.
+        reports: times at which waits were reported, by their reasons.
         given_up: reason why no more requests are sent there; "" while requests are sent.
     """
 
     answered: bool = False
+    reports: dict[str, float] = field(default_factory=dict)
     given_up: str = ""
 
 
@@ -175,7 +181,9 @@ class Endpoint:
         return self._redact(body.decode(errors="replace").replace("\0", ""))
 
     def _report(self, reason: str) -> None:
-        """Logs that an answer is waited for, once per answer."""
-        if not self._reported:
+        """Logs that an answer is waited for, once per answer, and each reason once a minute for an address."""
+        reports, now = self._availability.reports, time.monotonic()
+        if not self._reported and now - reports.get(reason, -math.inf) >= QUIET:
             _LOG.warning("waiting for the model at %s: %s", self.url, reason)
+            reports[reason] = now
         self._reported = True
