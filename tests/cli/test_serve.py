@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,3 +94,13 @@ def test_other_weights_or_another_temperature_are_noticed(fault: str, server: Se
 )
 def test_mistakes_are_named(arguments: list[object], message: str, hero: Hero, model: str) -> None:
     refused(hero("run", "--model", model, "--steps", 1, "--out", "run", *arguments, *FAST), message)
+
+
+@pytest.mark.slow
+def test_a_real_server_samples_from_the_weights_that_are_trained(hero: Hero, tmp_path: Path) -> None:
+    if not (url := os.environ.get("HERO_VLLM_URL")):
+        pytest.skip("needs HERO_VLLM_URL, a vLLM server of `hero export tiny BASE`: docs/real-models.md")
+    options = ["--lora", 8, "--episodes", 4, "--eval-tasks", 4, "--eval-every", 9, "--threads", 1]
+    result = hero("run", "--steps", 2, "--serve", url, "--out", "run", *options)
+    assert result.exit_code == 0, result.output
+    assert all(row["update"]["mismatch"] < 1e-4 for row in read_rows(tmp_path / "run", "steps"))
