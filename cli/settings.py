@@ -73,7 +73,7 @@ class Settings:
     )
     learner_args: dict[str, Any] = arguments("Option of the learner, in a sum grpo.NAME", "scale_rewards=false")
     reflector: str | None = setting(
-        "rules",
+        "self",
         "Writes the diagnoses. self: the policy itself. rules: no model. feedback: the next observation as it is. "
         "openai:MODEL: a model behind an endpoint. shuffled, verdict: controls, with --reflector-arg of=NAME.",
         panel=WHAT,

@@ -40,14 +40,18 @@ class Distillation:
         teacher: writes the privileged prompt of a turn.
         gate: steepness of a sigmoid that weighs each token by how much likelier the teacher finds it than the student
             (`Example.gate`); None for equal weights.
-        praise: the episodes whose turns count where a finding calls them useful: `all`, or those with `success`, since
-            a reviewer that is weak praises much of what failed.
+        praise: the episodes whose turns count where a finding calls them useful: those with `success`, since a weak
+            reviewer praises much of what failed, or `all`.
     """
 
     defaults: ClassVar[Mapping[str, JSON]] = {"teacher_weights": "ema"}
 
     def __init__(
-        self, teacher: Teacher | None = None, *, gate: float | None = None, praise: Literal["all", "success"] = "all"
+        self,
+        teacher: Teacher | None = None,
+        *,
+        gate: float | None = None,
+        praise: Literal["all", "success"] = "success",
     ) -> None:
         require_declared(Distillation.__init__, locals())
         require(gate is None or 0 < gate < math.inf, "gate", gate, "a finite number of more than 0, or None")

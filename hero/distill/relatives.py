@@ -26,7 +26,7 @@ class Feedback(Distillation):
     defaults: ClassVar[Mapping[str, JSON]] = {"reflector": None, "teacher_weights": "ema"}
 
     def __init__(self) -> None:
-        super().__init__(FeedbackTeacher())
+        super().__init__(FeedbackTeacher(), praise="all")
 
 
 class Demonstration(Distillation):
@@ -39,7 +39,7 @@ class Demonstration(Distillation):
     defaults: ClassVar[Mapping[str, JSON]] = {"group_size": 8, "reflector": None, "teacher_weights": "ema"}
 
     def __init__(self) -> None:
-        super().__init__(DemonstrationTeacher())
+        super().__init__(DemonstrationTeacher(), praise="all")
 
 
 class SDPO(Distillation):
@@ -54,7 +54,7 @@ class SDPO(Distillation):
     min_group_size: ClassVar[int] = 2
 
     def __init__(self) -> None:
-        super().__init__(_DemonstrationOrFeedback())
+        super().__init__(_DemonstrationOrFeedback(), praise="all")
 
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
         """Returns an example of weight 1 for each sampled turn that the teacher has something to show about."""
@@ -91,7 +91,7 @@ class OpenClaw(Distillation):
     """
 
     def __init__(self) -> None:
-        super().__init__(HindsightTeacher(observation=False, reward=False))
+        super().__init__(HindsightTeacher(observation=False, reward=False), praise="all")
 
 
 class SDAR:
@@ -117,7 +117,7 @@ class SDAR:
         gate: Annotated[float, Range(above=0, below=math.inf)] = 1.0,
     ) -> None:
         require_declared(SDAR.__init__, locals())
-        self.sum = Sum(GRPO(), Weighted(Distillation(teacher, gate=gate), weight))
+        self.sum = Sum(GRPO(), Weighted(Distillation(teacher, gate=gate, praise="all"), weight))
 
     @property
     def needs_earlier(self) -> bool:

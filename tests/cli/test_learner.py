@@ -130,19 +130,19 @@ NEEDS = ("group_size", "reflector", "teacher", "teacher_weights", "divergence")
     ("text", "expected"),
     [
         ("base", (1, None, None, None, None)),
-        ("distill", (1, "rules", "hindsight", "ema", "reverse_kl")),
+        ("distill", (1, "self", "hindsight", "ema", "reverse_kl")),
         ("grpo", (8, None, None, None, None)),
         ("gigpo", (8, None, None, None, None)),
         ("kl", (1, None, None, "frozen", "reverse_kl")),
         ("feedback", (1, None, None, "ema", "reverse_kl")),
         ("demo", (8, None, None, "ema", "reverse_kl")),
         ("sdpo", (8, None, None, "ema", "reverse_kl")),
-        ("sdar", (8, "rules", "hindsight", "ema", "reverse_kl")),
-        ("hint", (1, "rules", "hindsight", "ema", "reverse_kl")),
-        ("openclaw", (1, "rules", None, "ema", "reverse_kl")),
+        ("sdar", (8, "self", "hindsight", "ema", "reverse_kl")),
+        ("hint", (1, "self", "hindsight", "ema", "reverse_kl")),
+        ("openclaw", (1, "self", None, "ema", "reverse_kl")),
         ("grpo+kl:0.04", (8, None, None, "frozen", "reverse_kl")),
-        ("distill:1->0+grpo:0->1", (8, "rules", "hindsight", "ema", "reverse_kl")),
-        ("feedback+openclaw", (1, "rules", None, "ema", "reverse_kl")),
+        ("distill:1->0+grpo:0->1", (8, "self", "hindsight", "ema", "reverse_kl")),
+        ("feedback+openclaw", (1, "self", None, "ema", "reverse_kl")),
     ],
 )
 def test_a_setting_is_of_no_use_only_if_no_part_has_a_use_for_it(text: str, expected: tuple[object, ...]) -> None:
@@ -240,7 +240,7 @@ def test_a_learner_without_a_teacher_takes_no_setting_of_one_unless_it_says_so()
     with pytest.raises(ConfigError, match="--teacher hindsight does nothing with --learner own"):
         settings_of({"learner": "own", "teacher": "hindsight"})
     settings = settings_of({"learner": "own", "divergence": "forward_kl"})
-    assert (settings.teacher_weights, settings.divergence, settings.reflector) == ("live", "forward_kl", "rules")
+    assert (settings.teacher_weights, settings.divergence, settings.reflector) == ("live", "forward_kl", "self")
 
 
 @pytest.mark.usefixtures("foreign")

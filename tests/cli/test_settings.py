@@ -206,7 +206,10 @@ def test_options_reach_every_component() -> None:
             r"hindsight \(hero\.teachers\) has no option 'show_thought'; did you mean",
         ),
         ({"teacher_args": {"show_thoughts": "no"}}, "show_thoughts = 'no' is not possible; give a value of type bool"),
-        ({"reflector_args": {"max_new_tokens": 8}}, r"rules \(hero\.reflectors\) has no option 'max_new_tokens'"),
+        (
+            {"reflector": "rules", "reflector_args": {"max_new_tokens": 8}},
+            r"rules \(hero\.reflectors\) has no option 'max_new_tokens'",
+        ),
         (
             {"reflector": "self", "reflector_args": {"student": 8}},
             r"student of self \(hero\.reflectors\) is given by the run",

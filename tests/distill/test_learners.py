@@ -63,7 +63,7 @@ def test_distillation_leaves_a_turn_out_where_the_teacher_has_nothing_to_add() -
         ) -> tuple[Message, ...] | None:
             return (Message("user", f"hint {turn}"),) if turn % 2 else None
 
-    findings = tuple(Finding(turn, Verdict.USEFUL) for turn in range(3))
+    findings = tuple(Finding(turn, Verdict.FAILED) for turn in range(3))
     examples = Distillation(OddTurns()).examples(Group((episode(0.0, "a", "b", "c"),)), [Diagnosis("me", findings)])
     assert [example.teacher for example in examples] == [(Message("user", "hint 1"),)]
 
@@ -130,7 +130,8 @@ def test_episodes_that_ended_in_an_error_give_no_examples_and_do_not_count_in_th
     examples = GRPO(scale_rewards=False).examples(group, [])
     assert [(example.episode, example.policy_gradient) for example in examples] == [(0, 0.5), (2, -0.5), (3, 0.0)]
     findings = [Diagnosis("me", (Finding(0, Verdict.USEFUL),))] * 4
-    assert [example.episode for example in Distillation().examples(group, findings)] == [0, 2, 3]
+    learner = Distillation(praise="all")
+    assert [example.episode for example in learner.examples(group, findings)] == [0, 2, 3]
 
 
 def test_actions_without_tokens_give_no_examples() -> None:

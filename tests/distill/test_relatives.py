@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
-from hero.distill.base import Example
+from hero.distill.base import Example, Learner
 from hero.distill.learners import GRPO, Distillation
 from hero.distill.relatives import KL, SDAR, SDPO, Demonstration, Feedback, HinTSD, OpenClaw
 from hero.distill.teacher import DemonstrationTeacher, FeedbackTeacher, HindsightTeacher
@@ -18,7 +18,7 @@ from tests.distill.trajectories import episode, learnable
 from tests.strategies import diagnosed_groups
 
 UNDIAGNOSED = Diagnosis("none")
-PROVEN = Distillation(praise="success")
+ALL = Distillation(praise="all")
 WON, LOST = episode(1.0, "a", "b", success=True), episode(0.0, "c", "d", success=False)
 EARLIER = episode(1.0, "e", success=True), episode(1.0, "f", success=True)
 
@@ -98,21 +98,28 @@ def test_praise_of_failed_episodes_is_left_out_where_only_success_proves_it(
     group, diagnoses = diagnosed
     expected = [
         example
-        for example in Distillation().examples(group, diagnoses)
+        for example in ALL.examples(group, diagnoses)
         if group.members[example.episode].success
         or not example.finding
         or example.finding.verdict is not Verdict.USEFUL
     ]
-    assert PROVEN.examples(group, diagnoses) == expected
+    assert Distillation().examples(group, diagnoses) == expected
 
 
 def test_praise_counts_in_all_episodes_or_in_successful_ones() -> None:
     diagnoses = [Diagnosis("me", (Finding(0, Verdict.FAILED, "x"), Finding(1, Verdict.USEFUL, "y")))] * 2
-    every, proven = (learner.examples(Group((WON, LOST)), diagnoses) for learner in (Distillation(), PROVEN))
+    every, proven = (learner.examples(Group((WON, LOST)), diagnoses) for learner in (ALL, Distillation()))
     assert [example.episode for example in every] == [0, 0, 1, 1]
     assert [example.episode for example in proven] == [0, 0, 1]
     with pytest.raises(ConfigError, match="praise = some is not possible; give one of all, success"):
         Distillation(praise="some")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("learner", [Feedback(), Demonstration(), SDPO(), OpenClaw(), SDAR()])
+def test_its_relatives_take_the_praise_of_failed_episodes_as_their_papers_do(learner: Learner) -> None:
+    diagnoses = [Diagnosis("me", (Finding(0, Verdict.USEFUL, "y"),))] * 2
+    distilled = [example for example in learner.examples(Group((WON, LOST)), diagnoses) if example.distillation]
+    assert LOST.turns[0].action.tokens in [example.tokens for example in distilled if example.episode == 1]
 
 
 def test_hint_needs_a_verdict_and_a_failure() -> None:
@@ -143,7 +150,7 @@ def test_sdar_is_grpo_and_gated_distillation(diagnosed: tuple[Group, list[Diagno
     rewarded = GRPO().examples(*diagnosed)
     examples = SDAR(weight=0.5, gate=3.0).examples(*diagnosed)
     assert examples[: len(rewarded)] == rewarded
-    plain = Distillation().examples(*diagnosed)
+    plain = ALL.examples(*diagnosed)
     for example, whole in zip(examples[len(rewarded) :], plain, strict=True):
         assert (example.gate, example.distillation) == (3.0, 0.5)
         assert (example.teacher, example.tokens, example.finding) == (whole.teacher, whole.tokens, whole.finding)
