@@ -64,6 +64,8 @@ def export(
     adapted = is_adapted(lm.model)
     if merge and not adapted:
         raise ConfigError(f"--merge does nothing with {model}, which has no adapter; leave it out")
+    if adapted and not merge and run and run_dir_of(model_source(run)):
+        raise ConfigError(f"the base of {model} is another run, which PEFT cannot load; give --merge for a whole model")
     with messages.status(f"writing {out} ..."), _whole(out) as scratch:
         if adapted and not merge and run:
             export_adapter(lm, scratch, model_source(run))

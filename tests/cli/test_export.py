@@ -62,6 +62,13 @@ def test_an_adapter_is_exported_alone_or_merged(hero: Hero, model: str, tmp_path
     assert (adapted - start).abs().max() > 1e-3
 
 
+def test_an_adapter_on_another_run_is_exported_merged(finished: Path, hero: Hero) -> None:
+    pytest.importorskip("peft", reason="needs the extra lora")
+    assert hero("run", "--model", finished, "--steps", 1, "--out", "run", "--lora", 4, *FAST).exit_code == 0
+    refused(hero("export", "run", "out"), "the base of run is another run, which PEFT cannot load; give --merge")
+    assert hero("export", "run", "out", "--merge").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
