@@ -1,6 +1,9 @@
-"""Measures the memory of an update beside its estimate: `python -m benchmarks.memory DIR`.
+"""Measures the memory of an update beside its estimate: `python -m benchmarks.memory update DIR`.
 
-Arms: all weights or an adapter of rank 16, with and without gradient checkpointing. Each is a process of its own, in
+`python -m benchmarks.memory estimate` prints estimates for two models of the Qwen3 family, from their shapes alone:
+models with one and two of their layers are measured, and what a layer adds is multiplied.
+
+Arms of `update`: all weights or an adapter of rank 16, with and without gradient checkpointing. Each is a process of its own, in
 which a model of a directory takes two updates on random tokens, of episodes as long as those in the embedded WebShop;
 the time is that of the second. The last line is a JSON object of all figures.
 """
@@ -15,15 +18,17 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import torch
 import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from transformers import AutoModelForCausalLM, PretrainedConfig, Qwen3Config, Qwen3MoeConfig
 
 from benchmarks.episodes import Ledger, episode
 from benchmarks.update import status
@@ -31,6 +36,8 @@ from hero.distill.memory import GIB, ModelSize, estimate_memory
 from hero.distill.trainer import TorchTrainer
 from hero.models.load import load
 from hero.models.lora import add_adapter
+
+app = typer.Typer(add_completion=False, help=__doc__)
 
 
 def measured(source: str, rank: int, gradient_checkpointing: bool, tokens: int, turns: int) -> dict[str, float]:
@@ -41,7 +48,7 @@ def measured(source: str, rank: int, gradient_checkpointing: bool, tokens: int, 
     lm: Any = load(source)
     vocabulary = lm.model.config.get_text_config().vocab_size
     examples = [example for seed in range(2) for example in episode(seed, turns, vocabulary)]
-    estimate = estimate_memory(
+    expected = estimate_memory(
         ModelSize.of(lm.model),
         lora=rank or None,
         teacher_weights="ema",
@@ -60,13 +67,66 @@ def measured(source: str, rank: int, gradient_checkpointing: bool, tokens: int, 
     trainer.update(examples)
     seconds = time.perf_counter() - start
     return {
-        "estimate": estimate.peak / GIB,
+        "estimate": expected.peak / GIB,
         "measured": (1024 * status("VmHWM") - baseline) / GIB,
         "seconds": seconds,
     }
 
 
-def main(
+SHAPES: Final[dict[str, tuple[type[PretrainedConfig], dict[str, Any]]]] = {
+    "Qwen3-4B": (
+        Qwen3Config,
+        {"hidden_size": 2560, "num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 8,
+         "head_dim": 128, "intermediate_size": 9728, "vocab_size": 151_936, "tie_word_embeddings": True},
+    ),
+    "Qwen3-30B-A3B": (
+        Qwen3MoeConfig,
+        {"hidden_size": 2048, "num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4,
+         "head_dim": 128, "intermediate_size": 6144, "moe_intermediate_size": 768, "num_experts": 128,
+         "num_experts_per_tok": 8, "vocab_size": 151_936, "tie_word_embeddings": False},
+    ),
+}  # fmt: skip
+"""Shapes as the models' own configurations have them."""
+OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "": {},
+    "--lora 16": {"lora": 16},
+    "--lora 16 --gradient-checkpointing": {"lora": 16, "gradient_checkpointing": True},
+    "--lora 16 --gradient-checkpointing --micro-batch-tokens 4096": {
+        "lora": 16, "gradient_checkpointing": True, "micro_batch_tokens": 4096,
+    },
+}  # fmt: skip
+
+
+def scaled(name: str) -> ModelSize:
+    """Returns the size of a model in bfloat16, from models with one and two of its layers."""
+    kind, shape = SHAPES[name]
+    sizes = []
+    for layers in (1, 2):
+        config = kind(**{**shape, "num_hidden_layers": layers}, max_position_embeddings=4096)
+        sizes.append(ModelSize.of(AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)))
+    one, two = (asdict(size) for size in sizes)
+    more = shape["num_hidden_layers"] - 1
+    return ModelSize(**{key: type(value)(value + more * (two[key] - value)) for key, value in one.items()})
+
+
+@app.command()
+def estimate() -> None:
+    """Prints what runs with two large models would take, with the options of `hero run`."""
+    table = Table("options of hero run", *(f"{name}, GiB" for name in SHAPES))
+    sizes = {name: scaled(name) for name in track(SHAPES, "measuring layers...")}
+    rows = {}
+    for text, options in OPTIONS.items():
+        limits = {"micro_batch_tokens": 16_384, "batch_tokens": 65_536} | options
+        rows[text] = {
+            name: estimate_memory(size, teacher_weights="ema", **limits).peak / GIB for name, size in sizes.items()
+        }
+        table.add_row(text or "(none)", *(f"{peak:.0f}" for peak in rows[text].values()))
+    Console().print(table)
+    print(json.dumps({"benchmark": "memory estimate", "rows": rows}))  # noqa: T201
+
+
+@app.command()
+def update(
     model: Annotated[str, typer.Argument(help="Directory of a model of transformers.")],
     tokens: Annotated[int, typer.Option(help="Tokens of a micro-batch.")] = 1900,
     turns: Annotated[int, typer.Option(help="Turns of each of two episodes.")] = 8,
@@ -83,7 +143,15 @@ def main(
     rows: list[dict[str, Any]] = []
     for rank, gradient_checkpointing in track(list(product((0, 16), (0, 1))), "updating..."):
         options = [f"--tokens={tokens}", f"--turns={turns}", f"--threads={threads}"]
-        command = [sys.executable, "-m", "benchmarks.memory", model, *options, f"--arm={rank} {gradient_checkpointing}"]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.memory",
+            "update",
+            model,
+            *options,
+            f"--arm={rank} {gradient_checkpointing}",
+        ]
         # Freed memory goes back at once, so that the high-water mark is that of what is in use.
         environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
@@ -103,4 +171,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()
