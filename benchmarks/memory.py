@@ -3,9 +3,9 @@
 `python -m benchmarks.memory estimate` prints estimates for two models of the Qwen3 family, from their shapes alone:
 models with one and two of their layers are measured, and what a layer adds is multiplied.
 
-Arms of `update`: all weights or an adapter of rank 16, with and without gradient checkpointing. Each is a process of its own, in
-which a model of a directory takes two updates on random tokens, of episodes as long as those in the embedded WebShop;
-the time is that of the second. The last line is a JSON object of all figures.
+Arms of `update`: all weights or an adapter of rank 16, with and without gradient checkpointing. Each is a process of
+its own, in which a model of a directory takes two updates on random tokens, of episodes as long as those in the
+embedded WebShop; the time is that of the second. The last line is a JSON object of all figures.
 """
 
 from __future__ import annotations
@@ -143,15 +143,8 @@ def update(
     rows: list[dict[str, Any]] = []
     for rank, gradient_checkpointing in track(list(product((0, 16), (0, 1))), "updating..."):
         options = [f"--tokens={tokens}", f"--turns={turns}", f"--threads={threads}"]
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.memory",
-            "update",
-            model,
-            *options,
-            f"--arm={rank} {gradient_checkpointing}",
-        ]
+        options.append(f"--arm={rank} {gradient_checkpointing}")
+        command = [sys.executable, "-m", "benchmarks.memory", "update", model, *options]
         # Freed memory goes back at once, so that the high-water mark is that of what is in use.
         environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
