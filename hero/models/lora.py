@@ -60,7 +60,7 @@ def add_adapter(
         if target != ALL_LINEAR and not any(f".{name}".endswith(f".{target}") for name in layers):
             ends = sorted({name.rpartition(".")[2] for name in layers})
             raise ConfigError(f"no layer is called {target!r}; there are: {', '.join(ends)}")
-    names = ALL_LINEAR if list(targets) == [ALL_LINEAR] else list(targets)
+    names = ALL_LINEAR if ALL_LINEAR in targets else list(targets)
     config = LoraConfig(r=rank, lora_alpha=cast("int", alpha), target_modules=names, lora_dropout=0.0)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
