@@ -26,12 +26,15 @@ class ModelChoice:
         chat_args: variables of its chat template.
         date: the date that its chat template writes as today, such as `2026-11-26`; None for today.
         checkpoint: which checkpoint of a run.
+        device, dtype: as for `hero.models.load.load`.
     """
 
     source: str
     chat_args: Mapping[str, Any] = field(default_factory=dict)
     date: str | None = None
     checkpoint: WhichCheckpoint = "best"
+    device: str | None = None
+    dtype: Any = None
 
 
 def load_model(choice: ModelChoice, action_tokens: int) -> Any:
@@ -71,13 +74,20 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
             raise ConfigError(
                 f"--chat-arg does nothing with --model {source}, which has no chat template; leave it out"
             )
-        return registry.build("hero.models", source), None
+        lm = registry.build("hero.models", source)
+        if choice.device or choice.dtype:
+            from hero.models.load import placement
+
+            device, dtype = placement(choice.device, choice.dtype)
+            lm.model.to(device=device, dtype=dtype)
+        return lm, None
     if run := run_dir_of(source):
         return _load_trained(run, choice)
     if (close := get_close_matches(source, names, n=1, cutoff=0.8)) and not os.path.exists(source):
         raise ConfigError(f"there is no model {source!r}; did you mean {close[0]!r}?")
     template_args, date = choice.chat_args or None, choice.date or today()
-    lm = registry.build("hero.models", "hf", source=source, template_args=template_args, date=date)
+    placed = {name: value for name in ("device", "dtype") if (value := getattr(choice, name))}
+    lm = registry.build("hero.models", "hf", source=source, template_args=template_args, date=date, **placed)
     folder = Path(source).parent
     if folder.name == "snapshots":  # in the hub's cache: models--OWNER--NAME/snapshots/REVISION
         lm.name = folder.parent.name.rpartition("--")[2]
@@ -110,7 +120,8 @@ def load_start(run: Path, choice: ModelChoice) -> Any:
             now = model_provenance(source)
         require_same(run, "model", stored or now, now)
     chat_args = {**config.settings.get("chat_args", {}), **choice.chat_args}
-    lm, _ = _load(ModelChoice(source, chat_args, choice.date or config.provenance.get("date")))
+    date, dtype = choice.date or config.provenance.get("date"), choice.dtype or config.settings.get("dtype")
+    lm, _ = _load(ModelChoice(source, chat_args, date, device=choice.device, dtype=dtype))
     from hero.distill.state import widen
 
     use_adapter(config.settings, lm)

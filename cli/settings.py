@@ -50,8 +50,8 @@ class Settings:
     """All settings of one run, as config.json keeps them.
 
     None stands for no limit in `steps`, `turn_budget`, `decay_steps` and `top_k`, for all tasks in
-    `eval_tasks_between`, for no adapter in `lora`, for no server in `serve`, and elsewhere for a setting that the
-    learner has no use for.
+    `eval_tasks_between`, for no adapter in `lora`, for no server in `serve`, for what the machine has in
+    `device` and `dtype`, and elsewhere for a setting that the learner has no use for.
     """
 
     env: str = setting("webshop", "Environment to learn in.", panel=WHAT)
@@ -208,6 +208,15 @@ class Settings:
     seed: int = setting(0, "Seed of everything random; equal seeds give equal runs.", panel=MACHINE, min=0)
     threads: int = setting(
         1, "Processor threads; another number rounds differently.", panel=MACHINE, min=1, shown="all cores"
+    )
+    device: str | None = setting(
+        None, "Device of the model, such as cuda:1 or cpu.", panel=MACHINE, shown="a GPU where there is one"
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] | None = setting(
+        None,
+        "Precision of the weights. Those that are trained become float32.",
+        panel=MACHINE,
+        shown="bfloat16 on a GPU, else float32",
     )
     micro_batch_tokens: int = setting(
         16_384, "Tokens that go through the model at once in an update; for memory and speed.", panel=MACHINE, min=1

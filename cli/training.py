@@ -118,7 +118,8 @@ def _build(
             now = provenance.model_provenance(source)
         provenance.require_same(path, "model", stored["model"], now)
     learner = build.make_learner(settings)
-    lm = load_model(ModelChoice(source, settings.chat_args, date), settings.action_tokens)
+    choice = ModelChoice(source, settings.chat_args, date, device=settings.device, dtype=settings.dtype)
+    lm = load_model(choice, settings.action_tokens)
     if not hasattr(lm, "model"):
         raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
     build.use_adapter(settings.record(), lm)

@@ -133,7 +133,9 @@ class TorchTrainer:
         self._trained = [weight for weight in self._model.parameters() if weight.requires_grad]
         require(bool(self._trained), "trained weights", "none", "a model with weights that require a gradient")
         self._teacher = make_teacher(self._model, teacher_weights)
-        self._optimizer = torch.optim.AdamW(self._trained, lr=learning_rate, weight_decay=weight_decay)
+        self._optimizer = torch.optim.AdamW(
+            self._trained, lr=learning_rate, weight_decay=weight_decay, fused=self._model.device.type == "cuda" or None
+        )
         self._loss = UpdateLoss(
             student=self._model,
             teacher=self._teacher.model,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 
 from hero.chat.template import TemplateChat
 from hero.chat.tiktoken import TiktokenChat
-from hero.errors import ConfigError
+from hero.errors import ConfigError, short_message
 from hero.models import tiny
 from hero.models.architecture import attends_only, max_positions
 from hero.models.check import require_exact, require_usable
@@ -21,21 +21,32 @@ from hero.models.pretrained import load_pretrained
 from hero.models.tokens import largest_id
 from hero.types import JSON
 
+Dtype: TypeAlias = Literal["float32", "bfloat16", "float16"]
 
-def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: str | None = None) -> LanguageModel:
+
+def load(
+    source: str,
+    *,
+    template_args: Mapping[str, JSON] | None = None,
+    date: str | None = None,
+    device: str | None = None,
+    dtype: Dtype | None = None,
+) -> LanguageModel:
     """Loads a model from a directory, a hub name or a GGUF file.
 
-    It runs on a GPU in bfloat16 where there is one, else in float32, and is checked: its weights are finite and those
+    It is checked: its weights are finite and those
     that its configuration asks for, its tokenizer makes no ids that it does not embed, and it gives the same
     log-probabilities in a batch as alone. No code that comes with a model is run.
 
     Args:
         template_args: variables of its chat template, such as `enable_thinking`.
+        device: such as `cuda:1` or `cpu`; None for a GPU where there is one.
+        dtype: precision of the weights; None for bfloat16 on a GPU and float32 elsewhere.
         date: today, as `2026-11-26`, for templates that write it; the models of this package do not.
 
     Raises:
         ConfigError: nothing can be found under `source`, it cannot be loaded or used, it remembers more than keys and
-            values, it has no chat template, or none that reads the `template_args`.
+            values, it has no chat template, or none that reads the `template_args`; or there is no such device.
         DataError: a model in the format of this package is damaged.
     """
     try:
@@ -43,21 +54,24 @@ def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: 
         path.exists()
     except (OSError, RuntimeError, ValueError) as error:  # too long; an unknown user's home; a null character
         raise ConfigError(f"no model {source!r:.80}: {error}") from error
+    place, kind = placement(device, dtype)
     if path.suffix == ".gguf":
         model, tokenizer = load_gguf(path)
     elif (path / TiktokenChat.FILE).is_file():
         if template_args:
             raise ConfigError(f"{', '.join(template_args)}: the model {source!r} has no chat template to read them")
-        return tiny.load(path)
+        lm = tiny.load(path)
+        if device or dtype:
+            lm.model.to(device=place, dtype=kind)
+        return lm
     else:
-        model, tokenizer = load_pretrained(source, path)
+        model, tokenizer = load_pretrained(source, path, kind)
     if not attends_only(model):
         raise ConfigError(
             f"the model {source!r} ({type(model).__name__}) keeps a state that cannot go back to an earlier turn; "
             "take one all of whose layers attend"
         )
-    device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
-    model = model.to(device=device, dtype=dtype).eval()
+    model = model.to(device=place, dtype=kind).eval()
     require_usable(repr(source), model, 1 + largest_id(tokenizer))
     lm = LanguageModel(model, TemplateChat(tokenizer, _stop_ids(model), template_args, date), path.name)
     require_exact(lm)
@@ -68,6 +82,23 @@ def load(source: str, *, template_args: Mapping[str, JSON] | None = None, date: 
             *(lm.name, positions, lm.context_length),
         )
     return lm
+
+
+def placement(device: str | None, dtype: Dtype | None) -> tuple[torch.device, torch.dtype]:
+    """Returns the device and the precision of a model; `load` says what None stands for.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    try:
+        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(f"there is no device {device!r} here: {short_message(error)}") from error
+    kind = getattr(torch, dtype) if dtype else torch.bfloat16 if place.type == "cuda" else torch.float32
+    if place.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32, where float32 is used at all
+    return place, kind
 
 
 def _stop_ids(model: Any) -> list[int]:

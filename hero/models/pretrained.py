@@ -13,8 +13,8 @@ from hero.models.check import require_fit, require_plausible, require_real
 from hero.models.tokens import largest_id, without_additions
 
 
-def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
-    """Loads model and tokenizer of a directory or hub name, in bfloat16 where there is a GPU, else in float32.
+def load_pretrained(source: str, path: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Loads model and tokenizer of a directory or hub name.
 
     Raises:
         ConfigError: there is no such model, it is damaged, its weights are not those of its configuration, or it needs
@@ -33,7 +33,7 @@ def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
         "transformers supports",
     ):
         try:
-            return _load(source, str(path) if path.is_dir() else source)
+            return _load(source, str(path) if path.is_dir() else source, dtype)
         except OSError as error:
             if path.is_dir():
                 raise
@@ -51,7 +51,7 @@ def load_pretrained(source: str, path: Path) -> tuple[Any, Any]:
             ) from error
 
 
-def _load(source: str, location: str) -> tuple[Any, Any]:
+def _load(source: str, location: str, dtype: torch.dtype) -> tuple[Any, Any]:
     from tokenizers import Tokenizer
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
@@ -78,7 +78,7 @@ def _load(source: str, location: str) -> tuple[Any, Any]:
         generation_config=GenerationConfig.from_pretrained(location)
         if _file(location, "generation_config.json")
         else GenerationConfig.from_model_config(config),
-        dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+        dtype=dtype,
         trust_remote_code=False,
         ignore_mismatched_sizes=True,  # they are reported by name instead
         output_loading_info=True,

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from hero.distill.memory import MemoryEstimate, estimate_memory
 from hero.runs.reader import read_rows
+from hero_cli.model import ModelChoice, load_model
 from tests.cli.conftest import FAST, Hero, contents, refused
 
 pytest.importorskip("peft", reason="needs the extra lora")
@@ -105,3 +107,13 @@ def test_a_run_that_will_not_fit_says_what_would(
     errors = " ".join(result.stderr.split())
     assert ("training takes about" in errors) == bool(message)
     assert message in errors
+
+
+def test_the_base_keeps_its_precision_and_evaluation_has_it_too(hero: Hero, model: str, tmp_path: Path) -> None:
+    result = hero("run", "--model", model, "--steps", 1, "--out", "run", "--dtype", "bfloat16", *LORA, *FAST)
+    assert result.exit_code == 0, result.output
+    lm = load_model(ModelChoice("run"), 4)
+    types = {name: weight.dtype for name, weight in lm.model.named_parameters()}
+    assert {kind for name, kind in types.items() if "lora" not in name} == {torch.bfloat16}
+    assert {kind for name, kind in types.items() if "lora" in name} == {torch.float32}
+    refused(hero("run", "--model", model, "--device", "gpu", "--out", "other", *FAST), "there is no device 'gpu' here")
