@@ -31,7 +31,20 @@ READY = Readiness(
 
 
 def test_it_measures_what_the_first_step_of_a_run_learns_from(hero: Hero) -> None:
-    arguments = ["--env-arg", "level=easy", "--episodes", 6, "--max-turns", 4, "--threads", 1, "--seed", 3]
+    arguments = [
+        "--env-arg",
+        "level=easy",
+        "--episodes",
+        6,
+        "--max-turns",
+        4,
+        "--threads",
+        1,
+        "--seed",
+        3,
+        "--reflector",
+        "rules",
+    ]
     checked = hero("check", *arguments, "--json")
     assert checked.exit_code == 0, checked.output
     record = json.loads(checked.stdout)
@@ -55,7 +68,7 @@ def test_it_measures_what_the_first_step_of_a_run_learns_from(hero: Hero) -> Non
 
 
 def test_a_model_that_follows_nothing_cannot_be_taught(hero: Hero, model: str) -> None:
-    arguments = ["--episodes", 4, "--max-turns", 3, "--action-tokens", 4, "--threads", 1]
+    arguments = ["--episodes", 4, "--max-turns", 3, "--action-tokens", 4, "--threads", 1, "--reflector", "rules"]
     result = hero("check", "--env", "guess", "--model", model, *arguments)
     assert result.exit_code == 0, result.output
     assert "takes the advised action    not measured\n" in result.stdout
