@@ -130,7 +130,7 @@ def use_adapter(settings: Mapping[str, Any], lm: Any) -> None:
     if is_adapted(lm.model):
         merge_adapter(lm.model)
     if rank := settings["lora"]:
-        targets = [name.strip() for name in settings["lora_targets"].split(",")]
+        targets = [name.strip() for name in settings["lora_targets"].split(",") if name.strip()]
         add_adapter(lm.model, rank=rank, alpha=settings["lora_alpha"], targets=targets, seed=settings["seed"])
 
 

@@ -51,11 +51,13 @@ def add_adapter(
         raise ConfigError("peft is not installed, which adapters need; run: pip install 'hero-agents[lora]'")
     from peft import LoraConfig, inject_adapter_in_model
 
+    if not targets:
+        raise ConfigError("an adapter needs the names of layers; give all-linear for every linear layer but the head")
     if rank < 1 or not 0 < alpha < float("inf"):
         raise ConfigError(f"an adapter of rank {rank} and alpha {alpha} is not possible; give a rank of 1 or more")
     if is_adapted(model):
         raise ConfigError("the model has an adapter already; merge that into its weights first")
-    layers = [name for name, module in model.named_modules() if getattr(module, "weight", None) is not None]
+    layers = [name.removesuffix(".weight") for name, weight in model.named_parameters() if weight.ndim > 1]
     for target in targets:
         if target != ALL_LINEAR and not any(f".{name}".endswith(f".{target}") for name in layers):
             ends = sorted({name.rpartition(".")[2] for name in layers})

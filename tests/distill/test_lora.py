@@ -163,6 +163,8 @@ def test_the_state_of_another_adapter_is_refused(options: dict[str, Any], tmp_pa
     [
         (lambda lm: adapted(lm, targets=("q_proj", "nothing_proj_x")), None),
         (lambda lm: adapted(lm, targets=("nothing",)), "no layer is called .nothing.; there are: .*q_proj"),
+        (lambda lm: adapted(lm, targets=()), "an adapter needs the names of layers"),
+        (lambda lm: adapted(lm, targets=("norm",)), "no layer is called 'norm'"),
         (lambda lm: adapted(adapted(lm)), "has an adapter already"),
         (lambda lm: adapted(lm, rank=0), "rank 0 and alpha 8.0 is not possible"),
         (lambda lm: adapted(lm, alpha=float("inf")), "alpha inf is not possible"),
