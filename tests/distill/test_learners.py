@@ -33,7 +33,7 @@ def test_distillation_takes_the_sampled_turns_that_have_a_finding(
         if findings:
             context = teacher.context(group.members[index], turn, diagnoses[index])
             expected.append(Example(index, tokens, context, distillation=1.0, gate=2.0, finding=findings[0]))
-    assert Distillation(gate=2.0).examples(group, diagnoses) == expected
+    assert Distillation(gate=2.0, praise="all").examples(group, diagnoses) == expected
 
 
 def test_an_example_has_the_finding_that_the_teacher_is_shown() -> None:
