@@ -38,7 +38,7 @@ def adapted(lm: TinyLM | None = None, **options: Any) -> TinyLM:
 
 
 def make_trainer(weights: TeacherWeights = "ema") -> TorchTrainer:
-    return TorchTrainer(adapted(), learning_rate=1e-2, teacher_weights=weights, turn_gate="none", ema_decay=0.5)
+    return TorchTrainer(adapted(), learning_rate=1e-2, teacher_weights=weights, turn_gate="none", ema_decay=0.8)
 
 
 def logits(model: Any) -> Tensor:
