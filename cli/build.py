@@ -134,12 +134,19 @@ def use_adapter(settings: Mapping[str, Any], lm: Any) -> None:
         add_adapter(lm.model, rank=rank, alpha=settings["lora_alpha"], targets=targets, seed=settings["seed"])
 
 
-def served(lm: Any, url: str) -> Any:
-    """Returns the model as one that acts on a server; OPENAI_API_KEY holds its key, if it needs one."""
+@contextmanager
+def naming_users_extra() -> Iterator[None]:
+    """Names the extra that is missing where an import within the block fails."""
     try:
-        from hero.models.served import ServedModel
+        yield
     except ModuleNotFoundError as error:
         raise ConfigError(f"{error.name} is not installed; run: pip install 'hero-agents[users]'") from error
+
+
+def served(lm: Any, url: str) -> Any:
+    """Returns the model as one that acts on a server; OPENAI_API_KEY holds its key, if it needs one."""
+    with naming_users_extra():
+        from hero.models.served import ServedModel
     return ServedModel.of(lm, url, key=os.environ.get("OPENAI_API_KEY", ""))
 
 
@@ -159,7 +166,8 @@ def require_memory(settings: Settings, lm: Any) -> str:
 
     def needed(options: Mapping[str, Any]) -> MemoryEstimate:
         weights = settings.teacher_weights or "live"
-        return estimate_memory(size, teacher_weights=weights, batch_tokens=lm.batch_tokens, **options)
+        played = 0 if settings.serve else lm.batch_tokens
+        return estimate_memory(size, teacher_weights=weights, batch_tokens=played, **options)
 
     estimate, available = needed(given), device_memory(lm.model.device)
     if not available or estimate.peak <= available:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hero.errors import ConfigError, DataError, RunError
-from hero.runs.reader import WhichCheckpoint, read_config
+from hero.runs.reader import read_config
 
 from . import build
 from .arguments import read_arguments
 from .interrupt import unmissable
-from .model import ModelChoice, load_checkpoint
+from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
 from .provenance import env_provenance, explain_missing, require_same, run_dir_of, version_warning, versions
 from .resolve import settings_of, stored_settings
 from .settings import Settings
@@ -37,20 +37,8 @@ SUITE = "Held-out text"
 @report_errors
 def evaluate_command(
     context: typer.Context,
-    policy: Annotated[
-        str,
-        typer.Argument(help="A run directory, or a model: tiny, tiny-taubench, a directory, hub name or GGUF file."),
-    ],
-    checkpoint: Annotated[
-        WhichCheckpoint | None,
-        typer.Option(
-            help=with_default(
-                "Which checkpoint of a run: the one with the highest sampled success on validation tasks, or the last.",
-                "best",
-            ),
-            show_default=False,
-        ),
-    ] = None,
+    policy: ModelArgument,
+    checkpoint: CheckpointOption = None,
     chat_arg: Annotated[
         list[str] | None,
         typer.Option(

@@ -11,31 +11,18 @@ from typing import Annotated
 import typer
 
 from hero.errors import ConfigError, RunError
-from hero.runs.reader import WhichCheckpoint
 
 from . import build
-from .model import ModelChoice, load_checkpoint
+from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
 from .provenance import model_source, run_dir_of
-from .terminal import console, report_errors, with_default
+from .terminal import console, report_errors
 
 
 @report_errors
 def export(
-    model: Annotated[
-        str,
-        typer.Argument(help="A run directory, or a model: tiny, tiny-taubench, a directory, hub name or GGUF file."),
-    ],
+    model: ModelArgument,
     out: Annotated[Path, typer.Argument(help="Directory to write, which must not hold anything yet.")],
-    checkpoint: Annotated[
-        WhichCheckpoint | None,
-        typer.Option(
-            help=with_default(
-                "Which checkpoint of a run: the one with the highest sampled success on validation tasks, or the last.",
-                "best",
-            ),
-            show_default=False,
-        ),
-    ] = None,
+    checkpoint: CheckpointOption = None,
     merge: Annotated[
         bool,
         typer.Option("--merge", help="Add an adapter (--lora) to the weights and write those, instead of it alone."),

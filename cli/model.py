@@ -7,14 +7,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+import typer
 
 from hero import registry
 from hero.errors import ConfigError, DataError, RunError
 from hero.runs.reader import Checkpoint, WhichCheckpoint, read_checkpoint, read_config
 
-from .build import use_adapter
+from .build import naming_users_extra, use_adapter
 from .provenance import explain_missing, model_provenance, model_source, require_same, run_dir_of, today
+from .terminal import with_default
+
+ModelArgument: TypeAlias = Annotated[
+    str, typer.Argument(help="A run directory, or a model: tiny, tiny-taubench, a directory, hub name or GGUF file.")
+]
+CheckpointOption: TypeAlias = Annotated[
+    WhichCheckpoint | None,
+    typer.Option(
+        help=with_default(
+            "Which checkpoint of a run: the one with the highest sampled success on validation tasks, or the last.",
+            "best",
+        ),
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +112,8 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
 
 
 def _endpoint_model(name: str) -> Any:
-    try:
+    with naming_users_extra():
         from hero.endpoint.policy import EndpointModel
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed; run: pip install 'hero-agents[users]'") from error
     return EndpointModel(name)
 
 

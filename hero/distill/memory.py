@@ -30,7 +30,7 @@ GIB: Final = 2**30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSize:
-    """What memory depends on in a model.
+    """Describes a model by what its memory depends on.
 
     Attributes:
         parameters: number of weights.
@@ -77,7 +77,7 @@ class ModelSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryEstimate:
-    """Memory of one process that trains, in bytes.
+    """Adds up the memory of one process that trains, in bytes.
 
     Attributes:
         weights: those of the student, as they are trained.
@@ -97,12 +97,12 @@ class MemoryEstimate:
 
     @property
     def always(self) -> int:
-        """What is needed whatever the limits of tokens are."""
+        """Returns what is needed whatever the limits of tokens are."""
         return self.weights + self.teacher + self.gradient + self.optimizer
 
     @property
     def peak(self) -> int:
-        """What is needed at a time."""
+        """Returns what is needed at one time."""
         return self.always + max(self.activations, self.keys_values)
 
     def __str__(self) -> str:
