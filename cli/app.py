@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from hero import __version__
+from hero.errors import ConfigError
 
 from .check import check
 from .compare import compare
@@ -15,6 +17,7 @@ from .evaluation import evaluate_command
 from .export import export
 from .play import play
 from .run import run
+from .terminal import report_errors
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,9 +41,15 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
+@report_errors
 def hero(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Language agents that learn from hindsight."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and context.invoked_subcommand != "run":
+        raise ConfigError(
+            f"hero {context.invoked_subcommand} does not share its work among processes; start it without torchrun"
+        )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hero import registry
 from hero.errors import ConfigError
+from hero.processes import ALONE, Processes
 
 from .learner import read_learner
 from .options import as_options
@@ -143,11 +144,11 @@ def naming_users_extra() -> Iterator[None]:
         raise ConfigError(f"{error.name} is not installed; run: pip install 'hero-agents[users]'") from error
 
 
-def served(lm: Any, url: str) -> Any:
+def served(lm: Any, url: str, processes: Processes) -> Any:
     """Returns the model as one that acts on a server; OPENAI_API_KEY holds its key, if it needs one."""
     with naming_users_extra():
         from hero.models.served import ServedModel
-    return ServedModel.of(lm, url, key=os.environ.get("OPENAI_API_KEY", ""))
+    return ServedModel.of(lm, url, key=os.environ.get("OPENAI_API_KEY", ""), processes=processes)
 
 
 def require_memory(settings: Settings, lm: Any) -> str:
@@ -186,11 +187,12 @@ def require_memory(settings: Settings, lm: Any) -> str:
     return text
 
 
-def make_trainer(settings: Settings, lm: Any) -> TorchTrainer:
+def make_trainer(settings: Settings, lm: Any, processes: Processes = ALONE) -> TorchTrainer:
     """Builds the trainer; where the learner distils nothing, it keeps no weights of a teacher."""
     from hero.distill.trainer import TorchTrainer
 
     names = registry.parameters(TorchTrainer).keys() & FIELDS.keys()
     options = {name: getattr(settings, name) for name in names}
     options["teacher_weights"] = settings.teacher_weights or "live"
-    return TorchTrainer(lm, **{name: value for name, value in options.items() if value is not None})
+    given = {name: value for name, value in options.items() if value is not None}
+    return TorchTrainer(lm, processes=processes, **given)

@@ -87,7 +87,8 @@ def _measure(settings: Settings) -> Readiness:
     envs = build.make_envs(settings.env, "train", settings.episodes, settings.env_args)
     build.load_rules(envs[0])
     learner = build.make_learner(settings)
-    lm = load_model(ModelChoice(settings.model, settings.chat_args, today()), settings.action_tokens)
+    choice = ModelChoice(settings.model, settings.chat_args, today(), device=settings.device, dtype=settings.dtype)
+    lm = load_model(choice, settings.action_tokens)
     reflector = cast("Reflector", build.make_reflector(settings, lm))
     # The weights of the start are the teacher's; a copy of them would take memory.
     trainer = build.make_trainer(replace(settings, teacher_weights="live", turn_gate="follow"), lm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import PackageNotFoundError, entry_points, version
@@ -159,6 +159,22 @@ def require_same(run: Path, part: str, then: Mapping[str, Any], now: Mapping[str
     """
     if differences := [*_differences(part, then, now)]:
         raise _not_as_it_was(run, part, "; ".join(differences))
+
+
+def require_equal(each: Sequence[Mapping[str, Any]]) -> None:
+    """Checks that all processes of a run have the same data and model.
+
+    Args:
+        each: the provenance that each process would record.
+
+    Raises:
+        ConfigError: one has another than the first.
+    """
+    for rank, now in enumerate(each):
+        if differences := [*_differences("", {**each[0], "versions": {}}, {**now, "versions": {}})]:
+            raise ConfigError(
+                f"process {rank} has other data or another model than process 0: {'; '.join(differences)}"
+            )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,10 +23,16 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 
-def console(*, errors: bool = False) -> Console:
-    """Returns a console on standard output or standard error; on a pipe it prints plain text and wraps no lines."""
+def console(*, errors: bool = False, silent: bool = False) -> Console:
+    """Returns a console on standard output or standard error; on a pipe it prints plain text and wraps no lines.
+
+    Args:
+        silent: whether it prints nothing.
+    """
     from .safe_console import SafeConsole
 
+    if silent:
+        return SafeConsole(quiet=True, force_interactive=False)
     for_terminal = SafeConsole(stderr=errors, highlight=False, emoji=False)
     if for_terminal.is_terminal:
         return for_terminal
@@ -57,7 +64,9 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
 def _exit_with(message: str) -> NoReturn:
     from rich.text import Text
 
-    console(errors=True).print(Text.assemble(("error: ", "bold red"), (message, "red")))
+    rank = int(os.environ.get("RANK", 0))
+    where = f" in process {rank}" if rank else ""
+    console(errors=True).print(Text.assemble((f"error{where}: ", "bold red"), (message, "red")))
     raise typer.Exit(2) from None
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import count
@@ -25,6 +26,8 @@ from .terminal import console, show_log, warn_on_error
 
 if TYPE_CHECKING:
     from hero.plan import Plan
+    from hero.processes import Processes
+    from hero.runs.replica import Replica
     from hero.runs.writer import Run
 
     from .progress import LogLines
@@ -32,15 +35,17 @@ if TYPE_CHECKING:
 
 def start(out: Path | None, settings: Settings) -> None:
     """Starts a run; its directory is made once everything is built, so that a mistake leaves nothing behind."""
+    from hero.processes import Processes
     from hero.runs.writer import Run, require_empty
 
+    processes = Processes.join()
     learner = re.sub(r"\W+", "-", settings.learner)  # a sum has signs that not every system allows in a name
     path = out or _unused(Path("runs"), f"{settings.env}-{learner}-seed{settings.seed}")
     require_empty(path)
-    components, now = _build(path, settings, settings.model, provenance.today(), {})
+    components, now = _build(path, settings, settings.model, provenance.today(), {}, processes)
     with (
         build.closing([*components["envs"], *components["eval_envs"]]),
-        Run.create(path, settings.record(), now) as run,
+        _opened(path, lambda: Run.create(path, settings.record(), now), processes) as run,
     ):
         _train(run, settings, components)
 
@@ -52,20 +57,37 @@ def resume(path: Path, given: dict[str, Any]) -> None:
         ConfigError: a limit is smaller than before, or a larger one adds nothing.
         RunError: there is no run, a given setting is another, or data or model have changed.
     """
+    from hero.processes import Processes
     from hero.runs.writer import Run
 
+    processes = Processes.join()
     settings, stored = stored_settings(path), read_config(path).provenance
     more = extension(settings, given)
-    with Run.resume(path, {name: value for name, value in given.items() if name not in more}) as run:
+    same = {name: value for name, value in given.items() if name not in more}
+    with _opened(path, lambda: Run.resume(path, same), processes) as run:
         if more:
             settings = replace(settings, **more)
             _require_work(run, settings.plan(), more)
         date = stored.get("date", provenance.today())
-        components, now = _build(path, settings, provenance.model_source(path), date, stored)
+        components, now = _build(path, settings, provenance.model_source(path), date, stored, processes)
         if more:
             run.extend(more)
         with build.closing([*components["envs"], *components["eval_envs"]]):
             _train(run, settings, components, provenance.version_warning(stored.get("versions", {}), now["versions"]))
+
+
+@contextmanager
+def _opened(path: Path, open_run: Callable[[], Run], processes: Processes) -> Iterator[Run | Replica]:
+    """Opens a run in the first process, and then a replica of it in the others."""
+    from hero.runs.replica import Replica
+
+    if processes.is_first:
+        with open_run() as run:
+            processes.wait()
+            yield run
+    else:
+        processes.wait()
+        yield Replica(path)
 
 
 def _unused(parent: Path, name: str) -> Path:
@@ -73,7 +95,7 @@ def _unused(parent: Path, name: str) -> Path:
     return next(path for n in count(1) if not (path := parent / (name if n == 1 else f"{name}-{n}")).exists())
 
 
-def _require_work(run: Run, plan: Plan, more: Mapping[str, Any]) -> None:
+def _require_work(run: Run | Replica, plan: Plan, more: Mapping[str, Any]) -> None:
     """Refuses a longer run that is at its other limit already, or has stopped by itself."""
     from hero.metrics import why_stopped
 
@@ -93,7 +115,7 @@ def _require_work(run: Run, plan: Plan, more: Mapping[str, Any]) -> None:
 
 @unmissable()
 def _build(
-    path: Path, settings: Settings, source: str, date: str, stored: Mapping[str, Any]
+    path: Path, settings: Settings, source: str, date: str, stored: Mapping[str, Any], processes: Processes
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Builds the components of a run, what takes long last, and returns them with their provenance.
 
@@ -101,14 +123,17 @@ def _build(
         source: where to load the model from.
         date: the date that chat templates write as today.
         stored: the provenance of the run that is resumed; empty for a new one.
+        processes: those that share the work, which must have the same data and model.
     """
     build.require_train_extra()
     build.check_components(settings)
     build.use_threads(settings.threads)
     arguments = settings.env_args | stored.get("env", {}).get("arguments", {})
     with provenance.explain_missing(path, "env", DataError) if stored else nullcontext():
-        envs = build.make_envs(settings.env, "train", settings.episodes, arguments)
-        eval_envs = build.make_envs(settings.env, "validation", settings.eval_tasks, arguments)
+        envs, eval_envs = (
+            build.make_envs(settings.env, split, math.ceil(count / processes.size), arguments)
+            for split, count in (("train", settings.episodes), ("validation", settings.eval_tasks))
+        )
     if settings.eval_tasks > (num_tasks := eval_envs[0].num_tasks):
         raise ConfigError(f"--eval-tasks {settings.eval_tasks}, but there are {num_tasks} validation tasks; give fewer")
     build.load_rules(envs[0])
@@ -123,27 +148,34 @@ def _build(
     if not hasattr(lm, "model"):
         raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
     build.use_adapter(settings.record(), lm)
-    if settings.steps != 0 and (warning := build.require_memory(settings, lm)):
+    if settings.steps != 0 and (warning := build.require_memory(settings, lm)) and processes.is_first:
         console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
     if settings.serve:
-        lm = build.served(lm, settings.serve)
+        lm = build.served(lm, settings.serve, processes)
     components = {
         "envs": envs,
         "eval_envs": eval_envs,
         "learner": learner,
         "reflector": build.make_reflector(settings, lm),
-        "trainer": build.make_trainer(settings, lm),
+        "trainer": build.make_trainer(settings, lm, processes),
+        "processes": processes,
     }
-    return components, provenance.run_provenance(settings, source, envs[0], date, lm.model.device.type)
+    now = provenance.run_provenance(settings, source, envs[0], date, lm.model.device.type)
+    provenance.require_equal(processes.gather([now]))
+    return components, now
 
 
-def _train(run: Run, settings: Settings, components: dict[str, Any], warning: str = "") -> None:
-    """Trains and reports; exits with code 130 if Ctrl-C stopped the run, with 2 if a service was given up."""
+def _train(run: Run | Replica, settings: Settings, components: dict[str, Any], warning: str = "") -> None:
+    """Trains, and in the first process reports.
+
+    It exits with code 130 if Ctrl-C stopped the run, with 2 if a service was given up.
+    """
     from hero.train import Training
 
     from .progress import LiveDisplay, LogLines
 
-    out, plan = console(), settings.plan()
+    is_first, plan = components["processes"].is_first, settings.plan()
+    out = console() if is_first else console(silent=True)
     title = f"{settings.learner} of {settings.model} in {settings.env}"
     view = LiveDisplay(out, plan, *run.progress()) if out.is_interactive else LogLines(out, plan)
     finished, code, error = False, INTERRUPTED, ""
@@ -160,16 +192,18 @@ def _train(run: Run, settings: Settings, components: dict[str, Any], warning: st
             pass
         except UnavailableError as unavailable:
             code, error = 2, str(unavailable)
-        _report(run, title, finished)
+        if is_first:
+            _report(run, title, finished)
     if not finished:
         errors = console(errors=True)
         if error:
             errors.print(f"error: {error}", style="red", markup=False)
-        errors.print(f"stopped; go on with: hero run --resume --out {run.path}", markup=False)
+        if is_first:
+            errors.print(f"stopped; go on with: hero run --resume --out {run.path}", markup=False)
         raise typer.Exit(code)
 
 
-def _report(run: Run, title: str, finished: bool) -> None:
+def _report(run: Run | Replica, title: str, finished: bool) -> None:
     """Draws the learning curve and, at the end of a run, prints the report; a failure of either is a warning."""
     from . import curve
     from .report import report

@@ -17,11 +17,13 @@ from hero.errors import ConfigError
 from hero.metrics import best_step, reflection_metrics, rollout_metrics, summarise, why_stopped
 from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
+from hero.processes import ALONE, Processes
 from hero.quality import QualityMeter
 from hero.reflect.base import Reflector, check_diagnoses
-from hero.rollout import rollout
+from hero.rollout import Task, rollout
 from hero.runs.codec import decode_diagnosis
 from hero.runs.reader import Episode, read_episodes
+from hero.runs.replica import Replica
 from hero.runs.writer import Run
 from hero.types import Diagnosis, Trajectory
 from hero.validation import Validation, refuse_hopeless
@@ -35,16 +37,19 @@ class Training:
     """Trains a policy: the parts of one run.
 
     Attributes:
+        run_dir: the run directory; for all processes but the first one a `Replica` of it.
         reflector: None for a learner that reads no diagnoses.
         envs: environments of the training split; as many episodes are played at a time.
         eval_envs: environments of the evaluation split.
         callback: observes the run; its exceptions do not end it.
+        processes: those that share the work. Each plays and reviews its part of the groups of a step, and has the
+            same arguments as the others, the trainer's processes included.
 
     Raises:
         ConfigError: the evaluation split has fewer tasks than the plan evaluates on.
     """
 
-    run_dir: Run
+    run_dir: Run | Replica
     plan: Plan
     trainer: Trainer
     reflector: Reflector | None
@@ -52,6 +57,7 @@ class Training:
     envs: Sequence[gymnasium.Env[str, str]]
     eval_envs: Sequence[gymnasium.Env[str, str]]
     callback: Callback = field(default_factory=Callback)
+    processes: Processes = ALONE
     _earlier: dict[TaskKey, Trajectory] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -70,7 +76,8 @@ class Training:
         """Trains from the newest complete step of the run directory on.
 
         Args:
-            interrupted: is called before each step; True stops the run, which can be resumed.
+            interrupted: is called before each step; True, in one process at least, stops the run, which can be
+                resumed.
 
         Returns:
             Whether the run is finished, since its plan is done or since it has reason to stop before that; then the
@@ -94,7 +101,7 @@ class Training:
         # Read once: in a long run, reading all records would come to take longer than a step.
         rows, stopped = run_dir.rows("steps"), why_stopped(run_dir.rows("evals"))
         while not (self.plan.is_done(step, turns) or stopped):
-            if interrupted():
+            if any(self.processes.gather([interrupted()])):
                 return False
             step += 1
             stopped = self._step(step, turns, rows, meter)
@@ -110,18 +117,16 @@ class Training:
             rows: the rows of the steps before, to which that of this step is added.
         """
         timings: dict[str, Any] = {"step": step}
-        with self._timed(step, "rollout", self.plan.episodes, timings):
-            trajectories = self._play(step)
-        episodes = len(trajectories)
-        with self._timed(step, "reflection", episodes, timings):
-            diagnoses = [Diagnosis("none")] * episodes
-            if self.reflector:
-                author = getattr(self.reflector, "name", type(self.reflector).__name__)
-                diagnoses = check_diagnoses(self.reflector.reflect(trajectories), trajectories, author)
-        pairs = list(zip(trajectories, diagnoses, strict=True))
+        tasks = self.plan.sample_tasks(step, _num_tasks(self.envs))
+        tasks = self.processes.share(tasks, group=self.plan.group_size)
+        with self._timed(step, "rollout", len(tasks), timings):
+            played = self._play(step, tasks)
+        with self._timed(step, "reflection", len(played), timings):
+            pairs = self.processes.gather(zip(played, self._diagnoses(played), strict=True))
+        trajectories = [trajectory for trajectory, _ in pairs]
         self.run_dir.record("episodes", *(Episode(step, *pair).record() for pair in pairs))
         refuse_hopeless(step, map(Outcome.of, trajectories))
-        with self._timed(step, "update", episodes, timings):
+        with self._timed(step, "update", len(pairs), timings):
             learner = at(self.learner, self.plan.progress(step - 1, turns))
             examples = group_examples(learner, pairs, self._earlier)
             update = self.trainer.update(examples)
@@ -164,22 +169,33 @@ class Training:
         diagnoses = [decode_diagnosis(row["diagnosis"]) for row in rows if row["step"] == step]
         return QualityMeter(text_env(self.envs[0]).is_right, diagnoses)
 
-    def _play(self, step: int) -> list[Trajectory]:
+    def _play(self, step: int, tasks: Sequence[Task]) -> list[Trajectory]:
         plan = self.plan
         return rollout(
             self.envs,
             self.trainer.policy(temperature=plan.temperature),
-            plan.sample_tasks(step, _num_tasks(self.envs)),
+            tasks,
             max_turns=plan.max_turns,
             seed=plan.seed_for(step, Purpose.SAMPLING),
             on_turn=self.callback.on_turn,
         )
 
+    def _diagnoses(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
+        if self.reflector is None or not trajectories:
+            return [Diagnosis("none")] * len(trajectories)
+        author = getattr(self.reflector, "name", type(self.reflector).__name__)
+        return check_diagnoses(self.reflector.reflect(trajectories), trajectories, author)
+
     def _evaluate(self, step: int, turns: int, timings: dict[str, Any], stopped: str = "") -> str:
         """Evaluates; returns the reason to stop after it, "" if there is none."""
         start = time.perf_counter()
         stopped = Validation(
-            run_dir=self.run_dir, plan=self.plan, trainer=self.trainer, envs=self.eval_envs, callback=self.callback
+            run_dir=self.run_dir,
+            plan=self.plan,
+            trainer=self.trainer,
+            envs=self.eval_envs,
+            callback=self.callback,
+            processes=self.processes,
         ).evaluate(step, turns, stopped)
         timings["evaluation"] = time.perf_counter() - start
         return stopped

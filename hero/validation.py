@@ -15,7 +15,9 @@ from hero.evaluation import Evaluation
 from hero.metrics import Mode, standing
 from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
+from hero.processes import Processes
 from hero.rollout import Task
+from hero.runs.replica import Replica
 from hero.runs.writer import Run
 
 if TYPE_CHECKING:
@@ -28,13 +30,15 @@ class Validation:
 
     Attributes:
         envs: environments of the evaluation split.
+        processes: those among which the tasks are shared.
     """
 
-    run_dir: Run
+    run_dir: Run | Replica
     plan: Plan
     trainer: Trainer
     envs: Sequence[gymnasium.Env[str, str]]
     callback: Callback
+    processes: Processes
 
     def evaluate(self, step: int, turns: int, stopped: str) -> str:
         """Evaluates sampled on the first tasks; at the start and the end of the run in both modes on all tasks.
@@ -50,7 +54,7 @@ class Validation:
         """
         plan, is_whole = self.plan, bool(stopped) or step == 0 or self.plan.is_done(step, turns)
         first = range(plan.eval_tasks if is_whole else plan.tasks_between)
-        self.callback.on_phase_begin(step, "evaluation", len(first) * (2 if is_whole else 1))
+        self._begin(step, len(first) * (2 if is_whole else 1))
         sampled = self._play(step, "sampled", first)
         refuse_hopeless(step, sampled)
         position = {"step": step, "turns": turns, "mode": "sampled"}
@@ -60,7 +64,7 @@ class Validation:
         if not is_whole and plan.stop_when_worse and now.times_worse >= plan.stop_when_worse:
             stopped = f"{now.times_worse} evaluations in a row were far below the best; {why_worse(now)}"
             rest = range(len(first), plan.eval_tasks)
-            self.callback.on_phase_begin(step, "evaluation", len(rest) + plan.eval_tasks)
+            self._begin(step, len(rest) + plan.eval_tasks)
             sampled += self._play(step, "sampled", rest)
         reason = {"stopped": stopped} if stopped else {}
         self._record(position | Evaluation(sampled).record() | reason)
@@ -73,14 +77,19 @@ class Validation:
     def _play(self, step: int, mode: Mode, tasks: Sequence[int]) -> tuple[Outcome, ...]:
         if not tasks:
             return ()
-        return evaluate(
+        outcomes = evaluate(
             self.envs,
             self.trainer.policy(temperature=self.plan.temperature if mode == "sampled" else 0.0),
-            [Task(index, index, index) for index in tasks],
+            [Task(index, index, index) for index in self.processes.share(tasks)],
             max_turns=self.plan.max_turns,
             seed=self.plan.seed_for(step, Purpose.EVALUATION),
             on_turn=self.callback.on_turn,
         ).outcomes
+        return tuple(self.processes.gather(outcomes))
+
+    def _begin(self, step: int, episodes: int) -> None:
+        """Reports the number of episodes, as many of which as are its own this process will report turns of."""
+        self.callback.on_phase_begin(step, "evaluation", len(self.processes.share(range(episodes))))
 
     def _record(self, row: Mapping[str, Any]) -> None:
         self.run_dir.record("evals", row)

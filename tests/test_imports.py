@@ -12,7 +12,7 @@ import pytest
 
 from tests.source import PACKAGES, imports, modules
 
-CORE = {"hero", "types", "errors", "fingerprint", "registry", "chat", "policy", "runs"}
+CORE = {"hero", "types", "errors", "fingerprint", "registry", "chat", "policy", "processes", "runs"}
 """Blocks that almost everything may import."""
 
 ALLOWED: dict[str, set[str]] = {
@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "intervals": set(),
     "fingerprint": {"errors"},
+    "processes": {"errors"},
     "registry": {"errors"},
     "chat": {"types", "errors", "registry"},
     "policy": {"types", "errors", "registry"},
@@ -78,7 +79,7 @@ TORCH = (
     *(f"hero.distill.{name}" for name in ("memory", "teacher_model", "trainer")),
 )
 HOMES = {
-    "torch": TORCH,
+    "torch": (*TORCH, "hero.processes"),
     "transformers": ("hero.models",),
     "gymnasium": ("hero.envs", "hero.rollout"),
 }

@@ -22,6 +22,7 @@ from hero.distill.pack import Row
 from hero.distill.scorer import by_span, logit_chunks, teacher_hidden_states
 from hero.distill.turns import FAULTS
 from hero.models.head import head_logits
+from hero.processes import Processes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -122,6 +123,16 @@ class Following:
                 counts = taken >= student[index].logprob
             if not counts:
                 self._gated.add(index)
+
+    def gather(self, processes: Processes) -> None:
+        """Adds what other processes scored of the same update."""
+        parts = processes.gather([(self._taken, self._advised, self._lifts, self._gated)])
+        self._lifts = []
+        for taken, advised, lifts, gated in parts:
+            self._taken |= taken
+            self._advised |= advised
+            self._lifts += lifts
+            self._gated |= gated
 
     def metrics(self) -> dict[str, float]:
         """Returns the metrics that `TorchTrainer.update` describes; the shares only where there is such a turn."""

@@ -18,7 +18,7 @@ component.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import compress
@@ -30,10 +30,11 @@ from torch import Tensor
 from hero.distill.batch import COMPONENTS, ActionTokens, Component, ComponentTokens, UpdateBatch
 from hero.distill.follow import Following, TurnGate
 from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, sigmoid_gate, token_logprobs
-from hero.distill.pack import Row, micro_batches, tokens_read
+from hero.distill.pack import Row, micro_batches, shares, tokens_read
 from hero.distill.scorer import by_span, hidden_states, logit_chunks, teacher_hidden_states
 from hero.models.head import head_logits
 from hero.models.recompute import recomputing
+from hero.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -44,6 +45,15 @@ class Sums(defaultdict[str, float]):
 
     def __init__(self) -> None:
         super().__init__(float)
+
+    @classmethod
+    def of(cls, parts: Iterable[Mapping[str, float]]) -> Sums:
+        """Adds up the sums over parts of an update."""
+        sums = cls()
+        for part in parts:
+            for name, value in part.items():
+                sums[name] += value
+        return sums
 
     def add(self, **values: Tensor) -> None:
         """Adds all values of each tensor."""
@@ -66,6 +76,7 @@ class UpdateLoss:
             and more time. Changes no result.
         micro_batch_tokens: maximum number of tokens that go through a model at once, padding included. Changes no
             result, up to rounding.
+        processes: those that share the work: each takes its part of the rows, and the gradient is that of all.
     """
 
     student: PreTrainedModel
@@ -74,6 +85,7 @@ class UpdateLoss:
     micro_batch_tokens: int
     turn_gate: TurnGate = "follow"
     acting: Callable[[], AbstractContextManager[None]] = nullcontext
+    processes: Processes = ALONE
     gradient_checkpointing: bool = False
 
     def backward(self, batch: UpdateBatch) -> dict[str, float]:
@@ -84,7 +96,9 @@ class UpdateLoss:
         """
         sums = Sums()
         following = Following(self.student, self.teacher, batch, self.turn_gate, self.micro_batch_tokens)
-        for rows in micro_batches(batch.student_rows, self.micro_batch_tokens):
+        processes = self.processes
+        own_rows = shares(batch.student_rows, processes.size)[processes.rank]
+        for rows in micro_batches(own_rows, self.micro_batch_tokens):
             # The teacher first: the student's graph takes most of the memory.
             teacher_states, advice_states = self._teacher_states(batch, rows, sums)
             following.add_teacher(rows, teacher_states, advice_states)
@@ -93,7 +107,10 @@ class UpdateLoss:
             following.add_student(rows, states_ND)
             tokens = ActionTokens.of(batch, rows, teacher_states, states_ND, following.gated)
             self._backward(states_ND, tokens, batch.shares, sums)
-        return report(batch, sums, following)
+        if torch.is_grad_enabled():
+            processes.sum(_gradients(self.student))
+        following.gather(processes)
+        return report(batch, Sums.of(processes.gather([dict(sums)])), following)
 
     @torch.no_grad()
     def measure(self, batch: UpdateBatch) -> dict[str, float]:
@@ -183,6 +200,15 @@ def _surrogate(logprobs_M: Tensor, old_M: Tensor, tokens: ComponentTokens, sums:
     with torch.no_grad():
         sums.add(clipped=clipped(*at, **clip))
     return policy_gradient(*at, **clip)
+
+
+def _gradients(model: PreTrainedModel) -> Iterator[Tensor]:
+    """Yields the gradient of each trained weight, 0 where nothing was backpropagated."""
+    for weight in model.parameters():
+        if weight.requires_grad:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+            yield weight.grad
 
 
 def report(batch: UpdateBatch, sums: Mapping[str, float], following: Following) -> dict[str, float]:

@@ -192,6 +192,17 @@ def tokens_read(rows: Sequence[Row]) -> int:
     return sum(row.suffix_length for row in rows) + sum(prefixes.values())
 
 
+def shares(rows: Sequence[Row], count: int) -> list[list[Row]]:
+    """Splits rows into parts of about equally many ids: each row, the longest first, joins the part that has fewest."""
+    parts: list[list[Row]] = [[] for _ in range(count)]
+    sizes = [0] * count
+    for row in sorted(rows, key=lambda row: len(row.ids), reverse=True):
+        smallest = sizes.index(min(sizes))
+        parts[smallest].append(row)
+        sizes[smallest] += len(row.ids)
+    return parts
+
+
 def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
     """Splits rows into batches of at most `tokens` tokens each, prefixes and padding included; a longer row goes alone.
 

@@ -38,6 +38,7 @@ from hero.distill.teacher_model import TeacherWeights, make_teacher
 from hero.errors import ConfigError, RunError
 from hero.models.architecture import context_length
 from hero.policy import Policy
+from hero.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -92,6 +93,7 @@ class TorchTrainer:
             speed only.
         gradient_checkpointing: whether layers keep only their inputs for the backward pass and compute again there:
             less memory, more time, the same result.
+        processes: those that share the work of an update: each calls `update` with all examples.
 
     Raises:
         ConfigError: an argument out of its range, or a model without weights to train.
@@ -116,10 +118,12 @@ class TorchTrainer:
         max_grad_norm: Annotated[float, Range(above=0)] = 1.0,
         micro_batch_tokens: Annotated[int, Range(least=1)] = 16_384,
         gradient_checkpointing: bool = False,
+        processes: Processes = ALONE,
     ) -> None:
         require_declared(TorchTrainer.__init__, locals())
         vocabulary = lm.model.config.get_text_config().vocab_size
         require(top_k is None or 1 <= top_k <= vocabulary, "top_k", top_k, f"1 to {vocabulary}, or None")
+        self._processes = processes
         self._schedule = LinearSchedule(learning_rate, warmup_steps, decay_steps)
         self.lm = lm
         self.updates = 0
@@ -144,6 +148,7 @@ class TorchTrainer:
             micro_batch_tokens=micro_batch_tokens,
             gradient_checkpointing=gradient_checkpointing,
             turn_gate=turn_gate,
+            processes=self._processes,
         )
 
     def policy(self, *, temperature: float) -> Policy:
@@ -212,9 +217,13 @@ class TorchTrainer:
     def save(self, path: Path) -> None:
         """Writes the weights, the teacher's unless it is live, the optimiser's state and the counter.
 
+        Of several processes, all of which call it, the first writes.
+
         Raises:
             OSError: `path` exists, or cannot be written.
         """
+        if not self._processes.is_first:
+            return
         state = {
             "model": self.lm.name,
             "teacher": self._teacher_weights,

@@ -29,6 +29,7 @@ from hero.models.export import write_adapter
 from hero.models.language_model import LanguageModel
 from hero.models.lora import is_adapted
 from hero.policy import derived_seed
+from hero.processes import ALONE, Processes
 from hero.types import Action, Message, Tokens
 
 CONCURRENCY: Final = 64
@@ -47,9 +48,11 @@ class ServedModel(LanguageModel):
 
     Attributes:
         endpoint: the server, its address with `/v1`.
+        processes: those that train; each asks the server, and the first sends the adapter there.
     """
 
     endpoint: EndpointPool = field(kw_only=True)
+    processes: Processes = field(default=ALONE, kw_only=True)
     _adapters: Path = field(default_factory=lambda: Path(mkdtemp(prefix="hero-served-")), init=False)
     """Directory of the adapters, which the server must be able to read: TMPDIR says where such directories are."""
     _run: str = field(default_factory=lambda: token_hex(4), init=False)
@@ -62,7 +65,15 @@ class ServedModel(LanguageModel):
         weakref.finalize(self, shutil.rmtree, self._adapters, ignore_errors=True)
 
     @classmethod
-    def of(cls, lm: LanguageModel, url: str, *, key: str = "", timeout: float = 300.0) -> Self:
+    def of(
+        cls,
+        lm: LanguageModel,
+        url: str,
+        *,
+        key: str = "",
+        timeout: float = 300.0,
+        processes: Processes = ALONE,
+    ) -> Self:
         """Returns a model that acts on a server.
 
         Args:
@@ -70,6 +81,7 @@ class ServedModel(LanguageModel):
             url: address of the server, with `/v1`.
             key: key that is sent as a bearer token; "" sends none.
             timeout: seconds within which a reply has to be complete.
+            processes: those that train, the first of which sends the adapter to the server.
 
         Raises:
             ConfigError: the model has no adapter, or the address cannot be used.
@@ -77,7 +89,13 @@ class ServedModel(LanguageModel):
         if not is_adapted(lm.model):
             raise ConfigError("a served model needs an adapter, which is what is sent to the server: give --lora RANK")
         endpoint = EndpointPool(url, key, timeout, attempts=6, wait=1.0)
-        return cls(lm.model, lm.chat, lm.name, lm.batch_tokens, lm.max_new_tokens, endpoint=endpoint)
+        made = cls(
+            *(lm.model, lm.chat, lm.name, lm.batch_tokens, lm.max_new_tokens),
+            endpoint=endpoint,
+            processes=processes,
+        )
+        made._run = made.processes.gather([made._run])[0]
+        return made
 
     def policy(  # type: ignore[override]
         self,
@@ -93,7 +111,10 @@ class ServedModel(LanguageModel):
             version: number of updates that the weights here have seen; None for the newest on the server.
         """
         if (version is not None and version != self._pushed) or self._pushed < 0:
-            self._push(version or 0)
+            if self.processes.is_first:
+                self._push(version or 0)
+            self.processes.wait()
+            self._pushed = version or 0
         limit = self.max_new_tokens if max_new_tokens is None else max_new_tokens
         return ServedPolicy(self, self._name(self._pushed), temperature, seed, limit, self._pushed)
 
@@ -113,7 +134,6 @@ class ServedModel(LanguageModel):
             old = {"lora_name": self._name(self._pushed)}
             self.endpoint.of_this_thread().ask(old, bytes.decode, "/unload_lora_adapter")
             shutil.rmtree(self._adapters / self._name(self._pushed), ignore_errors=True)
-        self._pushed = version
 
     @torch.no_grad()
     def verify(self, tokens: Tokens) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -220,6 +220,11 @@ def read_rows(path: Path, kind: str) -> list[Record]:
     require_file(file)
     lines = file.read_bytes().split(b"\n")[:-1]
     return [parse(line, f"{file}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def progress(steps: Sequence[Record]) -> tuple[int, int]:
+    """Returns the number of complete steps, and of the environment turns that they used, from the rows of all steps."""
+    return (steps[-1]["step"], steps[-1]["turns"]) if steps else (0, 0)
 
 
 def read_episodes(path: Path) -> Iterator[Episode]:

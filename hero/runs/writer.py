@@ -43,6 +43,7 @@ from hero.runs.reader import (
     Config,
     check_checkpoint,
     latest_checkpoint,
+    progress,
     read_config,
     read_rows,
     step_folder,
@@ -154,8 +155,7 @@ class Run:
 
     def progress(self) -> tuple[int, int]:
         """Returns the number of complete steps, and of the environment turns that they used."""
-        rows = self.rows("steps")
-        return (rows[-1]["step"], rows[-1]["turns"]) if rows else (0, 0)
+        return progress(self.rows("steps"))
 
     def save_checkpoint(self, step: int, save: Callable[[Path], None], *, best: int) -> None:
         """Completes a step, so that the run resumes after it, and removes all other checkpoints but the best one.

@@ -43,7 +43,7 @@ class AccidentalTrainer(GuessTrainer):
         return super().update(examples)
 
 
-def make_trainer(settings: object, lm: object) -> GuessTrainer:
+def make_trainer(settings: object, lm: object, processes: object) -> GuessTrainer:
     name, step, kind = os.environ.get("ACCIDENT", "- 0 none").split()
     return AccidentalTrainer(int(step), kind) if sys.argv[-1].endswith(name) else GuessTrainer()
 

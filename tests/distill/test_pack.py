@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.distill.base import Example
-from hero.distill.pack import Row, Span, collate, micro_batches, share_prefixes, student_rows, teacher_rows
+from hero.distill.pack import Row, Span, collate, micro_batches, share_prefixes, shares, student_rows, teacher_rows
 from hero.types import Message, Tokens
 from tests.distill.strategies import example_lists
 from tests.tiny_models import CharacterChat
@@ -140,3 +140,12 @@ def test_tensors_hold_the_rows_and_predictors_stand_before_what_they_predict(row
 def test_an_action_takes_a_prompt_and_an_id(start: int, stop: int) -> None:
     with pytest.raises(ValueError, match="that takes a prompt and an id"):
         Span(start, stop, (0,))
+
+
+@given(rows, st.integers(1, 5))
+def test_shares_hold_each_row_once_and_differ_by_no_more_than_a_row(some: list[Row], count: int) -> None:
+    parts = shares(some, count)
+    assert len(parts) == count
+    assert sorted(map(id, some)) == sorted(id(row) for part in parts for row in part)
+    sizes = [sum(len(row.ids) for row in part) for part in parts]
+    assert max(sizes) - min(sizes) <= max(len(row.ids) for row in some)

@@ -1,0 +1,124 @@
+"""The processes that share the work of a run, as torchrun starts them.
+
+Each plays, reviews and scores its part of a step, and all take the same optimiser step; so all know the same, and none
+leads. One process alone needs no torch for this.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+
+from hero.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+T = TypeVar("T")
+PATIENCE: Final = timedelta(days=7)
+"""Time to wait for another process, whose part of a step may take long; torchrun notices one that has died."""
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The processes of a run, as one of them sees them; by default it is alone.
+
+    Attributes:
+        rank: number of this process, from 0; the first writes the run directory.
+        size: number of processes.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @classmethod
+    def join(cls) -> Self:
+        """Joins the processes that torchrun started, or returns a process that is alone.
+
+        Raises:
+            UnavailableError: the other processes are out of reach.
+        """
+        if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+            return cls()
+        import torch
+        import torch.distributed as dist
+
+        backend = None
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+            backend = "cpu:gloo,cuda:nccl"
+        with _others_alive():
+            dist.init_process_group(backend or "gloo", timeout=PATIENCE)
+        atexit.register(dist.destroy_process_group)
+        return cls(dist.get_rank(), dist.get_world_size())
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the run directory, and reports."""
+        return self.rank == 0
+
+    def share(self, items: Sequence[T], *, group: int = 1) -> list[T]:
+        """Returns the items that are this process's to work on; those of all processes, by rank, are all items.
+
+        Args:
+            group: number of items side by side that stay together; divides their number.
+        """
+        groups = len(items) // group
+        start, stop = (group * (groups * rank // self.size) for rank in (self.rank, self.rank + 1))
+        return list(items[start:stop])
+
+    def gather(self, items: Iterable[T]) -> list[T]:
+        """Returns the items of all processes, by rank; waits for all of them. Items must have a pickle.
+
+        Raises:
+            UnavailableError: another process has ended.
+        """
+        if self.size == 1:
+            return list(items)
+        import torch.distributed as dist
+
+        parts = cast("list[list[T]]", [None] * self.size)
+        with _others_alive():
+            dist.all_gather_object(parts, list(items))
+        return [*chain.from_iterable(parts)]
+
+    def wait(self) -> None:
+        """Waits until all processes have come here.
+
+        Raises:
+            UnavailableError: another process has ended.
+        """
+        self.gather(())
+
+    def sum(self, tensors: Iterable[Tensor]) -> None:
+        """Replaces each tensor by its sum over all processes.
+
+        Raises:
+            UnavailableError: another process has ended.
+        """
+        if self.size == 1:
+            return
+        import torch.distributed as dist
+
+        with _others_alive():
+            for tensor in tensors:
+                dist.all_reduce(tensor)
+
+
+ALONE: Final = Processes()
+"""The process of a run that has no other."""
+
+
+@contextmanager
+def _others_alive() -> Iterator[None]:
+    """Names the likely cause where processes cannot exchange what they have to."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise UnavailableError("another process of this run has ended, or is out of reach") from error

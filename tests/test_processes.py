@@ -1,0 +1,74 @@
+"""Processes that share the work of a run: every item is worked on once, and one that dies is noticed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.processes import ALONE, Processes
+
+FELLOW = """
+import os, sys
+from hero.errors import UnavailableError
+from hero.processes import Processes
+import torch
+processes = Processes.join()
+total = torch.tensor([1.0 + processes.rank])
+processes.sum([total])
+print(processes.gather([processes.rank] * processes.rank), total.item(), flush=True)
+if not processes.is_first:
+    os._exit(9)
+try:
+    processes.wait()
+except UnavailableError as error:
+    sys.exit(str(error))
+"""
+
+
+@given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 7))
+def test_each_item_is_in_one_share_and_groups_stay_together(groups: int, group: int, size: int) -> None:
+    items = list(range(groups * group))
+    parts = [Processes(rank, size).share(items, group=group) for rank in range(size)]
+    assert [*chain.from_iterable(parts)] == items
+    assert all(len(part) % group == 0 for part in parts)
+    assert max(map(len, parts)) - min(map(len, parts)) <= group
+
+
+def test_a_process_that_is_alone_has_everything_to_do_and_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert Processes.join() == ALONE
+    assert ALONE.is_first
+    assert ALONE.share("abc") == ALONE.gather("abc") == ["a", "b", "c"]
+    ALONE.wait()
+
+
+def test_processes_exchange_and_notice_that_another_has_died() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    fellows = [
+        subprocess.Popen(
+            [sys.executable, "-c", FELLOW],
+            env=os.environ | {"RANK": rank, "WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "012"
+    ]
+    try:
+        outputs = [fellow.communicate(timeout=120) for fellow in fellows]
+    finally:
+        for fellow in fellows:
+            fellow.send_signal(signal.SIGTERM)
+    assert {output for output, _ in outputs} == {"[1, 2, 2] 6.0\n"}
+    assert [fellow.returncode for fellow in fellows] == [1, 9, 9]
+    assert "another process of this run has ended" in outputs[0][1]
