@@ -194,5 +194,6 @@ def make_trainer(settings: Settings, lm: Any, processes: Processes = ALONE) -> T
     names = registry.parameters(TorchTrainer).keys() & FIELDS.keys()
     options = {name: getattr(settings, name) for name in names}
     options["teacher_weights"] = settings.teacher_weights or "live"
+    options["shard"] = settings.shard and processes.size > 1  # a run goes on with any number of processes
     given = {name: value for name, value in options.items() if value is not None}
     return TorchTrainer(lm, processes=processes, **given)

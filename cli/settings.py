@@ -229,6 +229,12 @@ class Settings:
         shown="play in this process",
         needs=("lora", None),
     )
+    shard: bool = setting(
+        False,
+        "Among processes that torchrun started, split weights, gradients and the optimiser (FSDP2).",
+        panel=MACHINE,
+        shown="each process has all",
+    )
     gradient_checkpointing: bool = setting(
         False,
         "Keep only the inputs of layers for the gradient, and compute the rest again: less memory, more time.",

@@ -39,6 +39,11 @@ def start(out: Path | None, settings: Settings) -> None:
     from hero.runs.writer import Run, require_empty
 
     processes = Processes.join()
+    if settings.shard and processes.size == 1:
+        raise ConfigError(
+            "--shard splits the model among processes, and this one is alone; start it as: torchrun --standalone "
+            "--nproc-per-node N -m hero_cli run --shard ..."
+        )
     learner = re.sub(r"\W+", "-", settings.learner)  # a sum has signs that not every system allows in a name
     path = out or _unused(Path("runs"), f"{settings.env}-{learner}-seed{settings.seed}")
     require_empty(path)

@@ -88,6 +88,16 @@ class Processes:
             dist.all_gather_object(parts, list(items))
         return [*chain.from_iterable(parts)]
 
+    def even(self, items: Sequence[T]) -> Iterator[T | None]:
+        """Yields the items, and then None as often as it takes for all processes to have yielded equally many.
+
+        Raises:
+            UnavailableError: another process has ended.
+        """
+        most = max(self.gather([len(items)]))
+        yield from items
+        yield from [None] * (most - len(items))
+
     def wait(self) -> None:
         """Waits until all processes have come here.
 

@@ -22,7 +22,7 @@ from hero.distill.pack import Row
 from hero.distill.scorer import by_span, logit_chunks, teacher_hidden_states
 from hero.distill.turns import FAULTS
 from hero.models.head import head_logits
-from hero.processes import Processes
+from hero.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -52,12 +52,20 @@ class Following:
 
     Args:
         tokens: maximum number of tokens that go through the student at once.
+        lockstep: processes that have to make equally many forward passes.
     """
 
     def __init__(
-        self, student: PreTrainedModel, teacher: PreTrainedModel, batch: UpdateBatch, gate: TurnGate, tokens: int
+        self,
+        student: PreTrainedModel,
+        teacher: PreTrainedModel,
+        batch: UpdateBatch,
+        gate: TurnGate,
+        tokens: int,
+        lockstep: Processes = ALONE,
     ) -> None:
-        self._student, self._teacher, self._batch, self._gate, self._tokens = student, teacher, batch, gate, tokens
+        self._student, self._teacher, self._batch, self._gate = student, teacher, batch, gate
+        self._tokens, self._lockstep = tokens, lockstep
         findings = batch.judged.findings
         self._faulted = {index for index, finding in findings.items() if finding.verdict in FAULTS}
         self._scored = set(findings) if gate == "verdict" else self._faulted
@@ -93,7 +101,9 @@ class Following:
         advised |= {i: self._taken[i] for i in scored if i in judged.unchanged}
         self._advised |= advised
         student_rows = [row for index, row in judged.student_rows.items() if index in advised]
-        for part, states_ND in teacher_hidden_states(self._student, student_rows, rows, tokens=self._tokens):
+        for part, states_ND in teacher_hidden_states(
+            self._student, student_rows, rows, tokens=self._tokens, lockstep=self._lockstep
+        ):
             read = [(row, states) for row, _, states in by_span(part, states_ND)]
             student = action_scores(self._student, [(row.action_ids, states) for row, states in read])
             for (row, _), score in zip(read, student, strict=True):

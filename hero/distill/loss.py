@@ -31,8 +31,8 @@ from hero.distill.batch import COMPONENTS, ActionTokens, Component, ComponentTok
 from hero.distill.follow import Following, TurnGate
 from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, sigmoid_gate, token_logprobs
 from hero.distill.pack import Row, micro_batches, shares, tokens_read
-from hero.distill.scorer import by_span, hidden_states, logit_chunks, teacher_hidden_states
-from hero.models.head import head_logits
+from hero.distill.scorer import by_span, hidden_states, idle_pass, logit_chunks, teacher_hidden_states
+from hero.models.head import head_logits, is_sharded
 from hero.models.recompute import recomputing
 from hero.processes import ALONE, Processes
 
@@ -95,22 +95,30 @@ class UpdateLoss:
             The metrics that `TorchTrainer.update` returns, except for those that only the optimiser knows.
         """
         sums = Sums()
-        following = Following(self.student, self.teacher, batch, self.turn_gate, self.micro_batch_tokens)
-        processes = self.processes
+        processes, limit = self.processes, self.micro_batch_tokens
+        following = Following(self.student, self.teacher, batch, self.turn_gate, limit, self._lockstep)
         own_rows = shares(batch.student_rows, processes.size)[processes.rank]
-        for rows in micro_batches(own_rows, self.micro_batch_tokens):
+        for rows in self._lockstep.even([*micro_batches(own_rows, limit)]):
             # The teacher first: the student's graph takes most of the memory.
-            teacher_states, advice_states = self._teacher_states(batch, rows, sums)
-            following.add_teacher(rows, teacher_states, advice_states)
+            teacher_states, advice_states = self._teacher_states(batch, rows or [], sums)
+            following.add_teacher(rows or [], teacher_states, advice_states)
             with recomputing(self.student) if self.gradient_checkpointing else nullcontext():
-                states_ND = hidden_states(self.student, rows)
-            following.add_student(rows, states_ND)
-            tokens = ActionTokens.of(batch, rows, teacher_states, states_ND, following.gated)
-            self._backward(states_ND, tokens, batch.shares, sums)
-        if torch.is_grad_enabled():
+                states_ND = hidden_states(self.student, rows) if rows else idle_pass(self.student)
+            if rows:
+                following.add_student(rows, states_ND)
+                tokens = ActionTokens.of(batch, rows, teacher_states, states_ND, following.gated)
+                self._backward(states_ND, tokens, batch.shares, sums)
+            elif torch.is_grad_enabled():
+                torch.autograd.backward(states_ND)
+        if torch.is_grad_enabled() and not is_sharded(self.student):
             processes.sum(_gradients(self.student))
         following.gather(processes)
         return report(batch, Sums.of(processes.gather([dict(sums)])), following)
+
+    @property
+    def _lockstep(self) -> Processes:
+        """The processes that have to make equally many forward passes."""
+        return self.processes if is_sharded(self.student) else ALONE
 
     @torch.no_grad()
     def measure(self, batch: UpdateBatch) -> dict[str, float]:
@@ -135,8 +143,9 @@ class UpdateLoss:
         taken_states: dict[int, Tensor] = {}
         advice_states: dict[int, Tensor] = {}
         with self.acting():
-            limit = self.micro_batch_tokens
-            for part, states_MD in teacher_hidden_states(self.teacher, teacher_rows, rows, tokens=limit):
+            for part, states_MD in teacher_hidden_states(
+                self.teacher, teacher_rows, rows, tokens=self.micro_batch_tokens, lockstep=self._lockstep
+            ):
                 taken += [row for row in part if not row.advised]
                 for row, _, states in by_span(part, states_MD):
                     (advice_states if row.advised else taken_states)[row.example] = states

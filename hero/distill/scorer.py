@@ -18,8 +18,9 @@ from torch import Tensor
 from hero.distill.pack import Row, Span, collate, micro_batches, share_prefixes
 from hero.errors import PolicyError
 from hero.models.architecture import context_length
-from hero.models.head import decoder_of, head_logits
+from hero.models.head import decode, head_logits
 from hero.models.prefix_cache import PrefixCache, can_share_prefix
+from hero.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -62,8 +63,7 @@ def hidden_states(model: PreTrainedModel, rows: Sequence[Row], prefixes: PrefixC
     ids_BL, predictors_N = (tensor.to(model.device) for tensor in collate(rows))
     starts = [(row.prefix, row.shared) for row in rows]
     past = prefixes.continuation(starts, ids_BL.shape[1]) if prefixes else {"use_cache": False}
-    hidden_BLD: Tensor = decoder_of(model)(input_ids=ids_BL, **past).last_hidden_state
-    return hidden_BLD.flatten(0, 1).index_select(0, predictors_N)
+    return decode(model, input_ids=ids_BL, **past).flatten(0, 1).index_select(0, predictors_N)
 
 
 def by_span(rows: Sequence[Row], states_ND: Tensor) -> Iterator[tuple[Row, Span, Tensor]]:
@@ -81,9 +81,19 @@ def logit_chunks(model: PreTrainedModel, tokens: int) -> Iterator[slice]:
         yield slice(start, min(tokens, start + size))
 
 
+def idle_pass(model: PreTrainedModel) -> Tensor:
+    """Makes a forward pass for nothing, while other processes make one; returns 0, with a gradient of 0."""
+    return 0 * decode(model, input_ids=torch.zeros(1, 1, dtype=torch.int64, device=model.device), use_cache=False).sum()
+
+
 @torch.no_grad()
 def teacher_hidden_states(
-    model: PreTrainedModel, rows: Sequence[Row], students: Sequence[Row], *, tokens: int
+    model: PreTrainedModel,
+    rows: Sequence[Row],
+    students: Sequence[Row],
+    *,
+    tokens: int,
+    lockstep: Processes = ALONE,
 ) -> Iterator[tuple[list[Row], Tensor]]:
     """Yields `hidden_states` of any number of rows, without a gradient; a prefix that rows share is read once.
 
@@ -92,6 +102,7 @@ def teacher_hidden_states(
         students: the student's rows of the same examples; the prefixes that are shared with them are read in one
             forward pass.
         tokens: maximum number of tokens of any other forward pass, padding included; a longer row goes alone.
+        lockstep: processes that have to make equally many forward passes.
 
     Yields:
         Some of the rows and their states [N, D], until each row has been yielded once.
@@ -99,6 +110,14 @@ def teacher_hidden_states(
     prefixes: list[tuple[int, ...]] = []
     if can_share_prefix(model):
         rows, prefixes = share_prefixes(rows, students)
-    cache = PrefixCache(model, prefixes) if prefixes else None
-    for part in micro_batches(rows, tokens):
-        yield part, hidden_states(model, part, cache)
+    cache = None
+    for group in lockstep.even([prefixes] if prefixes else []):
+        if group:
+            cache = PrefixCache(model, group)
+        else:
+            idle_pass(model)
+    for part in lockstep.even([*micro_batches(rows, tokens)]):
+        if part:
+            yield part, hidden_states(model, part, cache)
+        else:
+            idle_pass(model)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
+from torch import Tensor
 
 from hero.errors import RunError
+from hero.models.head import is_sharded
 from hero.models.lora import STUDENT, adapter_state, is_adapted, load_adapter_state
 
 if TYPE_CHECKING:
@@ -47,6 +49,10 @@ def write_weights(model: PreTrainedModel, file: Path, adapter: str = STUDENT) ->
     with _full_disk_is_os_error():
         if is_adapted(model):
             save_file(adapter_state(model, adapter), file)
+        elif is_sharded(model):
+            from hero.models.sharding import named_weights
+
+            save_file(named_weights(model), file)
         else:
             save_model(model, str(file))
 
@@ -73,10 +79,20 @@ def read_weights(model: PreTrainedModel, file: Path, adapter: str = STUDENT) -> 
     try:
         if is_adapted(model):
             load_adapter_state(model, adapter, load_file(file))
+        elif is_sharded(model):
+            from hero.models.sharding import load_weights
+
+            load_weights(model, load_file(file))
         else:
             load_model(model, file)
     except _UNREADABLE as error:
         raise unreadable(file, error) from error
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Returns all of a tensor that is split among processes, which all have to call this; another one as it is."""
+    full: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return full
 
 
 def widen(model: PreTrainedModel) -> None:

@@ -30,6 +30,7 @@ from hero.distill.state import (
     read_state,
     read_weights,
     unreadable,
+    whole,
     widen,
     write_state,
     write_weights,
@@ -42,6 +43,8 @@ from hero.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from hero.models.sharding import ShardedModels
 
 MAX_WEIGHT: Final = 1e16
 """Bound on the size of a weight: the sum of squares of larger ones, as in a norm, may not be finite in float32."""
@@ -93,7 +96,10 @@ class TorchTrainer:
             speed only.
         gradient_checkpointing: whether layers keep only their inputs for the backward pass and compute again there:
             less memory, more time, the same result.
-        processes: those that share the work of an update: each calls `update` with all examples.
+        processes: those that share the work of an update: each calls `policy` and `update` when the others do, the
+            latter with all examples.
+        shard: whether each process holds a part of all weights, gradients and optimiser states (FSDP2) instead of all;
+            while a policy plays, it holds all weights.
 
     Raises:
         ConfigError: an argument out of its range, or a model without weights to train.
@@ -119,6 +125,7 @@ class TorchTrainer:
         micro_batch_tokens: Annotated[int, Range(least=1)] = 16_384,
         gradient_checkpointing: bool = False,
         processes: Processes = ALONE,
+        shard: bool = False,
     ) -> None:
         require_declared(TorchTrainer.__init__, locals())
         vocabulary = lm.model.config.get_text_config().vocab_size
@@ -134,9 +141,19 @@ class TorchTrainer:
         self._model = lm.model
         self._model.eval()  # type: ignore[no-untyped-call]
         widen(self._model)
-        self._trained = [weight for weight in self._model.parameters() if weight.requires_grad]
-        require(bool(self._trained), "trained weights", "none", "a model with weights that require a gradient")
+        require(
+            any(weight.requires_grad for weight in self._model.parameters()),
+            "trained weights",
+            "none",
+            "a model with weights that require a gradient",
+        )
         self._teacher = make_teacher(self._model, teacher_weights)
+        self._shards: ShardedModels | None = None
+        if shard:
+            from hero.models.sharding import ShardedModels
+
+            self._shards = ShardedModels([self._model, self._teacher.model], processes)
+        self._trained = [weight for weight in self._model.parameters() if weight.requires_grad]
         self._optimizer = torch.optim.AdamW(
             self._trained, lr=learning_rate, weight_decay=weight_decay, fused=self._model.device.type == "cuda" or None
         )
@@ -153,6 +170,8 @@ class TorchTrainer:
 
     def policy(self, *, temperature: float) -> Policy:
         """Returns a policy on the current weights (no copy), its version the number of updates so far."""
+        if self._shards:
+            self._shards.gather()
         return self.lm.policy(temperature=temperature, version=self.updates)
 
     def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
@@ -183,12 +202,14 @@ class TorchTrainer:
             PolicyError: a prompt with its action is longer than the model's context.
         """
         batch = self._batch(examples)
+        if self._shards:
+            self._shards.scatter()
         if not batch.examples:
             return self._loss.measure(batch)
         learning_rate = self._schedule.rate(self.updates)
         self._optimizer.zero_grad(set_to_none=True)
         metrics = self._loss.backward(batch)
-        grad_norm = clip_grad_norm_(self._trained, self._max_grad_norm).item()
+        grad_norm = whole(clip_grad_norm_(self._trained, self._max_grad_norm)).item()
         if not (math.isfinite(metrics["loss"]) and math.isfinite(grad_norm)):
             raise ConfigError(
                 f"the gradient of update {self.updates + 1} has norm {grad_norm} (loss {metrics['loss']}); "
@@ -201,6 +222,8 @@ class TorchTrainer:
             group["lr"] = learning_rate
         self._optimizer.step()
         self._require_usable(batch)
+        if self._shards:
+            self._shards.scatter()
         self.updates += 1
         if self._teacher_weights == "ema":
             self._teacher.average(self._ema_decay)
@@ -222,13 +245,20 @@ class TorchTrainer:
         Raises:
             OSError: `path` exists, or cannot be written.
         """
+        optimizer = self._optimizer.state_dict()
+        if self._shards:
+            self._shards.gather()
+            optimizer["state"] = {
+                index: {name: whole(tensor) for name, tensor in state.items()}
+                for index, state in optimizer["state"].items()
+            }
         if not self._processes.is_first:
             return
         state = {
             "model": self.lm.name,
             "teacher": self._teacher_weights,
             "updates": self.updates,
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": optimizer,
         }
         path.mkdir(parents=True)
         write_weights(self._model, path / MODEL)
@@ -242,6 +272,8 @@ class TorchTrainer:
             RunError: the state cannot be read, or belongs to another model or another kind of teacher.
         """
         state = read_state(path / STATE, self._model.device)
+        if self._shards:
+            self._shards.scatter()
         try:
             for key, own in (("model", self.lm.name), ("teacher", self._teacher_weights)):
                 if state[key] != own:
@@ -249,6 +281,8 @@ class TorchTrainer:
             read_weights(self._model, path / MODEL)
             self._teacher.load(path / TEACHER)
             self._optimizer.load_state_dict(state["optimizer"])
+            if self._shards:
+                self._shards.split_optimizer(self._optimizer)
             self.updates = operator.index(state["updates"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise unreadable(path / STATE, error) from error
@@ -259,7 +293,7 @@ class TorchTrainer:
     @torch.no_grad()
     def _require_usable(self, batch: UpdateBatch) -> None:
         """Refuses weights that a step has made too large, or with which an action has no log-probabilities."""
-        largest = [torch.linalg.vector_norm(weight, math.inf).item() for weight in self._trained]
+        largest = [whole(torch.linalg.vector_norm(weight, math.inf)).item() for weight in self._trained]
         unusable = [size for size in largest if not size < MAX_WEIGHT]  # so written that NaN is among them
         shortest = min(batch.examples, key=lambda example: len(example.tokens.prompt_ids + example.tokens.action_ids))
         if not unusable and entropy(action_logits(self._model, student_rows([shortest]))).isnan().any():

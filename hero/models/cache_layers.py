@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from hero.models.architecture import cache_argument, cached_layers
+from hero.models.head import is_sharded
 
 KeysValues: TypeAlias = tuple[Tensor, Tensor]
 """Keys and values of one layer."""
@@ -120,10 +121,12 @@ def keys_and_values(model: Any, ids_BT: Tensor) -> list[KeysValues]:
     The last of these layers ends the forward pass by an exception, because a model cannot be asked for keys and values
     alone: what comes after (attention and MLP of that layer, layers that reuse keys, logits) would be computed for
     nothing. This relies on each attention layer calling `update` of its cache layer before it attends, and on no model
-    swallowing exceptions. A graph compiled as a whole cannot raise one, so there the pass runs to its end.
+    swallowing exceptions. A graph compiled as a whole cannot raise one, and of a sharded model all
+    passes have to end, so there the pass runs to its end.
     """
     count = cached_layers(model)
-    layers = [_RecordingLayer(last=index == count - 1) for index in range(count)]
+    ends_early = not (torch.compiler.is_compiling() or is_sharded(model))
+    layers = [_RecordingLayer(last=ends_early and index == count - 1) for index in range(count)]
     with suppress(_EndOfPass):
         model(input_ids=ids_BT, logits_to_keep=1, **cache_arguments(model, layers))
     return [(layer.keys, layer.values) for layer in layers]
@@ -142,7 +145,7 @@ class _RecordingLayer(CacheLayer):
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> KeysValues:
         self.expose(key_states, value_states)
-        if self._last and not torch.compiler.is_compiling():
+        if self._last:
             raise _EndOfPass
         return key_states, value_states
 

@@ -1,13 +1,13 @@
 """The two parts of a causal language model: a decoder, which makes hidden states, and a head, which makes logits.
 
-Shapes: D hidden size, V vocabulary, M tokens.
+Shapes: B rows, L their length, D hidden size, V vocabulary, M tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,10 @@ from hero.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+SHARDED_DECODER: Final = "hero_decoder"
+"""Attribute of a sharded model with what runs its decoder, after its weights have been gathered."""
 
 
 def decoder_of(model: PreTrainedModel) -> nn.Module:
@@ -31,6 +35,25 @@ def decoder_of(model: PreTrainedModel) -> nn.Module:
     return decoder
 
 
+def decode(model: PreTrainedModel, **inputs: Any) -> Tensor:
+    """Returns the final hidden states [B, L, D] of sequences.
+
+    Args:
+        inputs: arguments of the decoder's `forward`.
+
+    Raises:
+        ConfigError: the model is not a decoder with a head.
+    """
+    decoder = getattr(model, SHARDED_DECODER) if is_sharded(model) else decoder_of(model)
+    hidden_BLD: Tensor = decoder(**inputs).last_hidden_state
+    return hidden_BLD
+
+
+def is_sharded(model: PreTrainedModel) -> bool:
+    """Returns whether the weights of a model are split among processes (`hero.models.sharding`)."""
+    return hasattr(model, SHARDED_DECODER)
+
+
 def head_logits(model: PreTrainedModel, states_MD: Tensor) -> Tensor:
     """Returns the logits [M, V] that a model computes from final hidden states, with any scaling or soft capping.
 
@@ -42,7 +65,8 @@ def head_logits(model: PreTrainedModel, states_MD: Tensor) -> Tensor:
         ConfigError: the model is not a decoder with a head, or computes its logits from more than the states.
     """
     with _returning(decoder_of(model), _DecoderOutput(last_hidden_state=states_MD[None])):
-        logits_1MV: Tensor = model(input_ids=torch.zeros(1, 1, dtype=torch.int64, device=model.device)).logits
+        # Not the model itself, which calls hooks: those of a sharded one are for whole forward passes.
+        logits_1MV: Tensor = model.forward(input_ids=torch.zeros(1, 1, dtype=torch.int64, device=model.device)).logits
     if logits_1MV.shape[:2] != (1, len(states_MD)):
         raise ConfigError(
             f"{type(model).__name__} computes its logits from more than hidden states, so its actions cannot be "

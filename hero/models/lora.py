@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from hero.errors import ConfigError
+from hero.models.head import is_sharded
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -128,24 +129,26 @@ def acting_as(model: PreTrainedModel, name: str | None) -> Iterator[None]:
 
 
 def adapter_state(model: PreTrainedModel, name: str) -> dict[str, Tensor]:
-    """Returns the weights of an adapter, by the names that PEFT gives them in files."""
-    from peft import get_peft_model_state_dict
-
-    return cast("dict[str, Tensor]", get_peft_model_state_dict(model, adapter_name=name))
+    """Returns the weights of an adapter (no copies), by the names that PEFT gives them in files."""
+    return {key.replace(f".{name}.", "."): weight for key, weight in model.named_parameters() if f".{name}." in key}
 
 
+@torch.no_grad()
 def load_adapter_state(model: PreTrainedModel, name: str, state: dict[str, Tensor]) -> None:
-    """Sets the weights of an adapter.
+    """Sets the weights of an adapter; those of a sharded model while they are split among the processes.
 
     Raises:
         ValueError: the state holds other weights than the adapter has.
     """
-    from peft import set_peft_model_state_dict
-
     own = adapter_state(model, name)
     if {key: weight.shape for key, weight in own.items()} != {key: weight.shape for key, weight in state.items()}:
         raise ValueError("these are the weights of another adapter")
-    set_peft_model_state_dict(model, state, adapter_name=name)
+    if is_sharded(model):
+        from hero.models.sharding import split_like
+
+        state = {key: split_like(weight, own[key]) for key, weight in state.items()}
+    for key, weight in own.items():
+        weight.copy_(state[key])
 
 
 def _adapted_layers(model: PreTrainedModel) -> Iterator[tuple[str, BaseTunerLayer]]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from hero.errors import ConfigError
@@ -25,9 +26,7 @@ def recomputing(model: PreTrainedModel) -> Iterator[None]:
     Raises:
         ConfigError: transformers does not say which modules are the layers of this kind of model.
     """
-    from transformers.modeling_layers import GradientCheckpointingLayer
-
-    layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    layers = layers_of(model)
     if not layers:
         raise ConfigError(f"a {type(model).__name__} cannot recompute its layers; leave gradient_checkpointing out")
     for layer in layers:
@@ -37,3 +36,10 @@ def recomputing(model: PreTrainedModel) -> Iterator[None]:
     finally:
         for layer in layers:
             del layer.forward
+
+
+def layers_of(model: PreTrainedModel) -> list[nn.Module]:
+    """Returns the layers of a model, from first to last; none if transformers does not say which modules these are."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]

@@ -39,22 +39,46 @@ def weights(path: Path) -> dict[str, Tensor]:
     return load_file(checkpoint.trainer / "model.safetensors")
 
 
-def test_two_processes_make_the_run_of_one_and_one_goes_on_with_it(tmp_path: Path) -> None:
-    alone, shared = tmp_path / "alone", tmp_path / "shared"
-    hero(*RUN, "--steps", "2", "--out", str(alone))
-    output = torchrun(*RUN, "--steps", "1", "--out", str(shared))
-    assert output.count("step 1/1") == 1  # only the first process reports
-    assert read_rows(shared, "evals")[:2] == read_rows(alone, "evals")[:2]
-    hero("run", "--resume", "--out", str(shared), "--steps", "2")
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("alone") / "run"
+    hero(*RUN, "--steps", "2", "--out", str(path))
+    return path
+
+
+def assert_equal(shared: Path, alone: Path) -> None:
+    """Checks that two runs of equally many steps are equal, up to rounding."""
     for one, other in zip(read_episodes(shared), read_episodes(alone), strict=True):
         assert ids(one.trajectory) == ids(other.trajectory)
         assert one.diagnosis == other.diagnosis
     for row, expected in zip(read_rows(shared, "steps"), read_rows(alone, "steps"), strict=True):
         assert row.pop("update") == pytest.approx(expected.pop("update"), rel=1e-4, abs=1e-6)
         assert row == expected
+    assert read_rows(shared, "evals")[:2] == read_rows(alone, "evals")[:2]
     others = weights(alone)
     for name, weight in weights(shared).items():
         assert (weight - others[name]).abs().max() < 2e-5  # a step moves a weight by 2e-4
+
+
+def test_two_processes_make_the_run_of_one_and_one_goes_on_with_it(alone: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "run"
+    output = torchrun(*RUN, "--steps", "1", "--out", str(shared))
+    assert output.count("step 1/1") == 1  # only the first process reports
+    hero("run", "--resume", "--out", str(shared), "--steps", "2")
+    assert_equal(shared, alone)
+
+
+def test_two_processes_that_split_the_model_go_on_with_a_run(alone: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "run"
+    torchrun(*RUN, "--steps", "1", "--shard", "--out", str(shared))
+    torchrun("run", "--resume", "--out", str(shared), "--steps", "2")
+    assert_equal(shared, alone)
+
+
+def test_a_model_cannot_be_split_among_one_process(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [*RUN, "--shard", "--out", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert "--shard splits the model among processes, and this one is alone" in result.output
 
 
 @pytest.mark.parametrize("command", [["eval", "tiny"], ["compare"], ["data", "webshop"]])
