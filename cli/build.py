@@ -151,7 +151,7 @@ def served(lm: Any, url: str, processes: Processes) -> Any:
     return ServedModel.of(lm, url, key=os.environ.get("OPENAI_API_KEY", ""), processes=processes)
 
 
-def require_memory(settings: Settings, lm: Any) -> str:
+def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) -> str:
     """Compares the memory that training takes with that of the device.
 
     Returns:
@@ -163,12 +163,15 @@ def require_memory(settings: Settings, lm: Any) -> str:
     from hero.distill.memory import GIB, ModelSize, device_memory, estimate_memory
 
     size = ModelSize.of(lm.model)
-    given = {name: getattr(settings, name) for name in ("lora", "gradient_checkpointing", "micro_batch_tokens")}
+    names = ("lora", "gradient_checkpointing", "micro_batch_tokens", "shard")
+    given = {name: getattr(settings, name) for name in names}
 
     def needed(options: Mapping[str, Any]) -> MemoryEstimate:
         weights = settings.teacher_weights or "live"
         played = 0 if settings.serve else lm.batch_tokens
-        return estimate_memory(size, teacher_weights=weights, batch_tokens=played, **options)
+        others = {name: value for name, value in options.items() if name != "shard"}
+        shards = processes.size if options["shard"] else 1
+        return estimate_memory(size, teacher_weights=weights, batch_tokens=played, shards=shards, **others)
 
     estimate, available = needed(given), device_memory(lm.model.device)
     if not available or estimate.peak <= available:
@@ -176,6 +179,8 @@ def require_memory(settings: Settings, lm: Any) -> str:
     recompute, adapt = {"gradient_checkpointing": True}, {"lora": settings.lora or 16}
     fewer = ({"micro_batch_tokens": 2**power} for power in (13, 11, 9))
     less: list[dict[str, Any]] = [recompute, adapt, recompute | adapt, *(recompute | adapt | each for each in fewer)]
+    if processes.size > 1:
+        less = [{"shard": True}, *(each | {"shard": True} for each in less)]
     fitting = (options for options in less if needed(given | options).peak <= available)
     remedy = "take a smaller model, or another device"
     if options := next(fitting, None):

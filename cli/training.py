@@ -153,7 +153,7 @@ def _build(
     if not hasattr(lm, "model"):
         raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
     build.use_adapter(settings.record(), lm)
-    if settings.steps != 0 and (warning := build.require_memory(settings, lm)) and processes.is_first:
+    if settings.steps != 0 and (warning := build.require_memory(settings, lm, processes)) and processes.is_first:
         console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
     if settings.serve:
         lm = build.served(lm, settings.serve, processes)

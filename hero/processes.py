@@ -53,9 +53,10 @@ class Processes:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
             backend = "cpu:gloo,cuda:nccl"
-        with _others_alive():
-            dist.init_process_group(backend or "gloo", timeout=PATIENCE)
-        atexit.register(dist.destroy_process_group)
+        if not dist.is_initialized():  # Ray does this for its workers
+            with _others_alive():
+                dist.init_process_group(backend or "gloo", timeout=PATIENCE)
+            atexit.register(dist.destroy_process_group)
         return cls(dist.get_rank(), dist.get_world_size())
 
     @property

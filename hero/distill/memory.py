@@ -85,7 +85,8 @@ class MemoryEstimate:
         gradient: of the trained weights.
         optimizer: the two moments of AdamW.
         activations: what a micro-batch keeps for the backward pass, and the logits that exist at a time.
-        keys_values: those of the episodes that are decoded at a time, while there are no activations.
+        keys_values: those of the episodes that are decoded at a time, while there are no activations. If the model is
+            split among processes, with all of its weights, which are gathered then.
     """
 
     weights: int
@@ -119,14 +120,16 @@ def estimate_memory(
     lora: int | None = None,
     gradient_checkpointing: bool = False,
     loss_tokens: int | None = None,
+    shards: int = 1,
 ) -> MemoryEstimate:
-    """Estimates what a `TorchTrainer` and a policy take.
+    """Estimates what a `TorchTrainer` and a policy take in one process.
 
     Args:
         teacher_weights, micro_batch_tokens, gradient_checkpointing: as for `TorchTrainer`.
         batch_tokens: as for a `LanguageModel`.
         lora: rank of an adapter on all layers that can have one; None to train all weights.
         loss_tokens: number of action tokens of a micro-batch; None for enough to fill a chunk of logits.
+        shards: number of processes among which the model is split.
     """
     precision = 4 if lora else max(4, size.itemsize)  # less is made float32
     trained = precision * (lora * size.adapter_parameters if lora else size.parameters)
@@ -137,13 +140,15 @@ def estimate_memory(
         kept = size.inputs * size.itemsize + kept / size.layers  # of one layer at a time, besides all inputs
     logits = CHUNK_LOGITS if loss_tokens is None else min(CHUNK_LOGITS, size.vocabulary * loss_tokens)
     copied = teacher_weights == "ema" or (teacher_weights == "frozen" and not lora)
+    teacher = trained if copied else 0
+    gathered = 0 if shards == 1 else weights
     return MemoryEstimate(
-        weights=weights,
-        teacher=trained if copied else 0,
-        gradient=trained,
-        optimizer=2 * trained,
-        activations=round(kept * wider * micro_batch_tokens) + 4 * LOGITS_COPIES * logits,
-        keys_values=round(size.keys_values * wider * batch_tokens),
+        weights=weights // shards,
+        teacher=teacher // shards,
+        gradient=trained // shards,
+        optimizer=2 * trained // shards,
+        activations=round(kept * wider * micro_batch_tokens) + 4 * LOGITS_COPIES * logits + gathered // size.layers,
+        keys_values=round(size.keys_values * wider * batch_tokens) + gathered,
     )
 
 

@@ -171,7 +171,7 @@ class TorchTrainer:
     def policy(self, *, temperature: float) -> Policy:
         """Returns a policy on the current weights (no copy), its version the number of updates so far."""
         if self._shards:
-            self._shards.gather()
+            self._shards.gather(self._model)
         return self.lm.policy(temperature=temperature, version=self.updates)
 
     def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
@@ -247,7 +247,7 @@ class TorchTrainer:
         """
         optimizer = self._optimizer.state_dict()
         if self._shards:
-            self._shards.gather()
+            self._shards.gather(self._model, self._teacher.model)
             optimizer["state"] = {
                 index: {name: whole(tensor) for name, tensor in state.items()}
                 for index, state in optimizer["state"].items()

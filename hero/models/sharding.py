@@ -41,9 +41,9 @@ class ShardedModels:
         for model in self._models:
             _shard(model, processes)
 
-    def gather(self) -> None:
-        """Has each process hold all weights, until `scatter`."""
-        for model in self._models:
+    def gather(self, *models: PreTrainedModel) -> None:
+        """Has each process hold all weights of some of the models, until `scatter`."""
+        for model in models:
             for part in _parts(model):
                 part.unshard()
                 part.set_reshard_after_forward(False, recurse=False)

@@ -53,7 +53,7 @@ if __name__ == "__main__":
     curve.draw_curve = lambda *arguments: None
     provenance.model_provenance = lambda source: {"path": source}  # type: ignore[assignment, misc]
     build.make_trainer = make_trainer  # type: ignore[assignment]
-    build.require_memory = lambda settings, lm: ""
+    build.require_memory = lambda settings, lm, processes: ""
     lm = SimpleNamespace(model=SimpleNamespace(device=SimpleNamespace(type="cpu")))
     training.load_model = lambda *choice: lm  # type: ignore[assignment, return-value]
     main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 from typer.testing import CliRunner
 
+from hero.distill.memory import ModelSize, estimate_memory
+from hero.processes import Processes
 from hero.runs.reader import latest_checkpoint, read_episodes, read_rows
 from hero.types import Trajectory
+from hero_cli.build import require_memory
 from hero_cli.main import app
+from hero_cli.resolve import settings_of
+from tests.tiny_models import random_model
 
 RUN = ["run", "--episodes", "6", "--group-size", "2", "--eval-tasks", "3", "--eval-every", "2", "--threads", "1"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "hero_cli"]
@@ -79,6 +85,17 @@ def test_a_model_cannot_be_split_among_one_process(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*RUN, "--shard", "--out", str(tmp_path / "run")])
     assert result.exit_code == 2
     assert "--shard splits the model among processes, and this one is alone" in result.output
+
+
+def test_processes_split_what_does_not_fit_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, lm = settings_of({}), random_model()
+    estimate = estimate_memory(
+        ModelSize.of(lm.model), teacher_weights="ema", micro_batch_tokens=16_384, batch_tokens=lm.batch_tokens
+    )
+    monkeypatch.setattr("hero.distill.memory.device_memory", lambda device: estimate.peak - 1)
+    assert require_memory(settings, lm, Processes(0, 4)).endswith("; --shard would fit")
+    assert "--shard" not in require_memory(settings, lm)
+    assert require_memory(replace(settings, shard=True), lm, Processes(0, 4)) == ""
 
 
 @pytest.mark.parametrize("command", [["eval", "tiny"], ["compare"], ["data", "webshop"]])

@@ -81,3 +81,11 @@ def test_the_peak_is_that_of_playing_or_of_learning() -> None:
 
 def test_the_memory_of_this_machine_is_known() -> None:
     assert device_memory(torch.device("cpu")) > 2**28
+
+
+def test_what_is_split_is_gathered_to_play_and_a_layer_at_a_time_to_learn() -> None:
+    size = ModelSize.of(tiny_model())
+    alone, split = (estimate_memory(size, teacher_weights="ema", shards=shards, **LIMITS) for shards in (1, 4))
+    assert split.always == alone.always // 4
+    assert split.keys_values == alone.keys_values + alone.weights
+    assert split.activations == alone.activations + alone.weights // 2
