@@ -150,6 +150,7 @@ def _play(settings: Settings, envs: Sequence[TextEnv], policy: Policy, bars: Pro
         policy,
         plan.sample_tasks(1, envs[0].num_tasks),
         max_turns=plan.max_turns,
+        max_tokens=plan.max_tokens,
         seed=plan.seed_for(1, Purpose.SAMPLING),
         on_turn=advance,
     )

@@ -183,7 +183,15 @@ def _evaluate(
             if counter.is_last(episode, turn):
                 bars.advance(bar)
 
-        evaluation = evaluate(envs, policy, tasks, max_turns=settings.max_turns, seed=seed, on_turn=advance)
+        evaluation = evaluate(
+            envs,
+            policy,
+            tasks,
+            max_turns=settings.max_turns,
+            max_tokens=settings.max_tokens,
+            seed=seed,
+            on_turn=advance,
+        )
         return evaluation, bool(env.tools), step
 
 

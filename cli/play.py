@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from random import randrange
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hero.errors import ConfigError
+from hero.errors import ConfigError, RunError
+from hero.types import Stop
 
 from .arguments import read_arguments
+from .provenance import run_dir_of
+from .resolve import settings_of, stored_settings
 from .settings import Settings
 from .terminal import console, report_errors, with_default
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
     from hero.envs.base import TextEnv
+    from hero.types import Turn
 
 MAX_ACTIONS = 40
 """Maximum number of actions that are listed."""
 BLANK = "[...]"
 """End of an action that takes any words."""
+LIMITS = {
+    Stop.TRUNCATED: "the environment's limit",
+    Stop.MAX_TURNS: "the limit of turns",
+    Stop.MAX_TOKENS: "the context of the policy",
+}
+"""Limits at which an episode stops that has not ended by itself."""
 
 
 @report_errors
 def play(
-    env: Annotated[str, typer.Option(help="Environment.")] = Settings().env,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help=with_default(
+                "Watch a policy play: a run directory, tiny, tiny-taubench, a directory, hub name or GGUF file, or "
+                "openai:MODEL, a model behind an endpoint.",
+                "you play",
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    env: Annotated[
+        str | None, typer.Option(help=with_default("Environment.", "the run's, or webshop"), show_default=False)
+    ] = None,
     env_arg: Annotated[
         list[str] | None,
         typer.Option(help=with_default("Option of the environment, key=value.", "none"), show_default=False),
@@ -39,19 +64,89 @@ def play(
     seed: Annotated[
         int | None, typer.Option(help=with_default("Seed of the environment.", "random"), show_default=False, min=0)
     ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help=with_default("Sampling temperature of the policy; 0 is greedy.", f"{Settings().temperature}"),
+            show_default=False,
+            min=0,
+        ),
+    ] = None,
 ) -> None:
-    """Play an environment yourself: type an action, or the number of one. Ctrl-D leaves."""
+    """Play an environment yourself: type an action, or the number of one. Ctrl-D leaves.
+
+    Or watch a policy play, with --policy.
+    """
     from .build import closing, make_envs
 
-    (game,) = make_envs(env, split, 1, read_arguments("env_args", env_arg or []))
+    if policy is None:
+        if temperature is not None:
+            raise ConfigError(f"--temperature {temperature} does nothing without --policy; add that, or leave it out")
+        settings = replace(Settings(), env=env or Settings().env)
+    elif run := run_dir_of(policy):
+        settings = stored_settings(run)
+    else:
+        settings = settings_of({"model": policy} | ({"env": env} if env else {}))
+    if env or env_arg:
+        settings = replace(settings, env=env or settings.env, env_args=read_arguments("env_args", env_arg or []))
+    if temperature is not None:
+        settings = replace(settings, temperature=temperature)
+    (game,) = make_envs(settings.env, split, 1, settings.env_args)
     if task is not None and task >= game.num_tasks:
         raise ConfigError(f"--task {task}, but {split} has {game.num_tasks}; give 0 to {game.num_tasks - 1}")
     out = console()
     try:
         with closing([game]):
-            _episode(out, game, {} if task is None else {"task": task}, seed)
+            if policy is None:
+                _episode(out, game, {} if task is None else {"task": task}, seed)
+            else:
+                _watch(out, game, policy, settings, task, seed)
     except (EOFError, KeyboardInterrupt):
         out.print("\ngood bye")
+
+
+def _watch(out: Console, game: TextEnv, model: str, settings: Settings, task: int | None, seed: int | None) -> None:
+    """Has a policy play, and shows each page with its action."""
+    from hero.rollout import Task, rollout
+
+    from .build import require_train_extra, use_threads
+    from .model import ModelChoice, load_model
+
+    if not model.startswith("openai:"):
+        require_train_extra()
+    use_threads(settings.threads)
+    policy = load_model(ModelChoice(model), settings.action_tokens).policy(temperature=settings.temperature)
+    index = randrange(game.num_tasks) if task is None else task
+    chosen = Task(index, randrange(2**31) if seed is None else seed)
+    out.print(game.instructions, style="dim", markup=False)
+    out.print(f"task {index}, seed {chosen.seed}", style="dim", markup=False)
+
+    def show(_: int, turn: Turn) -> None:
+        out.print("─" * 40, style="dim")
+        out.print(game.readable(turn.prompt[-1].content), markup=False)
+        out.print(f"{model}> {turn.action.text}", style="cyan", markup=False)
+        if not turn.info.get("action_valid", True):
+            out.print(f"not valid: {turn.feedback or 'nothing happened'}", style="yellow", markup=False)
+
+    (played,) = rollout(
+        [game],
+        policy,
+        [chosen],
+        max_turns=settings.max_turns,
+        max_tokens=settings.max_tokens,
+        seed=chosen.seed,
+        on_turn=show,
+    )
+    if played.error:
+        raise RunError(f"the environment failed: {played.error}")
+    if not played.turns:
+        raise RunError("the first prompt and the longest action do not fit the context of the policy; shorten actions")
+    last = played.turns[-1]
+    out.print("─" * 40, style="dim")
+    out.print(game.readable(last.observation), markup=False)
+    if played.stop is not Stop.TERMINATED:
+        out.print(f"{LIMITS[played.stop]} ended the episode", style="yellow")
+    _print_result(out, played.reward, last.info)
 
 
 def _episode(out: Console, game: TextEnv, options: dict[str, Any], seed: int | None) -> None:
@@ -72,7 +167,11 @@ def _episode(out: Console, game: TextEnv, options: dict[str, Any], seed: int | N
     out.print(f"\n{game.readable(observation)}", markup=False)
     if truncated and not ended:
         out.print("a turn limit ended the episode", style="yellow")
-    out.print(f"reward {total:.3f}, {'a success' if info.get('success') else 'not a success'}")
+    _print_result(out, total, info)
+
+
+def _print_result(out: Console, reward: float, info: Mapping[str, Any]) -> None:
+    out.print(f"reward {reward:.3f}, {'a success' if info.get('success') else 'not a success'}")
     for name, value in info.get("metrics", {}).items():
         out.print(f"  {name} {value}", markup=False)
 

@@ -50,8 +50,9 @@ class Settings:
     """All settings of one run, as config.json keeps them.
 
     None stands for no limit in `steps`, `turn_budget`, `decay_steps` and `top_k`, for all tasks in
-    `eval_tasks_between`, for no adapter in `lora`, for no server in `serve`, for what the machine has in
-    `device` and `dtype`, and elsewhere for a setting that the learner has no use for.
+    `eval_tasks_between`, for the context of the model in `max_tokens`, for no adapter in `lora`, for no server in
+    `serve`, for what the machine has in `device` and `dtype`, and elsewhere for a setting that the learner has no use
+    for.
     """
 
     env: str = setting("webshop", "Environment to learn in.", panel=WHAT)
@@ -190,6 +191,13 @@ class Settings:
     max_turns: int = setting(
         10, "Turns after which an episode is cut.", panel=PLAYING, min=1, shown="10, or what the environment brings"
     )
+    max_tokens: int | None = setting(
+        None,
+        "Tokens after which an episode is cut, its prompts and replies together.",
+        panel=PLAYING,
+        min=1,
+        shown="the context of the model",
+    )
     action_tokens: int = setting(
         48, "Tokens after which an action is cut.", panel=PLAYING, min=1, shown="48, or what the environment brings"
     )
@@ -205,6 +213,12 @@ class Settings:
     )
     eval_every: int = setting(4, "Steps between evaluations; start and end are always evaluated.", panel=PLAYING, min=1)
 
+    save_every: int = setting(
+        1,
+        "Steps between checkpoints; evaluated steps have one, too. After a crash a run goes on from the newest.",
+        panel=MACHINE,
+        min=1,
+    )
     seed: int = setting(0, "Seed of everything random; equal seeds give equal runs.", panel=MACHINE, min=0)
     threads: int = setting(
         1, "Processor threads; another number rounds differently.", panel=MACHINE, min=1, shown="all cores"

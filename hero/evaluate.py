@@ -21,6 +21,7 @@ def evaluate(
     tasks: Sequence[Task],
     *,
     max_turns: int,
+    max_tokens: int | None = None,
     seed: int = 0,
     on_turn: Callable[..., None] | None = None,
 ) -> Evaluation:
@@ -34,7 +35,7 @@ def evaluate(
 
     env = text_env(envs[0])
     noop_rewards = [read_baseline(env.noop_reward(task.index)) for task in tasks]
-    trajectories = rollout(envs, policy, tasks, max_turns=max_turns, seed=seed, on_turn=on_turn)
+    trajectories = rollout(envs, policy, tasks, max_turns=max_turns, max_tokens=max_tokens, seed=seed, on_turn=on_turn)
     return Evaluation(tuple(map(Outcome.of, trajectories, noop_rewards)))
 
 

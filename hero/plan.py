@@ -47,6 +47,8 @@ class Plan:
             all evaluations can be paired; None for all of them.
         stop_when_worse: number of evaluations in a row far below the best one, after which the run stops; 0 for no
             such limit.
+        max_tokens: maximum number of tokens per episode; None for the context of the policy.
+        save_every: number of steps between checkpoints, besides those of evaluations.
         when_few_follow: whether the run stops when the teacher does not follow the diagnoses any more, or only warns.
 
     Raises:
@@ -65,6 +67,8 @@ class Plan:
     eval_tasks_between: int | None = None
     stop_when_worse: int = 0
     when_few_follow: Literal["stop", "warn"] = "stop"
+    max_tokens: int | None = None
+    save_every: int = 1
 
     def __post_init__(self) -> None:
         if self.steps is None and self.turn_budget is None:
@@ -76,6 +80,8 @@ class Plan:
             "eval_tasks",
             "eval_tasks_between",
             "max_turns",
+            "max_tokens",
+            "save_every",
         ):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise ConfigError(f"{name} = {number} is too few; give at least 1")

@@ -102,6 +102,8 @@ class Training:
         rows, stopped = run_dir.rows("steps"), why_stopped(run_dir.rows("evals"))
         while not (self.plan.is_done(step, turns) or stopped):
             if any(self.processes.gather([interrupted()])):
+                if run_dir.checkpoint and run_dir.checkpoint.step < step:
+                    self._save(step, evaluated=False)
                 return False
             step += 1
             stopped = self._step(step, turns, rows, meter)
@@ -155,8 +157,12 @@ class Training:
         return stopped
 
     def _complete(self, step: int, timings: Mapping[str, Any], *, evaluated: bool) -> None:
+        self.run_dir.record("timings", timings)
+        if evaluated or step % self.plan.save_every == 0:
+            self._save(step, evaluated=evaluated)
+
+    def _save(self, step: int, *, evaluated: bool) -> None:
         run_dir = self.run_dir
-        run_dir.record("timings", timings)
         newest = None if evaluated else run_dir.checkpoint
         best = newest.best if newest else best_step(run_dir.rows("evals"))
         run_dir.save_checkpoint(step, self.trainer.save, best=best)
@@ -176,6 +182,7 @@ class Training:
             self.trainer.policy(temperature=plan.temperature),
             tasks,
             max_turns=plan.max_turns,
+            max_tokens=plan.max_tokens,
             seed=plan.seed_for(step, Purpose.SAMPLING),
             on_turn=self.callback.on_turn,
         )

@@ -82,6 +82,7 @@ class Validation:
             self.trainer.policy(temperature=self.plan.temperature if mode == "sampled" else 0.0),
             [Task(index, index, index) for index in self.processes.share(tasks)],
             max_turns=self.plan.max_turns,
+            max_tokens=self.plan.max_tokens,
             seed=self.plan.seed_for(step, Purpose.EVALUATION),
             on_turn=self.callback.on_turn,
         ).outcomes

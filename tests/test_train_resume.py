@@ -38,6 +38,23 @@ def test_a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not(finished: Path, t
     assert contents(path) == contents(finished)
 
 
+SPARING = replace(PLAN, eval_every=6, save_every=4)
+
+
+@pytest.mark.parametrize("after", range(1, 6))
+def test_a_run_that_saves_seldom_loses_nothing_when_it_is_asked_to_stop(tmp_path: Path, after: int) -> None:
+    path, asked = tmp_path / "run", iter(range(100))
+    saved: list[int] = []
+    with Run.create(path, {"seed": 7}) as run:
+        trainer = GuessTrainer()
+        save = trainer.save
+        trainer.save = lambda folder: (saved.append(trainer.updates), save(folder))[1]  # type: ignore[method-assign]
+        assert not training(run, SPARING, trainer=trainer).run(interrupted=lambda: next(asked) == after)
+        assert run.checkpoint is not None
+        assert run.checkpoint.step == after
+    assert saved == sorted({0, 4 if after >= 4 else 0, after})
+
+
 ALONE = replace(PLAN, group_size=1)
 REMEMBERING = Sum(Weighted(Demonstration(), 0, 1), Weighted(Distillation(), 1, 0))
 
@@ -76,6 +93,15 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def sparing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Makes a run that saves seldom and is never interrupted."""
+    path = tmp_path_factory.mktemp("sparing") / "run"
+    with Run.create(path, {"seed": 7}) as run:
+        assert training(run, SPARING).run()
+    return path
+
+
 STOPPING = replace(FALLING, stop_when_worse=2)
 
 
@@ -87,6 +113,16 @@ def test_a_run_that_dies_anywhere_goes_on_as_if_it_had_not(
     path = tmp_path_factory.mktemp("mortal") / "run"
     die_and_go_on(path, calls, PLAN, GuessTrainer)
     assert contents(path) == contents(finished)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 250))
+def test_a_run_that_saves_seldom_and_dies_anywhere_goes_on_as_if_it_had_not(
+    sparing: Path, tmp_path_factory: pytest.TempPathFactory, calls: int
+) -> None:
+    path = tmp_path_factory.mktemp("mortal") / "run"
+    die_and_go_on(path, calls, SPARING, GuessTrainer)
+    assert contents(path) == contents(sparing)
 
 
 @settings(max_examples=20)

@@ -56,6 +56,14 @@ def test_a_model_behind_an_endpoint_is_evaluated(endpoint: Endpoint, hero: Hero)
     assert {request["model"] for request in endpoint.requests} == {"big"}
 
 
+def test_a_model_behind_an_endpoint_is_watched(endpoint: Endpoint, hero: Hero) -> None:
+    endpoint.content = completion("3")
+    result = hero("play", "--policy", "openai:big", "--env", "guess", "--task", 2)
+    assert result.exit_code == 0, result.output
+    assert "openai:big> 3\n" in result.stdout
+    assert {request["model"] for request in endpoint.requests} == {"big"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,13 +1,14 @@
-"""`hero play`: a person at the keyboard."""
+"""`hero play`: a person at the keyboard, or a policy that is watched."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Hero
+from tests.cli.conftest import Hero, refused
 
 
 def test_a_number_stands_for_an_action(hero: Hero) -> None:
@@ -51,3 +52,24 @@ def test_a_terminal_that_knows_ascii_alone_is_enough(
 def test_mistakes_are_reported(hero: Hero) -> None:
     result = hero("play", "--env", "guess", "--task", 12)
     assert (result.exit_code, result.stderr) == (2, "error: --task 12, but train has 12; give 0 to 11\n")
+
+
+def test_a_policy_is_watched(hero: Hero, model: str) -> None:
+    arguments = ["play", "--policy", model, "--env", "guess", "--task", 2, "--seed", 1]
+    result = hero(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "Guess the colour." in result.stdout
+    assert 1 <= result.stdout.count(f"{model}> ") <= 10
+    assert "\nreward " in result.stdout
+    assert hero(*arguments).stdout == result.stdout
+    assert hero(*arguments, "--temperature", 2).stdout != result.stdout
+
+
+def test_a_run_is_watched_where_it_was_trained_unless_told_otherwise(hero: Hero, finished: Path) -> None:
+    assert "Guess the colour." in hero("play", "--policy", finished, "--task", 2).stdout
+    assert "You shop online" in hero("play", "--policy", finished, "--env", "webshop", "--task", 2).stdout
+
+
+def test_what_would_do_nothing_or_is_not_there_is_an_error(hero: Hero) -> None:
+    refused(hero("play", "--temperature", 1), "--temperature 1.0 does nothing without --policy")
+    refused(hero("play", "--policy", "tinny"), "did you mean 'tiny'?")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from hero.envs.base import StepResult
-from hero.runs.reader import WhichCheckpoint, read_checkpoint, read_config
+from hero.runs.reader import WhichCheckpoint, read_checkpoint, read_config, read_episodes, read_rows
 from hero.runs.writer import Run
+from hero.types import Stop
 from hero_cli.resolve import settings_of
 from tests.cli.conftest import FAST, Hero, refused
 from tests.doubles import GuessEnv
@@ -84,3 +85,19 @@ def test_a_registered_name_goes_before_a_run_of_that_name(finished: Path, hero: 
     shutil.copytree(finished, tmp_path / "tiny")
     assert "in webshop, validation" in hero("eval", "tiny", "--tasks", 1, "--env-arg", "level=easy").stdout
     assert "./tiny (best checkpoint, step 0) in guess, validation" in hero("eval", "./tiny", "--tasks", 1).stdout
+
+
+def test_an_episode_ends_before_it_has_too_many_tokens(hero: Hero, model: str, tmp_path: Path) -> None:
+    run = ["run", "--model", model, "--steps", 1, *FAST]
+    assert hero(*run, "--out", "free").exit_code == 0
+    free = [episode.trajectory for episode in read_episodes(tmp_path / "free")]
+    first = {len(tokens.prompt_ids) for each in free if (tokens := each.turns[0].action.tokens)}
+    limit = max(first) + 4  # the longest action of FAST
+    result = hero(*run, "--max-tokens", limit, "--out", "limited")
+    assert result.exit_code == 0, result.output
+    limited = [episode.trajectory for episode in read_episodes(tmp_path / "limited")]
+    assert {(len(each.turns), each.stop) for each in limited} <= {(1, Stop.MAX_TOKENS), (1, Stop.TERMINATED)}
+    assert Stop.MAX_TOKENS in {each.stop for each in limited}
+    assert max(len(each.turns) for each in free) > 1
+    for row in read_rows(tmp_path / "limited", "evals"):
+        assert {outcome["turns"] for outcome in row["outcomes"]} == {1}
