@@ -36,6 +36,7 @@ from hero.distill.memory import GIB, ModelSize, estimate_memory
 from hero.distill.trainer import TorchTrainer
 from hero.models.load import load
 from hero.models.lora import add_adapter
+from hero.models.sampler import KV_CACHE_BYTES
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -53,7 +54,8 @@ def measured(source: str, rank: int, gradient_checkpointing: bool, tokens: int, 
         lora=rank or None,
         teacher_weights="ema",
         micro_batch_tokens=tokens,
-        batch_tokens=0,
+        sequences=0,
+        kv_cache_bytes=0,
         gradient_checkpointing=gradient_checkpointing,
         loss_tokens=sum(len(example.tokens.action_ids) for example in examples),
     )
@@ -91,9 +93,6 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "": {},
     "--lora 16": {"lora": 16},
     "--lora 16 --gradient-checkpointing": {"lora": 16, "gradient_checkpointing": True},
-    "--lora 16 --gradient-checkpointing --micro-batch-tokens 4096": {
-        "lora": 16, "gradient_checkpointing": True, "micro_batch_tokens": 4096,
-    },
 }  # fmt: skip
 
 
@@ -116,7 +115,7 @@ def estimate() -> None:
     sizes = {name: scaled(name) for name in track(SHAPES, "measuring layers...")}
     rows = {}
     for text, options in OPTIONS.items():
-        limits = {"micro_batch_tokens": 16_384, "batch_tokens": 65_536} | options
+        limits = {"micro_batch_tokens": 16_384, "sequences": 64, "kv_cache_bytes": KV_CACHE_BYTES} | options
         rows[text] = {
             name: estimate_memory(size, teacher_weights="ema", **limits).peak / GIB for name, size in sizes.items()
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -168,10 +169,11 @@ def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) ->
 
     def needed(options: Mapping[str, Any]) -> MemoryEstimate:
         weights = settings.teacher_weights or "live"
-        played = 0 if settings.serve else lm.batch_tokens
+        sequences = 0 if settings.serve else min(MAX_PARALLEL, math.ceil(settings.episodes / processes.size))
         others = {name: value for name, value in options.items() if name != "shard"}
         shards = processes.size if options["shard"] else 1
-        return estimate_memory(size, teacher_weights=weights, batch_tokens=played, shards=shards, **others)
+        played = {"sequences": sequences, "kv_cache_bytes": lm.kv_cache_bytes}
+        return estimate_memory(size, teacher_weights=weights, shards=shards, **played, **others)
 
     estimate, available = needed(given), device_memory(lm.model.device)
     if not available or estimate.peak <= available:

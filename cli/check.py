@@ -88,7 +88,7 @@ def _measure(settings: Settings) -> Readiness:
     build.load_rules(envs[0])
     learner = build.make_learner(settings)
     choice = ModelChoice(settings.model, settings.chat_args, today(), device=settings.device, dtype=settings.dtype)
-    lm = load_model(choice, settings.action_tokens)
+    lm = load_model(choice, settings)
     reflector = cast("Reflector", build.make_reflector(settings, lm))
     # The weights of the start are the teacher's; a copy of them would take memory.
     trainer = build.make_trainer(replace(settings, teacher_weights="live", turn_gate="follow"), lm)

@@ -167,7 +167,7 @@ def _evaluate(
     elif num_tasks > env.num_tasks:
         raise ConfigError(f"--tasks {num_tasks}, but {split} has {env.num_tasks}; give fewer")
     envs = build.make_envs(settings.env, split, num_tasks * trials, env_args)
-    lm, step = load_checkpoint(model, settings.action_tokens)
+    lm, step = load_checkpoint(model, settings)
     policy = lm.policy(temperature=settings.temperature)
     # The seed of an episode depends on its task and trial alone, so that more of either leave it as it is.
     seeds = [(index, index + trial * env.num_tasks) for index in range(num_tasks) for trial in range(trials)]

@@ -45,7 +45,7 @@ def export(
     build.require_train_extra()
     messages = console(errors=True)
     with messages.status(f"loading {model} ..."):
-        lm, step = load_checkpoint(ModelChoice(model, checkpoint=checkpoint or "best"), 1)
+        lm, step = load_checkpoint(ModelChoice(model, checkpoint=checkpoint or "best"))
     if not hasattr(lm, "model"):
         raise ConfigError(f"{model} has no weights here, so there is nothing to export")
     adapted = is_adapted(lm.model)

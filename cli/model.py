@@ -17,6 +17,7 @@ from hero.runs.reader import Checkpoint, WhichCheckpoint, read_checkpoint, read_
 
 from .build import naming_users_extra, use_adapter
 from .provenance import explain_missing, model_provenance, model_source, require_same, run_dir_of, today
+from .settings import Settings
 from .terminal import with_default
 
 ModelArgument: TypeAlias = Annotated[
@@ -54,25 +55,27 @@ class ModelChoice:
     dtype: Any = None
 
 
-def load_model(choice: ModelChoice, action_tokens: int) -> Any:
-    """Returns the language model of a choice, whose policies cut actions off after `action_tokens` tokens.
+def load_model(choice: ModelChoice, settings: Settings) -> Any:
+    """Returns the language model of a choice, whose policies have the limits of the settings.
 
     Raises:
         ConfigError: there is no such model, it does not take the `chat_args`, or has no room for that many tokens.
         RunError: the run cannot be read, has no complete step yet, or its model has changed since.
     """
-    return load_checkpoint(choice, action_tokens)[0]
+    return load_checkpoint(choice, settings)[0]
 
 
-def load_checkpoint(choice: ModelChoice, action_tokens: int) -> tuple[Any, int | None]:
+def load_checkpoint(choice: ModelChoice, settings: Settings | None = None) -> tuple[Any, int | None]:
     """Returns what `load_model` does, and of a run the step of the checkpoint, None for other models."""
     lm, step = _load(choice)
-    if action_tokens >= lm.context_length:
+    if settings is None:
+        return lm, step
+    if settings.action_tokens >= lm.context_length:
         raise ConfigError(
-            f"--action-tokens {action_tokens} leaves no room for a prompt: {lm.name} has {lm.context_length} tokens; "
-            "give fewer"
+            f"--action-tokens {settings.action_tokens} leaves no room for a prompt: {lm.name} has {lm.context_length} "
+            "tokens; give fewer"
         )
-    lm.max_new_tokens = action_tokens
+    lm.max_new_tokens, lm.kv_cache_bytes = settings.action_tokens, round(settings.kv_cache_gib * 2**30)
     return lm, step
 
 

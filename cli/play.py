@@ -115,7 +115,7 @@ def _watch(out: Console, game: TextEnv, model: str, settings: Settings, task: in
     if not model.startswith("openai:"):
         require_train_extra()
     use_threads(settings.threads)
-    policy = load_model(ModelChoice(model), settings.action_tokens).policy(temperature=settings.temperature)
+    policy = load_model(ModelChoice(model), settings).policy(temperature=settings.temperature)
     index = randrange(game.num_tasks) if task is None else task
     chosen = Task(index, randrange(2**31) if seed is None else seed)
     out.print(game.instructions, style="dim", markup=False)

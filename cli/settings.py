@@ -235,6 +235,12 @@ class Settings:
     micro_batch_tokens: int = setting(
         16_384, "Tokens that go through the model at once in an update; for memory and speed.", panel=MACHINE, min=1
     )
+    kv_cache_gib: float = setting(
+        8.0,
+        "GiB for keys and values while episodes are played. Less is slower, and changes no result.",
+        panel=MACHINE,
+        above=0,
+    )
     serve: str | None = setting(
         None,
         "Address of a vLLM server with the same model, such as http://localhost:8000/v1, that plays and reviews; the "

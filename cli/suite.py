@@ -97,7 +97,7 @@ def _score(
                 on_progress=lambda done, total: bars.update(bar, completed=done, total=total),
             )
 
-        lm, step = load_checkpoint(choice, 1)  # its actions are as long as the suite's
+        lm, step = load_checkpoint(choice)
         if run is None:
             return {"model": scored("model", lm)}, None
         after = scored("checkpoint", lm)

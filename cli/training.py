@@ -149,7 +149,7 @@ def _build(
         provenance.require_same(path, "model", stored["model"], now)
     learner = build.make_learner(settings)
     choice = ModelChoice(source, settings.chat_args, date, device=settings.device, dtype=settings.dtype)
-    lm = load_model(choice, settings.action_tokens)
+    lm = load_model(choice, settings)
     if not hasattr(lm, "model"):
         raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
     build.use_adapter(settings.record(), lm)

@@ -49,14 +49,14 @@ TOGETHER = sampled(SAMPLED)
 
 
 @settings(max_examples=15)
-@given(st.permutations(range(16)), st.integers(1, 16), st.integers(1, 16), st.integers(1, 3000))
+@given(st.permutations(range(16)), st.integers(1, 16), st.integers(1, 16), st.integers(1, 6 * 10**6))
 def test_samples_of_an_episode_depend_on_nothing_but_itself(
-    order: list[int], size: int, envs: int, batch_tokens: int
+    order: list[int], size: int, envs: int, kv_cache_bytes: int
 ) -> None:
     ids_of: dict[int, list[tuple[int, ...]]] = {}
     for first in range(0, 16, size):
         part = order[first : first + size]
-        ids_of |= zip(part, sampled([SAMPLED[n] for n in part], envs, batch_tokens=batch_tokens), strict=True)
+        ids_of |= zip(part, sampled([SAMPLED[n] for n in part], envs, kv_cache_bytes=kv_cache_bytes), strict=True)
     assert [ids_of[n] for n in range(16)] == TOGETHER
     assert len({str(episode) for episode in TOGETHER}) == 16
 

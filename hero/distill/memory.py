@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hero.distill.scorer import CHUNK_LOGITS
 from hero.distill.teacher_model import TeacherWeights
-from hero.models.architecture import cached_layers, context_length
+from hero.models.architecture import context_length, kv_bytes_per_token
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -42,6 +42,7 @@ class ModelSize:
         kept: bytes per token that a forward pass keeps for the backward pass.
         keys_values: bytes per token of keys and values.
         layers: number of layers.
+        context: maximum number of tokens of a sequence.
     """
 
     parameters: int
@@ -53,14 +54,13 @@ class ModelSize:
     kept: float
     keys_values: int
     layers: int
+    context: int
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> Self:
         """Measures a model as it is loaded; an adapter is not counted."""
         config = model.config.get_text_config()
         weights = [weight for name, weight in model.named_parameters() if ".lora_" not in name]
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         itemsize = weights[0].itemsize
         return cls(
             parameters=sum(weight.numel() for weight in weights),
@@ -70,7 +70,8 @@ class ModelSize:
             vocabulary=config.vocab_size,
             inputs=config.num_hidden_layers * config.hidden_size,
             kept=_kept_per_token(model),
-            keys_values=2 * cached_layers(model) * heads * width * itemsize,
+            keys_values=kv_bytes_per_token(model),
+            context=context_length(model),
             layers=config.num_hidden_layers,
         )
 
@@ -116,7 +117,8 @@ def estimate_memory(
     *,
     teacher_weights: TeacherWeights,
     micro_batch_tokens: int,
-    batch_tokens: int,
+    sequences: int,
+    kv_cache_bytes: int,
     lora: int | None = None,
     gradient_checkpointing: bool = False,
     loss_tokens: int | None = None,
@@ -126,7 +128,8 @@ def estimate_memory(
 
     Args:
         teacher_weights, micro_batch_tokens, gradient_checkpointing: as for `TorchTrainer`.
-        batch_tokens: as for a `LanguageModel`.
+        sequences: number of episodes under way at a time; 0 where a server plays.
+        kv_cache_bytes: as for a `LanguageModel`.
         lora: rank of an adapter on all layers that can have one; None to train all weights.
         loss_tokens: number of action tokens of a micro-batch; None for enough to fill a chunk of logits.
         shards: number of processes among which the model is split.
@@ -142,13 +145,15 @@ def estimate_memory(
     copied = teacher_weights == "ema" or (teacher_weights == "frozen" and not lora)
     teacher = trained if copied else 0
     gathered = 0 if shards == 1 else weights
+    longest = round(size.keys_values * wider * size.context)
+    keys_values = min(max(kv_cache_bytes, longest), 4 * longest * sequences)  # four times as TransformersPolicy says
     return MemoryEstimate(
         weights=weights // shards,
         teacher=teacher // shards,
         gradient=trained // shards,
         optimizer=2 * trained // shards,
         activations=round(kept * wider * micro_batch_tokens) + 4 * LOGITS_COPIES * logits + gathered // size.layers,
-        keys_values=round(size.keys_values * wider * batch_tokens) + gathered,
+        keys_values=keys_values + gathered,
     )
 
 

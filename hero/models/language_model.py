@@ -8,7 +8,7 @@ from typing import Any
 
 from hero.chat.base import SavableChat
 from hero.models.architecture import context_length
-from hero.models.sampler import TransformersPolicy
+from hero.models.sampler import KV_CACHE_BYTES, TransformersPolicy
 
 
 @dataclass
@@ -18,15 +18,14 @@ class LanguageModel:
     Attributes:
         model: a `transformers` causal language model all of whose layers are attention.
         name: name of the model in messages.
-        batch_tokens: maximum number of padded tokens that a policy decodes at a time (but always one row): bounds the
-            memory for keys and values.
+        kv_cache_bytes: maximum size of all keys and values of a policy, as for `TransformersPolicy`.
         max_new_tokens: maximum length of an action, unless `policy` is given another.
     """
 
     model: Any
     chat: SavableChat
     name: str
-    batch_tokens: int = 65_536
+    kv_cache_bytes: int = KV_CACHE_BYTES
     max_new_tokens: int = 256
 
     @property
@@ -42,7 +41,7 @@ class LanguageModel:
             self.model,
             self.chat,
             self.name,
-            batch_tokens=self.batch_tokens,
+            kv_cache_bytes=self.kv_cache_bytes,
             temperature=temperature,
             seed=seed,
             max_new_tokens=self.max_new_tokens if max_new_tokens is None else max_new_tokens,

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from hero.chat.base import Chat
 from hero.errors import ConfigError, PolicyError
-from hero.models.architecture import context_length
+from hero.models.architecture import context_length, kv_bytes_per_token
 from hero.models.kv_cache import CachedPrefix, PrefixStore, longest_prefix, prefill
 from hero.types import Action, Message, Tokens
 
-STORE_BYTES: Final = 2 * 2**30
-"""Maximum size of the keys and values that a policy keeps between calls; near the end of a call they exist twice."""
+KV_CACHE_BYTES: Final = 8 * 2**30
+"""Default of the maximum size of all keys and values."""
 
 
 class TransformersPolicy:
@@ -36,8 +36,9 @@ class TransformersPolicy:
     Args:
         model: a transformers causal language model all of whose layers are attention.
         name: name of the model in messages.
-        batch_tokens: maximum number of padded tokens that are decoded at a time (but always one row): bounds the memory
-            for keys and values.
+        kv_cache_bytes: maximum size of all keys and values, but those of one row in any case. A quarter is for the rows
+            that are decoded at a time, which exist twice while prompts are read in parts; a quarter is kept between
+            calls, and exists twice near the end of a call.
         temperature: 0 is greedy.
         seed: seed of the random numbers, 0 or more, together with the seeds that `act` is given.
         max_new_tokens: maximum length of an action, which is cut off there.
@@ -53,7 +54,7 @@ class TransformersPolicy:
         chat: Chat,
         name: str,
         *,
-        batch_tokens: int,
+        kv_cache_bytes: int = KV_CACHE_BYTES,
         temperature: float,
         seed: int,
         max_new_tokens: int,
@@ -68,7 +69,7 @@ class TransformersPolicy:
         self.model = model
         self.chat = chat
         self.name = name
-        self.batch_tokens = batch_tokens
+        self.kv_cache_bytes = kv_cache_bytes
         self.temperature = temperature
         self.seed = seed
         self.max_new_tokens = max_new_tokens
@@ -111,7 +112,7 @@ class TransformersPolicy:
             )
         uniforms_BT = self._uniforms(len(prompts), seeds)
         actions: list[Action | None] = [None] * len(encoded)
-        store = PrefixStore(STORE_BYTES)
+        store = PrefixStore(self.kv_cache_bytes // 4)
         with _inference(self.model):
             self._forget_if_trained()
             for rows in self._batches(encoded):
@@ -136,9 +137,10 @@ class TransformersPolicy:
 
     def _batches(self, encoded: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
         """Yields rows to decode together, of like length."""
+        tokens = self.kv_cache_bytes // 4 // kv_bytes_per_token(self.model)
         batch: list[int] = []
         for row in sorted(range(len(encoded)), key=lambda row: len(encoded[row])):
-            if batch and (len(batch) + 1) * (len(encoded[row]) + self.max_new_tokens) > self.batch_tokens:
+            if batch and (len(batch) + 1) * (len(encoded[row]) + self.max_new_tokens) > tokens:
                 yield batch
                 batch = []
             batch.append(row)

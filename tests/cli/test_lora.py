@@ -10,7 +10,7 @@ import torch
 
 from hero.distill.memory import MemoryEstimate, estimate_memory
 from hero.runs.reader import read_rows
-from hero_cli.model import ModelChoice, load_model
+from hero_cli.model import ModelChoice, load_checkpoint
 from tests.cli.conftest import FAST, Hero, contents, refused
 
 pytest.importorskip("peft", reason="needs the extra lora")
@@ -112,7 +112,7 @@ def test_a_run_that_will_not_fit_says_what_would(
 def test_the_base_keeps_its_precision_and_evaluation_has_it_too(hero: Hero, model: str, tmp_path: Path) -> None:
     result = hero("run", "--model", model, "--steps", 1, "--out", "run", "--dtype", "bfloat16", *LORA, *FAST)
     assert result.exit_code == 0, result.output
-    lm = load_model(ModelChoice("run"), 4)
+    lm = load_checkpoint(ModelChoice("run"))[0]
     types = {name: weight.dtype for name, weight in lm.model.named_parameters()}
     assert {kind for name, kind in types.items() if "lora" not in name} == {torch.bfloat16}
     assert {kind for name, kind in types.items() if "lora" in name} == {torch.float32}

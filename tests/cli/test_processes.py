@@ -89,9 +89,8 @@ def test_a_model_cannot_be_split_among_one_process(tmp_path: Path) -> None:
 
 def test_processes_split_what_does_not_fit_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     settings, lm = settings_of({}), random_model()
-    estimate = estimate_memory(
-        ModelSize.of(lm.model), teacher_weights="ema", micro_batch_tokens=16_384, batch_tokens=lm.batch_tokens
-    )
+    limits = {"micro_batch_tokens": 16_384, "sequences": 64, "kv_cache_bytes": lm.kv_cache_bytes}
+    estimate = estimate_memory(ModelSize.of(lm.model), teacher_weights="ema", **limits)
     monkeypatch.setattr("hero.distill.memory.device_memory", lambda device: estimate.peak - 1)
     assert require_memory(settings, lm, Processes(0, 4)).endswith("; --shard would fit")
     assert "--shard" not in require_memory(settings, lm)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hero.distill.base import Example
-from hero.distill.memory import ModelSize, device_memory, estimate_memory
+from hero.distill.memory import ModelSize, estimate_memory
 from hero.distill.teacher_model import TeacherWeights
 from hero.distill.trainer import TorchTrainer
 from hero.models.lora import add_adapter
@@ -16,7 +16,7 @@ from tests.distill.doubles import episode
 from tests.tiny_models import TinyLM, tiny_model
 
 EXAMPLES = [Example(0, tokens, cross_entropy=1.0) for tokens in episode(tiny_model(), 1)]
-LIMITS: dict[str, Any] = {"micro_batch_tokens": 1000, "batch_tokens": 2000}
+LIMITS: dict[str, Any] = {"micro_batch_tokens": 1000, "sequences": 2, "kv_cache_bytes": 1}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -72,15 +72,24 @@ def test_recomputing_keeps_inputs_and_one_layer_and_fewer_tokens_keep_less() -> 
 
 def test_the_peak_is_that_of_playing_or_of_learning() -> None:
     size = ModelSize.of(tiny_model())
-    playing = estimate_memory(size, teacher_weights="live", micro_batch_tokens=1, batch_tokens=10**9, loss_tokens=1)
-    learning = estimate_memory(size, teacher_weights="live", micro_batch_tokens=10**9, batch_tokens=1, loss_tokens=1)
+    options: dict[str, Any] = {"teacher_weights": "live", "loss_tokens": 1, "kv_cache_bytes": 10**12}
+    playing = estimate_memory(size, micro_batch_tokens=1, sequences=10**6, **options)
+    learning = estimate_memory(size, micro_batch_tokens=10**9, sequences=1, **options)
     assert playing.peak == playing.always + playing.keys_values
     assert learning.peak == learning.always + learning.activations
     assert str(playing).startswith(f"{playing.peak / 2**30:.1f} GiB (weights 0.0, teacher 0.0, ")
 
 
-def test_the_memory_of_this_machine_is_known() -> None:
-    assert device_memory(torch.device("cpu")) > 2**28
+def test_keys_and_values_take_what_episodes_need_and_at_most_their_limit() -> None:
+    size = ModelSize.of(tiny_model())
+    longest = size.context * size.keys_values
+    taken = {
+        (sequences, limit): estimate_memory(
+            size, teacher_weights="live", micro_batch_tokens=1, sequences=sequences, kv_cache_bytes=limit
+        ).keys_values
+        for sequences, limit in ((0, 10**12), (5, 10**12), (5, 2 * longest), (5, 1))
+    }
+    assert list(taken.values()) == [0, 20 * longest, 2 * longest, longest]
 
 
 def test_what_is_split_is_gathered_to_play_and_a_layer_at_a_time_to_learn() -> None:

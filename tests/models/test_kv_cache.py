@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.models import kv_cache, sampler
+from hero.models.architecture import kv_bytes_per_token
 from hero.models.language_model import LanguageModel
 from hero.models.sampler import TransformersPolicy
 from tests.models.acting import ask, assert_true_logprobs, tokens_of
@@ -24,6 +25,7 @@ from tests.tiny_models import (
 )
 
 LM = random_model()
+TOKEN = kv_bytes_per_token(LM.model)
 
 
 def test_layers_may_share_keys_and_values() -> None:
@@ -41,7 +43,7 @@ def test_layers_may_share_keys_and_values() -> None:
 def test_how_a_batch_is_split_changes_no_sample(order: list[int], batch_tokens: int, prefill_tokens: int) -> None:
     prompts = [ask("ab" * count) for count in order]
     whole = LM.policy(seed=4, max_new_tokens=8).act(prompts)
-    small = LanguageModel(LM.model, LM.chat, LM.name, batch_tokens=batch_tokens)
+    small = replace(LM, kv_cache_bytes=4 * batch_tokens * TOKEN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kv_cache, "PREFILL_TOKENS", prefill_tokens)
         split = small.policy(seed=4, max_new_tokens=8).act(prompts)
@@ -62,7 +64,7 @@ def test_a_batch_stays_within_its_token_budget(monkeypatch: pytest.MonkeyPatch) 
         return batch, logits
 
     monkeypatch.setattr(sampler, "prefill", watch)
-    small = LanguageModel(LM.model, LM.chat, LM.name, batch_tokens=100)
+    small = replace(LM, kv_cache_bytes=4 * 100 * TOKEN)
     small.policy(max_new_tokens=8).act([ask("ab" * count) for count in range(12)])
     assert len(sizes) > 1
     assert max(sizes) <= 100
@@ -110,12 +112,11 @@ def test_a_sliding_window_is_respected_across_turns() -> None:
         ]
 
 
-def test_kept_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_memory_is_bounded() -> None:
     prompts = [ask("a" * 40), ask("b" * 40)]
     sizes = []
-    for limit in (sampler.STORE_BYTES, 25_000, 0):
-        monkeypatch.setattr(sampler, "STORE_BYTES", limit)
-        policy = LM.policy(temperature=0, max_new_tokens=2)
+    for limit in (10**9, 25_000, 0):
+        policy = replace(LM, kv_cache_bytes=4 * limit).policy(temperature=0, max_new_tokens=2)
         policy.act(prompts)
         sizes.append(len(policy._prefixes))
     assert sizes[0] == 2
@@ -130,9 +131,8 @@ def storages(policy: TransformersPolicy) -> int:
 
 
 @pytest.mark.parametrize("limit", [0, 30_000, 200_000, 10**9])
-def test_the_memory_of_prefixes_is_counted_exactly(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    monkeypatch.setattr(sampler, "STORE_BYTES", limit)
-    lm = random_model(context=2048)
+def test_the_memory_of_prefixes_is_counted_exactly(limit: int) -> None:
+    lm = replace(random_model(context=2048), kv_cache_bytes=4 * limit)
     policy = lm.policy(temperature=0, max_new_tokens=6)
     prompts = [ask("ab"), *[ask("b" * 3)] * 14, ask("ab" * 600)]
     for _ in range(3):
@@ -157,7 +157,7 @@ def test_a_call_makes_one_row_of_logits_a_prompt_and_reads_no_more_at_a_time_tha
 
     monkeypatch.setattr(kv_cache, "PREFILL_TOKENS", 64)
     monkeypatch.setattr(kv_cache.Batch, "forward", watch)
-    lm = replace(random_model(context=2048), batch_tokens=1000)
+    lm = replace(random_model(context=2048), kv_cache_bytes=4 * 1000 * TOKEN)
     policy = lm.policy(max_new_tokens=6)
     prompts = [ask("b" * count) for count in (1, 4, 9, 14, 20, 90, 300, 500)]
     for turn in range(3):
