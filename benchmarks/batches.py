@@ -31,7 +31,7 @@ from hero.distill.learners import Distillation, group_examples
 from hero.distill.pack import Row, micro_batches, share_prefixes, student_rows, teacher_rows
 from hero.errors import DataError
 from hero.runs.reader import Episode, read_episodes
-from hero_cli.model import ModelChoice, load_model
+from hero_cli.model import ModelChoice, load_checkpoint
 from hero_cli.resolve import stored_settings
 from hero_cli.terminal import report_errors
 
@@ -93,7 +93,7 @@ def main(
 ) -> None:
     """Compares micro-batches by the length of suffixes with micro-batches by the length of rows."""
     torch.set_num_threads(threads)
-    lm = load_model(ModelChoice(stored_settings(run).model), 256)
+    lm = load_checkpoint(ModelChoice(stored_settings(run).model))[0]
     examples = examples_of([episode for episode in read_episodes(run) if episode.step == step][:episodes])
     if not any(example.teacher for example in examples):
         raise DataError(f"step {step} of {run} has no action that a teacher scores; give a step that was distilled")

@@ -23,7 +23,7 @@ from hero.reflect.rules import LIMITS, RulesReflector
 from hero.runs.reader import Episode, read_config, read_episodes
 from hero.types import Diagnosis, Verdict
 from hero_cli.build import make_envs
-from hero_cli.model import ModelChoice, load_model
+from hero_cli.model import ModelChoice, load_checkpoint
 from hero_cli.resolve import stored_settings
 from hero_cli.terminal import report_errors
 
@@ -95,7 +95,9 @@ def main(
     if not episodes:
         raise DataError(f"{run} has no training episodes; give a run that has done a step")
     if again:
-        reflector = ModelReflector(load_model(ModelChoice(settings.model), 256).policy(temperature=0.0))
+        reflector = ModelReflector(
+            load_checkpoint(ModelChoice(settings.model))[0].policy(temperature=0.0, max_new_tokens=256)
+        )
         diagnoses = reflector.reflect([episode.trajectory for episode in episodes])
         episodes = [replace(episode, diagnosis=new) for episode, new in zip(episodes, diagnoses, strict=True)]
     by_step: dict[int, list[Episode]] = {}

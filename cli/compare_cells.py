@@ -19,7 +19,7 @@ from .build import check_components
 from .learner import read_learner
 from .options import UsageError, as_options, read_options
 from .resolve import IdleSettingError, extension, settings_of, stored_settings
-from .settings import Settings, option
+from .settings import BROUGHT_BY_MODEL, Settings, option
 
 EXAMPLE: Final = '--cell "no advice: --teacher-arg advice=false"'
 FOR_ALL: Final = ("env", "env_args", "model", "chat_args", "eval_tasks")
@@ -188,6 +188,7 @@ def _arguments(path: Path, given: Mapping[str, Any], settings: Settings) -> list
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     asked, there = settings.record(), replace(stored, **more).record() | {"threads": settings.threads}
+    asked |= {name: there[name] for name in BROUGHT_BY_MODEL if asked[name] is None}
     if names := [name for name in asked if asked[name] != there[name]]:
         differences = ", ".join(
             f"{option(name)} {json.dumps(there[name])}, not {json.dumps(asked[name])}" for name in names

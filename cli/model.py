@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 
@@ -20,6 +20,8 @@ from .provenance import explain_missing, model_provenance, model_source, require
 from .settings import Settings
 from .terminal import with_default
 
+LORA_RATE: Final = 10
+"""Learning rate of an adapter as a multiple of that of all weights (Schulman et al. 2025, LoRA Without Regret)."""
 ModelArgument: TypeAlias = Annotated[
     str, typer.Argument(help="A run directory, or a model: tiny, tiny-taubench, a directory, hub name or GGUF file.")
 ]
@@ -70,13 +72,20 @@ def load_checkpoint(choice: ModelChoice, settings: Settings | None = None) -> tu
     lm, step = _load(choice)
     if settings is None:
         return lm, step
-    if settings.action_tokens >= lm.context_length:
+    lm.max_new_tokens = settings.action_tokens or lm.max_new_tokens
+    lm.kv_cache_bytes = round(settings.kv_cache_gib * 2**30)
+    if lm.max_new_tokens >= lm.context_length:
         raise ConfigError(
-            f"--action-tokens {settings.action_tokens} leaves no room for a prompt: {lm.name} has {lm.context_length} "
+            f"--action-tokens {lm.max_new_tokens} leaves no room for a prompt: {lm.name} has {lm.context_length} "
             "tokens; give fewer"
         )
-    lm.max_new_tokens, lm.kv_cache_bytes = settings.action_tokens, round(settings.kv_cache_gib * 2**30)
     return lm, step
+
+
+def with_model_defaults(settings: Settings, lm: Any) -> Settings:
+    """Returns settings with what the loaded model brings, where they leave it open."""
+    rate = settings.learning_rate or lm.learning_rate * (LORA_RATE if settings.lora else 1)
+    return replace(settings, learning_rate=rate, action_tokens=lm.max_new_tokens)
 
 
 def _load(choice: ModelChoice) -> tuple[Any, int | None]:

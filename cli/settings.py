@@ -51,7 +51,8 @@ class Settings:
 
     None stands for no limit in `steps`, `turn_budget`, `decay_steps` and `top_k`, for all tasks in
     `eval_tasks_between`, for the context of the model in `max_tokens`, for no adapter in `lora`, for no server in
-    `serve`, for what the machine has in `device` and `dtype`, and elsewhere for a setting that the learner has no use
+    `serve`, for what the machine has in `device` and `dtype`, until the model is loaded for what it brings in
+    `learning_rate` and `action_tokens`, and elsewhere for a setting that the learner has no use
     for.
     """
 
@@ -112,7 +113,13 @@ class Settings:
     group_size: int = setting(
         1, "Episodes per task; grpo compares them.", panel=LEARNING, min=1, shown="1, or what the learner brings"
     )
-    learning_rate: float = setting(2e-4, "Learning rate of AdamW.", panel=LEARNING, above=0)
+    learning_rate: float | None = setting(
+        None,
+        "Learning rate of AdamW.",
+        panel=LEARNING,
+        above=0,
+        shown="what the model brings: 2e-4 for tiny, 1e-5 for others; ten times that with --lora",
+    )
     warmup_steps: int = setting(0, "Steps over which the learning rate rises linearly.", panel=LEARNING, min=0)
     decay_steps: int | None = setting(
         None,
@@ -198,8 +205,12 @@ class Settings:
         min=1,
         shown="the context of the model",
     )
-    action_tokens: int = setting(
-        48, "Tokens after which an action is cut.", panel=PLAYING, min=1, shown="48, or what the environment brings"
+    action_tokens: int | None = setting(
+        None,
+        "Tokens after which an action is cut.",
+        panel=PLAYING,
+        min=1,
+        shown="what environment or model bring: 48 for tiny, 256 for others",
     )
     eval_tasks: int = setting(
         200, "Validation tasks at start and end, played once sampled and once greedily.", panel=PLAYING, min=1
@@ -277,6 +288,8 @@ class Settings:
         return asdict(self)
 
 
+BROUGHT_BY_MODEL: Final = ("learning_rate", "action_tokens")
+"""Settings that are None until the model is loaded, unless they are given."""
 FIELDS: Final[Mapping[str, Field[Any]]] = {each.name: each for each in fields(Settings)}
 
 

@@ -19,7 +19,7 @@ from hero.runs.reader import read_config, read_summary
 from . import build, provenance
 from .interrupt import asked_to_stop, unmissable
 from .main import INTERRUPTED
-from .model import ModelChoice, load_model
+from .model import ModelChoice, load_model, with_model_defaults
 from .resolve import extension, stored_settings
 from .settings import Settings, option
 from .terminal import console, show_log, warn_on_error
@@ -47,7 +47,7 @@ def start(out: Path | None, settings: Settings) -> None:
     learner = re.sub(r"\W+", "-", settings.learner)  # a sum has signs that not every system allows in a name
     path = out or _unused(Path("runs"), f"{settings.env}-{learner}-seed{settings.seed}")
     require_empty(path)
-    components, now = _build(path, settings, settings.model, provenance.today(), {}, processes)
+    settings, components, now = _build(path, settings, settings.model, provenance.today(), {}, processes)
     with (
         build.closing([*components["envs"], *components["eval_envs"]]),
         _opened(path, lambda: Run.create(path, settings.record(), now), processes) as run,
@@ -74,7 +74,7 @@ def resume(path: Path, given: dict[str, Any]) -> None:
             settings = replace(settings, **more)
             _require_work(run, settings.plan(), more)
         date = stored.get("date", provenance.today())
-        components, now = _build(path, settings, provenance.model_source(path), date, stored, processes)
+        settings, components, now = _build(path, settings, provenance.model_source(path), date, stored, processes)
         if more:
             run.extend(more)
         with build.closing([*components["envs"], *components["eval_envs"]]):
@@ -121,8 +121,10 @@ def _require_work(run: Run | Replica, plan: Plan, more: Mapping[str, Any]) -> No
 @unmissable()
 def _build(
     path: Path, settings: Settings, source: str, date: str, stored: Mapping[str, Any], processes: Processes
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Builds the components of a run, what takes long last, and returns them with their provenance.
+) -> tuple[Settings, dict[str, Any], dict[str, Any]]:
+    """Builds the components of a run, what takes long last.
+
+    It returns the settings with what the model brings, the components, and their provenance.
 
     Args:
         source: where to load the model from.
@@ -152,6 +154,7 @@ def _build(
     lm = load_model(choice, settings)
     if not hasattr(lm, "model"):
         raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
+    settings = with_model_defaults(settings, lm)
     build.use_adapter(settings.record(), lm)
     if settings.steps != 0 and (warning := build.require_memory(settings, lm, processes)) and processes.is_first:
         console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
@@ -167,7 +170,7 @@ def _build(
     }
     now = provenance.run_provenance(settings, source, envs[0], date, lm.model.device.type)
     provenance.require_equal(processes.gather([now]))
-    return components, now
+    return settings, components, now
 
 
 def _train(run: Run | Replica, settings: Settings, components: dict[str, Any], warning: str = "") -> None:

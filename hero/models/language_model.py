@@ -20,6 +20,7 @@ class LanguageModel:
         name: name of the model in messages.
         kv_cache_bytes: maximum size of all keys and values of a policy, as for `TransformersPolicy`.
         max_new_tokens: maximum length of an action, unless `policy` is given another.
+        learning_rate: a learning rate that suits it where all weights are trained.
     """
 
     model: Any
@@ -27,6 +28,7 @@ class LanguageModel:
     name: str
     kv_cache_bytes: int = KV_CACHE_BYTES
     max_new_tokens: int = 256
+    learning_rate: float = 1e-5
 
     @property
     def context_length(self) -> int:

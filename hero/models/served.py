@@ -90,7 +90,7 @@ class ServedModel(LanguageModel):
             raise ConfigError("a served model needs an adapter, which is what is sent to the server: give --lora RANK")
         endpoint = EndpointPool(url, key, timeout, attempts=6, wait=1.0)
         made = cls(
-            *(lm.model, lm.chat, lm.name, lm.kv_cache_bytes, lm.max_new_tokens),
+            *(lm.model, lm.chat, lm.name, lm.kv_cache_bytes, lm.max_new_tokens, lm.learning_rate),
             endpoint=endpoint,
             processes=processes,
         )

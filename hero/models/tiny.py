@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ SAMPLE: Final = 'Ab 12\n\n  search[é 你好 😀\t\'] $3.50, #W1 {"a": [true]}\
 
 def load_taubench() -> LanguageModel:
     """Loads the model for the embedded TauBench."""
-    return load(MODELS / "taubench")
+    return replace(load(MODELS / "taubench"), max_new_tokens=128)
 
 
 def load(source: str | Path = SHIPPED) -> LanguageModel:
@@ -46,7 +47,7 @@ def load(source: str | Path = SHIPPED) -> LanguageModel:
         with translate_errors(DataError, f"{path} does not hold a usable model"):
             model = _load_model(path, chat.encoding.n_vocab)
             require_usable(str(path), model, chat.encoding.n_vocab)
-            lm = LanguageModel(model, chat, "tiny")
+            lm = LanguageModel(model, chat, "tiny", max_new_tokens=48, learning_rate=2e-4)
             require_exact(lm)
     except ConfigError as error:
         raise DataError(str(error)) from error

@@ -54,6 +54,8 @@ if __name__ == "__main__":
     provenance.model_provenance = lambda source: {"path": source}  # type: ignore[assignment, misc]
     build.make_trainer = make_trainer  # type: ignore[assignment]
     build.require_memory = lambda settings, lm, processes: ""
-    lm = SimpleNamespace(model=SimpleNamespace(device=SimpleNamespace(type="cpu")))
+    lm = SimpleNamespace(
+        model=SimpleNamespace(device=SimpleNamespace(type="cpu")), learning_rate=1e-5, max_new_tokens=4
+    )
     training.load_model = lambda *choice: lm  # type: ignore[assignment, return-value]
     main()

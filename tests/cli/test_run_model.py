@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from hero.envs.base import StepResult
+from hero.models.export import export_model
 from hero.runs.reader import WhichCheckpoint, read_checkpoint, read_config, read_episodes, read_rows
 from hero.runs.writer import Run
 from hero.types import Stop
+from hero_cli.model import ModelChoice, load_model, with_model_defaults
 from hero_cli.resolve import settings_of
 from tests.cli.conftest import FAST, Hero, refused
 from tests.doubles import GuessEnv
+from tests.tiny_models import random_model
 
 
 def weights(run: Path, which: WhichCheckpoint = "best") -> tuple[int, bytes]:
@@ -101,3 +104,32 @@ def test_an_episode_ends_before_it_has_too_many_tokens(hero: Hero, model: str, t
     assert max(len(each.turns) for each in free) > 1
     for row in read_rows(tmp_path / "limited", "evals"):
         assert {outcome["turns"] for outcome in row["outcomes"]} == {1}
+
+
+@pytest.mark.parametrize(
+    ("given", "learning_rate", "action_tokens"),
+    [
+        ({"model": "tiny"}, 2e-4, 48),
+        ({"model": "tiny", "lora": 4}, 2e-3, 48),
+        ({"model": "tiny", "lora": 4, "learning_rate": 0.5, "action_tokens": 7}, 0.5, 7),
+        ({"model": "tiny-taubench"}, 2e-4, 128),
+        ({}, 1e-5, 256),
+    ],
+)
+def test_a_model_brings_what_suits_it(
+    given: dict[str, object], learning_rate: float, action_tokens: int, tmp_path: Path
+) -> None:
+    export_model(random_model(), tmp_path)
+    settings = settings_of({"model": str(tmp_path)} | given)
+    lm = load_model(ModelChoice(settings.model), settings)
+    settings = with_model_defaults(settings, lm)
+    assert (settings.learning_rate, settings.action_tokens) == (pytest.approx(learning_rate), action_tokens)
+    assert lm.policy().max_new_tokens == action_tokens
+
+
+def test_a_run_records_what_its_model_brought(hero: Hero, tmp_path: Path) -> None:
+    open_ended = [*FAST[: FAST.index("--action-tokens")], *FAST[FAST.index("--action-tokens") + 2 :]]
+    result = hero("run", "--model", "tiny", "--steps", 0, *open_ended, "--out", "run")
+    assert result.exit_code == 0, result.output
+    settings = read_config(tmp_path / "run").settings
+    assert (settings["learning_rate"], settings["action_tokens"]) == (2e-4, 48)

@@ -45,7 +45,7 @@ class TauBenchEnv(TextEnv):
 
     env_id = "taubench"
     gymnasium_id = "hero/TauBench-v0"
-    defaults = {"model": "tiny-taubench", "max_turns": 30, "action_tokens": 128}  # noqa: RUF012 (of a ClassVar)
+    defaults = {"model": "tiny-taubench", "max_turns": 30}  # noqa: RUF012 (of a ClassVar)
 
     def __init__(
         self,
