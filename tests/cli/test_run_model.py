@@ -119,7 +119,7 @@ def test_an_episode_ends_before_it_has_too_many_tokens(hero: Hero, model: str, t
 def test_a_model_brings_what_suits_it(
     given: dict[str, object], learning_rate: float, action_tokens: int, tmp_path: Path
 ) -> None:
-    export_model(random_model(), tmp_path)
+    export_model(random_model(context=1024), tmp_path)
     settings = settings_of({"model": str(tmp_path)} | given)
     lm = load_model(ModelChoice(settings.model), settings)
     settings = with_model_defaults(settings, lm)
