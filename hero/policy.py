@@ -10,7 +10,11 @@ from hero.types import Action, Message
 
 @runtime_checkable
 class Policy(Protocol):
-    """Answers prompts with actions."""
+    """Answers prompts with actions.
+
+    One that waits for something outside of this process may say so with an attribute `waits`, True: then `rollout` has
+    each episode ask by itself, several at a time.
+    """
 
     def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
         """Answers each prompt, independently of the others.

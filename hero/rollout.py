@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from hero.chat.base import drift_tokens
 from hero.chat.context import ContextBuilder, conversation
-from hero.envs.validate import brief, read_start, read_step
-from hero.errors import ConfigError, PolicyError, UnavailableError
-from hero.policy import ContextLimited, Policy, derived_seed
-from hero.types import JSON, Action, Message, Stop, Tokens, Trajectory, Turn
+from hero.envs.validate import brief
+from hero.episode import Episode, Task
+from hero.errors import ConfigError, PolicyError
+from hero.policy import ContextLimited, Policy
+from hero.types import Action, Message, Trajectory, Turn
 
 if TYPE_CHECKING:
     import gymnasium
 
     from hero.envs.base import TextEnv
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A task to play one episode of.
-
-    Attributes:
-        index: index of the task in the environment's split.
-        seed: seed that the environment is reset with.
-        episode: number of the episode, 0 or more, among those that are played with one seed of `rollout`; None for its
-            position in the call. It names the episode's random numbers and does not count for equality: siblings are
-            equal.
-    """
-
-    index: int
-    seed: int
-    episode: int | None = field(default=None, compare=False)
+__all__ = ["Task", "rollout"]
 
 
 def rollout(
@@ -53,7 +38,9 @@ def rollout(
     """Plays every task once.
 
     As many episodes are under way as there are environments; the policy answers all of them in one call, and an
-    environment that has finished takes the next task at once. An exception of an environment, or a malformed answer,
+    environment that has finished takes the next task at once. Where environments or the policy wait for something
+    outside of this process (their attribute `waits`), each episode has a thread while it waits, and goes on without the
+    others. An exception of an environment, or a malformed answer,
     ends its episode and is recorded in it; all other exceptions propagate.
 
     Each action is drawn from a random stream of its own, named by `seed`, `Task.episode` and the number of the turn. So
@@ -85,36 +72,116 @@ def rollout(
         raise ConfigError(f"max_turns = {max_turns} leaves no turn to play; give at least 1")
     if (least := min([seed, *(task.episode or 0 for task in tasks)])) < 0:
         raise ConfigError(f"a seed or episode of {least} is not possible; give 0 or more")
-    fits = _token_limit(policy, max_tokens)
-    waiting, idle = deque(enumerate(tasks)), [text_env(env) for env in reversed(envs)]
-    trajectories: dict[int, Trajectory] = {}
-    running: list[_Episode] = []
+    texts = [text_env(env) for env in envs]
+    waits = any(getattr(each, "waits", False) for each in (*texts, policy))
+    game = _Game(policy, seed, max_turns, build_context, _token_limit(policy, max_tokens), on_turn or _ignore)
+    return (_play_apart if waits else _play_together)(game, texts, tasks)
+
+
+@dataclass(frozen=True)
+class _Game:
+    """What all episodes of a rollout have in common."""
+
+    policy: Policy
+    seed: int
+    max_turns: int
+    build_context: ContextBuilder
+    fits: Callable[[Sequence[Message]], bool]
+    on_turn: Callable[[int, Turn], None]
+
+    def goes_on(self, episode: Episode) -> bool:
+        """Writes the next prompt of an episode; returns whether it goes on."""
+        if episode.stop is None:
+            episode.write_prompt(self.build_context, self.fits)
+        return episode.stop is None
+
+    def act(self, episodes: Sequence[Episode]) -> Sequence[Action]:
+        """Returns the next action of each episode."""
+        if not episodes:
+            return []
+        policy, seeds = self.policy, [episode.action_seed(self.seed) for episode in episodes]
+        actions = policy.act([episode.prompt for episode in episodes], seeds)
+        if not isinstance(actions, Sequence) or len(actions) != len(episodes):
+            raise PolicyError(f"{type(policy).__name__}.act must return {len(episodes)} actions, not {brief(actions)}")
+        for action in actions:
+            if not isinstance(action, Action):
+                raise PolicyError(f"{type(policy).__name__}.act must return hero.types.Action, not {brief(action)}")
+        return actions
+
+    def step(self, episode: Episode, action: Action) -> Turn | None:
+        """Takes one action; returns None where the environment raised."""
+        return episode.step(action, self.max_turns)
+
+
+def _play_together(game: _Game, envs: Sequence[TextEnv], tasks: Sequence[Task]) -> list[Trajectory]:
+    """Plays turn by turn, all episodes at a time."""
+    waiting, idle = deque(enumerate(tasks)), [*reversed(envs)]
+    ended: list[Episode] = []
+    running: list[Episode] = []
     while waiting or running:
         while waiting and idle:
-            running.append(_Episode(*waiting.popleft(), idle.pop()))
-        for episode in running:
-            episode.prepare(build_context, fits)
-        acting = [episode for episode in running if episode.stop is None]
-        for episode, action in zip(acting, _actions(policy, acting, seed), strict=True):
-            if (turn := episode.step(action, max_turns)) and on_turn:
-                on_turn(episode.position, turn)
-        for episode in running:
-            if episode.stop is not None:
-                trajectories[episode.position] = episode.trajectory(episode.stop)
-                idle.append(episode.env)
+            running.append(Episode(*waiting.popleft(), idle.pop()))
+            running[-1].start()
+        acting = [episode for episode in running if game.goes_on(episode)]
+        for episode, action in zip(acting, game.act(acting), strict=True):
+            if turn := game.step(episode, action):
+                game.on_turn(episode.position, turn)
+        ended += (stopped := [episode for episode in running if episode.stop is not None])
+        idle += [episode.env for episode in stopped]
         running = [episode for episode in running if episode.stop is None]
-    return [trajectories[position] for position in range(len(tasks))]
+    return _trajectories(ended)
 
 
-def _actions(policy: Policy, episodes: Sequence[_Episode], seed: int) -> Sequence[Action]:
-    """Returns the next action of each episode."""
-    actions = policy.act([episode.prompt for episode in episodes], [episode.action_seed(seed) for episode in episodes])
-    if not isinstance(actions, Sequence) or len(actions) != len(episodes):
-        raise PolicyError(f"{type(policy).__name__}.act must return {len(episodes)} actions, not {brief(actions)}")
-    for action in actions:
-        if not isinstance(action, Action):
-            raise PolicyError(f"{type(policy).__name__}.act must return hero.types.Action, not {brief(action)}")
-    return actions
+def _play_apart(game: _Game, envs: Sequence[TextEnv], tasks: Sequence[Task]) -> list[Trajectory]:
+    """Plays each episode in a thread while it waits; the policy answers whichever is ready, or waits in the thread."""
+    waiting, idle = deque(enumerate(tasks)), [*reversed(envs)]
+    ended: list[Episode] = []
+
+    def start(episode: Episode) -> tuple[Episode, Turn | None]:
+        episode.start()
+        return episode, None
+
+    def step(episode: Episode, action: Action | None) -> tuple[Episode, Turn | None]:
+        return episode, game.step(episode, action or game.act([episode])[0])
+
+    with _threads(len(envs)) as threads:
+        pending: set[Future[tuple[Episode, Turn | None]]] = set()
+        while waiting or pending:
+            while waiting and idle:
+                pending.add(threads.submit(start, Episode(*waiting.popleft(), idle.pop())))
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            acting = []
+            for episode, turn in (future.result() for future in done):
+                if turn:
+                    game.on_turn(episode.position, turn)
+                if game.goes_on(episode):
+                    acting.append(episode)
+                else:
+                    ended.append(episode)
+                    idle.append(episode.env)
+            actions = [None] * len(acting) if getattr(game.policy, "waits", False) else game.act(acting)
+            pending |= {threads.submit(step, *each) for each in zip(acting, actions, strict=True)}
+    return _trajectories(ended)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Makes threads for the block; where it raises, it does not wait for what they wait for."""
+    threads = ThreadPoolExecutor(count, thread_name_prefix="episode")
+    try:
+        yield threads
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _trajectories(episodes: Sequence[Episode]) -> list[Trajectory]:
+    """Returns the trajectories of episodes that have stopped, in the order of their tasks."""
+    ordered = sorted(episodes, key=lambda episode: episode.position)
+    return [episode.trajectory(episode.stop) for episode in ordered if episode.stop is not None]
+
+
+def _ignore(position: int, turn: Turn) -> None:
+    """Does nothing."""
 
 
 def _token_limit(policy: Policy, max_tokens: int | None) -> Callable[[Sequence[Message]], bool]:
@@ -129,93 +196,3 @@ def _token_limit(policy: Policy, max_tokens: int | None) -> Callable[[Sequence[M
     if limit < 1:
         raise ConfigError(f"max_tokens = {max_tokens} leaves no room to act; give at least 1")
     return lambda prompt: policy.count(prompt) <= limit
-
-
-@dataclass
-class _Episode:
-    """An episode under way."""
-
-    position: int
-    task: Task
-    env: TextEnv
-    task_id: str = ""
-    prompt: tuple[Message, ...] = ()
-    observation: str = ""
-    turns: list[Turn] = field(default_factory=list)
-    stop: Stop | None = None
-    error: str = ""
-
-    def prepare(self, build_context: ContextBuilder, fits: Callable[[Sequence[Message]], bool]) -> None:
-        """Writes the next prompt; resets the environment before the first."""
-        if not self.prompt:
-            self.task_id = str(self.task.index)
-            options = {"task": self.task.index}
-            start = self._ask(lambda: read_start(self.env.reset(seed=self.task.seed, options=options)))
-            if start is None:
-                return
-            self.observation, self.task_id = start
-        env = self.env
-        opening = (Message("system", env.instructions, tools=env.tools),) if env.instructions else ()
-        self.prompt = build_context(opening, self.turns, self.observation)
-        if not fits(self.prompt):
-            self.stop = Stop.MAX_TOKENS
-
-    def action_seed(self, seed: int) -> int:
-        """Returns the seed of the next action."""
-        episode = self.position if self.task.episode is None else self.task.episode
-        return derived_seed(seed, episode, len(self.turns))
-
-    def step(self, action: Action, max_turns: int) -> Turn | None:
-        """Takes one action; returns None where the environment raised."""
-        answer = self._ask(lambda: read_step(self.env.step(action.text)))
-        if answer is None:
-            return None
-        self.observation, reward, terminated, truncated, info = answer
-        if terminated or truncated:
-            self.stop = Stop.TERMINATED if terminated else Stop.TRUNCATED
-        turn = Turn(
-            prompt=self.prompt,
-            action=action,
-            observation=self.observation,
-            reward=reward,
-            feedback=info.get("feedback", ""),
-            info=self._facts(action, info),
-        )
-        self.turns.append(turn)
-        if self.stop is None and len(self.turns) == max_turns:
-            self.stop = Stop.MAX_TURNS
-        return turn
-
-    def trajectory(self, stop: Stop) -> Trajectory:
-        return Trajectory(self.env.env_id, self.task_id, self.task.seed, tuple(self.turns), stop, self.error)
-
-    def _ask(self, call: Callable[[], T]) -> T | None:
-        """Returns the environment's answer; None where it raised or the answer is malformed, which ends the episode."""
-        try:
-            return call()
-        except UnavailableError:  # the next episode would wait for it as long
-            raise
-        except Exception as error:  # foreign code: whatever it raises is data
-            self.stop, self.error = Stop.ERROR, f"{type(error).__name__}: {error}"
-            return None
-
-    def _facts(self, action: Action, info: dict[str, Any]) -> dict[str, JSON]:
-        """Returns the public part of a step's info, chosen by name so that nothing privileged slips through."""
-        facts: dict[str, JSON] = {}
-        for name in ("action_valid", "tool_call"):
-            if name in info:
-                facts[name] = bool(info[name])
-        if self.stop is not None:
-            if "success" in info:
-                facts["success"] = bool(info["success"])
-            if metrics := info.get("metrics"):
-                facts["metrics"] = metrics
-        if self.turns and (drift := _drift(self.turns[-1].action.tokens, action.tokens)):
-            facts["drift_tokens"] = drift
-        return facts
-
-
-def _drift(before: Tokens | None, after: Tokens | None) -> int:
-    if before is None or after is None:
-        return 0
-    return drift_tokens(before.prompt_ids + before.action_ids, after.prompt_ids)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.chat.context import ContextBuilder, conversation, window
+from hero.envs.base import StepResult
 from hero.errors import ConfigError, PolicyError, UnavailableError
 from hero.policy import FunctionPolicy
 from hero.rollout import Task, rollout
@@ -46,15 +49,84 @@ def alone(task: Task, build: ContextBuilder, max_turns: int) -> Trajectory:
 tasks = st.lists(st.builds(Task, st.integers(0, 99), st.integers(0, 5)), max_size=12)
 
 
-@given(tasks, st.integers(1, 5), st.integers(1, 6), st.none() | st.integers(0, 3))
+@given(
+    tasks,
+    st.integers(1, 5),
+    st.integers(1, 6),
+    st.none() | st.integers(0, 3),
+    st.sampled_from([(False, False), (True, False), (False, True), (True, True)]),
+)
 def test_episodes_are_those_of_playing_one_task_at_a_time(
-    played: list[Task], envs: int, max_turns: int, size: int | None
+    played: list[Task], count: int, max_turns: int, size: int | None, waits: tuple[bool, bool]
 ) -> None:
     build = conversation if size is None else window(size)
+    envs, policy = [DiceEnv() for _ in range(count)], WaitingPolicy(echo)
+    envs[0].waits, policy.waits = waits
+    seen: Counter[int] = Counter()
     trajectories = rollout(
-        [DiceEnv() for _ in range(envs)], FunctionPolicy(echo), played, build_context=build, max_turns=max_turns
+        *(envs, policy, played), build_context=build, max_turns=max_turns, on_turn=lambda task, _: seen.update([task])
     )
     assert trajectories == [alone(task, build, max_turns) for task in played]
+    assert seen == {task: len(each.turns) for task, each in enumerate(trajectories) if each.turns}
+
+
+class WaitingPolicy(FunctionPolicy):
+    waits = True
+
+
+class PatientEnv(DiceEnv):
+    """Begins the first task only after the second has ended; or, where that never happens, not at all."""
+
+    waits = True
+
+    def __init__(self, ended: Event, outcome: Exception | None = None) -> None:
+        super().__init__()
+        self.ended, self.outcome = ended, outcome
+        self.waited: bool | None = None
+
+    def begin(self, task: int) -> tuple[str, Mapping[str, Any]]:
+        if task == 0:
+            self.waited = self.ended.wait(60)
+            assert self.waited
+        elif self.outcome:
+            raise self.outcome
+        return super().begin(task)
+
+    def apply(self, action: str) -> StepResult:
+        result = super().apply(action)
+        if self.task == 1 and (result.terminated or result.truncated):
+            self.ended.set()
+        return result
+
+
+@pytest.mark.parametrize("policy", [FunctionPolicy(echo), WaitingPolicy(echo)])
+def test_an_episode_that_waits_holds_up_no_other(policy: FunctionPolicy) -> None:
+    ended = Event()
+    tasks = [Task(0, 3), Task(1, 3), Task(2, 3)]
+    trajectories = rollout([PatientEnv(ended), PatientEnv(ended)], policy, tasks, max_turns=50)
+    assert trajectories == [alone(task, conversation, 50) for task in tasks]
+
+
+def test_a_prompt_that_waits_for_its_answer_holds_up_no_episode() -> None:
+    ended = Event()
+
+    def answer(messages: Sequence[Message]) -> str:
+        if "dice 4:" in messages[1].content:
+            assert ended.wait(60)
+        return echo(messages)
+
+    tasks = [Task(4, 3), Task(1, 3)]
+    trajectories = rollout([PatientEnv(ended), PatientEnv(ended)], WaitingPolicy(answer), tasks, max_turns=5)
+    assert trajectories == [alone(task, conversation, 5) for task in tasks]
+
+
+def test_a_service_that_is_given_up_ends_the_rollout_while_others_wait() -> None:
+    never = Event()
+    envs = [PatientEnv(never), PatientEnv(never, UnavailableError("gone"))]
+    with pytest.raises(UnavailableError, match="gone"):
+        rollout(envs, FunctionPolicy(echo), [Task(0, 3), Task(1, 3)], max_turns=5)
+    assert envs[0].waited is None
+    never.set()
 
 
 @given(tasks, st.integers(1, 5))

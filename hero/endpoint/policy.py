@@ -26,6 +26,8 @@ class EndpointPolicy:
         task_id: kept with answers in the recording.
     """
 
+    waits: Final = True
+
     def __init__(self, model: ChatModel, *, concurrency: int = 8, task_id: str = "act") -> None:
         self.model, self.task_id = model, task_id
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="endpoint")

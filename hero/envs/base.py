@@ -67,6 +67,8 @@ class TextEnv(gymnasium.Env[str, str]):
     """Name of the set of tasks; "" where there is only one."""
     num_tasks: int
     """Number of tasks in the split that the environment was built with."""
+    waits: bool = False
+    """Whether a step waits for something outside of this process, so that each episode is played in a thread."""
     defaults: ClassVar[Mapping[str, JSON]] = {}
     """Defaults of settings of `hero run` that differ in this environment, such as `{"max_turns": 30}`."""
     gymnasium_id: ClassVar[str] = ""

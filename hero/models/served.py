@@ -7,6 +7,7 @@ name of its own, so that no action can come from other weights than its version 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import weakref
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from pathlib import Path
 from secrets import token_hex
 from statistics import fmean
 from tempfile import mkdtemp
+from threading import Lock
 from typing import Any, Final, Self
 
 import torch
@@ -164,11 +166,14 @@ class ServedPolicy:
         version: number of updates that the weights have seen.
     """
 
+    waits: Final = True
+
     def __init__(
         self, lm: ServedModel, name: str, temperature: float, seed: int, max_new_tokens: int, version: int
     ) -> None:
         self._lm, self.name, self.temperature, self._seed = lm, name, temperature, seed
         self.max_new_tokens, self.version = max_new_tokens, version
+        self._least_likely, self._verifying = math.inf, Lock()
 
     @property
     def context_length(self) -> int:
@@ -188,10 +193,17 @@ class ServedPolicy:
             UnavailableError: the server is out of reach, or its answer cannot be read.
         """
         actions = list(self._lm._pool.map(self._answer, prompts, seeds or repeat(None)))
-        replies = [action.tokens for action in actions if action.tokens and action.tokens.action_ids]
-        if replies:  # the least likely one tells most
-            self._lm.verify(min(replies, key=lambda tokens: fmean(tokens.logprobs)))
+        for action in actions:
+            self._verify(action.tokens)
         return actions
+
+    def _verify(self, tokens: Tokens | None) -> None:
+        """Compares a reply with the weights here, if it is less likely than all before, which tells most."""
+        if tokens and tokens.action_ids:
+            with self._verifying:
+                if (likely := fmean(tokens.logprobs)) < self._least_likely:
+                    self._lm.verify(tokens)
+                    self._least_likely = likely
 
     def _answer(self, prompt: Sequence[Message], seed: int | None) -> Action:
         ids = tuple(self._lm.chat.encode(prompt))
