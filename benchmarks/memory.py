@@ -92,7 +92,15 @@ SHAPES: Final[dict[str, tuple[type[PretrainedConfig], dict[str, Any]]]] = {
 OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "": {},
     "--lora 16": {"lora": 16},
+    "--lora 16 --micro-batch-tokens 4096": {"lora": 16, "micro_batch_tokens": 4096},
     "--lora 16 --gradient-checkpointing": {"lora": 16, "gradient_checkpointing": True},
+    "--lora 16 --gradient-checkpointing --kv-cache-gib 4": {
+        "lora": 16, "gradient_checkpointing": True, "kv_cache_bytes": 4 * GIB,
+    },
+    "--shard --gradient-checkpointing, 8 processes": {"shards": 8, "gradient_checkpointing": True},
+    "--shard --lora 16 --gradient-checkpointing, 8 processes": {
+        "shards": 8, "lora": 16, "gradient_checkpointing": True,
+    },
 }  # fmt: skip
 
 
