@@ -32,8 +32,9 @@ from hero.distill.follow import Following, TurnGate
 from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, sigmoid_gate, token_logprobs
 from hero.distill.pack import Row, micro_batches, shares, tokens_read
 from hero.distill.scorer import by_span, hidden_states, idle_pass, logit_chunks, teacher_hidden_states
-from hero.models.head import head_logits, is_sharded
+from hero.models.head import head_logits
 from hero.models.recompute import recomputing
+from hero.models.sharded import is_sharded
 from hero.processes import ALONE, Processes
 
 if TYPE_CHECKING:

@@ -144,7 +144,8 @@ def estimate_memory(
     logits = CHUNK_LOGITS if loss_tokens is None else min(CHUNK_LOGITS, size.vocabulary * loss_tokens)
     copied = teacher_weights == "ema" or (teacher_weights == "frozen" and not lora)
     teacher = trained if copied else 0
-    gathered = 0 if shards == 1 else weights
+    gathered = 0 if shards == 1 or not sequences else weights
+    layer = 0 if shards == 1 else weights // size.layers
     longest = round(size.keys_values * wider * size.context)
     keys_values = min(max(kv_cache_bytes, longest), 4 * longest * sequences)  # four times as TransformersPolicy says
     return MemoryEstimate(
@@ -152,7 +153,7 @@ def estimate_memory(
         teacher=teacher // shards,
         gradient=trained // shards,
         optimizer=2 * trained // shards,
-        activations=round(kept * wider * micro_batch_tokens) + 4 * LOGITS_COPIES * logits + gathered // size.layers,
+        activations=round(kept * wider * micro_batch_tokens) + 4 * LOGITS_COPIES * logits + layer,
         keys_values=keys_values + gathered,
     )
 

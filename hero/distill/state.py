@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
-from torch import Tensor
 
 from hero.errors import RunError
-from hero.models.head import is_sharded
 from hero.models.lora import STUDENT, adapter_state, is_adapted, load_adapter_state
+from hero.models.sharded import is_sharded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -87,12 +86,6 @@ def read_weights(model: PreTrainedModel, file: Path, adapter: str = STUDENT) -> 
             load_model(model, file)
     except _UNREADABLE as error:
         raise unreadable(file, error) from error
-
-
-def whole(tensor: Tensor) -> Tensor:
-    """Returns all of a tensor that is split among processes, which all have to call this; another one as it is."""
-    full: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-    return full
 
 
 def widen(model: PreTrainedModel) -> None:

@@ -30,7 +30,6 @@ from hero.distill.state import (
     read_state,
     read_weights,
     unreadable,
-    whole,
     widen,
     write_state,
     write_weights,
@@ -38,6 +37,7 @@ from hero.distill.state import (
 from hero.distill.teacher_model import TeacherWeights, make_teacher
 from hero.errors import ConfigError, RunError
 from hero.models.architecture import context_length
+from hero.models.sharded import whole
 from hero.policy import Policy
 from hero.processes import ALONE, Processes
 
@@ -170,7 +170,7 @@ class TorchTrainer:
 
     def policy(self, *, temperature: float) -> Policy:
         """Returns a policy on the current weights (no copy), its version the number of updates so far."""
-        if self._shards:
+        if self._shards and not getattr(self.lm, "is_served", False):
             self._shards.gather(self._model)
         return self.lm.policy(temperature=temperature, version=self.updates)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from hero.models.architecture import cache_argument, cached_layers
-from hero.models.head import is_sharded
+from hero.models.sharded import is_sharded
 
 KeysValues: TypeAlias = tuple[Tensor, Tensor]
 """Keys and values of one layer."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from hero.chat.base import Chat
 from hero.chat.tiktoken import TiktokenChat
@@ -48,16 +50,21 @@ def export_adapter(lm: LanguageModel, path: Path, base: str) -> None:
     tokenizer_of(lm.chat).save_pretrained(path)
 
 
-def write_adapter(model: Any, path: Path, base: str) -> None:
-    """Writes the adapter `STUDENT` and its configuration, as PEFT does."""
+def write_adapter(model: Any, path: Path, base: str, weights: Mapping[str, Tensor] | None = None) -> None:
+    """Writes the adapter `STUDENT` and its configuration, as PEFT does.
+
+    Args:
+        weights: those of the adapter, by the names of `adapter_state`; None for the model's own.
+    """
     from peft.utils import SAFETENSORS_WEIGHTS_NAME
 
     config = copy(model.peft_config[STUDENT])
     config.base_model_name_or_path, config.inference_mode = base, True
     config.save_pretrained(path)
     # PEFT names weights as those of a model within its own.
-    weights = {f"base_model.model.{name}": weight for name, weight in adapter_state(model, STUDENT).items()}
-    save_file(weights, path / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+    named = adapter_state(model, STUDENT) if weights is None else weights
+    of_peft = {f"base_model.model.{name}": weight for name, weight in named.items()}
+    save_file(of_peft, path / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
 
 
 def tokenizer_of(chat: Chat) -> Any:

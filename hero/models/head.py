@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from hero.errors import ConfigError
+from hero.models.sharded import SHARDED_DECODER, is_sharded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-
-SHARDED_DECODER: Final = "hero_decoder"
-"""Attribute of a sharded model with what runs its decoder, after its weights have been gathered."""
 
 
 def decoder_of(model: PreTrainedModel) -> nn.Module:
@@ -47,11 +44,6 @@ def decode(model: PreTrainedModel, **inputs: Any) -> Tensor:
     decoder = getattr(model, SHARDED_DECODER) if is_sharded(model) else decoder_of(model)
     hidden_BLD: Tensor = decoder(**inputs).last_hidden_state
     return hidden_BLD
-
-
-def is_sharded(model: PreTrainedModel) -> bool:
-    """Returns whether the weights of a model are split among processes (`hero.models.sharding`)."""
-    return hasattr(model, SHARDED_DECODER)
 
 
 def head_logits(model: PreTrainedModel, states_MD: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hero.errors import ConfigError
-from hero.models.head import is_sharded
+from hero.models.sharded import is_sharded
 
 if TYPE_CHECKING:
     from peft import PeftConfig

@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,16 +20,18 @@ from secrets import token_hex
 from statistics import fmean
 from tempfile import mkdtemp
 from threading import Lock
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import torch
+from torch import Tensor
 
 from hero.endpoint.client import RefusalError
 from hero.endpoint.pool import EndpointPool
 from hero.errors import ConfigError, PolicyError, UnavailableError
 from hero.models.export import write_adapter
 from hero.models.language_model import LanguageModel
-from hero.models.lora import is_adapted
+from hero.models.lora import STUDENT, adapter_state, is_adapted
+from hero.models.sharded import is_sharded, whole
 from hero.policy import derived_seed
 from hero.processes import ALONE, Processes
 from hero.types import Action, Message, Tokens
@@ -50,9 +52,11 @@ class ServedModel(LanguageModel):
 
     Attributes:
         endpoint: the server, its address with `/v1`.
+        is_served: that the weights here are not needed to play.
         processes: those that train; each asks the server, and the first sends the adapter there.
     """
 
+    is_served: ClassVar[bool] = True
     endpoint: EndpointPool = field(kw_only=True)
     processes: Processes = field(default=ALONE, kw_only=True)
     _adapters: Path = field(default_factory=lambda: Path(mkdtemp(prefix="hero-served-")), init=False)
@@ -113,8 +117,9 @@ class ServedModel(LanguageModel):
             version: number of updates that the weights here have seen; None for the newest on the server.
         """
         if (version is not None and version != self._pushed) or self._pushed < 0:
+            weights = {name: whole(weight) for name, weight in adapter_state(self.model, STUDENT).items()}
             if self.processes.is_first:
-                self._push(version or 0)
+                self._push(version or 0, weights)
             self.processes.wait()
             self._pushed = version or 0
         limit = self.max_new_tokens if max_new_tokens is None else max_new_tokens
@@ -123,10 +128,10 @@ class ServedModel(LanguageModel):
     def _name(self, version: int) -> str:
         return f"hero-{self._run}-{version}"
 
-    def _push(self, version: int) -> None:
+    def _push(self, version: int, weights: Mapping[str, Tensor]) -> None:
         """Loads the present weights into the server, and has it forget those before."""
         path = self._adapters / self._name(version)
-        write_adapter(self.model, path, self.name)
+        write_adapter(self.model, path, self.name, weights)
         request = {"lora_name": self._name(version), "lora_path": str(path)}
         try:
             self.endpoint.of_this_thread().ask(request, bytes.decode, "/load_lora_adapter")
@@ -139,11 +144,13 @@ class ServedModel(LanguageModel):
 
     @torch.no_grad()
     def verify(self, tokens: Tokens) -> None:
-        """Compares the log-probabilities of a reply with those of the weights here.
+        """Compares the log-probabilities of a reply with those of the weights here, if this process has all of them.
 
         Raises:
             ConfigError: the server has others, or gives log-probabilities from before the temperature.
         """
+        if is_sharded(self.model):  # the update compares them, too
+            return
         ids = torch.tensor([tokens.prompt_ids + tokens.action_ids], device=self.model.device)
         logits_NV = self.model(input_ids=ids).logits[0, len(tokens.prompt_ids) - 1 : -1].float() / tokens.temperature
         own_N = logits_NV.log_softmax(-1).gather(-1, ids[0, len(tokens.prompt_ids) :, None])[:, 0]

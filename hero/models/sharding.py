@@ -18,8 +18,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import PreTrainedModel
 
 from hero.errors import ConfigError
-from hero.models.head import SHARDED_DECODER, decoder_of
+from hero.models.head import decoder_of
 from hero.models.recompute import layers_of
+from hero.models.sharded import SHARDED_DECODER
 from hero.processes import Processes
 
 

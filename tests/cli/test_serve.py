@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,19 +16,15 @@ from hero.endpoint import client
 from hero.models import tiny
 from hero.runs.reader import read_episodes, read_rows
 from tests.cli.conftest import FAST, Hero, refused
-from tests.models.server import Server
+from tests.models.server import Server, serving
 
 OPTIONS = ["--lora", 4, "--learning-rate", 0.02, *FAST]
 
 
 @pytest.fixture
 def server(model: str) -> Iterator[Server]:
-    with Server(tiny.load(model).model) as serving:
-        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield serving
-        serving.shutdown()
-        thread.join()
+    with serving(tiny.load(model).model) as server:
+        yield server
 
 
 def test_a_served_run_samples_from_the_weights_that_it_trains(

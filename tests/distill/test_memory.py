@@ -98,3 +98,5 @@ def test_what_is_split_is_gathered_to_play_and_a_layer_at_a_time_to_learn() -> N
     assert split.always == alone.always // 4
     assert split.keys_values == alone.keys_values + alone.weights
     assert split.activations == alone.activations + alone.weights // 2
+    served = estimate_memory(size, teacher_weights="ema", shards=4, **LIMITS | {"sequences": 0})
+    assert (served.always, served.keys_values) == (split.always, 0)

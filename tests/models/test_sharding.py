@@ -13,16 +13,20 @@ import pytest
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
+from torch.distributed.tensor import DTensor
 
 from hero.distill.base import Example
 from hero.distill.teacher_model import TeacherWeights
 from hero.distill.trainer import TorchTrainer
 from hero.errors import ConfigError, RunError
-from hero.models.lora import add_adapter
+from hero.models.language_model import LanguageModel
+from hero.models.lora import STUDENT, adapter_state, add_adapter
+from hero.models.sharded import whole
 from hero.models.sharding import ShardedModels
 from hero.processes import ALONE
 from hero.types import Message
 from tests.distill.doubles import episode
+from tests.models.server import serving
 from tests.tiny_models import TinyLM, tiny_model
 
 SAMPLED = [tokens for seed in (1, 2) for tokens in episode(tiny_model(), seed)]
@@ -75,6 +79,27 @@ def test_a_split_model_learns_plays_and_is_saved_like_a_whole_one(
         for file in sorted((tmp_path / "whole-1").glob("*.safetensors")):
             saved, expected = load_file(path / file.name), load_file(file)
             assert all(torch.allclose(weight, expected[name], atol=1e-5) for name, weight in saved.items())
+
+
+@pytest.mark.skipif(find_spec("peft") is None or find_spec("httpx") is None, reason="needs the extras lora and users")
+def test_a_split_model_that_a_server_plays_for_sends_its_whole_adapter_there_and_stays_split() -> None:
+    from hero.models.served import ServedModel
+
+    with serving(TinyLM().model) as server:
+        lm = TinyLM()
+        add_adapter(lm.model, rank=4)
+        served = ServedModel.of(LanguageModel(lm.model, lm.chat, "tiny", max_new_tokens=5), server.url)
+        trainer = TorchTrainer(served, learning_rate=1e-2, turn_gate="none", shard=True)
+        for version in range(3):
+            (action,) = trainer.policy(temperature=1.0).act([PROMPT], [version])
+            assert action.tokens is not None
+            assert action.tokens.policy_version == version
+            state = adapter_state(lm.model, STUDENT)
+            assert {type(weight.data) for weight in state.values()} == {DTensor}
+            (sent,) = server.adapters.values()
+            assert sent.keys() == state.keys()
+            assert all(torch.equal(weight, whole(state[name])) for name, weight in sent.items())
+            trainer.update(EXAMPLES)
 
 
 def test_the_weights_of_another_model_are_refused(tmp_path: Path) -> None:
