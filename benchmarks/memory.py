@@ -97,10 +97,7 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "--lora 16 --gradient-checkpointing --kv-cache-gib 4": {
         "lora": 16, "gradient_checkpointing": True, "kv_cache_bytes": 4 * GIB,
     },
-    "--shard --gradient-checkpointing, 8 processes": {"shards": 8, "gradient_checkpointing": True},
-    "--shard --lora 16 --gradient-checkpointing, 8 processes": {
-        "shards": 8, "lora": 16, "gradient_checkpointing": True,
-    },
+    "--gradient-checkpointing --shard, 8 processes": {"shards": 8, "gradient_checkpointing": True},
 }  # fmt: skip
 
 
