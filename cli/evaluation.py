@@ -23,6 +23,7 @@ from .resolve import settings_of, stored_settings
 from .settings import Settings
 from .suite import evaluate_suite, refuse_idle
 from .terminal import console, estimate, report_errors, show_log, with_default
+from .usage import report_usage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -192,7 +193,8 @@ def _evaluate(
             seed=seed,
             on_turn=advance,
         )
-        return evaluation, bool(env.tools), step
+    report_usage(console(errors=True), (policy, *(each.unwrapped for each in envs)))
+    return evaluation, bool(env.tools), step
 
 
 def _print(out: Console, title: str, evaluation: Evaluation, has_tools: bool) -> None:

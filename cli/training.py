@@ -23,6 +23,7 @@ from .model import ModelChoice, load_model, with_model_defaults
 from .resolve import extension, stored_settings
 from .settings import Settings, option
 from .terminal import console, show_log, warn_on_error
+from .usage import report_usage
 
 if TYPE_CHECKING:
     from hero.plan import Plan
@@ -202,6 +203,8 @@ def _train(run: Run | Replica, settings: Settings, components: dict[str, Any], w
             code, error = 2, str(unavailable)
         if is_first:
             _report(run, title, finished)
+            envs = (env.unwrapped for env in (*components["envs"], *components["eval_envs"]))
+            report_usage(out, (components["reflector"], *envs))
     if not finished:
         errors = console(errors=True)
         if error:

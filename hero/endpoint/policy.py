@@ -24,12 +24,15 @@ class EndpointPolicy:
     Args:
         concurrency: number of requests at a time.
         task_id: kept with answers in the recording.
+
+    Attributes:
+        usage: tokens and dollars so far.
     """
 
     waits: Final = True
 
     def __init__(self, model: ChatModel, *, concurrency: int = 8, task_id: str = "act") -> None:
-        self.model, self.task_id = model, task_id
+        self.model, self.task_id, self.usage = model, task_id, model.usage
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="endpoint")
 
     def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:

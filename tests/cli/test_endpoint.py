@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,10 @@ def test_an_external_reflector_reviews_a_run_and_what_it_said_is_kept(
     assert read_settings(tmp_path / "first")["reflector_args"] == {"model": "big", "recording": "reviews.jsonl"}
     (row,) = read_rows(tmp_path / "first", "steps")
     assert row["reflection"]["episodes_with_finding"] == 1
+    assert re.search(r"\nendpoint       4 requests, \d+ tokens read and \d+ written\n", result.stdout)
     asked = len(endpoint.requests)
     assert hero(*run, "--reflector-arg", "offline=true", "--out", "second").exit_code == 0
-    assert len(endpoint.requests) == asked
+    assert len(endpoint.requests) == asked == 4
     assert read_rows(tmp_path / "second", "steps") == read_rows(tmp_path / "first", "steps")
 
 
@@ -53,6 +55,7 @@ def test_a_model_behind_an_endpoint_is_evaluated(endpoint: Endpoint, hero: Hero)
     result = hero("eval", "openai:big", "--env", "guess", "--tasks", 3)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("openai:big in guess, validation")
+    assert re.search(r"endpoint       \d+ requests, ", result.stderr)
     assert {request["model"] for request in endpoint.requests} == {"big"}
 
 

@@ -100,6 +100,7 @@ class TauBenchEnv(TextEnv):
         self._user = build_user(user, user_args)
         self._user_args = None if user != "model" else dict(user_args or {})
         self.waits = user == "model"
+        self.usage = getattr(self._user, "usage", None)
         name = getattr(self._user, "name", type(self._user).__name__)
         self.env_id = f"taubench/{domain}/{version}/{name}"
         self._schemas = json.dumps(self._world.schemas)
