@@ -77,15 +77,18 @@ class Validation:
     def _play(self, step: int, mode: Mode, tasks: Sequence[int]) -> tuple[Outcome, ...]:
         if not tasks:
             return ()
-        outcomes = evaluate(
-            self.envs,
-            self.trainer.policy(temperature=self.plan.temperature if mode == "sampled" else 0.0),
-            [Task(index, index, index) for index in self.processes.share(tasks)],
-            max_turns=self.plan.max_turns,
-            max_tokens=self.plan.max_tokens,
-            seed=self.plan.seed_for(step, Purpose.EVALUATION),
-            on_turn=self.callback.on_turn,
-        ).outcomes
+        policy = self.trainer.policy(temperature=self.plan.temperature if mode == "sampled" else 0.0)
+        outcomes: tuple[Outcome, ...] = ()
+        if own := self.processes.share(tasks):
+            outcomes = evaluate(
+                self.envs,
+                policy,
+                [Task(index, index, index) for index in own],
+                max_turns=self.plan.max_turns,
+                max_tokens=self.plan.max_tokens,
+                seed=self.plan.seed_for(step, Purpose.EVALUATION),
+                on_turn=self.callback.on_turn,
+            ).outcomes
         return tuple(self.processes.gather(outcomes))
 
     def _begin(self, step: int, episodes: int) -> None:

@@ -21,7 +21,7 @@ from hero_cli.main import app
 from hero_cli.resolve import settings_of
 from tests.tiny_models import random_model
 
-RUN = ["run", "--episodes", "6", "--group-size", "2", "--eval-tasks", "3", "--eval-every", "2", "--threads", "1"]
+RUN = ["run", "--episodes", "6", "--group-size", "2", "--eval-tasks", "1", "--eval-every", "2", "--threads", "1"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "hero_cli"]
 
 
