@@ -35,7 +35,7 @@ def seconds(way: str, steps: int, episodes: int) -> dict[str, float]:
     """Returns the time of each phase, and of all together, in a run; without its first step, which warms up."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "run"
-        options = [f"--steps={steps}", f"--episodes={episodes}", "--eval-tasks=1", f"--eval-every={steps}"]
+        options = [f"--steps={steps}", f"--episodes={episodes}", "--eval-tasks=2", f"--eval-every={steps}"]
         options += ["--threads=1", f"--out={path}", *(["--shard"] if way == "split" else [])]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
         subprocess.run([*WAYS[way], "run", *options], check=True, stdout=subprocess.DEVNULL, env=environment)
