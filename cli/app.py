@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
 
 from hero import __version__
 from hero.errors import ConfigError
+from hero.processes import world_size
 
 from .check import check
 from .compare import compare
@@ -49,7 +49,7 @@ def hero(
     ] = False,
 ) -> None:
     """Language agents that learn from hindsight."""
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and context.invoked_subcommand != "run":
+    if context.invoked_subcommand != "run" and world_size() > 1:
         raise ConfigError(
             f"hero {context.invoked_subcommand} does not share its work among processes; start it without torchrun"
         )

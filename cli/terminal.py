@@ -64,8 +64,8 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
 def _exit_with(message: str) -> NoReturn:
     from rich.text import Text
 
-    rank = int(os.environ.get("RANK", 0))
-    where = f" in process {rank}" if rank else ""
+    rank = os.environ.get("RANK", "0")
+    where = f" in process {rank}" if "WORLD_SIZE" in os.environ and rank != "0" else ""
     console(errors=True).print(Text.assemble((f"error{where}: ", "bold red"), (message, "red")))
     raise typer.Exit(2) from None
 

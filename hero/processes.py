@@ -15,7 +15,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
-from hero.errors import UnavailableError
+from hero.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,17 +42,21 @@ class Processes:
         """Joins the processes that torchrun started, or returns a process that is alone.
 
         Raises:
+            ConfigError: variables that torchrun sets are missing, or not numbers.
             UnavailableError: the other processes are out of reach.
         """
-        if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        if world_size() == 1:
             return cls()
         import torch
         import torch.distributed as dist
 
         backend = None
         if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(_number("LOCAL_RANK"))
             backend = "cpu:gloo,cuda:nccl"
+        for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+            if name not in os.environ:
+                raise _not_started(name)
         if not dist.is_initialized():  # Ray does this for its workers
             with _others_alive():
                 dist.init_process_group(backend or "gloo", timeout=PATIENCE)
@@ -124,6 +128,29 @@ class Processes:
 
 ALONE: Final = Processes()
 """The process of a run that has no other."""
+
+
+def world_size() -> int:
+    """Returns the number of processes that torchrun started; 1 without it.
+
+    Raises:
+        ConfigError: the variable WORLD_SIZE is not a number of processes.
+    """
+    return _number("WORLD_SIZE", least=1) if "WORLD_SIZE" in os.environ else 1
+
+
+def _number(name: str, *, least: int = 0) -> int:
+    text = os.environ.get(name, "")
+    if not text.isdecimal() or int(text) < least:
+        raise _not_started(name)
+    return int(text)
+
+
+def _not_started(name: str) -> ConfigError:
+    return ConfigError(
+        f"the environment has WORLD_SIZE, as if torchrun had started this process, but {name} is "
+        f"{os.environ.get(name)!r:.40}; start it with torchrun, or unset WORLD_SIZE"
+    )
 
 
 @contextmanager

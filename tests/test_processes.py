@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hero.errors import ConfigError
 from hero.processes import ALONE, Processes
 
 FELLOW = """
@@ -48,6 +49,26 @@ def test_a_process_that_is_alone_has_everything_to_do_and_waits_for_nobody(monke
     assert ALONE.is_first
     assert ALONE.share("abc") == ALONE.gather("abc") == ["a", "b", "c"]
     ALONE.wait()
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"WORLD_SIZE": "2"}, "RANK is None"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE is 'two'"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0'"),
+        ({"WORLD_SIZE": "2", "RANK": "1"}, "MASTER_ADDR is None"),
+    ],
+)
+def test_half_an_environment_of_torchrun_is_named(
+    variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"{message}; start it with torchrun, or unset WORLD_SIZE"):
+        Processes.join()
 
 
 def test_processes_exchange_and_notice_that_another_has_died() -> None:
