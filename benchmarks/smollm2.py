@@ -2,7 +2,8 @@
 
 SmolLM2-135M never acts validly as it comes. After a few steps on episodes of the two shoppers of
 `benchmarks.webshop_baselines` it does: it mostly buys the first hit, which earns over half of the reward and hardly
-ever all of it, and clicks the wanted options now and then. What it does not do by habit it can learn from its mistakes.
+ever all of it, and clicks the wanted options now and then. It also learns to take the action that a diagnosis advises,
+which larger models do as they come. What it does not do by habit it can then learn from its mistakes.
 """
 
 from __future__ import annotations
@@ -18,14 +19,30 @@ from rich.progress import track
 from benchmarks.webshop_baselines import POLICIES
 from hero.chat.base import Chat
 from hero.distill.base import Example
+from hero.distill.teacher import HindsightTeacher
 from hero.distill.trainer import TorchTrainer
 from hero.envs.webshop.env import WebShopEnv
 from hero.models.export import export_model
 from hero.models.load import load
 from hero.policy import FunctionPolicy
+from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import Message, Tokens, Trajectory
 from hero_cli.terminal import report_errors
+
+
+def hindsight(chat: Chat, trajectories: list[Trajectory], first: int) -> list[Example]:
+    """Returns an example per advice of the rules: the prompt that shows it, and the action that it names."""
+    made = []
+    teacher = HindsightTeacher()
+    for trajectory, diagnosis in zip(trajectories, RulesReflector().reflect(trajectories), strict=True):
+        for finding in diagnosis.findings:
+            prompt = teacher.context(trajectory, finding.turn, diagnosis)
+            if prompt and finding.advice:
+                ids = tuple(chat.encode_reply(finding.advice))
+                tokens = Tokens(tuple(chat.encode(prompt)), ids, (0.0,) * len(ids))
+                made.append(Example(first + len(made), tokens, cross_entropy=1.0))
+    return made
 
 
 def examples(chat: Chat, trajectories: list[Trajectory]) -> list[Example]:
@@ -63,7 +80,8 @@ def main(
             shopper = POLICIES["with options" if rng.random() < careful else "first hit"]
             task = Task(rng.randrange(env.num_tasks), number)
             played += rollout([env], FunctionPolicy(shopper), [task], max_turns=10)
-        losses.append(trainer.update(examples(lm.chat, played))["loss"])
+        learned = examples(lm.chat, played) + hindsight(lm.chat, played, first=len(played))
+        losses.append(trainer.update(learned)["loss"])
     export_model(lm, out)
     typer.echo(json.dumps({"benchmark": "smollm2", "losses": losses}))
 

@@ -32,7 +32,9 @@ def hero(*arguments: str) -> str:
 
 
 def torchrun(*arguments: str) -> str:
-    return subprocess.run([*TORCHRUN, *arguments], capture_output=True, text=True, check=True).stdout
+    done = subprocess.run([*TORCHRUN, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def ids(trajectory: Trajectory) -> list[tuple[int, ...]]:
