@@ -34,6 +34,12 @@ except UnavailableError as error:
 """
 
 
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
 @given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 7))
 def test_each_item_is_in_one_share_and_groups_stay_together(groups: int, group: int, size: int) -> None:
     items = list(range(groups * group))
@@ -72,9 +78,7 @@ def test_half_an_environment_of_torchrun_is_named(
 
 
 def test_processes_exchange_and_notice_that_another_has_died() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     fellows = [
         subprocess.Popen(
             [sys.executable, "-c", FELLOW],

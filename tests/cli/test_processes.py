@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,10 +20,10 @@ from hero.types import Trajectory
 from hero_cli.build import require_memory
 from hero_cli.main import app
 from hero_cli.resolve import settings_of
+from tests.test_processes import free_port
 from tests.tiny_models import random_model
 
 RUN = ["run", "--episodes", "6", "--group-size", "2", "--eval-tasks", "1", "--eval-every", "2", "--threads", "1"]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "hero_cli"]
 
 
 def hero(*arguments: str) -> str:
@@ -31,10 +32,32 @@ def hero(*arguments: str) -> str:
     return result.stdout
 
 
-def torchrun(*arguments: str) -> str:
-    done = subprocess.run([*TORCHRUN, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def shared_by_two(*arguments: str) -> str:
+    """Runs the command in two processes, with the variables that torchrun sets; returns the output of both.
+
+    torchrun itself gives a group up that a busy machine starves for some seconds.
+    """
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "hero_cli", *arguments],
+            env=os.environ | group | {"RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    outputs = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    return "".join(output for output, _ in outputs)
+
+
+def test_torchrun_sets_the_variables_that_are_read() -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run([*torchrun, "-m", "hero_cli", "eval", "tiny"], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "hero eval does not share its work among processes" in done.stderr
 
 
 def ids(trajectory: Trajectory) -> list[tuple[int, ...]]:
@@ -70,7 +93,7 @@ def assert_equal(shared: Path, alone: Path) -> None:
 
 def test_two_processes_make_the_run_of_one_and_one_goes_on_with_it(alone: Path, tmp_path: Path) -> None:
     shared = tmp_path / "run"
-    output = torchrun(*RUN, "--steps", "1", "--out", str(shared))
+    output = shared_by_two(*RUN, "--steps", "1", "--out", str(shared))
     assert output.count("step 1/1") == 1  # only the first process reports
     hero("run", "--resume", "--out", str(shared), "--steps", "2")
     assert_equal(shared, alone)
@@ -78,8 +101,8 @@ def test_two_processes_make_the_run_of_one_and_one_goes_on_with_it(alone: Path, 
 
 def test_two_processes_that_split_the_model_go_on_with_a_run(alone: Path, tmp_path: Path) -> None:
     shared = tmp_path / "run"
-    torchrun(*RUN, "--steps", "1", "--shard", "--out", str(shared))
-    torchrun("run", "--resume", "--out", str(shared), "--steps", "2")
+    shared_by_two(*RUN, "--steps", "1", "--shard", "--out", str(shared))
+    shared_by_two("run", "--resume", "--out", str(shared), "--steps", "2")
     assert_equal(shared, alone)
 
 
