@@ -67,7 +67,9 @@ def play(
     temperature: Annotated[
         float | None,
         typer.Option(
-            help=with_default("Sampling temperature of the policy; 0 is greedy.", f"{Settings().temperature}"),
+            help=with_default(
+                "Sampling temperature of the policy; 0 is greedy.", f"the run's, or {Settings().temperature}"
+            ),
             show_default=False,
             min=0,
         ),

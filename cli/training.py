@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hero.errors import ConfigError, DataError, UnavailableError
+from hero.processes import Processes
 from hero.runs.reader import read_config, read_summary
 
 from . import build, provenance
@@ -27,7 +28,6 @@ from .usage import report_usage
 
 if TYPE_CHECKING:
     from hero.plan import Plan
-    from hero.processes import Processes
     from hero.runs.replica import Replica
     from hero.runs.writer import Run
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 def start(out: Path | None, settings: Settings) -> None:
     """Starts a run; its directory is made once everything is built, so that a mistake leaves nothing behind."""
-    from hero.processes import Processes
     from hero.runs.writer import Run, require_empty
 
     processes = Processes.join()
@@ -63,7 +62,6 @@ def resume(path: Path, given: dict[str, Any]) -> None:
         ConfigError: a limit is smaller than before, or a larger one adds nothing.
         RunError: there is no run, a given setting is another, or data or model have changed.
     """
-    from hero.processes import Processes
     from hero.runs.writer import Run
 
     processes = Processes.join()

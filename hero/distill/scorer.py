@@ -75,7 +75,7 @@ def by_span(rows: Sequence[Row], states_ND: Tensor) -> Iterator[tuple[Row, Span,
 
 
 def logit_chunks(model: PreTrainedModel, tokens: int) -> Iterator[slice]:
-    """Yields the parts of so many tokens, in order, whose logits may exist at a time."""
+    """Yields the slices of a number of tokens, in order, whose logits may exist at a time."""
     size = max(1, CHUNK_LOGITS // model.config.get_text_config().vocab_size)
     for start in range(0, tokens, size):
         yield slice(start, min(tokens, start + size))
