@@ -27,6 +27,8 @@ def step_facts(row: Mapping[str, Any], plan: Plan) -> dict[str, str]:
         "diagnosed": f"{100 * row['reflection']['turns_with_finding']:.0f} %",
         "loss": f"{update['loss']:.4f}",
     }
+    if failed := row["reflection"].get("problems"):
+        facts["failed reviews"] = str(failed)
     facts |= {name: f"{update[name]:.3g}" for name in ("mismatch", "teacher_gap") if name in update}
     return facts | ({"errors": str(rollout["errors"])} if rollout["errors"] else {})
 

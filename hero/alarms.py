@@ -29,6 +29,8 @@ MANY_REPEAT: Final = 0.3
 """Share of the faulted turns above which the teacher would repeat the fault."""
 LEAK: Final = 0.05
 """Share of words of diagnoses, which no prompt shows, among those of the actions, above which they leak."""
+MANY_PROBLEMS: Final = 0.2
+"""Share of the episodes above which reviews that failed are an alarm."""
 STOP_AFTER: Final = 3
 """Number of steps in a row in which few follow, after which a run stops."""
 REPORT_EVERY: Final = 10
@@ -110,6 +112,16 @@ def _no_findings(rows: Rows) -> str:
     return f"the reflector found nothing to say about any of {rows[-1]['rollout']['episodes']} episodes"
 
 
+def _no_review(rows: Rows) -> str:
+    failed, episodes = rows[-1]["reflection"]["problems"], rows[-1]["rollout"]["episodes"]
+    if failed <= MANY_PROBLEMS * episodes:
+        return ""
+    return (
+        f"the reviews of {failed} of {episodes} episodes failed, since they were too long or the answer could not be "
+        "read; episodes.jsonl has each problem"
+    )
+
+
 def _no_signal(rows: Rows) -> str:
     if not rows[-1]["examples"]:
         return "no episode gave anything to learn from; the weights stay as they are"
@@ -177,6 +189,7 @@ CHECKS: Final[Mapping[str, Callable[[Rows], str]]] = {
     "collapse": _collapse,
     "less_valid": _less_valid,
     "no_findings": _no_findings,
+    "no_review": _no_review,
     "no_signal": _no_signal,
     "too_long": _too_long,
     "apart": _apart,

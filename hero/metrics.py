@@ -46,12 +46,16 @@ def rollout_metrics(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
 
 
 def reflection_metrics(pairs: Sequence[tuple[Trajectory, Diagnosis]]) -> dict[str, float]:
-    """Returns the shares of turns and of episodes that have a finding, and the reflector's cost in tokens."""
+    """Returns the shares of turns and of episodes that have a finding, and what writing them cost in tokens.
+
+    `problems` is the number of episodes whose review failed, such as by an answer that cannot be read.
+    """
     findings = [[finding for finding in diagnosis.findings if finding.text()] for _, diagnosis in pairs]
     turns = sum(len(trajectory.turns) for trajectory, _ in pairs)
     return {
         "turns_with_finding": sum(map(len, findings)) / max(1, turns),
         "episodes_with_finding": fmean(map(bool, findings)),
+        "problems": sum(bool(diagnosis.problem) for _, diagnosis in pairs),
         "tokens": sum(diagnosis.tokens for _, diagnosis in pairs),
     }
 

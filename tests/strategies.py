@@ -137,7 +137,9 @@ def diagnoses(draw: st.DrawFn, *, num_turns: int = 5) -> Diagnosis:
     findings = [
         Finding(turn, draw(verdicts), draw(st.just("") | texts), draw(st.just("") | texts)) for turn in sorted(about)
     ]
-    return Diagnosis(author=draw(words), findings=tuple(findings), tokens=draw(st.integers(0, 1000)))
+    return Diagnosis(
+        author=draw(words), findings=tuple(findings), tokens=draw(st.integers(0, 1000)), problem=draw(words)
+    )
 
 
 @st.composite

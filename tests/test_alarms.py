@@ -38,7 +38,7 @@ def row(**changes: Any) -> dict[str, Any]:
     parts: dict[str, Any] = {
         "step": 1,
         "rollout": rollout,
-        "reflection": {"episodes_with_finding": 0.5},
+        "reflection": {"episodes_with_finding": 0.5, "problems": 0},
         "update": update,
         "examples": 30,
         "quality": {"leak": 0.0},
@@ -73,6 +73,7 @@ ABOVE, BELOW = 1.001, 0.999
             {"valid_actions": 0.9 - LESS_VALID * BELOW},
         ),
         ("no_findings", {"episodes_with_finding": 0.0}, {"episodes_with_finding": 0.1}),
+        ("no_review", {"problems": 2}, {"problems": 1}),
         ("no_signal", {"examples": 0}, {"examples": 1}),
         ("no_signal", {"tokens_with_loss": 0.0}, {"tokens_with_loss": 1.0}),
         ("too_long", {"turns_too_long": 1.0}, {"turns_too_long": 0.0}),

@@ -77,11 +77,16 @@ def test_reflection_metrics_are_shares_of_turns_and_of_episodes() -> None:
         (empty, Finding(2, None, "why")),
         (empty,),
     ]
-    diagnoses = [Diagnosis("me", several, tokens=10) for several in findings]
+    problems = ["", "unreadable", "", ""]
+    diagnoses = [
+        Diagnosis("me", several, tokens=10, problem=problem)
+        for several, problem in zip(findings, problems, strict=True)
+    ]
     pairs = list(zip(EPISODES, diagnoses, strict=True))
     assert reflection_metrics(pairs) == {
         "turns_with_finding": 3 / 8,
         "episodes_with_finding": 2 / 4,
+        "problems": 1,
         "tokens": 40,
     }
 

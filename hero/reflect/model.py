@@ -40,15 +40,17 @@ class ModelReflector:
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         """Returns one diagnosis per trajectory.
 
-        It is empty for an episode without turns, for one whose review does not fit the context of a `ContextLimited`
-        policy, and for an answer that cannot be read.
+        It is empty for an episode without turns. It names a problem, and has no finding, where a review does not fit
+        the context of a `ContextLimited` policy, and where nothing in the answer can be read.
         """
         reviews = [review_prompt(trajectory) if trajectory.turns else () for trajectory in trajectories]
         asked = [bool(review) and self._fits(review) for review in reviews]
         answers = iter(self.policy.act([review for review, ask in zip(reviews, asked, strict=True) if ask]))
         return [
-            self._diagnosis(next(answers), len(trajectory.turns)) if ask else Diagnosis(self.name)
-            for trajectory, ask in zip(trajectories, asked, strict=True)
+            self._diagnosis(next(answers), len(trajectory.turns))
+            if ask
+            else Diagnosis(self.name, problem="the episode is longer than the reflector can read" if review else "")
+            for trajectory, review, ask in zip(trajectories, reviews, asked, strict=True)
         ]
 
     def _fits(self, review: Sequence[Message]) -> bool:
@@ -57,7 +59,8 @@ class ModelReflector:
     def _diagnosis(self, answer: Action, turns: int) -> Diagnosis:
         tokens = answer.tokens
         cost = len(tokens.prompt_ids) + len(tokens.action_ids) if tokens else 0
-        return Diagnosis(self.name, parse_review(answer.text, turns), cost)
+        findings = parse_review(answer.text, turns)
+        return Diagnosis(self.name, findings, cost, "" if findings else f"no line can be read in {answer.text!r:.200}")
 
 
 class Student(Protocol):

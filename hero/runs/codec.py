@@ -54,11 +54,12 @@ def decode_trajectory(record: Mapping[str, Any]) -> Trajectory:
 
 def encode_diagnosis(diagnosis: Diagnosis) -> Record:
     """Returns a diagnosis as plain JSON, from which `decode_diagnosis` makes an equal one."""
-    return {
+    record = {
         "author": diagnosis.author,
         "tokens": diagnosis.tokens,
         "findings": [asdict(finding) for finding in diagnosis.findings],
     }
+    return record | ({"problem": diagnosis.problem} if diagnosis.problem else {})
 
 
 def decode_diagnosis(record: Mapping[str, Any]) -> Diagnosis:
@@ -74,6 +75,7 @@ def decode_diagnosis(record: Mapping[str, Any]) -> Diagnosis:
             for finding in record["findings"]
         ),
         tokens=record["tokens"],
+        problem=record.get("problem", ""),
     )
 
 

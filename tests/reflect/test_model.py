@@ -117,6 +117,7 @@ def test_one_diagnosis_per_episode_in_order_and_none_for_an_empty_one() -> None:
         [(0, Verdict.INVALID)],
     ]
     assert {diagnosis.author for diagnosis in diagnoses} == {"judge"}
+    assert [diagnosis.problem for diagnosis in diagnoses] == ["", "", "no line can be read in 'nothing to say'", ""]
 
 
 def test_an_episode_that_is_too_long_to_review_is_skipped() -> None:
@@ -128,4 +129,6 @@ def test_an_episode_that_is_too_long_to_review_is_skipped() -> None:
 
     short, long = episode(["a", "b"]), episode(["a", "b", "c"])  # reviews of 6 and 8 messages
     reflector = ModelReflector(Small(lambda messages: "1 useful"))
-    assert [len(diagnosis.findings) for diagnosis in reflector.reflect([long, short])] == [0, 1]
+    skipped, reviewed = reflector.reflect([long, short])
+    assert (skipped.findings, skipped.problem) == ((), "the episode is longer than the reflector can read")
+    assert (len(reviewed.findings), reviewed.problem) == (1, "")
