@@ -49,7 +49,9 @@ def test_gymnasium_s_checker_passes(render_mode: str | None) -> None:
     assert env.render() == (observation if render_mode else None)
 
 
-@pytest.mark.parametrize("kind", [SyncVectorEnv, lambda envs: AsyncVectorEnv(envs, shared_memory=False)])
+@pytest.mark.parametrize(
+    "kind", [SyncVectorEnv, AsyncVectorEnv, lambda envs: AsyncVectorEnv(envs, shared_memory=False)]
+)
 def test_vectors_of_environments(kind: Any) -> None:
     alone = WebShopEnv(level="easy")
     vector = kind([lambda: WebShopEnv(level="easy")] * 2)
