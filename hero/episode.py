@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hero.chat.base import drift_tokens
 from hero.chat.context import ContextBuilder
+from hero.deadline import time_limit
 from hero.envs.validate import read_start, read_step
 from hero.errors import UnavailableError
 from hero.policy import derived_seed
@@ -58,7 +59,7 @@ class Episode:
         """Resets the environment."""
         self.task_id = str(self.task.index)
         options = {"task": self.task.index}
-        start = self._ask(lambda: read_start(self.env.reset(seed=self.task.seed, options=options)))
+        start = self._ask("reset", lambda: read_start(self.env.reset(seed=self.task.seed, options=options)))
         if start is not None:
             self.observation, self.task_id = start
 
@@ -77,7 +78,7 @@ class Episode:
 
     def step(self, action: Action, max_turns: int) -> Turn | None:
         """Takes one action; returns None where the environment raised."""
-        answer = self._ask(lambda: read_step(self.env.step(action.text)))
+        answer = self._ask("step", lambda: read_step(self.env.step(action.text)))
         if answer is None:
             return None
         self.observation, reward, terminated, truncated, info = answer
@@ -100,10 +101,11 @@ class Episode:
         """Returns the whole episode."""
         return Trajectory(self.env.env_id, self.task_id, self.task.seed, tuple(self.turns), stop, self.error)
 
-    def _ask(self, call: Callable[[], T]) -> T | None:
-        """Returns the environment's answer; None where it raised or the answer is malformed, which ends the episode."""
+    def _ask(self, what: str, call: Callable[[], T]) -> T | None:
+        """Returns the environment's answer; None where it is none, malformed or too late, which ends the episode."""
         try:
-            return call()
+            with time_limit(self.env.step_timeout, what):
+                return call()
         except UnavailableError:  # the next episode would wait for it as long
             raise
         except Exception as error:  # foreign code: whatever it raises is data

@@ -69,6 +69,8 @@ class TextEnv(gymnasium.Env[str, str]):
     """Number of tasks in the split that the environment was built with."""
     waits: bool = False
     """Whether a step waits for something outside of this process, so that each episode is played in a thread."""
+    step_timeout: float = 600.0
+    """Seconds after which a `reset` or `step` of a rollout is given up, which ends the episode; see `hero.deadline`."""
     defaults: ClassVar[Mapping[str, JSON]] = {}
     """Defaults of settings of `hero run` that differ in this environment, such as `{"max_turns": 30}`."""
     gymnasium_id: ClassVar[str] = ""
@@ -221,7 +223,7 @@ def text_env(env: gymnasium.Env[str, str]) -> TextEnv:
     """
     if isinstance(env, _Wrapped):
         return cast("TextEnv", env)
-    needed = ("env_id", "instructions", "tools", "num_tasks", "noop_reward", "is_right")
+    needed = ("env_id", "instructions", "tools", "num_tasks", "noop_reward", "is_right", "step_timeout")
     missing = [name for name in needed if not (isinstance(env, gymnasium.Env) and env.has_wrapper_attr(name))]
     if missing:
         raise ConfigError(
@@ -234,7 +236,12 @@ def text_env(env: gymnasium.Env[str, str]) -> TextEnv:
         ("instructions", isinstance(values["instructions"], str), "a str"),
         ("tools", isinstance(values["tools"], Tools | None), "hero.types.Tools or None"),
         ("num_tasks", type(values["num_tasks"]) is int and values["num_tasks"] > 0, "an int of at least 1"),
+        ("step_timeout", _is_number(values["step_timeout"]) and values["step_timeout"] > 0, "a number above 0"),
     ):
         if not fits:
             raise ConfigError(f"{name} of {type(env.unwrapped).__name__} is {brief(values[name])}; it must be {kind}")
     return readable
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
