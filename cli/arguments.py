@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from hero.errors import ConfigError
@@ -16,14 +17,14 @@ DEPTH: Final = 64
 
 
 def read_arguments(name: str, items: Sequence[str]) -> dict[str, Any]:
-    """Returns the options of a component; a value is JSON, or else a string.
+    """Returns the options of a component; a value is JSON, or else a string, that of a file where it is @FILE.
 
     Args:
         name: name of the setting that holds them, such as `env_args`.
 
     Raises:
         ConfigError: an item is not of the form key=value, repeats a key, is nested too deeply, holds bytes that are not
-            a text, or is set by another option.
+            a text, or is set by another option; or a file cannot be read.
     """
     arguments: dict[str, Any] = {}
     for item in items:
@@ -39,8 +40,20 @@ def read_arguments(name: str, items: Sequence[str]) -> dict[str, Any]:
                 "--env-arg split cannot be given: hero eval and hero play take --split, a run trains on train and "
                 "evaluates on validation"
             )
-        arguments[key] = _value(f"{option(name)} {key}", text)
+        owner = f"{option(name)} {key}"
+        arguments[key] = _text_of(owner, Path(text[1:])) if text.startswith("@") else _value(owner, text)
     return arguments
+
+
+def _text_of(owner: str, path: Path) -> str:
+    try:
+        return path.expanduser().read_text("utf-8")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a text in UTF-8"
+        raise ConfigError(
+            f'{owner}: cannot read {path}: {why}; @FILE stands for the text of a file, write "@..." as JSON for a '
+            "value that begins so"
+        ) from error
 
 
 def _value(owner: str, text: str) -> Any:

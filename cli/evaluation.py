@@ -19,7 +19,7 @@ from .arguments import read_arguments
 from .interrupt import unmissable
 from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
 from .provenance import env_provenance, explain_missing, require_same, run_dir_of, version_warning, versions
-from .resolve import settings_of, stored_settings
+from .resolve import env_settings, settings_of, stored_settings
 from .settings import Settings
 from .suite import evaluate_suite, refuse_idle
 from .terminal import console, estimate, report_errors, show_log, with_default
@@ -110,9 +110,10 @@ def evaluate_command(
     if checkpoint and not run:
         raise ConfigError(f"--checkpoint {checkpoint} does nothing with {policy}, which is not a run; leave it out")
     settings = stored_settings(run) if run else settings_of({"model": policy} | ({"env": env} if env else {}))
-    given: dict[str, Any] = {"env": env, "temperature": 0.0 if greedy else temperature}
+    given: dict[str, Any] = {"temperature": 0.0 if greedy else temperature}
     if env_arg or env:
         given["env_args"] = read_arguments("env_args", env_arg or [])
+        given |= env_settings(env, given["env_args"])
     settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
     stored = read_config(run).provenance if run else {}
     stored_env = {} if "env_args" in given else stored.get("env", {})

@@ -151,11 +151,20 @@ def read_learner(text: str) -> LearnerChoice:
     Raises:
         ConfigError: a part is not registered, is named twice, or has a weight that is not possible.
     """
-    parts = tuple(_part(text, *part.partition(":")) for part in text.split("+"))
+    parts = tuple(_part(text, *_split(part)) for part in text.split("+"))
     names = [part.name for part in parts]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"--learner {text} has {twice} twice; name it once, with the sum of the weights")
     return LearnerChoice(text, parts)
+
+
+def _split(part: str) -> tuple[str, str, str]:
+    """Returns name, colon and weight of a part; the name may have a colon itself, as `module:Class`."""
+    name, colon, rest = part.partition(":")
+    attribute, *weight = rest.split(":", 1)
+    if name not in registry.names(GROUP) and registry.is_path(f"{name}:{attribute}"):
+        return f"{name}:{attribute}", ":" if weight else "", "".join(weight)
+    return name, colon, rest
 
 
 def _part(text: str, name: str, colon: str, weight: str) -> Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 INTERRUPTED = 130
 """Exit code of a program that Ctrl-C ended: 128 + SIGINT."""
@@ -12,6 +13,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Runs the command."""
     signal.signal(signal.SIGINT, _leave)  # before a command begins, and after it ends
+    sys.path.append("")  # module:Class may be in the working directory, and hides nothing that is installed
     _silence_others()
     from .app import app
     from .output import expendable_output
@@ -23,7 +25,6 @@ def main() -> None:
 def _silence_others() -> None:
     """Hides warnings of other libraries unless Python was asked for them, and progress bars outside a terminal."""
     import logging
-    import sys
     import warnings
 
     if not sys.warnoptions:

@@ -97,8 +97,7 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
         if choice.chat_args:
             raise ConfigError(f"--chat-arg does nothing with {source}, whose endpoint writes the prompt; leave it out")
         return _endpoint_model(name), None
-    names = registry.names("hero.models")
-    if source in names:
+    if registry.is_known("hero.models", source):
         if choice.chat_args:
             raise ConfigError(
                 f"--chat-arg does nothing with --model {source}, which has no chat template; leave it out"
@@ -112,6 +111,7 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
         return lm, None
     if run := run_dir_of(source):
         return _load_trained(run, choice)
+    names = registry.names("hero.models")
     if (close := get_close_matches(source, names, n=1, cutoff=0.8)) and not os.path.exists(source):
         raise ConfigError(f"there is no model {source!r}; did you mean {close[0]!r}?")
     template_args, date = choice.chat_args or None, choice.date or today()

@@ -13,7 +13,7 @@ from hero.types import Stop
 
 from .arguments import read_arguments
 from .provenance import run_dir_of
-from .resolve import settings_of, stored_settings
+from .resolve import env_settings, settings_of, stored_settings
 from .settings import Settings
 from .terminal import console, report_errors, with_default
 
@@ -84,13 +84,14 @@ def play(
     if policy is None:
         if temperature is not None:
             raise ConfigError(f"--temperature {temperature} does nothing without --policy; add that, or leave it out")
-        settings = replace(Settings(), env=env or Settings().env)
+        settings = Settings()
     elif run := run_dir_of(policy):
         settings = stored_settings(run)
     else:
         settings = settings_of({"model": policy} | ({"env": env} if env else {}))
     if env or env_arg:
-        settings = replace(settings, env=env or settings.env, env_args=read_arguments("env_args", env_arg or []))
+        arguments = read_arguments("env_args", env_arg or [])
+        settings = replace(settings, **{"env_args": arguments, **env_settings(env, arguments)})
     if temperature is not None:
         settings = replace(settings, temperature=temperature)
     (game,) = make_envs(settings.env, split, 1, settings.env_args)

@@ -71,7 +71,7 @@ def env_provenance(env: TextEnv) -> dict[str, Any]:
 def run_dir_of(source: str) -> Path | None:
     """Returns the run directory that names a model; None for any other model. Registered names take precedence."""
     path = Path(os.path.expanduser(source))  # unlike Path.expanduser, no error where there is no such home
-    return path if source not in registry.names("hero.models") and is_run_dir(path) else None
+    return path if not registry.is_known("hero.models", source) and is_run_dir(path) else None
 
 
 def model_provenance(source: str, descendants: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def model_provenance(source: str, descendants: tuple[Path, ...] = ()) -> dict[st
     from hero.models.fingerprint import hub_snapshot, model_fingerprint
 
     path = Path(source).expanduser()
-    if source not in registry.names("hero.models") and not path.exists():
+    if not registry.is_known("hero.models", source) and not path.exists():
         path = hub_snapshot(source) or path
     provenance: dict[str, Any] = model_fingerprint(source)
     del provenance["source"]  # may be relative to a working directory that differs on resuming

@@ -44,7 +44,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     Raises:
         ConfigError: a setting is not possible, or would do nothing, which is an `IdleSettingError`.
     """
-    defaults = {"env": Settings().env, "learner": Settings().learner} | dict(given)
+    given = {**given, **env_settings(given.get("env"), given.get("env_args", {}))}
+    defaults = {"env": Settings().env, "learner": Settings().learner} | given
     learner = read_learner(defaults["learner"])
     for_learner = learner.defaults({part.name: _component_defaults(GROUP, part.name) for part in learner.parts}, given)
     for_env = _component_defaults("hero.envs", defaults["env"])
@@ -68,6 +69,20 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
                 )
     _check(settings)
     return settings
+
+
+def env_settings(env: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of an environment that is named as `hero.envs.resolve` takes it; {} for None.
+
+    Raises:
+        ConfigError: a module cannot be imported.
+    """
+    if env is None:
+        return {}
+    from hero.envs import resolve
+
+    name, implied = resolve(env)
+    return {"env": name} | ({"env_args": implied | dict(arguments)} if implied or arguments else {})
 
 
 def _with_model_of_reflector(settings: Settings) -> Settings:

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 from hero.errors import ConfigError
 
+PATH: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
+"""A component by its place, `module:Class`, which no package has to register."""
 PLAIN: Final = (str, int, float, list, dict, type(None))
 """Types of values that a command line or a file can hold."""
 
@@ -27,13 +29,25 @@ def names(group: str) -> list[str]:
     return sorted({entry.name for entry in entry_points(group=group)})
 
 
+def is_path(name: str) -> bool:
+    """Returns whether a name says where a component is, as `module:Class`."""
+    return PATH.fullmatch(name) is not None
+
+
+def is_known(group: str, name: str) -> bool:
+    """Returns whether a name is registered in a group, or says where its component is."""
+    return name in names(group) or is_path(name)
+
+
 def target(group: str, name: str) -> EntryPoint:
-    """Returns the entry point that a name stands for, without importing anything.
+    """Returns the entry point that a name stands for, without importing anything; `module:Class` stands for itself.
 
     Raises:
         ConfigError: nobody registered the name, or two packages did.
     """
     entries: set[EntryPoint] = set(entry_points(group=group, name=name))
+    if not entries and is_path(name):
+        return EntryPoint(name, name, group)
     if not entries:
         close = get_close_matches(name, names(group), n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names(group)) or 'none'}"
@@ -57,8 +71,10 @@ def load(group: str, name: str) -> Any:
         owner = f" of the package {entry.dist.name}" if entry.dist else ""
         reason = f"{error} ({type(error).__name__})"
         if isinstance(error, ModuleNotFoundError) and error.name:
-            reason += f"; install {error.name}"
-        raise ConfigError(f"{group} {name!r}{owner} cannot be imported from {entry.value}: {reason}") from error
+            is_here = f"{entry.module}.".startswith(f"{error.name}.") and not entry.dist
+            reason += "; start hero where that module is, or install it" if is_here else f"; install {error.name}"
+        place = "" if entry.value == name else f" from {entry.value}"
+        raise ConfigError(f"{group} {name!r}{owner} cannot be imported{place}: {reason}") from error
 
 
 def build(group: str, name: str, /, **options: Any) -> Any:

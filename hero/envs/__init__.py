@@ -16,7 +16,7 @@ def make(name: str, /, **options: Any) -> TextEnv:
     """Builds a registered environment.
 
     Args:
-        name: an entry point of the group `hero.envs`, such as `webshop`.
+        name: an entry point of the group `hero.envs`, such as `webshop`, or any other name that `resolve` takes.
         **options: keyword arguments of the environment's constructor.
 
     Raises:
@@ -24,7 +24,33 @@ def make(name: str, /, **options: Any) -> TextEnv:
     """
     from hero.envs.base import text_env
 
-    return text_env(registry.build("hero.envs", name, **options))
+    component, implied = resolve(name)
+    return text_env(registry.build("hero.envs", component, **implied, **options))
+
+
+def resolve(name: str) -> tuple[str, dict[str, str]]:
+    """Returns the component that a name stands for, and the options that it implies.
+
+        webshop               webshop
+        gym:CliffWalking-v1   gym, with the option id: the environment of gymnasium that has this id
+        module:Class          itself; for an environment of gymnasium that is no `TextEnv`, gym with the option id
+
+    Raises:
+        ConfigError: a module cannot be imported.
+    """
+    registered = registry.names("hero.envs")
+    first, _, rest = name.partition(":")
+    if name not in registered and first in registered and rest:
+        return first, {"id": rest}
+    if name not in registered and registry.is_path(name):
+        import gymnasium
+
+        from hero.envs.base import TextEnv
+
+        component = registry.load("hero.envs", name)
+        if isinstance(component, type) and issubclass(component, gymnasium.Env) and not issubclass(component, TextEnv):
+            return "gym", {"id": name}
+    return name, {}
 
 
 def register() -> None:

@@ -133,14 +133,15 @@ def require_one_of(name: str, value: object, allowed: Iterable[object]) -> None:
         raise ConfigError(f"{name}={value!r} is not one of {', '.join(map(repr, allowed))}")
 
 
-def require_integer(name: str, value: object, least: int) -> None:
-    """Refuses a value that is not an `int`, or too small; a `bool` is not an integer.
+def require_integer(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Refuses a value that is not an `int`, too small or too large; a `bool` is not an integer.
 
     Raises:
         ConfigError: the value is refused.
     """
-    if type(value) is not int or value < least:
-        raise ConfigError(f"{name}={value!r} is not possible; give an integer of at least {least}")
+    if type(value) is not int or value < least or (most is not None and value > most):
+        above = "" if most is None else f" and at most {most}"
+        raise ConfigError(f"{name}={value!r} is not possible; give an integer of at least {least}{above}")
 
 
 def require_path(name: str, value: object) -> None:

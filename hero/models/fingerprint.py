@@ -31,7 +31,7 @@ def model_fingerprint(source: str) -> dict[str, JSON]:
     identity: dict[str, JSON] = {"source": source}
     if source in SHIPPED:
         return identity | {"sha256": fingerprint(*_files(SHIPPED[source]))}
-    if source in registry.names("hero.models"):
+    if registry.is_known("hero.models", source):
         return identity
     path = Path(source).expanduser()
     if path.is_file():

@@ -1,0 +1,145 @@
+"""Any environment of gymnasium whose observations and actions are texts, as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+
+from hero import registry
+from hero.envs.adapt import SeededEnv
+from hero.envs.base import StepResult
+from hero.envs.validate import brief
+from hero.errors import ConfigError, translate_errors
+
+
+class GymnasiumEnv(SeededEnv):
+    """Plays an environment of gymnasium that was not written for HERO: `--env gym:ID`, or `--env module:Class`.
+
+    Its observations are strings, and its actions are strings or a number of named ones (`Discrete`). What it lacks is
+    filled in: tasks are seeds (see `SeededEnv`); an action outside its action space is not valid, and costs a turn
+    without a step; an episode is a success if its `info` says so at the end (`success`, a bool), else if the rewards
+    add up to more than `success_above`. From its `info`, `action_valid`, `available_actions` and `feedback` are taken.
+
+    Args:
+        id: an id that `gymnasium.make` knows, `module:ID-v0` for one that a module registers, or `module:Class`.
+        instructions: how to act, in words: the system message of a policy.
+        actions: the names of the actions of a `Discrete` space, in its order.
+        success_above: sum of rewards above which an episode without `success` in its info is one.
+        step_timeout: seconds after which a step is given up.
+        **options: keyword arguments of the environment itself.
+
+    Raises:
+        ConfigError: there is no such environment, it does not take the options, or its spaces hold no texts.
+    """
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        split: str = "train",
+        tasks: int = 1000,
+        instructions: str = "",
+        actions: Sequence[str] = (),
+        success_above: float = 0.0,
+        step_timeout: float = 600.0,
+        render_mode: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(split=split, tasks=tasks, render_mode=render_mode)
+        self.env_id, self.instructions, self.step_timeout = id, instructions, step_timeout
+        self.success_above = success_above
+        make = _maker(id)
+        with self._fence.inside(), translate_errors(ConfigError, f"the environment {id} cannot be built"):
+            self.env = make(**options)
+        _require_texts(id, self.env)
+        self.actions = _action_names(id, self.env.action_space, actions)
+
+    def start(self, seed: int) -> tuple[str, Mapping[str, Any]]:
+        self._total = 0.0
+        observation, info = self.env.reset(seed=seed)
+        self._observation = _text(observation)
+        return self._observation, self._public(info)
+
+    def act(self, action: str) -> StepResult:
+        names = self.actions
+        chosen = names.index(action.strip()) if action.strip() in names else None if names else action
+        if chosen is None or chosen not in self.env.action_space:
+            remedy = f"answer with one of: {', '.join(names)}" if names else f"it is not in {self.env.action_space}"
+            return StepResult(self._observation, action_valid=False, feedback=remedy, info=self._public({}))
+        observation, reward, terminated, truncated, info = self.env.step(chosen)
+        self._observation, self._total = _text(observation), self._total + float(reward)
+        valid = bool(info.get("action_valid", True))
+        return StepResult(
+            self._observation,
+            reward=float(reward),
+            terminated=bool(terminated),
+            truncated=bool(truncated),
+            action_valid=valid,
+            feedback=str(info.get("feedback") or ("" if valid else "the environment says that it is not valid")),
+            success=bool(info.get("success", self._total > self.success_above)),
+            info=self._public(info),
+        )
+
+    def close(self) -> None:
+        """Closes the environment."""
+        self.env.close()
+
+    def _public(self, info: Mapping[str, Any]) -> dict[str, Any]:
+        listed = info.get("available_actions")
+        return {"available_actions": [*map(str, self.actions if listed is None else listed)]}
+
+
+def _maker(name: str) -> Callable[..., gymnasium.Env[Any, Any]]:
+    """Returns what builds the environment of a name.
+
+    Raises:
+        ConfigError: a module cannot be imported, or has something else under that name.
+    """
+    if registry.is_path(name):
+        component = registry.load("hero.envs", name)
+        if not callable(component):
+            raise ConfigError(f"{name} is {brief(component)}, not an environment of gymnasium")
+        return component  # type: ignore[no-any-return]
+    return partial(gymnasium.make, name, disable_env_checker=True)  # which warns of what is filled in here
+
+
+def _require_texts(name: str, env: Any) -> None:
+    """Checks that an environment is one of gymnasium, and that its observations are texts."""
+    if not isinstance(env, gymnasium.Env):
+        raise ConfigError(f"{name} builds {brief(env)}, not a gymnasium.Env")
+    if not _holds_texts(env.observation_space):
+        raise ConfigError(
+            f"the observations of {name} are {env.observation_space}, not texts; put a gymnasium.ObservationWrapper "
+            "around it that describes them in words"
+        )
+
+
+def _holds_texts(space: Any) -> bool:
+    return isinstance(space, spaces.Space) and isinstance(space.sample(), str)
+
+
+def _action_names(name: str, space: Any, given: Sequence[str]) -> list[str]:
+    """Returns the names of actions that have some; [] where actions are texts."""
+    if _holds_texts(space):
+        if given:
+            raise ConfigError(f"actions={list(given)} does nothing with {name}, whose actions are texts; leave it out")
+        return []
+    if not isinstance(space, spaces.Discrete):
+        raise ConfigError(f"the actions of {name} are {space}, neither texts nor a few that could have names")
+    names = [*map(str, given)]
+    if len(names) != space.n or len(set(names)) != len(names):
+        raise ConfigError(
+            f"{name} has {space.n} actions without names; give them as actions, {space.n} different strings in their "
+            f'order, such as --env-arg \'actions=["left", "right"]\', not {names}'
+        )
+    return names
+
+
+def _text(observation: Any) -> str:
+    if not isinstance(observation, str):
+        raise TypeError(f"the environment's observation is {brief(observation)}, not a str")
+    return observation

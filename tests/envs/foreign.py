@@ -1,0 +1,71 @@
+"""Environments of gymnasium as other people write them: nothing of HERO in them."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+
+class Corridor(gymnasium.Env[str, Any]):
+    """A corridor with a door at one end; actions are numbers, and what happens is told in words."""
+
+    action_space = spaces.Discrete(2)
+    observation_space = spaces.Text(200)
+
+    def __init__(self, length: int = 4) -> None:
+        self.length = length
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.place = int(self.np_random.integers(1, self.length))
+        return f"The door is {self.place} steps to your left.", {"secret": object()}
+
+    def step(self, action: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        assert action in self.action_space
+        self.place += 1 if action else -1
+        done, lost = self.place == 0, self.place > self.length
+        text = f"The door is {self.place} steps to your left."
+        return text, 1.0 if done else -0.1, done or lost, False, {}
+
+
+class Oracle(gymnasium.Env[str, str]):
+    """Draws from the global generators, keeps a count for ever, and takes lower-case words of gymnasium's `Text`."""
+
+    action_space = spaces.Text(5, charset="abcdefghijklmnopqrstuvwxyz")
+    observation_space = spaces.Text(200)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        return f"Say {random.randrange(10**6)} {np.random.randint(10**6)}.", {"available_actions": ["yes", "no"]}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        assert action in self.action_space
+        info = {"success": action == "yes", "action_valid": action in {"yes", "no"}, "feedback": "say yes"}
+        return f"{random.random()}", -1.0, action in {"yes", "no"}, False, info
+
+
+class Numbers(gymnasium.Env[int, int]):
+    """Shows numbers, which no policy of texts can read."""
+
+    action_space = spaces.Discrete(2)
+    observation_space = spaces.Discrete(3)
+
+
+class Levers(Corridor):
+    """Takes several numbers at a time."""
+
+    action_space = spaces.MultiDiscrete([2, 2])  # type: ignore[assignment]
+
+
+NOT_AN_ENVIRONMENT = 5
+
+
+def strange() -> list[int]:
+    """Builds something else."""
+    return [5]
+
+
+gymnasium.register("HeroTestCorridor-v0", entry_point=Corridor, max_episode_steps=3)
