@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "chat": {"types", "errors", "registry"},
     "policy": {"types", "errors", "registry"},
     "runs": {"hero", "types", "errors", "registry"},
-    "envs": CORE,
+    "envs": CORE | {"deadline"},
     "envs.webshop": CORE | {"envs"},
     "envs.taubench": CORE | {"envs", "endpoint"},
     "reflect": CORE,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import re
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,10 +17,11 @@ import pytest
 
 from hero import envs, registry
 from hero.envs.base import StepResult, TextEnv
+from hero.envs.checks import shapes
 from hero.envs.checks.played import HOSTILE
-from hero.envs.contract import check_text_env
+from hero.envs.contract import check_text_env, contract
 from hero.errors import ConfigError
-from hero.types import Tools, Trajectory
+from hero.types import Message, Tools, Trajectory
 
 
 class GuessEnv(TextEnv):
@@ -362,6 +365,18 @@ class Shared(GuessEnv):
         return (super().pick(below) + Shared.episodes) % below
 
 
+@broken("an instance that was played before answers otherwise than a new one")
+class Hoards(GuessEnv):
+    """Shows earlier episodes in its observations, as a package was seen to do."""
+
+    played = 0
+
+    def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+        observation, info = super().begin(task)
+        self.played += 1
+        return observation + " (again)" * (self.played > 1), info
+
+
 @broken("is_right must return True, False or None, not 'yes'")
 class Wordy(GuessEnv):
     def is_right(self, trajectory: Trajectory, turn: int, action: str) -> Any:
@@ -395,7 +410,83 @@ def test_a_broken_environment_is_reported_with_the_remedy(message: str, make: Ca
         check_text_env(build)
 
 
-@pytest.mark.parametrize("name", sorted({"taubench", "webshop", *registry.names("hero.envs")}))
+def test_an_action_that_is_never_answered_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hangs(GuessEnv):
+        def apply(self, action: str) -> StepResult:
+            while action == "\0":
+                pass
+            return super().apply(action)
+
+    monkeypatch.setattr(shapes, "MAX_SECONDS", 0.2)
+    with pytest.raises(AssertionError, match=r"the action '\\x00' was not answered within 0\.2 s"):
+        check_text_env(Hangs)
+
+
+def test_what_other_packages_warn_of_is_not_gymnasium_s_complaint() -> None:
+    class Warns(GuessEnv):
+        def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+            warnings.warn("the old name goes away", DeprecationWarning, stacklevel=2)
+            return super().begin(task)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_text_env(Warns)
+
+
+class PatientEnv(GuessEnv):
+    """Gives the answer away after a wrong guess, and takes as many as it needs."""
+
+    def apply(self, action: str) -> StepResult:
+        return replace(super().apply(action), observation=f"It is {self.target}.", truncated=False)
+
+
+def solve(messages: Sequence[Message]) -> str:
+    """Asks once, and then says what it was told."""
+    assert messages[0] == Message("system", "Answer with one digit.")
+    told = re.fullmatch(r"It is (\d)\.", messages[-1].content)
+    return told[1] if told else "9"
+
+
+def test_a_script_that_solves_the_tasks_passes() -> None:
+    check_text_env(PatientEnv, solve)
+
+
+class SpoilsTheEnd(PatientEnv):
+    """Answers badly where random play hardly gets: after a wrong guess that was followed by a right one."""
+
+    def apply(self, action: str) -> StepResult:
+        result = super().apply(action)
+        return replace(result, success=None) if result.success and self.turns == 2 else result
+
+
+class DrawsAtTheEnd(PatientEnv):
+    def apply(self, action: str) -> StepResult:
+        result = super().apply(action)
+        return replace(result, observation=str(random.random())) if result.success and self.turns == 2 else result
+
+
+@pytest.mark.parametrize(
+    ("make", "script", "message"),
+    [
+        (
+            PatientEnv,
+            lambda messages: "eleven",
+            r"in task 0, after step 0 of the script \('eleven'\) action_valid is False",
+        ),
+        (PatientEnv, lambda messages: "9" if len(messages) < 5 else "8", "the script did not end task 0 within 200"),
+        (GuessEnv, lambda messages: "9", "ended without success"),
+        (PatientEnv, lambda messages: 3, "the script returned 3, not the text of an action"),
+        (SpoilsTheEnd, solve, "info of the last step must have success"),
+        (DrawsAtTheEnd, solve, "played task 0 twice, and the answers differed"),
+    ],
+)
+def test_what_a_script_meets_is_reported(make: Any, script: Any, message: str) -> None:
+    *_, point = contract(script)
+    with pytest.raises(AssertionError, match=message):
+        point.check(make)
+
+
+@pytest.mark.parametrize("name", sorted({"taubench", "webshop", *registry.names("hero.envs")} - {"gym"}))
 def test_every_registered_environment_passes(name: str) -> None:
     check_text_env(partial(envs.make, name))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hero.envs.base import TextEnv
 from hero.envs.checks.played import GIBBERISH, HOSTILE, MAX_STEPS, SEEDS
-from hero.envs.checks.shapes import require
+from hero.envs.checks.shapes import require, take_step
 from hero.types import Action, Message, Stop, Trajectory, Turn
 
 
@@ -30,9 +30,9 @@ def _check_episode(env: TextEnv, fresh: TextEnv, undisturbed: TextEnv, seed: int
     turns: list[Turn] = []
     for index in range(MAX_STEPS):
         action = choices.choice(info["available_actions"] or [GIBBERISH])
-        step = env.step(action)
+        step = take_step(env, action)
         require(
-            step == undisturbed.step(action),
+            step == take_step(undisturbed, action),
             f"step {index} ({action!r}) had another answer because is_right was asked before it; change nothing there",
         )
         turns.append(Turn((Message("user", observation),), Action(action), step[0], float(step[1])))

@@ -7,12 +7,11 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
-import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 
 from hero.envs.base import TextEnv
-from hero.envs.checks.shapes import check_start, check_step, require
+from hero.envs.checks.shapes import check_start, check_step, require, take_step
 from hero.errors import HeroError
 
 SEEDS: Final = (0, 1, 2)
@@ -50,13 +49,7 @@ def check_hostile_actions(make: Callable[[], TextEnv]) -> None:
         except Exception as error:
             raise AssertionError(f"reset raised {error!r}") from error
         check_start(start, "after reset")
-        try:
-            step = env.step(action)
-        except Exception as error:
-            raise AssertionError(
-                f"the action {shown} raised {error!r}; any string is a legal action: answer one that cannot be parsed "
-                "with an observation, action_valid = False and words in feedback"
-            ) from error
+        step = take_step(env, action)
         check_step(step, f"after the action {shown}")
         if action == GIBBERISH and start[1]["available_actions"]:
             require(
@@ -105,7 +98,7 @@ def _check_episode(env: TextEnv, seed: int) -> None:
     for index in range(MAX_STEPS):
         listed = info["available_actions"]
         action = choices.choice(listed) if listed else GIBBERISH
-        step = env.step(action)
+        step = take_step(env, action)
         check_step(step, f"after step {index} ({action!r})")
         info = step[4]
         require(
@@ -113,11 +106,12 @@ def _check_episode(env: TextEnv, seed: int) -> None:
             f"{action!r} was in available_actions, but action_valid is False: list only what works now",
         )
         if step[2] or step[3]:
-            _check_ended(env)
+            check_ended(env)
             return
 
 
-def _check_ended(env: TextEnv) -> None:
+def check_ended(env: TextEnv) -> None:
+    """Checks that an episode that is over takes no more steps."""
     try:
         env.step(GIBBERISH)
     except ResetNeeded:
@@ -154,6 +148,17 @@ def _check_repeats(make: Callable[[], TextEnv], seed: int) -> None:
     require(len(expected) == len(repeated), f"equal seeds ({seed}) and actions gave episodes of different length")
 
 
+def check_reuse(make: Callable[[], TextEnv]) -> None:
+    """Checks that an instance that has played other episodes answers as one that has not."""
+    used = make()
+    for seed in SEEDS:
+        require(
+            _play(used, seed, random.Random(seed)) == _play(make(), seed, random.Random(seed)),
+            f"an instance that was played before answers otherwise than a new one (seed {seed}): start each episode "
+            "afresh in begin, and keep nothing of earlier ones",
+        )
+
+
 def check_global_random(make: Callable[[], TextEnv]) -> None:
     """Checks that building and playing leave the global random generators alone."""
     before = random.getstate(), pickle.dumps(np.random.get_state())
@@ -162,16 +167,14 @@ def check_global_random(make: Callable[[], TextEnv]) -> None:
     require(before == after, "the global random state was changed: draw from self.np_random alone")
 
 
-def _play(
-    env: gymnasium.Env[str, str], seed: int, choices: random.Random, between: Callable[[], object] = lambda: None
-) -> list[Any]:
+def _play(env: TextEnv, seed: int, choices: random.Random, between: Callable[[], object] = lambda: None) -> list[Any]:
     """Returns all answers of an episode of a drawn task, under listed and hostile actions."""
     observation, info = env.reset(seed=seed)
     answers: list[Any] = [(observation, dict(info))]
     for _ in range(MAX_STEPS):
         between()
         listed = info.get("available_actions") or []
-        step = env.step(choices.choice(listed if listed and choices.random() < 0.8 else HOSTILE))
+        step = take_step(env, choices.choice(listed if listed and choices.random() < 0.8 else HOSTILE))
         answers.append(step)
         info = step[4]
         if step[2] or step[3]:

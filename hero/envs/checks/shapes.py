@@ -4,15 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from gymnasium.error import ResetNeeded
+
+from hero.deadline import time_limit
+from hero.envs.base import TextEnv
 from hero.envs.validate import read_metrics
+
+MAX_SECONDS: Final = 10.0
+"""Seconds within which a step of a played episode has to be answered."""
 
 
 def require(holds: bool, message: str) -> None:
     """Raises AssertionError unless a condition holds; an assert statement would be dropped by `python -O`."""
     if not holds:
         raise AssertionError(message)
+
+
+def take_step(env: TextEnv, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+    """Takes a step.
+
+    Raises:
+        AssertionError: it raised, or took longer than `MAX_SECONDS`; the message names the action.
+    """
+    shown = repr(action if len(action) < 40 else action[:20] + "...")
+    try:
+        with time_limit(MAX_SECONDS, "the step"):
+            return env.step(action)
+    except TimeoutError as error:
+        raise AssertionError(
+            f"the action {shown} was not answered within {MAX_SECONDS:g} s; answer every string, and soon"
+        ) from error
+    except ResetNeeded:
+        raise
+    except Exception as error:
+        raise AssertionError(
+            f"the action {shown} raised {error!r}; any string is a legal action: answer one that cannot be parsed "
+            "with an observation, action_valid = False and words in feedback"
+        ) from error
 
 
 def check_start(start: Any, where: str) -> None:
