@@ -13,11 +13,14 @@ from hero.processes import world_size
 from .check import check
 from .compare import compare
 from .data import data
+from .env import env
 from .evaluation import evaluate_command
 from .export import export
+from .listing import list_components
 from .play import play
 from .run import run
 from .terminal import report_errors
+from .warm import warm
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +34,9 @@ app.command("eval")(evaluate_command)
 app.command("compare")(compare)
 app.command("export")(export)
 app.command("play")(play)
+app.command("warm")(warm)
+app.command("list")(list_components)
+app.add_typer(env, name="env")
 app.add_typer(data, name="data")
 
 

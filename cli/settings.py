@@ -102,6 +102,13 @@ class Settings:
         panel=HOW_LONG,
         min=0,
     )
+    min_valid_actions: float = setting(
+        0.05,
+        "Share of valid actions before training below which there is nothing to learn from, and the run ends at once.",
+        panel=HOW_LONG,
+        min=0,
+        below=1,
+    )
     when_few_follow: Literal["stop", "warn"] = setting(
         "stop",
         "What to do when the teacher, shown the diagnoses, has not followed them for three steps.",

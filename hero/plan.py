@@ -49,6 +49,8 @@ class Plan:
             such limit.
         max_tokens: maximum number of tokens per episode; None for the context of the policy.
         save_every: number of steps between checkpoints, besides those of evaluations.
+        min_valid_actions: share of valid actions in the first evaluation below which the run ends at once, since it has
+            nothing to learn from; 0 for no such limit.
         when_few_follow: whether the run stops when the teacher does not follow the diagnoses any more, or only warns.
 
     Raises:
@@ -69,6 +71,7 @@ class Plan:
     when_few_follow: Literal["stop", "warn"] = "stop"
     max_tokens: int | None = None
     save_every: int = 1
+    min_valid_actions: float = 0.0
 
     def __post_init__(self) -> None:
         if self.steps is None and self.turn_budget is None:
@@ -96,6 +99,8 @@ class Plan:
         for name in ("steps", "turn_budget", "stop_when_worse", "seed"):
             if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"{name} = {getattr(self, name)} is negative; give 0 or more")
+        if not 0 <= self.min_valid_actions <= 1:
+            raise ConfigError(f"min_valid_actions = {self.min_valid_actions} is not a share; give 0 to 1")
         if not 0 < self.temperature < math.inf:
             raise ConfigError(
                 f"temperature = {self.temperature} leaves nothing to learn from; give more than 0, 1 is usual"

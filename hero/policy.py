@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from hero.types import Action, Message
 
@@ -45,6 +45,13 @@ class ContextLimited(Protocol):
         ...
 
 
+Script: TypeAlias = Callable[[Sequence[Message]], str]
+"""A player: a function from a conversation, the newest observation last, to the text of an action.
+
+It keeps nothing between calls, so that it can be asked about any turn of any episode.
+"""
+
+
 class FunctionPolicy:
     """Acts by a plain function from one conversation to the text of the action.
 
@@ -53,7 +60,7 @@ class FunctionPolicy:
         'search[red shoes]'
     """
 
-    def __init__(self, function: Callable[[Sequence[Message]], str]) -> None:
+    def __init__(self, function: Script) -> None:
         self.function = function
 
     def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:

@@ -29,6 +29,16 @@ def names(group: str) -> list[str]:
     return sorted({entry.name for entry in entry_points(group=group)})
 
 
+def entries(group: str) -> list[EntryPoint]:
+    """Returns the entry points of a group in the order of their names, without importing anything."""
+    return sorted(set(entry_points(group=group)), key=lambda entry: (entry.name, entry.value))
+
+
+def package_of(entry: EntryPoint) -> str:
+    """Returns the name of the package that an entry point comes from; "" for one that no package registers."""
+    return entry.dist.name if entry.dist else ""
+
+
 def is_path(name: str) -> bool:
     """Returns whether a name says where a component is, as `module:Class`."""
     return PATH.fullmatch(name) is not None
@@ -68,13 +78,13 @@ def load(group: str, name: str) -> Any:
     try:
         return entry.load()
     except Exception as error:  # foreign code runs when its module is imported
-        owner = f" of the package {entry.dist.name}" if entry.dist else ""
+        package = f" of the package {package_of(entry)}" if entry.dist else ""
         reason = f"{error} ({type(error).__name__})"
         if isinstance(error, ModuleNotFoundError) and error.name:
             is_here = f"{entry.module}.".startswith(f"{error.name}.") and not entry.dist
             reason += "; start hero where that module is, or install it" if is_here else f"; install {error.name}"
         place = "" if entry.value == name else f" from {entry.value}"
-        raise ConfigError(f"{group} {name!r}{owner} cannot be imported{place}: {reason}") from error
+        raise ConfigError(f"{group} {name!r}{package} cannot be imported{place}: {reason}") from error
 
 
 def build(group: str, name: str, /, **options: Any) -> Any:

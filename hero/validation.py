@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from hero.alarms import REPORT_EVERY, why_worse
@@ -50,13 +51,16 @@ class Validation:
             The reason to stop here: the one given, or that the policy is far below its best; "" if there is none.
 
         Raises:
-            RunError: every episode ended in an error, or before its first turn.
+            RunError: every episode ended in an error, or before its first turn; or hardly any action is valid before
+                training.
         """
         plan, is_whole = self.plan, bool(stopped) or step == 0 or self.plan.is_done(step, turns)
         first = range(plan.eval_tasks if is_whole else plan.tasks_between)
         self._begin(step, len(first) * (2 if is_whole else 1))
         sampled = self._play(step, "sampled", first)
         refuse_hopeless(step, sampled)
+        if step == 0 and not plan.is_done(step, turns):
+            _require_valid(sampled, plan.min_valid_actions)
         position = {"step": step, "turns": turns, "mode": "sampled"}
         now = standing([*self.run_dir.rows("evals"), position | Evaluation(sampled).record()])
         if now.times_worse % REPORT_EVERY == 1:
@@ -110,3 +114,19 @@ def refuse_hopeless(step: int, outcomes: Iterable[Outcome]) -> None:
     if why := hopeless(outcomes):
         remedy = "; then go on with --resume" if any(outcome.error for outcome in outcomes) else ""
         raise RunError(f"step {step}: {why}{remedy}")
+
+
+def _require_valid(outcomes: Sequence[Outcome], least: float) -> None:
+    """Refuses to train a policy whose actions do nothing.
+
+    Raises:
+        RunError: the mean share of valid actions is less than `least`.
+    """
+    valid = fmean(outcome.valid for outcome in outcomes)
+    if valid < least:
+        raise RunError(
+            f"{100 * valid:.1f} % of the policy's actions are valid before training, and with less than "
+            f"{100 * least:g} % (min_valid_actions) it does not play this environment at all, so that no method finds "
+            "anything to learn from; take a model that knows it, or make a small one from a script that plays it (hero "
+            "warm)"
+        )

@@ -40,6 +40,7 @@ INHERITED = {
     "step",
     "begin",
     "apply",
+    "start",
     "task_id",
     "reset",
     "render",

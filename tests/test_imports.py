@@ -65,6 +65,10 @@ ALLOWED: dict[str, set[str]] = {
     "quality": CORE | {"reflect", "distill"},
     "validation": CORE
     | {"envs", "rollout", "distill", "outcomes", "evaluate", "evaluation", "metrics", "callback", "plan", "alarms"},
+    "warm": CORE | {"distill", "reflect"},
+    "warm.supervised": {"warm"},
+    "warm.recipe": CORE | {"warm", "warm.supervised", "models"},
+    "warm.demonstrations": CORE | {"warm", "warm.recipe", "envs", "episode", "rollout", "distill", "reflect"},
     "train": CORE
     | {"envs", "rollout", "reflect", "distill", "models", "outcomes", "evaluate", "metrics", "callback", "plan"}
     | {"alarms", "quality", "validation"},
@@ -77,6 +81,7 @@ A block is a module, or a package without those of its modules that are blocks o
 TORCH = (
     "hero.models",
     "hero.suite.score",
+    *(f"hero.warm.{name}" for name in ("supervised", "recipe", "demonstrations")),
     *(f"hero.distill.{name}" for name in ("batch", "follow", "judged", "losses", "pack", "scorer", "state", "loss")),
     *(f"hero.distill.{name}" for name in ("memory", "teacher_model", "trainer")),
 )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks.tiny.rows import reply_ids
 from hero.distill.learners import Distillation, group_examples
 from hero.distill.pack import Row, Span
 from hero.distill.scorer import action_logits
@@ -15,6 +14,7 @@ from hero.models.language_model import LanguageModel
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory
+from hero.warm.rows import reply_ids
 
 
 def play(trainer: TorchTrainer, split: str, step: int) -> list[Trajectory]:

@@ -23,6 +23,7 @@ from rich.table import Table
 from benchmarks.room.base import MAX_TURNS, RECIPE
 from benchmarks.room.env import LockedRoom
 from benchmarks.room.script import Reviewer
+from benchmarks.tiny.log import print_step
 from hero import registry
 from hero.distill.trainer import TorchTrainer
 from hero.models import tiny
@@ -44,7 +45,7 @@ def base(
     seed: Annotated[int, typer.Option(help="Seed of weights and demonstrations.")] = 0,
 ) -> None:
     """Makes the base."""
-    RECIPE.make(out, seed, 1.0)
+    RECIPE.make(out, seed=seed, on_step=print_step)
 
 
 @app.command()

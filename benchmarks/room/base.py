@@ -8,13 +8,13 @@ from functools import partial
 
 from benchmarks.room.env import LockedRoom
 from benchmarks.room.script import Player, review
-from benchmarks.tiny.recipe import Phase, Recipe
-from benchmarks.tiny.rows import Row, episode_row, teacher_rows
 from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
 from hero.policy import FunctionPolicy
 from hero.rollout import Task, rollout
 from hero.types import Trajectory
+from hero.warm.recipe import Phase, Recipe
+from hero.warm.rows import Row, episode_row, teacher_rows
 
 MAX_TURNS = 10
 CARELESS = 0.97

@@ -17,6 +17,7 @@ import torch
 import typer
 
 from benchmarks.tiny import taubench, webshop
+from benchmarks.tiny.log import print_step
 
 RECIPES = {"webshop": webshop.RECIPE, "taubench": taubench.RECIPE}
 
@@ -30,7 +31,7 @@ def main(
 ) -> None:
     """Trains a tiny policy from nothing; the state after each phase is kept beside the result."""
     torch.set_num_threads(threads)
-    RECIPES[env].make(out, seed, shorten)
+    RECIPES[env].make(out, seed=seed, shorten=shorten, on_step=print_step)
     typer.echo(f"The model is in {out}; `hero eval {out} --env {env}` measures it.")
 
 

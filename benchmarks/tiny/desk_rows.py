@@ -6,7 +6,6 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks.tiny.rows import Row, answered
 from benchmarks.tiny.service_case import TOOLS, Case
 from hero.chat.base import Chat
 from hero.envs.taubench.action import Call, parse_call
@@ -14,6 +13,7 @@ from hero.envs.taubench.data.embedded.records import Customer, draw_address, dra
 from hero.envs.taubench.data.embedded.tables import FIRST_NAMES, LAST_NAMES
 from hero.envs.taubench.database import Record
 from hero.types import Message, Trajectory
+from hero.warm.rows import Row, answered
 
 
 def number_rows(chat: Chat, rng: random.Random, count: int) -> Iterator[Row]:

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
-from benchmarks.tiny.rows import Row, answered
 from benchmarks.tiny.shop_page import FITS, PageView
 from hero.chat.base import Chat
 from hero.envs.webshop.catalogue.embedded import codes
 from hero.types import Message, Trajectory
+from hero.warm.rows import Row, answered
 
 CODE = re.compile(r"\b(?:[B-DF-HJ-NP-TV-Z][AEIOU]){2}\b")
 

@@ -27,7 +27,6 @@ import typer
 
 from benchmarks.tiny import clerk, shopper
 from benchmarks.tiny.episodes import desk, play, shop
-from benchmarks.tiny.rows import as_lines
 from benchmarks.tiny.service_case import TOOLS, Case
 from benchmarks.tiny.shop_page import PageView
 from benchmarks.tiny.shop_rows import with_new_codes
@@ -35,6 +34,7 @@ from hero.distill.teacher import HindsightTeacher
 from hero.envs.taubench.action import parse_call
 from hero.reflect.model import review_prompt
 from hero.types import Diagnosis, Message, Trajectory, Verdict
+from hero.warm.rows import as_lines
 
 WORLD = -2
 """Index of the suite's own catalogue or world: recipes count from 0, and the probe of the desk has -1."""

@@ -21,7 +21,8 @@ from hero.envs.checks.played import (
     check_reuse,
     check_tasks,
 )
-from hero.envs.checks.scripted import Script, check_script
+from hero.envs.checks.scripted import check_script
+from hero.policy import Script
 
 Check: TypeAlias = Callable[[Callable[[], TextEnv]], None]
 """A function that takes a builder of the environment, and raises AssertionError with the remedy for a breach."""
@@ -96,7 +97,7 @@ def check_text_env(make: Callable[[], TextEnv], script: Script | None = None) ->
 
     Args:
         make: builds the environment; is called several times.
-        script: returns a good action, given a prompt as a policy sees it; it has to solve the tasks.
+        script: plays well; it has to solve the tasks.
 
     Raises:
         AssertionError: a check failed; the message says what to change.

@@ -54,6 +54,26 @@ def load(source: str | Path = SHIPPED) -> LanguageModel:
     return lm
 
 
+def new_model(vocabulary: int, layers: int, heads: int, width: int) -> Any:
+    """Returns a Llama with random weights, to be trained from nothing."""
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=width * 5 // 2,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        head_dim=64,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=vocabulary - 1,
+        pad_token_id=None,
+        initializer_range=0.05,
+    )
+    return LlamaForCausalLM(config)
+
+
 def load_chat(path: Path) -> TiktokenChat:
     """Loads the chat of a directory from its ranks (lines `base64token rank`) and its pattern.
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 ROOT = Path(__file__).parents[2]
 FAST = ["--env", "guess", "--reflector", "rules", "--episodes", "4", "--eval-tasks", "3", "--eval-every", "2"]
 FAST += ["--action-tokens", "4", "--max-turns", "3", "--threads", "1"]
-FAST += ["--turn-gate", "none"]  # a random model follows no advice
+FAST += ["--turn-gate", "none", "--min-valid-actions", "0"]  # a random model follows no advice, and says nothing valid
 Hero = Callable[..., Result]
 
 

@@ -46,7 +46,8 @@ assert type(made.unwrapped).__module__ == "higher_lower.env"
 
 def test_it_is_trained_with_its_own_defaults_and_rules(installed: dict[str, str], model: str, tmp_path: Path) -> None:
     hero = [sys.executable, "-c", "from hero_cli.main import main; main()"]
-    small = ["--steps", "1", "--episodes", "4", "--eval-tasks", "3", "--threads", "1", "--out", "run"]
+    small = ["--min-valid-actions", "0"]  # a random model says nothing valid
+    small += ["--steps", "1", "--episodes", "4", "--eval-tasks", "3", "--threads", "1", "--out", "run"]
     command = [*hero, "run", "--env", "higher-lower", "--model", model, *small]
     done = subprocess.run(command, cwd=tmp_path, env=installed, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable
+from typing import Any, Final
 
 from hero.chat.context import conversation
 from hero.envs.base import TextEnv
 from hero.envs.checks.played import check_ended
 from hero.envs.checks.shapes import check_start, check_step, require, take_step
+from hero.policy import Script
 from hero.types import Action, Message, Turn
 
-Script: TypeAlias = Callable[[Sequence[Message]], str]
-"""A function from a prompt to a good action, as `hero.policy.FunctionPolicy` takes one."""
 MAX_STEPS: Final = 200
 """Number of steps within which a script has to solve a task."""
 

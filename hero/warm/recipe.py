@@ -5,24 +5,23 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import tiktoken
 import torch
-from rich.console import Console
 
-from benchmarks.tiny.pretrain import batches, fit, new_model
-from benchmarks.tiny.rows import Row
-from benchmarks.tiny.tokenizer import train_ranks
 from hero.chat.base import Chat
 from hero.chat.tiktoken import TiktokenChat
 from hero.models import tiny
 from hero.models.language_model import LanguageModel
+from hero.warm.rows import Row
+from hero.warm.supervised import batches, fit
+from hero.warm.tokenizer import train_ranks
 
 LAYERS, HEADS, WIDTH = 4, 4, 128
-console = Console()
 
 
 @dataclass(frozen=True)
@@ -59,31 +58,38 @@ class Recipe:
     digits: int
     phases: tuple[Phase, ...]
 
-    def make(self, out: Path, seed: int, shorten: float) -> None:
+    def make(
+        self,
+        out: Path,
+        *,
+        seed: int,
+        shorten: float = 1.0,
+        on_step: Callable[[Phase, int, float, float], None],
+    ) -> None:
         """Trains the policy into a directory, from nothing or from the last phase that was finished there.
 
         Args:
             shorten: factor on the steps of all phases.
+            on_step: is called now and then with a phase, its step, and the mean loss and share of right tokens since.
         """
         out.mkdir(parents=True, exist_ok=True)
         if not (out / TiktokenChat.FILE).exists():
-            with console.status("Playing episodes and training the tokenizer..."):
-                ranks = train_ranks(self.texts(random.Random(seed)), self.pattern, self.vocabulary, self.digits)
+            ranks = train_ranks(self.texts(random.Random(seed)), self.pattern, self.vocabulary, self.digits)
             special = {token: len(ranks) + index for index, token in enumerate(TiktokenChat.SPECIAL)}
             TiktokenChat(
                 tiktoken.Encoding("tiny", pat_str=self.pattern, mergeable_ranks=ranks, special_tokens=special)
             ).save(out)
         chat = tiny.load_chat(out)
         torch.manual_seed(seed)
-        model: Any = new_model(chat.encoding.n_vocab, LAYERS, HEADS, WIDTH)
+        model: Any = tiny.new_model(chat.encoding.n_vocab, LAYERS, HEADS, WIDTH)
         for index, phase in enumerate(self.phases, 1):
             state = out / f"phase-{index}.pt"
             if state.exists():
                 model.load_state_dict(torch.load(state))
                 continue
-            console.print(f"[bold]Phase {index}: {phase.name}[/]")
             rng = random.Random(f"{seed}-{index}")
-            fit(model, _batches(phase, chat, rng), max(1, round(phase.steps * shorten)), phase.learning_rate, _log)
+            steps = max(1, round(phase.steps * shorten))
+            fit(model, _batches(phase, chat, rng), steps, phase.learning_rate, partial(on_step, phase))
             torch.save(model.state_dict(), state)
         LanguageModel(model, chat, "tiny").save(out)
 
@@ -92,7 +98,3 @@ def _batches(phase: Phase, chat: Chat, rng: random.Random) -> Iterator[list[Row]
     """Yields batches without end."""
     for index in count():
         yield from batches(list(phase.rows(chat, index, rng)), phase.tokens, rng)
-
-
-def _log(step: int, loss: float, hits: float, seconds: float) -> None:
-    console.print(f"step {step:5d}  loss {loss:.3f}  right {hits:.3f}  {seconds:.0f} s", highlight=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
@@ -12,29 +11,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from benchmarks.tiny.rows import Row
-
-
-def new_model(vocabulary: int, layers: int, heads: int, width: int) -> Any:
-    """Returns a Llama with random weights."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=width,
-        intermediate_size=width * 5 // 2,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=heads,
-        head_dim=64,
-        max_position_embeddings=4096,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=vocabulary - 1,
-        pad_token_id=None,
-        initializer_range=0.05,
-    )
-    return LlamaForCausalLM(config)
+from hero.warm.rows import Row
 
 
 def batches(rows: Sequence[Row], tokens: int, rng: random.Random) -> Iterator[list[Row]]:
@@ -79,8 +56,8 @@ def fit(
     batch_stream: Iterator[list[Row]],
     steps: int,
     learning_rate: float,
-    log: Callable[[int, float, float, float], None],
-    log_every: int = 25,
+    on_step: Callable[[int, float, float], None],
+    every: int = 25,
 ) -> None:
     """Trains with Muon on the matrices and AdamW on the rest, with a linear warm-up and a cosine decay to a tenth.
 
@@ -88,7 +65,7 @@ def fit(
 
     Args:
         learning_rate: at its peak.
-        log: is called every `log_every` steps with the step, the means of loss and hits since, and the seconds so far.
+        on_step: is called after every `every` steps, and the last, with the step and the means of loss and hits since.
     """
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
     others = [weight for name, weight in model.named_parameters() if weight.ndim != 2 or "embed" in name]
@@ -104,17 +81,18 @@ def fit(
 
     schedules = [torch.optim.lr_scheduler.LambdaLR(optimizer, rate) for optimizer in optimizers]
     model.train()
-    start, losses, hits = time.perf_counter(), [], []
+    losses, hits = [], []
     for step in range(steps):
         loss, hit = loss_of(model, next(batch_stream))
         model.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, schedule in zip(optimizers, schedules, strict=True):
             optimizer.step()
             schedule.step()
         losses.append(loss.item())
         hits.append(hit)
-        if (step + 1) % log_every == 0:
-            log(step + 1, fmean(losses[-log_every:]), fmean(hits[-log_every:]), time.perf_counter() - start)
+        if len(losses) == every or step + 1 == steps:
+            on_step(step + 1, fmean(losses), fmean(hits))
+            losses, hits = [], []
     model.eval()

@@ -1,0 +1,120 @@
+"""`hero warm`: a small base for an environment, from scripted demonstrations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hero.errors import ConfigError
+
+from . import build
+from .arguments import read_arguments
+from .env import load_function
+from .resolve import env_settings, settings_of
+from .terminal import console, report_errors, with_default
+
+if TYPE_CHECKING:
+    from hero.warm.recipe import Recipe
+
+SETTINGS = "warm.json"
+
+
+@report_errors
+def warm(
+    env: Annotated[str, typer.Option(help="Name, gym:ID or module:Class of the environment.")],
+    script: Annotated[
+        str, typer.Option(help="module:function of a player that plays well: from the messages to an action.")
+    ],
+    out: Annotated[Path, typer.Option(help="Directory for the model.")],
+    env_arg: Annotated[
+        list[str] | None,
+        typer.Option(help=with_default("Option of the environment, key=value.", "none"), show_default=False),
+    ] = None,
+    habit: Annotated[
+        str | None,
+        typer.Option(
+            help=with_default("module:function of a careless player.", "actions at random"), show_default=False
+        ),
+    ] = None,
+    careless: Annotated[
+        float, typer.Option(help="Share of careless actions that the base imitates.", min=0, max=1)
+    ] = 0.9,
+    max_turns: Annotated[
+        int | None,
+        typer.Option(help=with_default("Turns of an episode.", "the environment's"), show_default=False, min=1),
+    ] = None,
+    skill_steps: Annotated[int, typer.Option(help="Steps in which it learns to play.", min=1)] = 600,
+    habit_steps: Annotated[int, typer.Option(help="Steps in which it becomes careless.", min=1)] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of weights and demonstrations.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(help=with_default("CPU threads.", "all processors"), show_default=False, min=1)
+    ] = None,
+) -> None:
+    """Make a small base for your environment, in minutes and without a GPU.
+
+    It knows how to play, reviews its episodes and follows advice, but acts carelessly: that is what hero run can then
+    teach it. A script plays training tasks, with mistakes; what it would have done instead is the advice. After Ctrl-C
+    the same command goes on at the last finished phase.
+    """
+    build.require_train_extra()
+    given: dict[str, Any] = env_settings(env, read_arguments("env_args", env_arg or []))
+    given |= {name: value for name, value in {"max_turns": max_turns, "threads": threads}.items() if value is not None}
+    settings = settings_of(given)
+    build.use_threads(settings.threads)
+    (game,) = build.make_envs(settings.env, "train", 1, settings.env_args)
+    player, sloppy = load_function("--script", script), habit and load_function("--habit", habit)
+    _prepare(out, {**given, "script": script, "habit": habit, "careless": careless, "skill_steps": skill_steps,
+                   "habit_steps": habit_steps, "seed": seed})  # fmt: skip
+    from hero.warm.demonstrations import Demonstrations
+
+    screen = console()
+    with build.closing([game]):
+        screen.print(f"playing {game.env_id} by {script}", markup=False)
+        shown = Demonstrations.of(game, player, sloppy or None, settings.max_turns, seed)
+        _train(shown.recipe(careless=careless, skill_steps=skill_steps, habit_steps=habit_steps), out, seed)
+    for state in out.glob("phase-*.pt"):
+        state.unlink()
+    where = " ".join([f"--env {env}", *(f"--env-arg {item}" for item in env_arg or [])])
+    screen.print(f"next     hero check {where} --model {out}", markup=False, soft_wrap=True)
+    screen.print(f"         hero run {where} --model {out}", markup=False, soft_wrap=True)
+
+
+def _prepare(out: Path, settings: dict[str, Any]) -> None:
+    """Makes the directory, or checks that it holds what the same command left there.
+
+    Raises:
+        ConfigError: it holds something else, or a model that is finished.
+    """
+    stored = out / SETTINGS
+    if (out / "model.safetensors").exists():
+        raise ConfigError(f"{out} holds a model already; give another --out")
+    if stored.exists() and json.loads(stored.read_text("utf-8")) != settings:
+        raise ConfigError(f"{out} was begun with other options ({stored}); give those, or another --out")
+    if not stored.exists():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ConfigError(f"{out} exists and is not empty; give another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        stored.write_text(json.dumps(settings, indent=1), "utf-8")
+
+
+def _train(recipe: Recipe, out: Path, seed: int) -> None:
+    """Trains by the recipe, with a bar for each phase."""
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    from hero.warm.recipe import Phase
+
+    screen = console()
+    columns = (*Progress.get_default_columns(), TimeElapsedColumn(), TextColumn("{task.fields[facts]}"))
+    with Progress(*columns, console=screen, disable=not screen.is_terminal) as bars:
+        tasks = {phase.name: bars.add_task(phase.name, total=phase.steps, facts="") for phase in recipe.phases}
+
+        def show(phase: Phase, step: int, loss: float, right: float) -> None:
+            facts = f"loss {loss:.3f}, {100 * right:.1f} % of the tokens right"
+            bars.update(tasks[phase.name], completed=step, facts=facts)
+            if not screen.is_terminal and (step % 100 == 0 or step == phase.steps):
+                screen.print(f"{phase.name}  step {step} of {phase.steps}  {facts}", markup=False)
+
+        recipe.make(out, seed=seed, on_step=show)

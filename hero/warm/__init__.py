@@ -1,0 +1,1 @@
+"""Makes a small policy for any environment from scripted demonstrations: it knows better than it acts."""
