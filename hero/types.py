@@ -28,6 +28,8 @@ class Stop(StrEnum):
     """The next prompt would not have fitted the rollout's token limit."""
     ERROR = "error"
     """The environment raised an exception, which `Trajectory.error` holds."""
+    UNKNOWN = "unknown"
+    """A trace of another agent tells neither how the episode ended nor its reward: nobody judges the end."""
 
 
 class Verdict(StrEnum):

@@ -53,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "suite.score": CORE | {"suite", "distill.pack", "distill.scorer", "models"},
     "callback": {"types"},
     "deadline": set(),
+    "traces": {"types", "errors"},
     "episode": CORE | {"envs", "deadline"},
     "rollout": CORE | {"envs", "episode"},
     "plan": CORE | {"episode", "rollout"},

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from hero.chat.thoughts import split, without_thoughts
 from hero.distill.turns import finding_about
-from hero.types import Diagnosis, Finding, Message, Trajectory
+from hero.types import Diagnosis, Finding, Message, Stop, Trajectory
 
 
 class HindsightTeacher:
@@ -71,7 +71,7 @@ class HindsightTeacher:
             lines.append(f"Next: {observation}")
         if review:
             lines.append(f"Review: {review}")
-        if self.reward:
+        if self.reward and trajectory.stop is not Stop.UNKNOWN:
             lines.append(f"Final reward: {trajectory.reward:.2f}")
         return _with_hindsight(prompt if self.show_thoughts else map(_without_thoughts, prompt), lines)
 

@@ -90,3 +90,9 @@ def check_diagnoses(diagnoses: Sequence[Diagnosis], trajectories: Sequence[Traje
                     "turns, which are numbered from 0"
                 )
     return list(diagnoses)
+
+
+def diagnoses_of(reflector: Reflector, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
+    """Returns what a reflector answers, checked by `check_diagnoses`."""
+    author = getattr(reflector, "name", type(reflector).__name__)
+    return check_diagnoses(reflector.reflect(trajectories), trajectories, author)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from hero.reflect.base import Reflector, build_reflector, check_diagnoses
+from hero.reflect.base import Reflector, build_reflector, diagnoses_of
 from hero.types import Diagnosis, Finding, Trajectory, Verdict
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class VerdictReflector:
                 author=self.name,
                 findings=tuple(Finding(each.turn, each.verdict) for each in diagnosis.findings if each.verdict),
             )
-            for diagnosis in _diagnoses_of(self.inner, trajectories)
+            for diagnosis in diagnoses_of(self.inner, trajectories)
         ]
 
 
@@ -63,7 +63,7 @@ class ShuffledReflector:
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         """Returns the diagnoses with their verdicts in place, and with their causes and advice elsewhere."""
-        diagnoses = _diagnoses_of(self.inner, trajectories)
+        diagnoses = diagnoses_of(self.inner, trajectories)
         played = [(each.task_id, each.seed, [turn.action.text for turn in each.turns]) for each in trajectories]
         rng = random.Random(repr((self.seed, played)))
         by_verdict: dict[Verdict | None, list[tuple[int, Finding]]] = {}
@@ -90,7 +90,3 @@ def deranged(items: Sequence[T], rng: random.Random) -> list[T]:
         other = rng.randrange(last)
         order[last], order[other] = order[other], order[last]
     return order
-
-
-def _diagnoses_of(inner: Reflector, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
-    return check_diagnoses(inner.reflect(trajectories), trajectories, getattr(inner, "name", type(inner).__name__))

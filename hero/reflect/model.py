@@ -9,10 +9,10 @@ from typing import Final, Protocol
 from hero.chat.thoughts import without_thoughts
 from hero.errors import ConfigError
 from hero.policy import ContextLimited, Policy
-from hero.types import Action, Diagnosis, Finding, Message, Trajectory, Verdict
+from hero.types import Action, Diagnosis, Finding, Message, Stop, Trajectory, Verdict
 
 REQUEST: Final = (
-    "The episode is over. Final reward: {reward:.2f}. Review each turn of the assistant with hindsight, one line a "
+    "The episode is over. {reward}Review each turn of the assistant with hindsight, one line a "
     "turn: its number, a verdict (useful, unnecessary, invalid or failed), the cause, and the action to take instead.\n"
     "Example: 2 failed: over budget; instead: click[abc]"
 )
@@ -108,7 +108,8 @@ def review_prompt(trajectory: Trajectory) -> tuple[Message, ...]:
     messages = list(trajectory.turns[0].prompt)
     for index, turn in enumerate(trajectory.turns):
         last = index == len(trajectory.turns) - 1
-        request = "\n\n" + REQUEST.format(reward=trajectory.reward) if last else ""
+        reward = "" if trajectory.stop is Stop.UNKNOWN else f"Final reward: {trajectory.reward:.2f}. "
+        request = "\n\n" + REQUEST.format(reward=reward) if last else ""
         messages += [turn.action.message(), Message("user", turn.observation + request)]
     return tuple(messages)
 

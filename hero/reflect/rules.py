@@ -9,6 +9,7 @@ from hero import registry
 from hero.chat.thoughts import without_thoughts
 from hero.errors import ConfigError
 from hero.reflect.base import Judge
+from hero.reflect.tool_error import tool_error
 from hero.types import Diagnosis, Finding, Stop, Trajectory, Verdict
 
 LIMITS: Final = (Stop.TRUNCATED, Stop.MAX_TURNS, Stop.MAX_TOKENS)
@@ -88,6 +89,8 @@ def _finding(
     turn, before = trajectory.turns[index], observations[index]
     if turn.info.get("action_valid") is False:
         return Finding(index, Verdict.INVALID, turn.feedback or "not a valid action")
+    if "action_valid" not in turn.info and turn.info.get("tool_call") and (error := tool_error(turn.observation)):
+        return Finding(index, Verdict.INVALID, f"the tool answered: {error}")
     last = index == len(trajectory.turns) - 1
     if last and trajectory.stop is Stop.TERMINATED:
         return _end(trajectory, index)

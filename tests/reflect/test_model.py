@@ -102,7 +102,7 @@ def test_shows_the_whole_episode_once_with_the_sampled_ids_and_the_reward() -> N
     assert [message.role for message in messages] == ["system", "user", "assistant", "user", "assistant", "user"]
     assert messages[:-2] == trajectory.turns[-1].prompt
     assert [message.ids for message in messages if message.role == "assistant"] == [(10, 2), (11, 2)]
-    assert messages[-1].content == "page 2\n\n" + REQUEST.format(reward=0.5)
+    assert messages[-1].content == "page 2\n\n" + REQUEST.format(reward="Final reward: 0.50. ")
 
 
 def test_one_diagnosis_per_episode_in_order_and_none_for_an_empty_one() -> None:
