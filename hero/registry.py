@@ -82,7 +82,11 @@ def load(group: str, name: str) -> Any:
         reason = f"{error} ({type(error).__name__})"
         if isinstance(error, ModuleNotFoundError) and error.name:
             is_here = f"{entry.module}.".startswith(f"{error.name}.") and not entry.dist
-            reason += "; start hero where that module is, or install it" if is_here else f"; install {error.name}"
+            close = get_close_matches(entry.module, names(group), n=1)
+            if is_here and close and group in {"hero.envs", "hero.reflectors"}:  # which take NAME:ARGUMENT
+                reason += f"; did you mean {close[0]}:{entry.attr}?"
+            else:
+                reason += "; start hero where that module is, or install it" if is_here else f"; install {error.name}"
         place = "" if entry.value == name else f" from {entry.value}"
         raise ConfigError(f"{group} {name!r}{package} cannot be imported{place}: {reason}") from error
 

@@ -14,8 +14,8 @@ from scipy import stats
 from hero.evaluation import Evaluation, difference
 from hero.intervals import t_interval, wilson_interval
 from hero.outcomes import Outcome
+from hero.testing.strategies import trajectories
 from hero.types import Action, Message, Stop, Trajectory, Turn
-from tests.strategies import trajectories
 
 
 def outcome(task: int, success: bool, reward: float = 0.0) -> Outcome:

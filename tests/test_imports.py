@@ -66,6 +66,7 @@ ALLOWED: dict[str, set[str]] = {
     "quality": CORE | {"reflect", "distill"},
     "validation": CORE
     | {"envs", "rollout", "distill", "outcomes", "evaluate", "evaluation", "metrics", "callback", "plan", "alarms"},
+    "testing": CORE | {"distill", "reflect"},
     "warm": CORE | {"distill", "reflect"},
     "warm.supervised": {"warm"},
     "warm.recipe": CORE | {"warm", "warm.supervised", "models"},

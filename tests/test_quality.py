@@ -20,8 +20,8 @@ from hero.distill.learners import Distillation
 from hero.errors import ConfigError
 from hero.quality import Labels, QualityMeter, diagnosis_metrics, frame_words, labels_of, leak, words_of
 from hero.runs.writer import Run
+from hero.testing import strategies
 from hero.types import Action, Diagnosis, Finding, Group, Message, Stop, Tokens, Trajectory, Turn, Verdict
-from tests import strategies
 from tests.doubles import WORDS, GuessEnv, GuessPolicy, GuessTrainer
 from tests.loop import PLAN, contents, training
 from tests.source import modules

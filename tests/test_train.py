@@ -225,7 +225,7 @@ def test_a_reflector_with_nothing_to_say_is_reported(tmp_path: Path) -> None:
     with Run.create(tmp_path, {}) as run:
         training(run, replace(PLAN, steps=1), reflector=Mute(), callback=callback).run()
         (row,) = run.rows("steps")
-    assert row["reflection"] == {"turns_with_finding": 0.0, "episodes_with_finding": 0.0, "tokens": 0}
+    assert row["reflection"] == {"turns_with_finding": 0.0, "episodes_with_finding": 0.0, "problems": 0, "tokens": 0}
     assert row["update"]["tokens_with_loss"] == 0
     assert callback.warnings == [
         "step 1: the reflector found nothing to say about any of 8 episodes",

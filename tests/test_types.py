@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hero.testing.strategies import actions, diagnosed_groups, diagnoses, texts, tokens, trajectories, words
 from hero.types import Action, Diagnosis, Finding, Group, Message, Stop, Tokens, Trajectory, Turn, Verdict
-from tests.strategies import actions, diagnosed_groups, diagnoses, texts, tokens, trajectories, words
 
 
 @given(st.lists(st.integers(), max_size=4), st.lists(st.floats(-9, 0), max_size=4))

@@ -203,7 +203,7 @@ def test_real_runs_are_compared(
     plugins: Path, hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(plugins), str(ROOT)]))
-    result = hero(*TWO, "--model", model, "--steps", 1, "--eval-tasks", 2)
+    result = hero(*TWO, "--model", model, "--steps", 1, "--eval-tasks", 2, "--min-valid-actions", 0)
     assert result.exit_code == 0, result.output
     assert runs_in(tmp_path / "c") == RUNS
     start = [read_rows(tmp_path / "c" / name, "evals")[0]["outcomes"] for name in RUNS]

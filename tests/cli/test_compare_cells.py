@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.errors import ConfigError
+from hero.testing.strategies import words
 from hero_cli.compare_cells import plan_runs, read_cells
 from hero_cli.options import as_options, read_options
 from hero_cli.settings import Settings
-from tests.strategies import words
 
 values = st.booleans() | st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 given_settings = st.fixed_dictionaries(

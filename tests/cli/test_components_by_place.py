@@ -59,7 +59,20 @@ def test_a_run_of_parts_in_the_working_directory(tmp_path: Path) -> None:
     places = {name: f"my_parts:{part}" for name, part in (("env", "Doors"), ("model", "small"), ("reflector", "Mine"))}
     places["learner"] = "my_parts:Gentle:0.5+grpo:0.5"
     options = ["--env-arg", 'actions=["one", "two"]', "--env-arg", "instructions=@words.txt", "--env-arg", "tasks=50"]
-    options += ["--steps", "1", "--episodes", "4", "--group-size", "2", "--eval-tasks", "3", "--max-turns", "2"]
+    options += [
+        "--min-valid-actions",
+        "0",
+        "--steps",
+        "1",
+        "--episodes",
+        "4",
+        "--group-size",
+        "2",
+        "--eval-tasks",
+        "3",
+        "--max-turns",
+        "2",
+    ]
     named = [word for name, place in places.items() for word in (f"--{name}", place)]
     # -P keeps Python from looking into the working directory, as it does for the installed command.
     hero = [sys.executable, "-P", "-c", "from hero_cli.main import main; main()"]

@@ -17,11 +17,11 @@ from hero.distill.learners import GRPO
 from hero.errors import ConfigError, RunError
 from hero.runs.reader import Config
 from hero.runs.sealed import seal
+from hero.testing.strategies import json_values
 from hero_cli import build
 from hero_cli.arguments import read_arguments
 from hero_cli.resolve import extension, settings_of, stored_settings
 from hero_cli.settings import FIELDS, Settings, option
-from tests.strategies import json_values
 
 
 def test_settings_come_back_from_their_record() -> None:

@@ -15,9 +15,9 @@ from hero.distill.base import Example
 from hero.distill.learners import EPSILON, GRPO, Base, Distillation, group_examples, successes
 from hero.distill.teacher import HindsightTeacher
 from hero.errors import ConfigError
+from hero.testing.strategies import diagnosed_groups
 from hero.types import Action, Diagnosis, Finding, Group, Message, Stop, Tokens, Trajectory, Turn, Verdict
 from tests.distill.trajectories import PROMPT, REWARDS, episode, learnable
-from tests.strategies import diagnosed_groups
 
 
 @settings(max_examples=40)

@@ -13,9 +13,9 @@ from hero.distill.learners import GRPO, Distillation
 from hero.distill.relatives import KL, SDAR, SDPO, Demonstration, Feedback, HinTSD, OpenClaw
 from hero.distill.teacher import DemonstrationTeacher, FeedbackTeacher, HindsightTeacher
 from hero.errors import ConfigError
+from hero.testing.strategies import diagnosed_groups
 from hero.types import Diagnosis, Finding, Group, Stop, Verdict
 from tests.distill.trajectories import episode, learnable
-from tests.strategies import diagnosed_groups
 
 UNDIAGNOSED = Diagnosis("none")
 ALL = Distillation(praise="all")

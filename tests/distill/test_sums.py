@@ -13,8 +13,8 @@ from hero.distill.learners import GRPO, Distillation
 from hero.distill.relatives import KL, Demonstration
 from hero.distill.sums import Sum, Weighted, at
 from hero.errors import ConfigError
+from hero.testing.strategies import diagnosed_groups
 from hero.types import Diagnosis, Group, Message, Tokens
-from tests.strategies import diagnosed_groups
 
 
 class Fixed:

@@ -115,7 +115,7 @@ def test_every_fence_draws_as_if_it_were_alone(blocks: list[tuple[int, int]]) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"id": f"{HOME}:Nobody"}, "cannot be imported from .*has no attribute 'Nobody'"),
+        ({"id": f"{HOME}:Nobody"}, "cannot be imported: .*has no attribute 'Nobody'"),
         ({"id": "nowhere:Env"}, "No module named 'nowhere'.*start hero where that module is"),
         ({"id": "Nowhere-v0"}, r"the environment Nowhere-v0 cannot be built: .*Nowhere"),
         ({"id": f"{HOME}:NOT_AN_ENVIRONMENT"}, "is 5, not an environment"),

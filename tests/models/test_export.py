@@ -19,8 +19,8 @@ from hero.models.export import export_adapter, export_model, tokenizer_of
 from hero.models.language_model import LanguageModel
 from hero.models.load import load
 from hero.models.lora import add_adapter, merge_adapter
+from hero.testing.strategies import texts
 from hero.types import Message
-from tests.strategies import texts
 from tests.tiny_models import ENCODING, random_model, save_pretrained
 
 TALK = [Message("system", "You shop."), Message("user", "Page 1\n\n[SEP] 3.50"), Message("assistant", "click[buy now]")]

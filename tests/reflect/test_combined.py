@@ -14,8 +14,8 @@ from hero.reflect.base import build_reflector
 from hero.reflect.combined import FirstOf
 from hero.reflect.model import ModelReflector
 from hero.reflect.rules import RulesReflector
+from hero.testing import strategies
 from hero.types import Diagnosis
-from tests import strategies
 from tests.played import episode
 from tests.reflect.test_controls import Written
 

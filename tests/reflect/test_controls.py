@@ -16,8 +16,8 @@ from hero.policy import FunctionPolicy, Policy
 from hero.reflect.base import Reflector, build_reflector, check_wrapped
 from hero.reflect.controls import ShuffledReflector, VerdictReflector, deranged
 from hero.reflect.rules import RulesReflector
+from hero.testing import strategies
 from hero.types import Diagnosis, Finding, Trajectory, Verdict
-from tests import strategies
 from tests.played import episode
 
 

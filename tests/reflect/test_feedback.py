@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from hero.reflect.base import Reflector
 from hero.reflect.feedback import FeedbackReflector
+from hero.testing.strategies import trajectories
 from hero.types import Action, Finding, Stop, Trajectory, Turn
-from tests.strategies import trajectories
 
 
 @settings(max_examples=40)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from hero.reflect.base import Reflector
 from hero.reflect.rules import RulesReflector
+from hero.testing.strategies import trajectories
 from hero.types import Finding, Stop, Trajectory
 from tests.played import FAILED, INVALID, UNNECESSARY, USEFUL, episode, findings
-from tests.strategies import trajectories
 
 
 def test_it_is_a_reflector() -> None:

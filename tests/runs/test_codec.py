@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.runs.codec import decode_diagnosis, decode_trajectory, encode_diagnosis, encode_trajectory
+from hero.testing.strategies import actions, diagnoses, texts, tokens, trajectories
 from hero.types import Action, Diagnosis, Message, Stop, Tokens, Trajectory, Turn
-from tests.strategies import actions, diagnoses, texts, tokens, trajectories
 
 
 @st.composite

@@ -28,9 +28,9 @@ from hero.runs.reader import (
 )
 from hero.runs.sealed import file_checksum
 from hero.runs.writer import Run
+from hero.testing.strategies import diagnoses, json_values, trajectories
 from hero.types import Diagnosis, Trajectory
 from tests.runs.steps import IN_PLACE, SETTINGS, play
-from tests.strategies import diagnoses, json_values, trajectories
 
 
 def test_a_run_is_read_as_it_was_written(path: Path) -> None:

@@ -13,11 +13,11 @@ from hero.envs.webshop.env import WebShopEnv
 from hero.policy import FunctionPolicy
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
+from hero.testing.strategies import trajectories, turns
 from hero.types import Action, Diagnosis, Finding, Message, Stop, Trajectory
 from tests.envs.webshop.recorded import DATA, needs_recordings
 from tests.hostile import call_with_each, texts
 from tests.played import FAILED, INVALID, UNNECESSARY, USEFUL, episode, findings
-from tests.strategies import trajectories, turns
 
 INSTRUCTION = "find me a padded quilted rain jacket in navy with size small, and price lower than 40.00 dollars"
 SEARCH = f"WebShop [SEP] Instruction: [SEP] {INSTRUCTION} [SEP] Search"

@@ -80,7 +80,7 @@ def actions(*, text: st.SearchStrategy[str] = texts) -> st.SearchStrategy[Action
 
 
 infos: st.SearchStrategy[dict[str, JSON]] = st.one_of(
-    st.just({}),
+    st.builds(dict),
     st.fixed_dictionaries(
         {"action_valid": st.booleans()},
         optional={"success": st.booleans(), "metrics": st.dictionaries(words, st.floats(-1e6, 1e6), max_size=3)},
