@@ -4,6 +4,7 @@
 #                   with UPGRADE= only those of packages that pyproject.toml added
 # make test-oldest  run the tests with the oldest versions that pyproject.toml allows
 # make test-newest  run the tests with the newest; warnings are reported there, not errors
+# make test-examples  check the adapters of examples/envs against the packages that they adapt
 
 PYTHON ?= python3.11
 TORCH ?= torch==2.13.0
@@ -14,7 +15,7 @@ UPGRADE ?= --upgrade
 # Idle threads that spin slow everything down where processes outnumber cores.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: run test lock test-oldest test-newest
+.PHONY: run test lock test-oldest test-newest test-examples
 
 run: .venv/train
 	.venv/bin/hero run --env webshop --learner distill $(ARGS)
@@ -58,6 +59,12 @@ test-oldest:
 	$(PYTHON) -m venv --clear .venv-oldest
 	$(call install,.venv-oldest,requirements/oldest.txt,$(TORCH_OLDEST))
 	.venv-oldest/bin/python -m pytest -q -W default
+
+test-examples:
+	$(PYTHON) -m venv --clear .venv-examples
+	$(call install,.venv-examples,requirements/dev.txt,$(TORCH))
+	.venv-examples/bin/python -m pip install --quiet 'textarena==0.7.4' 'gem-llm==0.1.0'
+	.venv-examples/bin/python -m pytest -q -W default tests/test_example_envs.py
 
 test-newest:
 	$(PYTHON) -m venv --clear .venv-newest

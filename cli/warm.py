@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +18,18 @@ from .resolve import env_settings, settings_of
 from .terminal import console, report_errors, with_default
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hero.models.language_model import LanguageModel
     from hero.warm.recipe import Recipe
 
+    from .settings import Settings
+
 SETTINGS = "warm.json"
+EVAL_TASKS = 50
+"""Largest number of validation tasks that the base plays after each phase."""
+LEAST_SKILL = 0.5
+"""Success after the first phase below which the base does not know the environment."""
 
 
 @report_errors
@@ -74,10 +84,17 @@ def warm(
     with build.closing([game]):
         screen.print(f"playing {game.env_id} by {script}", markup=False)
         shown = Demonstrations.of(game, player, sloppy or None, settings.max_turns, seed)
-        _train(shown.recipe(careless=careless, skill_steps=skill_steps, habit_steps=habit_steps), out, seed)
+        recipe = shown.recipe(careless=careless, skill_steps=skill_steps, habit_steps=habit_steps)
+
+        def play(lm: LanguageModel) -> float:
+            lm.max_new_tokens = settings.action_tokens or lm.max_new_tokens
+            return _success(lm, settings)
+
+        _train(recipe, out, seed, play)
     for state in out.glob("phase-*.pt"):
         state.unlink()
-    where = " ".join([f"--env {env}", *(f"--env-arg {item}" for item in env_arg or [])])
+    options = ["--env", env, *(word for item in env_arg or [] for word in ("--env-arg", item))]
+    where = shlex.join([*options, *(["--max-turns", str(max_turns)] if max_turns else [])])
     screen.print(f"next     hero check {where} --model {out}", markup=False, soft_wrap=True)
     screen.print(f"         hero run {where} --model {out}", markup=False, soft_wrap=True)
 
@@ -100,8 +117,24 @@ def _prepare(out: Path, settings: dict[str, Any]) -> None:
         stored.write_text(json.dumps(settings, indent=1), "utf-8")
 
 
-def _train(recipe: Recipe, out: Path, seed: int) -> None:
-    """Trains by the recipe, with a bar for each phase."""
+def _success(lm: LanguageModel, settings: Settings) -> float:
+    """Returns the success of a base on some validation tasks, played greedily."""
+    from hero.evaluate import evaluate
+    from hero.rollout import Task
+
+    games = build.make_envs(settings.env, "validation", EVAL_TASKS, settings.env_args)
+    tasks = [Task(index, index) for index in range(min(EVAL_TASKS, games[0].num_tasks))]
+    with build.closing(games):
+        played = evaluate(games, lm.policy(temperature=0.0), tasks, max_turns=settings.max_turns)
+    return played.success.value
+
+
+def _train(recipe: Recipe, out: Path, seed: int, play: Callable[[LanguageModel], float]) -> None:
+    """Trains by the recipe, with a bar for each phase, and reports what the base can do after it.
+
+    Args:
+        play: returns the success of a base.
+    """
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
     from hero.warm.recipe import Phase
@@ -117,4 +150,15 @@ def _train(recipe: Recipe, out: Path, seed: int) -> None:
             if not screen.is_terminal and (step % 100 == 0 or step == phase.steps):
                 screen.print(f"{phase.name}  step {step} of {phase.steps}  {facts}", markup=False)
 
-        recipe.make(out, seed=seed, on_step=show)
+        def report(phase: Phase, lm: LanguageModel) -> None:
+            success = play(lm)
+            screen.print(f"{phase.name}  solves {100 * success:.0f} % of the validation tasks", markup=False)
+            if phase.name == "skill" and success < LEAST_SKILL:
+                screen.print(
+                    f"warning: below {100 * LEAST_SKILL:.0f} % it cannot tell what is right, and hindsight teaches it "
+                    "little later; give more --skill-steps, or an easier environment",
+                    style="yellow",
+                    markup=False,
+                )
+
+        recipe.make(out, seed=seed, on_step=show, on_phase_end=report)

@@ -1,51 +1,66 @@
 """Take a reflector: have the episodes of another agent judged turn by turn, with hindsight.
 
-`hero.reflect` and `hero.types` need the standard library alone. A reflector sees a `Trajectory`, which is built here
-from a chat log, such as any agent framework writes.
+`hero.reflect`, `hero.traces` and `hero.types` need the standard library alone. The log is in OpenAI's message format,
+with tool calls and their results, as most agent frameworks write it. Its reward is not known, so that nobody judges how
+it ended; with `reward=0.0` the last turn would be called failed.
 """
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from hero.policy import FunctionPolicy
+from hero.reflect.combined import FirstOf
+from hero.reflect.model import ModelReflector
 from hero.reflect.rules import RulesReflector
-from hero.types import Action, Diagnosis, Message, Stop, Trajectory, Turn
-
-LOG = """\
-user: Which port does the server use? You are in /app.
-assistant: ls
-user: README.md src
-assistant: cat config.toml
-user: error: no such file
-assistant: cd .
-user: README.md src
-assistant: ls
-user: README.md src
-assistant: answer 8080
-user: That is wrong."""
+from hero.traces import trajectory_from_messages
+from hero.types import Diagnosis
 
 
-def trajectory_from(log: str, reward: float) -> Trajectory:
-    """Each message of the assistant is the action of one turn, with all that stood before it as its prompt."""
-    messages = [Message(role, text) for role, _, text in (line.partition(": ") for line in log.splitlines())]
-    turns = [
-        Turn(
-            prompt=tuple(messages[:index]),
-            action=Action(message.content),
-            observation=messages[index + 1].content,
-            reward=reward if index == len(messages) - 2 else 0.0,
-            info={"action_valid": not messages[index + 1].content.startswith("error")},
-        )
-        for index, message in enumerate(messages)
-        if message.role == "assistant"
-    ]
-    return Trajectory("shell", "find-port", seed=0, turns=tuple(turns), stop=Stop.TERMINATED)
+def call(name: str, **arguments: str) -> dict[str, Any]:
+    """Returns a message of an assistant that calls a tool."""
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    return {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": name, "type": "function", "function": function}],
+    }
+
+
+def result(name: str, content: str) -> dict[str, Any]:
+    """Returns what the tool answered."""
+    return {"role": "tool", "tool_call_id": name, "content": content}
+
+
+LOG = [
+    {"role": "user", "content": "Which port does the server use?"},
+    call("list", path="/app"),
+    result("list", "README.md src"),
+    call("read", path="/app/config.toml"),
+    result("read", "FileNotFoundError: /app/config.toml"),
+    call("list", path="/app"),
+    result("list", "README.md src"),
+    {"role": "assistant", "content": "It uses port 8080."},
+]
+
+
+def ask_a_model(messages: Any) -> str:
+    """Stands for a model of yours, which is shown the episode and asked for a line per turn."""
+    return "1 useful\n4 failed: no file was read; instead: read /app/src/server.py"
 
 
 def main() -> Diagnosis:
-    """Prints each action with what the rules say of it; returns the diagnosis."""
-    trajectory = trajectory_from(LOG, reward=0.0)
-    (diagnosis,) = RulesReflector().reflect([trajectory])
+    """Prints each action with what is said of it; returns the diagnosis.
+
+    The rules speak first, and the model about the turns that they leave open.
+    """
+    trajectory = trajectory_from_messages(LOG)
+    reflector = FirstOf(of=[RulesReflector(), ModelReflector(FunctionPolicy(ask_a_model))])
+    (diagnosis,) = reflector.reflect([trajectory])
     for index, turn in enumerate(trajectory.turns):
-        print(f"{turn.action.text:<16} {diagnosis.about(index) or '(nothing to say)'}")
+        print(turn.action.text)
+        print(f"    {diagnosis.about(index) or '(nothing to say)'}")
     return diagnosis
 
 

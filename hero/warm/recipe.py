@@ -41,6 +41,10 @@ class Phase:
     learning_rate: float
 
 
+def _ignore(phase: Phase, lm: LanguageModel) -> None:
+    """Does nothing."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that makes one tiny policy.
@@ -65,12 +69,14 @@ class Recipe:
         seed: int,
         shorten: float = 1.0,
         on_step: Callable[[Phase, int, float, float], None],
+        on_phase_end: Callable[[Phase, LanguageModel], None] = _ignore,
     ) -> None:
         """Trains the policy into a directory, from nothing or from the last phase that was finished there.
 
         Args:
             shorten: factor on the steps of all phases.
             on_step: is called now and then with a phase, its step, and the mean loss and share of right tokens since.
+            on_phase_end: is called with each phase that was trained, and the policy as it is then.
         """
         out.mkdir(parents=True, exist_ok=True)
         if not (out / TiktokenChat.FILE).exists():
@@ -91,6 +97,7 @@ class Recipe:
             steps = max(1, round(phase.steps * shorten))
             fit(model, _batches(phase, chat, rng), steps, phase.learning_rate, partial(on_step, phase))
             torch.save(model.state_dict(), state)
+            on_phase_end(phase, LanguageModel(model, chat, "tiny"))
         LanguageModel(model, chat, "tiny").save(out)
 
 
