@@ -4,7 +4,7 @@
 #                   with UPGRADE= only those of packages that pyproject.toml added
 # make test-oldest  run the tests with the oldest versions that pyproject.toml allows
 # make test-newest  run the tests with the newest; warnings are reported there, not errors
-# make test-examples  check the adapters of examples/envs against the packages that they adapt
+# make test-examples  check the examples that need packages of others: the adapters of examples/envs, and TRL
 
 PYTHON ?= python3.11
 TORCH ?= torch==2.13.0
@@ -63,8 +63,8 @@ test-oldest:
 test-examples:
 	$(PYTHON) -m venv --clear .venv-examples
 	$(call install,.venv-examples,requirements/dev.txt,$(TORCH))
-	.venv-examples/bin/python -m pip install --quiet 'textarena==0.7.4' 'gem-llm==0.1.0'
-	.venv-examples/bin/python -m pytest -q -W default tests/test_example_envs.py
+	.venv-examples/bin/python -m pip install --quiet 'textarena==0.7.4' 'gem-llm==0.1.0' 'trl==1.16.0'
+	.venv-examples/bin/python -m pytest -q -W default tests/test_example_envs.py tests/test_example_trl.py
 
 test-newest:
 	$(PYTHON) -m venv --clear .venv-newest
