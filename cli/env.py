@@ -37,7 +37,7 @@ def new(
 ) -> None:
     """Write a project with a small environment that works, to change into yours.
 
-    It has the environment, a player that plays it well, its rules, a test and an entry point, and installs with pip.
+    It has the environment, a player that plays it well, a test and an entry point, and installs with pip.
     """
     from .new_env import write_project
 

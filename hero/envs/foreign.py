@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 from gymnasium import spaces
@@ -61,36 +61,47 @@ class GymnasiumEnv(SeededEnv):
     def start(self, seed: int) -> tuple[str, Mapping[str, Any]]:
         self._total = 0.0
         observation, info = self.env.reset(seed=seed)
-        self._observation = _text(observation)
-        return self._observation, self._public(info)
+        self._observation, self._listed = _text(observation), self._actions_of(info)
+        return self._observation, {"available_actions": self._listed}
 
     def act(self, action: str) -> StepResult:
-        names = self.actions
-        chosen = names.index(action.strip()) if action.strip() in names else None if names else action
+        chosen = self._chosen(action)
         if chosen is None or chosen not in self.env.action_space:
-            remedy = f"answer with one of: {', '.join(names)}" if names else f"it is not in {self.env.action_space}"
-            return StepResult(self._observation, action_valid=False, feedback=remedy, info=self._public({}))
+            names, space = self.actions, self.env.action_space
+            remedy = f"answer with one of: {', '.join(names)}" if names else f"it is not in {space}"
+            listed = {"available_actions": self._listed}
+            return StepResult(self._observation, action_valid=False, feedback=remedy, info=listed)
         observation, reward, terminated, truncated, info = self.env.step(chosen)
         self._observation, self._total = _text(observation), self._total + float(reward)
-        valid = bool(info.get("action_valid", True))
+        self._listed = self._actions_of(info)
+        valid, feedback = bool(info.get("action_valid", True)), str(info.get("feedback") or "")
+        if feedback in self._observation:  # then it is public, and nothing that only a teacher knows
+            feedback = "" if valid else "the environment says that it is not valid"
         return StepResult(
             self._observation,
             reward=float(reward),
             terminated=bool(terminated),
             truncated=bool(truncated),
             action_valid=valid,
-            feedback=str(info.get("feedback") or ("" if valid else "the environment says that it is not valid")),
+            feedback=feedback,
             success=bool(info.get("success", self._total > self.success_above)),
-            info=self._public(info),
+            info={"available_actions": self._listed},
         )
 
     def close(self) -> None:
         """Closes the environment."""
         self.env.close()
 
-    def _public(self, info: Mapping[str, Any]) -> dict[str, Any]:
+    def _chosen(self, action: str) -> Any:
+        """Returns the action of the environment itself; None for a text that names none."""
+        if not self.actions:
+            return action
+        text, space = action.strip(), cast("spaces.Discrete", self.env.action_space)
+        return int(space.start) + self.actions.index(text) if text in self.actions else None
+
+    def _actions_of(self, info: Mapping[str, Any]) -> list[str]:
         listed = info.get("available_actions")
-        return {"available_actions": [*map(str, self.actions if listed is None else listed)]}
+        return [*map(str, self.actions if listed is None else listed)]
 
 
 def _maker(name: str) -> Callable[..., gymnasium.Env[Any, Any]]:

@@ -13,7 +13,7 @@ from gymnasium import spaces
 class Corridor(gymnasium.Env[str, Any]):
     """A corridor with a door at one end; actions are numbers, and what happens is told in words."""
 
-    action_space = spaces.Discrete(2)
+    action_space = spaces.Discrete(2, start=3)
     observation_space = spaces.Text(200)
 
     def __init__(self, length: int = 4) -> None:
@@ -26,7 +26,7 @@ class Corridor(gymnasium.Env[str, Any]):
 
     def step(self, action: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
         assert action in self.action_space
-        self.place += 1 if action else -1
+        self.place += 1 if action == 4 else -1
         done, lost = self.place == 0, self.place > self.length
         text = f"The door is {self.place} steps to your left."
         return text, 1.0 if done else -0.1, done or lost, False, {}
@@ -45,6 +45,17 @@ class Oracle(gymnasium.Env[str, str]):
         assert action in self.action_space
         info = {"success": action == "yes", "action_valid": action in {"yes", "no"}, "feedback": "say yes"}
         return f"{random.random()}", -1.0, action in {"yes", "no"}, False, info
+
+
+class Talkative(Oracle):
+    """Says aloud what it calls feedback."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        return super().reset(seed=seed)[0], {"available_actions": ["yes"]}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        info = {"action_valid": action == "yes", "feedback": "say yes", "available_actions": ["yes"]}
+        return "You should say yes.", 0.0, action == "yes", False, info
 
 
 class Numbers(gymnasium.Env[int, int]):

@@ -48,7 +48,7 @@ def test_named_actions_reach_the_environment_and_others_cost_a_turn() -> None:
         assert (answer[4]["action_valid"], answer[4]["feedback"]) == (False, "answer with one of: left, right")
         total = 0.0
         while not answer[2]:
-            answer, expected = env.step(" left\n"), alone.step(0)
+            answer, expected = env.step(" left\n"), alone.step(3)
             assert answer[:4] == expected[:4]
             total += expected[1]
         assert answer[4]["success"] == (total > 0)
@@ -81,6 +81,15 @@ def test_an_action_outside_the_space_is_not_valid_and_no_step() -> None:
     again, reward, done, cut, info = env.step("YES, please")
     assert (again, reward, done, cut, info["action_valid"]) == (observation, 0.0, False, False, False)
     assert info["feedback"].startswith("it is not in Text(1, 5")
+    assert info["available_actions"] == ["yes", "no"]
+
+
+def test_feedback_that_the_observation_says_as_well_is_not_privileged() -> None:
+    env = GymnasiumEnv(id=f"{HOME}:Talkative")
+    env.reset(options={"task": 0})
+    assert env.step("no")[4]["feedback"] == "the environment says that it is not valid"
+    assert env.step("yes")[4]["feedback"] == ""
+    check_text_env(partial(GymnasiumEnv, id=f"{HOME}:Talkative"))
 
 
 def test_splits_share_no_seed() -> None:
