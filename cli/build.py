@@ -111,14 +111,31 @@ def make_learner(settings: Settings) -> Learner:
     teacher = None
     if settings.teacher is not None:
         teacher = registry.build("hero.teachers", settings.teacher, **settings.teacher_args)
-    return read_learner(settings.learner).build(settings.learner_args, teacher)
+        _require_method("teacher", settings.teacher, teacher, "context")
+    learner = read_learner(settings.learner).build(settings.learner_args, teacher)
+    _require_method("learner", settings.learner, learner, "examples")
+    return learner
+
+
+def _require_method(kind: str, name: str, component: Any, method: str) -> None:
+    """Refuses what was built by a name if it is nothing of that kind.
+
+    Raises:
+        ConfigError: it has no such method.
+    """
+    if not callable(getattr(component, method, None)):
+        raise ConfigError(f"the {kind} {name} is {component!r:.80}, which has no method {method}")
 
 
 def make_reflector(settings: Settings, lm: Any) -> Reflector | None:
     """Builds the reflector, which is given the model in training if it has a parameter `student`; None without one."""
     from hero.reflect.base import build_reflector
 
-    return None if settings.reflector is None else build_reflector(settings.reflector, settings.reflector_args, lm)
+    if settings.reflector is None:
+        return None
+    reflector = build_reflector(settings.reflector, settings.reflector_args, lm)
+    _require_method("reflector", settings.reflector, reflector, "reflect")
+    return reflector
 
 
 def use_adapter(settings: Mapping[str, Any], lm: Any) -> None:

@@ -12,6 +12,8 @@ from hero import registry
 from hero.errors import ConfigError, HeroError
 
 from .arguments import read_arguments
+from .build import closing, make_envs
+from .resolve import settings_of
 from .terminal import console, report_errors, with_default
 
 if TYPE_CHECKING:
@@ -71,8 +73,9 @@ def check(
     from hero.envs.contract import contract
 
     play = None if script is None else load_function("--script", script)
-    make = partial(envs.make, name, **read_arguments("env_args", env_arg or []))
-    make().close()  # so that a mistake in the name is not a broken point
+    settings = settings_of({"env": name, "env_args": read_arguments("env_args", env_arg or [])})
+    with closing(make_envs(settings.env, "train", 1, settings.env_args)):  # a mistake in the name is no broken point
+        make = partial(envs.make, settings.env, **settings.env_args)
     points = contract(play)
     broken = sum(not _check_point(point, make) for point in points)
     screen = console()
@@ -89,7 +92,7 @@ def _check_point(point: Point, make: Any) -> bool:
         point.check(make)
     except HeroError:
         raise
-    except Exception as error:  # an environment that fails where no check expects it
+    except (Exception, SystemExit) as error:  # an environment that fails where no check expects it
         what = str(error) if isinstance(error, AssertionError) else f"it raised {type(error).__name__}: {error}"
         screen.print(f"broken  {point.name}", style="red", markup=False)
         screen.print(f"        what   {what}", markup=False)

@@ -103,6 +103,8 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
                 f"--chat-arg does nothing with --model {source}, which has no chat template; leave it out"
             )
         lm = registry.build("hero.models", source)
+        if not callable(getattr(lm, "policy", None)):
+            raise ConfigError(f"the model {source} is {lm!r:.80}, which has no method policy")
         if choice.device or choice.dtype:
             from hero.models.load import placement
 

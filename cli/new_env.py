@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -20,6 +21,8 @@ FILES: Final = {
     "test_env.py": "tests/test_env.py",
 }
 """Templates by name, and the files that they become."""
+TAKEN: Final = ("SeededEnv", "StepResult", "Mapping", "Any")
+"""Names that the template of the environment imports."""
 
 
 def write_project(name: str, out: Path) -> list[Path]:
@@ -29,13 +32,16 @@ def write_project(name: str, out: Path) -> list[Path]:
         ConfigError: the name cannot be that of a package, is taken by an environment, or the directory is not empty.
     """
     package = name.replace("-", "_")
+    cls = "".join(map(str.capitalize, re.split("[-_]", name)))
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name) or keyword.iskeyword(package):
         raise ConfigError(f"{name!r} is not possible as a name; give lower-case letters and digits, such as my-game")
+    if find_spec(package) or cls in TAKEN:
+        raise ConfigError(f"the name {name} is that of another package or of a part of HERO; give another")
     if name in registry.names("hero.envs"):
         raise ConfigError(f"there is an environment {name} already; give another name")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} exists and is not empty; give another directory with --out")
-    words = {"name": name, "package": package, "cls": "".join(map(str.capitalize, re.split("[-_]", name)))}
+        raise ConfigError(f"{out} is not an empty directory; give another one with --out")
+    words = {"name": name, "package": package, "cls": cls}
     written = []
     for template, target in FILES.items():
         path = out / target.format(package=package)

@@ -81,8 +81,8 @@ def env_settings(env: str | None, arguments: Mapping[str, Any]) -> dict[str, Any
         return {}
     from hero.envs import resolve
 
-    name, implied = resolve(env)
-    return {"env": name} | ({"env_args": implied | dict(arguments)} if implied or arguments else {})
+    name, options = resolve(env, arguments)
+    return {"env": name} | ({"env_args": options} if options else {})
 
 
 def _with_model_of_reflector(settings: Settings) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shlex
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hero.errors import ConfigError
+from hero.errors import ConfigError, translate_errors
+from hero.fingerprint import fingerprint
 
 from . import build
 from .arguments import read_arguments
@@ -18,12 +20,11 @@ from .resolve import env_settings, settings_of
 from .terminal import console, report_errors, with_default
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from hero.envs.base import TextEnv
     from hero.models.language_model import LanguageModel
     from hero.warm.recipe import Recipe
-
-    from .settings import Settings
 
 SETTINGS = "warm.json"
 EVAL_TASKS = 50
@@ -75,20 +76,25 @@ def warm(
     settings = settings_of(given)
     build.use_threads(settings.threads)
     (game,) = build.make_envs(settings.env, "train", 1, settings.env_args)
+    games = build.make_envs(settings.env, "validation", EVAL_TASKS, settings.env_args)
     player, sloppy = load_function("--script", script), habit and load_function("--habit", habit)
-    _prepare(out, {**given, "script": script, "habit": habit, "careless": careless, "skill_steps": skill_steps,
-                   "habit_steps": habit_steps, "seed": seed})  # fmt: skip
+    sources = fingerprint(*_sources(player, sloppy, type(game), getattr(game, "env", None)))
+    asked = {**given, "script": script, "habit": habit, "careless": careless, "skill_steps": skill_steps,
+             "habit_steps": habit_steps, "seed": seed, "sources": sources}  # fmt: skip
+    _require_free(out, asked)
     from hero.warm.demonstrations import Demonstrations
 
     screen = console()
-    with build.closing([game]):
+    with build.closing([game, *games]):
         screen.print(f"playing {game.env_id} by {script}", markup=False)
         shown = Demonstrations.of(game, player, sloppy or None, settings.max_turns, seed)
         recipe = shown.recipe(careless=careless, skill_steps=skill_steps, habit_steps=habit_steps)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / SETTINGS).write_text(json.dumps(asked, indent=1), "utf-8")
 
         def play(lm: LanguageModel) -> float:
             lm.max_new_tokens = settings.action_tokens or lm.max_new_tokens
-            return _success(lm, settings)
+            return _success(lm, games, settings.max_turns)
 
         _train(recipe, out, seed, play)
     for state in out.glob("phase-*.pt"):
@@ -99,8 +105,14 @@ def warm(
     screen.print(f"         hero run {where} --model {out}", markup=False, soft_wrap=True)
 
 
-def _prepare(out: Path, settings: dict[str, Any]) -> None:
-    """Makes the directory, or checks that it holds what the same command left there.
+def _sources(*parts: Any) -> list[Path]:
+    """Returns the files that hold the players and the environment, as far as they are known."""
+    files = {inspect.getsourcefile(part if callable(part) else type(part)) for part in parts if part is not None}
+    return sorted(Path(file) for file in files if file)
+
+
+def _require_free(out: Path, settings: dict[str, Any]) -> None:
+    """Checks that a directory is empty, or holds what the same command left there.
 
     Raises:
         ConfigError: it holds something else, or a model that is finished.
@@ -108,25 +120,27 @@ def _prepare(out: Path, settings: dict[str, Any]) -> None:
     stored = out / SETTINGS
     if (out / "model.safetensors").exists():
         raise ConfigError(f"{out} holds a model already; give another --out")
-    if stored.exists() and json.loads(stored.read_text("utf-8")) != settings:
-        raise ConfigError(f"{out} was begun with other options ({stored}); give those, or another --out")
     if not stored.exists():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ConfigError(f"{out} exists and is not empty; give another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        stored.write_text(json.dumps(settings, indent=1), "utf-8")
+            raise ConfigError(f"{out} is not an empty directory; give another --out")
+        return
+    with translate_errors(ConfigError, f"cannot read {stored}; give another --out"):
+        before = json.loads(stored.read_text("utf-8"))
+    if before != settings:
+        changed = sorted(key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key))
+        raise ConfigError(
+            f"{out} was begun with other options or scripts ({', '.join(changed)}; see {stored}); give those, or "
+            "another --out"
+        )
 
 
-def _success(lm: LanguageModel, settings: Settings) -> float:
+def _success(lm: LanguageModel, games: Sequence[TextEnv], max_turns: int) -> float:
     """Returns the success of a base on some validation tasks, played greedily."""
     from hero.evaluate import evaluate
     from hero.rollout import Task
 
-    games = build.make_envs(settings.env, "validation", EVAL_TASKS, settings.env_args)
     tasks = [Task(index, index) for index in range(min(EVAL_TASKS, games[0].num_tasks))]
-    with build.closing(games):
-        played = evaluate(games, lm.policy(temperature=0.0), tasks, max_turns=settings.max_turns)
-    return played.success.value
+    return evaluate(games, lm.policy(temperature=0.0), tasks, max_turns=max_turns).success.value
 
 
 def _train(recipe: Recipe, out: Path, seed: int, play: Callable[[LanguageModel], float]) -> None:

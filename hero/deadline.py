@@ -27,8 +27,13 @@ def time_limit(seconds: float, what: str) -> Iterator[None]:
         yield
         return
 
+    late = TimeoutError(f"{what} took longer than {seconds:g} s")
+    interrupted = False
+
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"{what} took longer than {seconds:g} s")
+        nonlocal interrupted
+        interrupted = True
+        raise late
 
     previous = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -37,3 +42,5 @@ def time_limit(seconds: float, what: str) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+    if interrupted:  # and the block caught the error
+        raise late

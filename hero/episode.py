@@ -108,7 +108,7 @@ class Episode:
                 return call()
         except UnavailableError:  # the next episode would wait for it as long
             raise
-        except Exception as error:  # foreign code: whatever it raises is data
+        except (Exception, SystemExit) as error:  # foreign code: whatever it raises is data
             self.stop, self.error = Stop.ERROR, f"{type(error).__name__}: {error}"
             return None
 

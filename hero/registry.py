@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import SimpleNamespace
 from typing import Any, Final
 
-from hero.errors import ConfigError
+from hero.errors import ConfigError, HeroError
 
 PATH: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 """A component by its place, `module:Class`, which no package has to register."""
@@ -97,7 +97,13 @@ def build(group: str, name: str, /, **options: Any) -> Any:
     Raises:
         ConfigError: as for `load` and `check`, or the component refuses a value.
     """
-    return check(group, name, options)(**options)
+    component = check(group, name, options)
+    try:
+        return component(**options)
+    except (HeroError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # foreign code
+        raise ConfigError(f"{name} ({group}) cannot be built: {error} ({type(error).__name__})") from error
 
 
 def check(group: str, name: str, options: Mapping[str, Any], later: Collection[str] = ()) -> Any:

@@ -44,7 +44,9 @@ def trajectory_from_messages(
     Raises:
         DataError: a message has another form, or a text that would be read as the marks around calls and results.
     """
-    plain = [_read(index, message) for index, message in enumerate(messages)]
+    plain: list[dict[str, Any]] = []
+    for index, message in enumerate(messages):
+        plain.append(_read(index, message, any(each["role"] == "assistant" for each in plain)))
     said = [Message(cast("Role", _role(message)), _text(index, message)) for index, message in enumerate(plain)]
     acts = [index for index, message in enumerate(plain) if message["role"] == "assistant"]
     turns: list[Turn] = []
@@ -66,9 +68,10 @@ def trajectory_from_messages(
 def messages_from_trajectory(trajectory: Trajectory) -> list[dict[str, Any]]:
     """Returns an episode as a trace: the inverse of `trajectory_from_messages`.
 
-    Joined parts stay joined, and of the keys of a message only those that are named here are kept. Rewards, feedback
-    and diagnoses have no place in the format. Of an episode that was played here, actions are words, whatever they
-    call. It has to show each prompt as the conversation so far, as `hero.chat.context.conversation` does.
+    Joined parts stay joined, an empty list of calls is left out, and of the keys of a message only role, content, calls
+    and their ids are kept. A trace in which the assistant says nothing has no turns, and comes back empty. Rewards,
+    feedback and diagnoses have no place in the format. Of an episode that was played here, actions are words, whatever
+    they call. It has to show each prompt as the conversation so far, as `hero.chat.context.conversation` does.
 
     Raises:
         DataError: a prompt is not what was said before.
@@ -91,8 +94,11 @@ def messages_from_trajectory(trajectory: Trajectory) -> list[dict[str, Any]]:
     return written
 
 
-def _read(index: int, message: Mapping[str, Any]) -> dict[str, Any]:
+def _read(index: int, message: Mapping[str, Any], after_assistant: bool) -> dict[str, Any]:
     """Returns a message whose content is a str, "" for None; only what the format allows is in it.
+
+    Args:
+        after_assistant: whether a message of the assistant comes before it.
 
     Raises:
         DataError: it has another form.
@@ -101,7 +107,8 @@ def _read(index: int, message: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(message, Mapping) or not isinstance(role := message.get("role"), str):
         raise DataError(f"{where} is {message!r:.80}; a message is an object with a role")
     if role not in {*SPOKEN, "tool"}:
-        raise DataError(f"{where} has the role {role!r}; those of a trace are system, user, assistant and tool")
+        remedy = "; write it as system" if role == "developer" else ""
+        raise DataError(f"{where} has the role {role!r}; those of a trace are system, user, assistant and tool{remedy}")
     content = message.get("content")
     if isinstance(content, list):
         if not all(isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in content):
@@ -109,11 +116,22 @@ def _read(index: int, message: Mapping[str, Any]) -> dict[str, Any]:
         content = "".join(part["text"] for part in content)
     if not isinstance(content, str | None):
         raise DataError(f"the content of {where} is {content!r:.80}; it must be a str, a list of parts or None")
-    if message.get("function_call"):
-        raise DataError(f"{where} has a function_call, the older form; write it as tool_calls")
+    if content is None and role != "assistant":
+        raise DataError(f"{where} has no content, which only a message of the assistant may lack")
+    if role == "tool" and not after_assistant:
+        raise DataError(f"{where} answers a call, but no message of the assistant comes before it")
+    for key, remedy in (
+        ("function_call", "the older form; write it as tool_calls"),
+        ("refusal", "write it as content"),
+    ):
+        if message.get(key):
+            raise DataError(f"{where} has a {key}, {remedy}")
     calls = message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise DataError(f"the tool_calls of {where} are {calls!r:.80}, not a list")
     for call in calls:
-        function = call.get("function") if isinstance(call, Mapping) else None
+        is_function = isinstance(call, Mapping) and call.get("type", "function") == "function"
+        function = call.get("function") if is_function else None
         if not isinstance(function, Mapping) or not all(
             isinstance(function.get(name), str) for name in ("name", "arguments")
         ):

@@ -70,7 +70,8 @@ ALLOWED: dict[str, set[str]] = {
     "warm": CORE | {"distill", "reflect"},
     "warm.supervised": {"warm"},
     "warm.recipe": CORE | {"warm", "warm.supervised", "models"},
-    "warm.demonstrations": CORE | {"warm", "warm.recipe", "envs", "episode", "rollout", "distill", "reflect"},
+    "warm.demonstrations": CORE
+    | {"warm", "warm.recipe", "deadline", "envs", "episode", "rollout", "distill", "reflect"},
     "train": CORE
     | {"envs", "rollout", "reflect", "distill", "models", "outcomes", "evaluate", "metrics", "callback", "plan"}
     | {"alarms", "quality", "validation"},

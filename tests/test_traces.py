@@ -108,6 +108,9 @@ ERRORS = [
     ('{"success": false, "message": "sold out"}', "sold out"),
     ('{"isError": true, "content": "denied"}', "denied"),
     ('{"isError": true}', "not a success"),
+    ("zsh: command not found: x", "zsh: command not found: x"),
+    ("sh: 1: foo: not found", "sh: 1: foo: not found"),
+    ("Error", "Error"),
 ]
 FINE = [
     "",
@@ -176,6 +179,11 @@ IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
         ({"role": "user", "content": "x", "tool_calls": called("f")["tool_calls"]}, "which only the assistant can"),
         ({"role": "assistant", "tool_calls": [{"id": "1"}]}, "a call has a function with name and arguments"),
         ({"role": "assistant", "function_call": {"name": "f"}}, "the older form"),
+        ({"role": "assistant", "content": None, "refusal": "no"}, "has a refusal, write it as content"),
+        ({"role": "assistant", "tool_calls": 5}, "the tool_calls of message 1 are 5, not a list"),
+        ({"role": "assistant", "tool_calls": [{"type": "custom", "custom": {}}]}, "a call has a function with name"),
+        ({"role": "user", "content": None}, "has no content, which only a message of the assistant may lack"),
+        ({"role": "tool", "content": "x", "tool_call_id": "1"}, "no message of the assistant comes before it"),
         ({**called("f"), "content": '<tool_call>{"name": "g", "arguments": {}}</tool_call>'}, "marks of a tool call"),
     ],
 )

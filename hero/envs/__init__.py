@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hero import registry
@@ -24,20 +25,27 @@ def make(name: str, /, **options: Any) -> TextEnv:
     """
     from hero.envs.base import text_env
 
-    component, implied = resolve(name)
-    return text_env(registry.build("hero.envs", component, **implied, **options))
+    component, options = resolve(name, options)
+    return text_env(registry.build("hero.envs", component, **options))
 
 
-def resolve(name: str) -> tuple[str, dict[str, str]]:
-    """Returns the component that a name stands for, and the options that it implies.
+def resolve(name: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Returns the component that a name stands for, and the options with those that the name implies.
 
         webshop               webshop
         gym:CliffWalking-v1   gym, with the option id: the environment of gymnasium that has this id
         module:Class          itself; for an environment of gymnasium that is no `TextEnv`, gym with the option id
 
     Raises:
-        ConfigError: a module cannot be imported.
+        ConfigError: a module cannot be imported, or an option is given that the name implies.
     """
+    component, implied = _resolve(name)
+    if implied and "id" in options:
+        raise ConfigError(f"id={options['id']!r} contradicts the name {name}, which says what to build; leave it out")
+    return component, {**implied, **options}
+
+
+def _resolve(name: str) -> tuple[str, dict[str, str]]:
     registered = registry.names("hero.envs")
     first, _, rest = name.partition(":")
     if name not in registered and first in registered and rest:

@@ -151,7 +151,7 @@ class TextEnv(gymnasium.Env[str, str]):
         task = self._choose_task(options)
         self._task_id = self.task_id(task)
         start = self.begin(task)
-        if not (isinstance(start, tuple) and len(start) == 2):
+        if not (isinstance(start, tuple) and len(start) == 2 and isinstance(start[1], Mapping)):
             raise TypeError(f"{type(self).__name__}.begin must return (observation, info), not {brief(start)}")
         self._last_observation, info = start
         self._running = True
@@ -227,7 +227,8 @@ def text_env(env: gymnasium.Env[str, str]) -> TextEnv:
     missing = [name for name in needed if not (isinstance(env, gymnasium.Env) and env.has_wrapper_attr(name))]
     if missing:
         raise ConfigError(
-            f"{env!r} is not a text environment: it has no {', '.join(missing)}; derive it from hero.envs.base.TextEnv"
+            f"{env!r} is not a text environment: it has no {', '.join(missing)}; derive it from "
+            "hero.envs.base.TextEnv, or play one of gymnasium as gym:ID or gym:module:function"
         )
     readable = env if isinstance(env, TextEnv) else cast("TextEnv", _Wrapped(env))
     values = {name: getattr(readable, name) for name in needed}

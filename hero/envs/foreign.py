@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, SupportsFloat, cast
 
 import gymnasium
+import numpy as np
 from gymnasium import spaces
 
 from hero import registry
@@ -53,6 +54,9 @@ class GymnasiumEnv(SeededEnv):
         self.env_id, self.instructions, self.step_timeout = id, instructions, step_timeout
         self.success_above = success_above
         make = _maker(id)
+        _refuse_shadowed(
+            id, make, {"tasks": tasks != 1000, "instructions": instructions != "", "actions": bool(actions)}
+        )
         with self._fence.inside(), translate_errors(ConfigError, f"the environment {id} cannot be built"):
             self.env = make(**options)
         _require_texts(id, self.env)
@@ -72,19 +76,21 @@ class GymnasiumEnv(SeededEnv):
             listed = {"available_actions": self._listed}
             return StepResult(self._observation, action_valid=False, feedback=remedy, info=listed)
         observation, reward, terminated, truncated, info = self.env.step(chosen)
-        self._observation, self._total = _text(observation), self._total + float(reward)
+        self._observation, self._total = _text(observation), self._total + _number(reward)
         self._listed = self._actions_of(info)
-        valid, feedback = bool(info.get("action_valid", True)), str(info.get("feedback") or "")
+        valid, feedback = _flag("action_valid", info.get("action_valid", True)), info.get("feedback", "")
+        if not isinstance(feedback, str):
+            raise TypeError(f"feedback in the info is {brief(feedback)}, not a str")
         if feedback in self._observation:  # then it is public, and nothing that only a teacher knows
             feedback = "" if valid else "the environment says that it is not valid"
         return StepResult(
             self._observation,
             reward=float(reward),
-            terminated=bool(terminated),
-            truncated=bool(truncated),
+            terminated=_flag("terminated", terminated),
+            truncated=_flag("truncated", truncated),
             action_valid=valid,
             feedback=feedback,
-            success=bool(info.get("success", self._total > self.success_above)),
+            success=_flag("success", info.get("success", self._total > self.success_above)),
             info={"available_actions": self._listed},
         )
 
@@ -100,8 +106,10 @@ class GymnasiumEnv(SeededEnv):
         return int(space.start) + self.actions.index(text) if text in self.actions else None
 
     def _actions_of(self, info: Mapping[str, Any]) -> list[str]:
-        listed = info.get("available_actions")
-        return [*map(str, self.actions if listed is None else listed)]
+        listed = info.get("available_actions", self.actions)
+        if not isinstance(listed, list | tuple) or not all(isinstance(action, str) for action in listed):
+            raise TypeError(f"available_actions in the info is {brief(listed)}, not a list of str")
+        return [*listed]
 
 
 def _maker(name: str) -> Callable[..., gymnasium.Env[Any, Any]]:
@@ -118,10 +126,26 @@ def _maker(name: str) -> Callable[..., gymnasium.Env[Any, Any]]:
     return partial(gymnasium.make, name, disable_env_checker=True)  # which warns of what is filled in here
 
 
+def _refuse_shadowed(name: str, make: Callable[..., Any], given: Mapping[str, bool]) -> None:
+    """Refuses an option that both sides have; which of them was meant, nobody can tell."""
+    try:
+        own = registry.parameters(make).keys()
+    except (TypeError, ValueError):  # it has no signature
+        return
+    if shadowed := [option for option, is_given in given.items() if is_given and option in own]:
+        raise ConfigError(
+            f"{name} has an option {shadowed[0]} of its own, which this one hides; write a function that builds the "
+            "environment, and name that: gym:module:function"
+        )
+
+
 def _require_texts(name: str, env: Any) -> None:
     """Checks that an environment is one of gymnasium, and that its observations are texts."""
     if not isinstance(env, gymnasium.Env):
         raise ConfigError(f"{name} builds {brief(env)}, not a gymnasium.Env")
+    for space in ("observation_space", "action_space"):
+        if not isinstance(getattr(env, space, None), spaces.Space):
+            raise ConfigError(f"{name} has no {space}; set it, such as to hero.envs.space.AnyText()")
     if not _holds_texts(env.observation_space):
         raise ConfigError(
             f"the observations of {name} are {env.observation_space}, not texts; put a gymnasium.ObservationWrapper "
@@ -130,11 +154,14 @@ def _require_texts(name: str, env: Any) -> None:
 
 
 def _holds_texts(space: Any) -> bool:
-    return isinstance(space, spaces.Space) and isinstance(space.sample(), str)
+    with translate_errors(ConfigError, f"the space {brief(space)} cannot be drawn from"):
+        return isinstance(space.sample(), str)
 
 
 def _action_names(name: str, space: Any, given: Sequence[str]) -> list[str]:
     """Returns the names of actions that have some; [] where actions are texts."""
+    if isinstance(given, str):
+        raise ConfigError(f'actions={given!r} is not a list of names, such as ["left", "right"]')
     if _holds_texts(space):
         if given:
             raise ConfigError(f"actions={list(given)} does nothing with {name}, whose actions are texts; leave it out")
@@ -154,3 +181,15 @@ def _text(observation: Any) -> str:
     if not isinstance(observation, str):
         raise TypeError(f"the environment's observation is {brief(observation)}, not a str")
     return observation
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} is {brief(value)}, not a bool")
+    return bool(value)
+
+
+def _number(reward: Any) -> float:
+    if isinstance(reward, str) or not isinstance(reward, SupportsFloat):
+        raise TypeError(f"the reward is {brief(reward)}, not a number")
+    return float(reward)

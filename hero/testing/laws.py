@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from hero.chat.base import Chat
-from hero.distill.base import Learner, Teacher
+from hero.distill.base import Example, Learner, Teacher
 from hero.errors import HeroError, PolicyError
 from hero.policy import ContextLimited, Policy
 from hero.reflect.base import Reflector, diagnoses_of
@@ -42,6 +42,7 @@ def check_reflector(reflector: Reflector, episodes: Played | None = None, *, cas
     def law(played: list[Trajectory]) -> None:
         copies = deepcopy(played)
         diagnoses = _sound(reflector, played)
+        require(all(each.tokens >= 0 for each in diagnoses), "a diagnosis cost fewer than 0 tokens")
         require(played == copies, "the reflector changed an episode; copy what you change")
         require(diagnoses == _sound(reflector, copies), "the same episodes have other diagnoses when read again")
         for trajectory, diagnosis in zip(played, diagnoses, strict=True):
@@ -69,7 +70,7 @@ def check_teacher(teacher: Teacher, *, cases: int = CASES) -> None:
         group, diagnoses = drawn
         copies = deepcopy(group.members)
         for member, diagnosis in zip(group.members, diagnoses, strict=True):
-            siblings = [each for each in group.members if each is not member]
+            siblings = tuple(each for each in group.members if each is not member)
             for turn in range(len(member.turns)):
                 context = teacher.context(member, turn, diagnosis, siblings)
                 require(
@@ -85,8 +86,10 @@ def check_teacher(teacher: Teacher, *, cases: int = CASES) -> None:
 
 
 def _is_prompt(context: Any) -> bool:
-    messages = isinstance(context, tuple) and context and all(isinstance(each, Message) for each in context)
-    return bool(messages) and context[-1].role == "user"
+    if not isinstance(context, tuple) or not all(isinstance(each, Message) for each in context):
+        return False
+    spoken = all(isinstance(each.content, str) and each.role in strategies.ROLES for each in context)
+    return bool(context) and spoken and context[-1].role == "user"
 
 
 def check_learner(learner: Learner, *, cases: int = CASES) -> None:
@@ -98,9 +101,13 @@ def check_learner(learner: Learner, *, cases: int = CASES) -> None:
 
     def law(drawn: tuple[Group, list[Diagnosis]]) -> None:
         group, diagnoses = drawn
-        copy = deepcopy(group)
-        examples = learner.examples(group, diagnoses)
-        require(group == copy, "the learner changed a group; copy what you change")
+        copy, shown = deepcopy(group), list(diagnoses)
+        examples = learner.examples(group, shown)
+        require(group == copy and shown == diagnoses, "the learner changed what it was given; copy what you change")
+        require(
+            isinstance(examples, list) and all(isinstance(each, Example) for each in examples),
+            f"examples must return a list of hero.distill.base.Example, not {examples!r:.200}",
+        )
         require(examples == learner.examples(copy, diagnoses), "the same group gives other examples when asked again")
         for example in examples:
             require(
@@ -113,6 +120,7 @@ def check_learner(learner: Learner, *, cases: int = CASES) -> None:
             require(example.tokens in sampled, "an example has tokens that its episode does not; take those of a turn")
             weights = (example.policy_gradient, example.cross_entropy, example.distillation, example.share)
             require(all(map(math.isfinite, weights)), f"the weights of an example are {weights}; they must be finite")
+            require(example.share >= 0, f"the share of an example is {example.share}; it must be 0 or more")
 
     _try(law, strategies.diagnosed_groups(), cases)
 
@@ -127,8 +135,9 @@ def check_policy(
             nothing.
 
     Raises:
-        AssertionError: a law is broken.
+        AssertionError: a law is broken, or every prompt was refused.
     """
+    answered = 0
 
     def law(drawn: list[tuple[tuple[Message, ...], int]]) -> None:
         asked, seeds = [prompt for prompt, _ in drawn], [seed for _, seed in drawn]
@@ -137,10 +146,12 @@ def check_policy(
             alone = [policy.act([prompt], [seed]) for prompt, seed in drawn]
         except PolicyError:
             return
+        nonlocal answered
+        answered += len(asked)
         require(
             isinstance(actions, list)
             and len(actions) == len(asked)
-            and all(isinstance(each, Action) for each in actions),
+            and all(isinstance(each, Action) and isinstance(each.text, str) for each in actions),
             f"act must return a list of {len(asked)} hero.types.Action, one per prompt, not {actions!r:.200}",
         )
         for action, (same,) in zip(actions, alone, strict=True):
@@ -148,14 +159,15 @@ def check_policy(
         for prompt, action in zip(asked, actions, strict=True):
             tokens = action.tokens
             require(
-                tokens is None or all(logprob <= 0 for logprob in tokens.logprobs),
-                "a log-probability is above 0; give natural logarithms of probabilities",
+                tokens is None or all(-math.inf < logprob <= 0 for logprob in tokens.logprobs),
+                "a log-probability is above 0, or infinite; give the natural logarithms of probabilities",
             )
             if tokens and isinstance(policy, ContextLimited):
                 taken, most = len(tokens.prompt_ids) + len(tokens.action_ids), policy.count(prompt)
                 require(taken <= most, f"a prompt and its answer have {taken} tokens, but count says at most {most}")
 
     _try(law, st.lists(st.tuples(prompts, st.integers(0, 2**63 - 1)), max_size=3), cases)
+    require(answered > 0, "the policy refused every prompt; give prompts that it can read")
 
 
 def _sampled(action: Action) -> tuple[str, tuple[int, ...]]:

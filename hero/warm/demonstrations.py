@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from hero.chat.base import Chat
+from hero.deadline import time_limit
 from hero.distill.teacher import HindsightTeacher
 from hero.envs.base import TextEnv
-from hero.errors import ConfigError, HeroError
+from hero.errors import ConfigError
 from hero.policy import FunctionPolicy, Script
 from hero.reflect.model import review_prompt
 from hero.rollout import Task, rollout
@@ -27,6 +28,34 @@ EPISODES = 60
 PATTERN = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
 ASTRAY, CARELESS = 0.2, 0.3
 """Shares of random and of careless actions in the episodes that the skill is learned from."""
+
+
+SCRIPT_SECONDS = 60.0
+"""Seconds within which a script has to answer."""
+
+
+def checked(script: Script, name: str) -> Script:
+    """Returns a script whose mistakes are named.
+
+    Raises:
+        ConfigError: by the returned script, where the given one raises, takes too long, or answers with no text.
+    """
+
+    def ask(messages: Sequence[Message]) -> str:
+        try:
+            with time_limit(SCRIPT_SECONDS, name):
+                action = script(messages)
+        except (Exception, SystemExit) as error:  # foreign code
+            shown = messages[-1].content[-200:]
+            raise ConfigError(
+                f"{name} raised {type(error).__name__}: {error}; it has to answer every conversation, after mistakes "
+                f"as well, such as one that ends with {shown!r}"
+            ) from error
+        if not isinstance(action, str):
+            raise ConfigError(f"{name} returned {action!r:.60}; it has to return the text of an action")
+        return action
+
+    return ask
 
 
 @dataclass(frozen=True)
@@ -52,8 +81,7 @@ class Player:
             return self.rng.choice(self.actions)
         if chance < self.astray + self.careless:
             return self.habit(messages) if self.habit else self.rng.choice(self.actions)
-        action: str = self.script(messages)
-        return action
+        return self.script(messages)
 
 
 def review(trajectory: Trajectory, script: Script) -> Diagnosis:
@@ -88,16 +116,13 @@ class Demonstrations:
         """Plays some episodes well, to see that the script can, and which actions there are.
 
         Raises:
-            ConfigError: it fails in more than half of them, always does the same, or the environment raises.
+            ConfigError: it fails in more than half of them, always does the same, or the environment raises. What the
+                scripts do wrong, here or later, is one as well (see `checked`).
         """
         rng = random.Random(seed)
+        script, habit = checked(script, "the script"), habit and checked(habit, "the habit")
         trial = cls(env, script, habit, max_turns, ("",))
-        try:
-            episodes = trial.play(trial.player(rng, 0.0), rng, 2 * EPISODES)
-        except HeroError:
-            raise
-        except Exception as error:  # foreign code
-            raise ConfigError(f"the script raised {error!r}; it has to answer every conversation") from error
+        episodes = trial.play(trial.player(rng, 0.0), rng, 2 * EPISODES)
         if broken := next((episode for episode in episodes if episode.stop is Stop.ERROR), None):
             raise ConfigError(f"the environment failed in task {broken.task_id}: {broken.error}")
         solved = sum(episode.success for episode in episodes)

@@ -15,6 +15,7 @@ import torch
 
 from hero.chat.base import Chat
 from hero.chat.tiktoken import TiktokenChat
+from hero.errors import ConfigError
 from hero.models import tiny
 from hero.models.language_model import LanguageModel
 from hero.warm.rows import Row
@@ -95,13 +96,25 @@ class Recipe:
                 continue
             rng = random.Random(f"{seed}-{index}")
             steps = max(1, round(phase.steps * shorten))
-            fit(model, _batches(phase, chat, rng), steps, phase.learning_rate, partial(on_step, phase))
-            torch.save(model.state_dict(), state)
+            context = model.config.max_position_embeddings
+            fit(model, _batches(phase, chat, rng, context), steps, phase.learning_rate, partial(on_step, phase))
+            torch.save(model.state_dict(), unfinished := out / "unfinished.pt")
+            unfinished.replace(state)  # at once, so that no half of a phase is ever gone on from
             on_phase_end(phase, LanguageModel(model, chat, "tiny"))
         LanguageModel(model, chat, "tiny").save(out)
 
 
-def _batches(phase: Phase, chat: Chat, rng: random.Random) -> Iterator[list[Row]]:
-    """Yields batches without end."""
+def _batches(phase: Phase, chat: Chat, rng: random.Random, context: int) -> Iterator[list[Row]]:
+    """Yields batches without end.
+
+    Raises:
+        ConfigError: a row is longer than the context.
+    """
     for index in count():
-        yield from batches(list(phase.rows(chat, index, rng)), phase.tokens, rng)
+        rows = list(phase.rows(chat, index, rng))
+        if (longest := max((len(row.ids) for row in rows), default=0)) > context:
+            raise ConfigError(
+                f"an episode has {longest} tokens, and the base reads {context}; play fewer turns (--max-turns), or "
+                "shorten the observations"
+            )
+        yield from batches(rows, phase.tokens, rng)

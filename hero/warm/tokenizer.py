@@ -25,7 +25,8 @@ def train_ranks(texts: Iterable[str], pattern: str, vocabulary: int, digits: int
     numbers = [f"{number:0{size}d}".encode() for size in range(2, digits + 1) for number in range(10**size)]
     trainer = trainers.BpeTrainer(vocab_size=vocabulary - len(numbers), initial_alphabet=alphabet, show_progress=False)
     # If numbers have ranks of their own, no rank is spent on those that happen to occur in the texts.
-    without_numbers = (re.sub(r"\d\d+", "0", text) for text in texts) if numbers else texts
+    readable = (text.encode("utf-8", "replace").decode() for text in texts)  # halves of surrogate pairs are not
+    without_numbers = (re.sub(r"\d\d+", "0", text) for text in readable) if numbers else readable
     tokenizer.train_from_iterator(without_numbers, trainer)
     to_byte = {character: byte for byte, character in _byte_characters().items()}
     learned = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])

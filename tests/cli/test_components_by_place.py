@@ -118,3 +118,47 @@ def test_an_option_is_the_text_of_a_file(hero: Hero) -> None:
     result = hero("play", "--env", "nowhere:Env")
     refused(result, "hero.envs 'nowhere:Env' cannot be imported: No module named 'nowhere'", "start hero where that")
     refused(hero("play", "--env-arg", "level=@no.txt"), "--env-arg level: cannot read no.txt: No such file")
+
+
+KINDS = """
+from hero.distill.learners import Distillation
+from hero.reflect.rules import RulesReflector
+
+
+class Empty:
+    pass
+
+
+class Fails:
+    def __init__(self):
+        raise ValueError("out of ink")
+
+
+def nothing():
+    return None
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--learner", "kinds:Empty"], "the learner kinds:Empty is <kinds.Empty object"),
+        (["--learner", "kinds:Fails"], "kinds:Fails (hero.learners) cannot be built: out of ink (ValueError)"),
+        (["--reflector", "kinds:nothing"], "the reflector kinds:nothing is None, which has no method reflect"),
+        (["--reflector", "kinds:Fails"], "kinds:Fails (hero.reflectors) cannot be built: out of ink (ValueError)"),
+        (["--teacher", "kinds:Empty"], "the teacher kinds:Empty is <kinds.Empty object"),
+        (["--model", "kinds:nothing"], "the model kinds:nothing is None, which has no method policy"),
+        (["--model", "kinds:Fails"], "kinds:Fails (hero.models) cannot be built: out of ink (ValueError)"),
+        (["--env", "kinds:Fails"], "the environment 'kinds:Fails' has no parameter split"),
+    ],
+)
+def test_a_component_of_the_wrong_kind_is_named_before_anything_is_played(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    (tmp_path / "kinds.py").write_text(KINDS, "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "kinds", raising=False)
+    start = [] if "--model" in options else ["--model", model]
+    small = ["--env", "guess", "--episodes", 4, "--eval-tasks", 3, "--steps", 1, "--threads", 1, "--action-tokens", 4]
+    refused(hero("run", *small, *start, *options, "--out", "run"), message)
+    assert not (tmp_path / "run").exists()

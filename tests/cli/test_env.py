@@ -101,11 +101,16 @@ def test_an_unfinished_base_goes_on_with_the_same_options_alone(
     assert hero(*warm, *short).exit_code == 0
     refused(hero(*warm, *short), "base holds a model already; give another --out")
     (tmp_path / "base" / "model.safetensors").unlink()
-    refused(hero(*warm, "--skill-steps", 3, "--habit-steps", 1), "base was begun with other options")
+    changed = "base was begun with other options or scripts ("
+    refused(hero(*warm, "--skill-steps", 3, "--habit-steps", 1), f"{changed}skill_steps;")
+    source = tmp_path / "players.py"
+    source.write_text(source.read_text() + "# another\n")
+    refused(hero(*warm, *short), f"{changed}sources;")
+    source.write_text(source.read_text().removesuffix("# another\n"))
     assert hero(*warm, *short).exit_code == 0
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").touch()
-    refused(hero(*warm[:6], "full", *warm[7:], *short), "full exists and is not empty")
+    refused(hero(*warm[:6], "full", *warm[7:], *short), "full is not an empty directory")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +119,8 @@ def test_an_unfinished_base_goes_on_with_the_same_options_alone(
         (["env", "new", "My Game"], "'My Game' is not possible as a name"),
         (["env", "new", "class"], "'class' is not possible as a name"),
         (["env", "new", "webshop"], "there is an environment webshop already"),
+        (["env", "new", "json"], "the name json is that of another package"),
+        (["env", "new", "step-result"], "the name step-result is that of another package or of a part of HERO"),
         (["env", "check", "nowhere"], "hero.envs has no 'nowhere'; "),
         (["env", "check", "guess", "--script", "play"], "--script play is not module:function"),
         (
@@ -134,7 +141,7 @@ def test_mistakes_are_named(hero: Hero, arguments: list[str], message: str) -> N
 def test_a_directory_that_holds_something_is_left_alone(hero: Hero, tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "notes.txt").write_text("mine")
-    refused(hero("env", "new", "my-game", "--out", "here"), "here exists and is not empty; give another directory")
+    refused(hero("env", "new", "my-game", "--out", "here"), "here is not an empty directory; give another one")
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["notes.txt"]
 
 
@@ -143,6 +150,9 @@ from hero.envs.base import StepResult, TextEnv
 
 class Broken(TextEnv):
     env_id, num_tasks = "broken", 2
+
+    def __init__(self, split="train"):
+        super().__init__()
 
     def begin(self, task):
         return "Say a number.", {}

@@ -155,4 +155,7 @@ def test_what_cannot_be_filled_in_is_named(options: dict[str, Any], message: str
     ],
 )
 def test_a_name_stands_for_a_component_and_what_it_implies(name: str, resolved: tuple[str, dict[str, str]]) -> None:
-    assert hero.envs.resolve(name) == resolved
+    assert hero.envs.resolve(name, {"x": 1}) == (resolved[0], {**resolved[1], "x": 1})
+    if resolved[1]:
+        with pytest.raises(ConfigError, match="contradicts the name"):
+            hero.envs.resolve(name, {"id": "y"})

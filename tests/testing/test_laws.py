@@ -17,6 +17,7 @@ from hero import registry
 from hero.distill.base import Example
 from hero.distill.learners import Distillation
 from hero.distill.teacher import DemonstrationTeacher, FeedbackTeacher, HindsightTeacher
+from hero.errors import PolicyError
 from hero.policy import FunctionPolicy
 from hero.reflect.combined import FirstOf
 from hero.reflect.controls import ShuffledReflector, VerdictReflector
@@ -111,6 +112,7 @@ def scribble(_: int, trajectory: Trajectory, diagnosis: Diagnosis) -> Diagnosis:
         (lambda _, trajectory, diagnosis: None, "must return a list of"),
         (lambda _, trajectory, diagnosis: replace(diagnosis, findings=(Finding(9, None),)), "judges turn 9"),
         (lambda _, trajectory, diagnosis: replace(diagnosis, author=""), "has no author"),
+        (lambda _, trajectory, diagnosis: replace(diagnosis, tokens=-5), "fewer than 0 tokens"),
         (
             lambda call, trajectory, diagnosis: replace(diagnosis, tokens=call),
             "other diagnoses when read again",
@@ -128,6 +130,7 @@ def test_a_faulty_reflector_is_caught(fault: Any, message: str) -> None:
     ("fault", "message"),
     [
         (lambda _, prompt: list(prompt), "context must return None, or a tuple"),
+        (lambda _, prompt: (Message("user", 5),), "context must return None, or a tuple"),
         (lambda _, prompt: (), "context must return None, or a tuple"),
         (lambda _, prompt: (*prompt, Message("assistant", "x")), "whose last one is the user's"),
         (
@@ -161,6 +164,8 @@ def failed_too(_: int, group: Any, examples: list[Example]) -> list[Example]:
     [
         (forged, "tokens that its episode does not"),
         (failed_too, "ended in an error gives an example"),
+        (lambda _, group, examples: None, "examples must return a list of"),
+        (lambda _, group, examples: [replace(each, share=-1) for each in examples], "it must be 0 or more"),
         (lambda _, group, examples: [replace(each, episode=7) for each in examples], "an example is of episode 7"),
         (lambda _, group, examples: [replace(each, share=math.nan) for each in examples], "they must be finite"),
         (lambda call, group, examples: [replace(each, share=call) for each in examples], "other examples when asked"),
@@ -183,6 +188,10 @@ class Answers:
         return 3
 
 
+def refuse(prompts: Any, seeds: Any) -> Any:
+    raise PolicyError("no")
+
+
 LONG = Action("x", Tokens((1, 2), (3, 4), (-1.0, -1.0)))
 
 
@@ -191,6 +200,8 @@ LONG = Action("x", Tokens((1, 2), (3, 4), (-1.0, -1.0)))
     ("function", "message"),
     [
         (lambda prompts, seeds: [], "act must return a list of"),
+        (lambda prompts, seeds: [Action(5)] * len(prompts), "act must return a list of"),
+        (refuse, "refused every prompt"),
         (lambda prompts, seeds: ["x" for _ in prompts], "act must return a list of"),
         (lambda prompts, seeds: [Action(str(len(prompts)))] * len(prompts), "another answer by itself"),
         (lambda prompts, seeds: [Action(str(random.random())) for _ in prompts], "another answer by itself"),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -115,12 +118,30 @@ def test_a_script_that_nothing_can_be_learned_from_is_refused(env: GuessEnv, scr
         Demonstrations.of(env, script, None, 3, seed=0)
 
 
-def test_a_mistake_of_the_script_is_its_own(tmp_path: object) -> None:
+def test_a_mistake_of_a_script_is_its_own() -> None:
     def fails(messages: Sequence[Message]) -> str:
         raise KeyError("no such room")
 
-    with pytest.raises(ConfigError, match=r"the script raised KeyError.*no such room"):
+    with pytest.raises(ConfigError, match=r"the script raised KeyError: 'no such room'; it has to answer every"):
         Demonstrations.of(GuessEnv(), fails, None, 3, seed=0)
+    with pytest.raises(ConfigError, match=r"the script returned 3; it has to return the text of an action"):
+        Demonstrations.of(GuessEnv(), lambda messages: 3, None, 3, seed=0)  # type: ignore[arg-type,return-value]
+    with pytest.raises(ConfigError, match=r"the script raised SystemExit: 0"):
+        Demonstrations.of(GuessEnv(), lambda messages: sys.exit(0), None, 3, seed=0)
+    later = Demonstrations.of(GuessEnv(), right, lambda messages: None, 3, seed=0)  # type: ignore[arg-type,return-value]
+    with pytest.raises(ConfigError, match=r"the habit returned None"):
+        later.play(later.player(random.Random(0), 1.0), random.Random(0))
+
+
+def test_an_episode_that_the_base_cannot_read_is_refused(tmp_path: Path) -> None:
+    class Wordy(GuessEnv):
+        def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+            observation, info = super().begin(task)
+            return observation + " x" * 5000, info
+
+    recipe = Demonstrations.of(Wordy(), right, None, 3, seed=0).recipe(careless=0.9, skill_steps=1, habit_steps=1)
+    with pytest.raises(ConfigError, match=r"an episode has \d+ tokens, and the base reads 4096; play fewer turns"):
+        recipe.make(tmp_path, seed=0, on_step=lambda phase, step, loss, right: None)
 
 
 def test_the_ranks_are_loaded_again(tmp_path_factory: pytest.TempPathFactory) -> None:

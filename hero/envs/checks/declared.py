@@ -10,8 +10,9 @@ from collections.abc import Callable
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector.utils import CloudpickleWrapper
 
+from hero.deadline import time_limit
 from hero.envs.base import TextEnv
-from hero.envs.checks.shapes import require
+from hero.envs.checks.shapes import MAX_SECONDS, require
 from hero.envs.space import AnyText
 from hero.envs.validate import read_baseline, read_provenance
 from hero.types import Tools
@@ -56,7 +57,8 @@ def check_gymnasium(make: Callable[[], TextEnv]) -> None:
         warnings.filterwarnings("error", message=r".*\bWARN: ")  # all that gymnasium.logger warns of begins so
         try:
             # Alternative render modes need a registered environment, which this may not be.
-            check_env(make(), skip_render_check=True)
+            with time_limit(6 * MAX_SECONDS, "gymnasium's checker"):
+                check_env(make(), skip_render_check=True)
         except Exception as error:
             words = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # gymnasium colours its warnings
             raise AssertionError(f"gymnasium.utils.env_checker.check_env complains: {words}") from error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hero.envs.base import TextEnv
 from hero.envs.checks.played import GIBBERISH, HOSTILE, MAX_STEPS, SEEDS
-from hero.envs.checks.shapes import require, take_step
+from hero.envs.checks.shapes import require, start_episode, take_step
 from hero.types import Action, Message, Stop, Trajectory, Turn
 
 
@@ -25,8 +25,8 @@ def _check_episode(env: TextEnv, fresh: TextEnv, undisturbed: TextEnv, seed: int
         undisturbed: plays the same episode without being asked for labels.
     """
     choices = random.Random(seed)
-    observation, info = env.reset(seed=seed)
-    undisturbed.reset(seed=seed)
+    observation, info = start_episode(env, seed)
+    start_episode(undisturbed, seed)
     turns: list[Turn] = []
     for index in range(MAX_STEPS):
         action = choices.choice(info["available_actions"] or [GIBBERISH])

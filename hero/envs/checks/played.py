@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from hero.envs.base import TextEnv
-from hero.envs.checks.shapes import check_start, check_step, require, take_step
+from hero.envs.checks.shapes import check_start, check_step, require, start_episode, take_step
 from hero.errors import HeroError
 
 SEEDS: Final = (0, 1, 2)
@@ -44,10 +44,7 @@ def check_hostile_actions(make: Callable[[], TextEnv]) -> None:
     env = make()
     for action in HOSTILE:
         shown = repr(action if len(action) < 40 else action[:20] + "...")
-        try:
-            start = env.reset(seed=0, options={"task": 0})
-        except Exception as error:
-            raise AssertionError(f"reset raised {error!r}") from error
+        start = start_episode(env, 0, 0)
         check_start(start, "after reset")
         step = take_step(env, action)
         check_step(step, f"after the action {shown}")
@@ -64,9 +61,9 @@ def check_tasks(make: Callable[[], TextEnv]) -> None:
     env = make()
     names: dict[int, str] = {}
     for task in sorted({0, env.num_tasks // 2, env.num_tasks - 1}):
-        names[task] = env.reset(seed=0, options={"task": task})[1].get("task_id", "")
+        names[task] = start_episode(env, 0, task)[1].get("task_id", "")
         require(
-            names[task] == env.reset(seed=1, options={"task": task})[1].get("task_id"),
+            names[task] == start_episode(env, 1, task)[1].get("task_id"),
             f"options={{'task': {task}}} must start the same task under every seed: task_id differs",
         )
     require(len(set(names.values())) == len(names), f"different tasks must have different task_ids, not {names}")
@@ -91,7 +88,7 @@ def check_episodes(make: Callable[[], TextEnv]) -> None:
 
 
 def _check_episode(env: TextEnv, seed: int) -> None:
-    start = env.reset(seed=seed)
+    start = start_episode(env, seed)
     check_start(start, "after reset")
     info = start[1]
     choices = random.Random(seed)
@@ -169,7 +166,7 @@ def check_global_random(make: Callable[[], TextEnv]) -> None:
 
 def _play(env: TextEnv, seed: int, choices: random.Random, between: Callable[[], object] = lambda: None) -> list[Any]:
     """Returns all answers of an episode of a drawn task, under listed and hostile actions."""
-    observation, info = env.reset(seed=seed)
+    observation, info = start_episode(env, seed)
     answers: list[Any] = [(observation, dict(info))]
     for _ in range(MAX_STEPS):
         between()

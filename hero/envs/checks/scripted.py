@@ -8,7 +8,7 @@ from typing import Any, Final
 from hero.chat.context import conversation
 from hero.envs.base import TextEnv
 from hero.envs.checks.played import check_ended
-from hero.envs.checks.shapes import check_start, check_step, require, take_step
+from hero.envs.checks.shapes import check_start, check_step, require, start_episode, take_step
 from hero.policy import Script
 from hero.types import Action, Message, Turn
 
@@ -30,7 +30,7 @@ def check_script(make: Callable[[], TextEnv], script: Script) -> None:
 
 def _solve(env: TextEnv, script: Script, task: int) -> list[Any]:
     """Returns all answers of an episode."""
-    start = env.reset(seed=0, options={"task": task})
+    start = start_episode(env, 0, task)
     check_start(start, f"at the start of task {task}")
     opening = (Message("system", env.instructions, tools=env.tools),) if env.instructions else ()
     answers: list[Any] = [start]

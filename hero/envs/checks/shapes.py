@@ -22,6 +22,19 @@ def require(holds: bool, message: str) -> None:
         raise AssertionError(message)
 
 
+def start_episode(env: TextEnv, seed: int, task: int | None = None) -> tuple[str, dict[str, Any]]:
+    """Resets an environment; draws the task where none is given.
+
+    Raises:
+        AssertionError: it raised, or took longer than `MAX_SECONDS`.
+    """
+    try:
+        with time_limit(MAX_SECONDS, "reset"):
+            return env.reset(seed=seed, options=None if task is None else {"task": task})
+    except (Exception, SystemExit) as error:
+        raise AssertionError(f"reset raised {error!r}") from error
+
+
 def take_step(env: TextEnv, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
     """Takes a step.
 
@@ -38,7 +51,7 @@ def take_step(env: TextEnv, action: str) -> tuple[str, float, bool, bool, dict[s
         ) from error
     except ResetNeeded:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise AssertionError(
             f"the action {shown} raised {error!r}; any string is a legal action: answer one that cannot be parsed "
             "with an observation, action_valid = False and words in feedback"
