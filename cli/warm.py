@@ -169,8 +169,8 @@ def _train(recipe: Recipe, out: Path, seed: int, play: Callable[[LanguageModel],
             screen.print(f"{phase.name}  solves {100 * success:.0f} % of the validation tasks", markup=False)
             if phase.name == "skill" and success < LEAST_SKILL:
                 screen.print(
-                    f"warning: below {100 * LEAST_SKILL:.0f} % it cannot tell what is right, and hindsight teaches it "
-                    "little later; give more --skill-steps, or an easier environment",
+                    f"warning: below {100 * LEAST_SKILL:.0f} % it may not know what is right, and hindsight teaches "
+                    "only what a model knows; give more --skill-steps, or an easier environment",
                     style="yellow",
                     markup=False,
                 )
