@@ -48,7 +48,11 @@ def evaluate_command(
         ),
     ] = None,
     env: Annotated[
-        str | None, typer.Option(help=with_default("Environment.", "the run's, or webshop"), show_default=False)
+        str | None,
+        typer.Option(
+            help=with_default("Environment: a name, gym:ID or module:Class.", "the run's, or webshop"),
+            show_default=False,
+        ),
     ] = None,
     env_arg: Annotated[
         list[str] | None,

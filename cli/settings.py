@@ -56,7 +56,11 @@ class Settings:
     for.
     """
 
-    env: str = setting("webshop", "Environment to learn in.", panel=WHAT)
+    env: str = setting(
+        "webshop",
+        "Environment to learn in: a name of hero env list, gym:ID of gymnasium, or module:Class.",
+        panel=WHAT,
+    )
     env_args: dict[str, Any] = arguments("Option of the environment", "level=hard")
     model: str = setting(
         "tiny",
