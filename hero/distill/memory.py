@@ -190,7 +190,7 @@ def _kept(model: PreTrainedModel, tokens: int) -> int:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # the tensor itself would hold the graph that holds it, and none were ever freed
 
     ids = torch.zeros(1, tokens, dtype=torch.int64, device=model.device)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -100,3 +102,25 @@ def test_what_is_split_is_gathered_to_play_and_a_layer_at_a_time_to_learn() -> N
     assert split.activations == alone.activations + alone.weights // 2
     served = estimate_memory(size, teacher_weights="ema", shards=4, **LIMITS | {"sequences": 0})
     assert (served.always, served.keys_values) == (split.always, 0)
+
+
+def test_measuring_a_model_leaves_no_memory_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed: list[weakref.ref[torch.Tensor]] = []
+    hooks = torch.autograd.graph.saved_tensors_hooks
+
+    def watched(pack: Callable[[torch.Tensor], torch.Tensor], unpack: Any) -> Any:
+        def watch(tensor: torch.Tensor) -> torch.Tensor:
+            result = pack(tensor)
+            packed.append(weakref.ref(result))
+            return result
+
+        return hooks(watch, unpack)
+
+    monkeypatch.setattr(torch.autograd.graph, "saved_tensors_hooks", watched)
+    model = tiny_model()
+    size = ModelSize.of(model)
+    assert size.kept > 0
+    weights = {weight.data_ptr() for weight in model.parameters()}
+    alive = [tensor for ref in packed if (tensor := ref()) is not None and tensor.data_ptr() not in weights]
+    assert len(packed) > 10
+    assert not alive
