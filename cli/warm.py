@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,7 +78,7 @@ def warm(
     (game,) = build.make_envs(settings.env, "train", 1, settings.env_args)
     games = build.make_envs(settings.env, "validation", EVAL_TASKS, settings.env_args)
     player, sloppy = load_function("--script", script), habit and load_function("--habit", habit)
-    sources = fingerprint(*_sources(player, sloppy, type(game), getattr(game, "env", None)))
+    sources = fingerprint(*_sources(player, sloppy, game, getattr(getattr(game, "env", None), "unwrapped", None)))
     asked = {**given, "script": script, "habit": habit, "careless": careless, "skill_steps": skill_steps,
              "habit_steps": habit_steps, "seed": seed, "sources": sources}  # fmt: skip
     _require_free(out, asked)
@@ -107,8 +107,8 @@ def warm(
 
 def _sources(*parts: Any) -> list[Path]:
     """Returns the files that hold the players and the environment, as far as they are known."""
-    files = {inspect.getsourcefile(part if callable(part) else type(part)) for part in parts if part is not None}
-    return sorted(Path(file) for file in files if file)
+    modules = (sys.modules.get(getattr(part, "__module__", "")) for part in parts)
+    return sorted({Path(file) for module in modules if (file := getattr(module, "__file__", None))})
 
 
 def _require_free(out: Path, settings: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What adapters of environments of other packages share: seeds as tasks, and a fence around global randomness."""
+"""Serves adapters of other packages' environments: seeds as tasks, and a fence around global randomness."""
 
 from __future__ import annotations
 

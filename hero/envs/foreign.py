@@ -1,4 +1,4 @@
-"""Any environment of gymnasium whose observations and actions are texts, as it is."""
+"""Plays any environment of gymnasium whose observations and actions are texts, as it is."""
 
 from __future__ import annotations
 

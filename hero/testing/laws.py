@@ -25,7 +25,7 @@ from hero.types import Action, Diagnosis, Group, Message, Stop, Trajectory
 CASES: Final = 50
 """Number of cases that a law is tried on."""
 PHASES: Final = tuple(Phase)
-"""What Hypothesis does with a law; without the last phases a failing case is not made smaller."""
+"""Phases of Hypothesis in which a law is tried; without the last ones a failing case is not made smaller."""
 Played = st.SearchStrategy[Trajectory]
 
 

@@ -114,17 +114,13 @@ def test_a_learner_by_its_place_may_have_weights() -> None:
 
 
 @pytest.mark.usefixtures("parts")
-def test_an_option_is_the_text_of_a_file(hero: Hero) -> None:
+def test_a_place_or_a_file_that_is_not_there_is_named(hero: Hero) -> None:
     result = hero("play", "--env", "nowhere:Env")
     refused(result, "hero.envs 'nowhere:Env' cannot be imported: No module named 'nowhere'", "start hero where that")
     refused(hero("play", "--env-arg", "level=@no.txt"), "--env-arg level: cannot read no.txt: No such file")
 
 
 KINDS = """
-from hero.distill.learners import Distillation
-from hero.reflect.rules import RulesReflector
-
-
 class Empty:
     pass
 

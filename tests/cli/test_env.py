@@ -131,6 +131,10 @@ def test_an_unfinished_base_goes_on_with_the_same_options_alone(
             ["env", "check", "guess", "--script", "tests.doubles:WORDS"],
             "WORDS is ('red', 'green', 'blue'), not a function",
         ),
+        (
+            ["warm", "--env", "guess", "--script", "builtins:len", "--out", "b"],
+            "the script returned 2; it has to",
+        ),
         (["env", "check", "guess", "--env-arg", "size=3"], "guess (hero.envs) has no option 'size'"),
     ],
 )
