@@ -90,7 +90,7 @@ TORCH = (
 )
 HOMES = {
     "torch": (*TORCH, "hero.processes"),
-    "transformers": ("hero.models",),
+    "transformers": ("hero.models", "hero.testing.templates"),
     "gymnasium": ("hero.envs", "hero.rollout"),
 }
 """Modules and packages that may import a heavy library."""

@@ -41,8 +41,8 @@ from benchmarks.tiny.webshop import PATTERN
 from hero.chat.tiktoken import TiktokenChat
 from hero.models.language_model import LanguageModel
 from hero.policy import FunctionPolicy, Policy
+from hero.testing.templates import CHATML, tokenizer
 from hero.types import Message
-from tests.chat.templates import CHATML, tokenizer
 
 ENCODING = tiktoken.Encoding(
     "bytes",

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any, Final
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hero.chat.base import Chat
+from hero.chat.base import Chat, drift_tokens
 from hero.distill.base import Example, Learner, Teacher
 from hero.errors import HeroError, PolicyError
 from hero.policy import ContextLimited, Policy
@@ -175,33 +176,38 @@ def _sampled(action: Action) -> tuple[str, tuple[int, ...]]:
     return action.text, action.tokens.action_ids if action.tokens else ()
 
 
-def check_chat(chat: Chat, texts: st.SearchStrategy[str] = strategies.words, *, cases: int = CASES) -> None:
+def check_chat(
+    chat: Chat,
+    said: st.SearchStrategy[str] = strategies.words,
+    sampled: st.SearchStrategy[Sequence[int]] | None = None,
+    *,
+    cases: int = CASES,
+) -> None:
     """Checks that a chat encodes nothing twice: each prompt begins with the prompt and the action before it.
 
     Args:
-        texts: draws what is said; one lower-case word by default, which every tokenizer and template keeps as it is.
+        said: draws what is said; one lower-case word by default, which every tokenizer and template keeps as it is.
+        sampled: draws the ids of actions, as a model may sample them: also such that no text is encoded to. Those of
+            replies by default.
 
     Raises:
         AssertionError: a law is broken.
     """
 
-    def law(drawn: tuple[list[tuple[str, str]], str]) -> None:
-        turns, reply = drawn
-        messages: list[Message] = []
-        ledger: list[int] = []
-        for said, answer in turns:
-            messages.append(Message("user", said))
-            prompt = chat.encode(messages)
-            require(prompt[: len(ledger)] == ledger, "a prompt does not begin with the prompt and the action before it")
-            ids = chat.encode_reply(answer)
-            messages.append(Message("assistant", answer, tuple(ids)))
-            ledger = prompt + ids
+    def law(drawn: tuple[list[list[Message]], str]) -> None:
+        prompts, reply = drawn
+        for before, now in pairwise(prompts):
+            ledger = [*chat.encode(before), *now[-2].ids]
+            drift = drift_tokens(ledger, chat.encode(now))
+            require(drift == 0, f"a prompt does not begin with the prompt and the action before it ({drift} tokens)")
         ids = chat.encode_reply(reply)
         require(bool(ids) and ids[-1] in chat.stop_ids, "a reply does not end with one of stop_ids")
         require(not chat.stop_ids.intersection(ids[:-1]), "a reply has a stop id before its end")
-        require(chat.decode(ids) == reply, f"the reply {reply!r} reads as {chat.decode(ids)!r} when it is decoded")
+        require(
+            chat.decode(ids).strip() == reply, f"the reply {reply!r} reads as {chat.decode(ids)!r} when it is decoded"
+        )
 
-    _try(law, st.tuples(st.lists(st.tuples(texts, texts), min_size=1, max_size=3), texts), cases)
+    _try(law, st.tuples(strategies.conversations(chat, said=said, sampled=sampled), strategies.words), cases)
 
 
 def require(holds: bool, message: str) -> None:

@@ -1,11 +1,13 @@
-"""Hypothesis strategies for the values of `hero.types`: small, but with every field that a block may meet."""
+"""Hypothesis strategies for the values of `hero.types`, conversations and ledgers: small, but with all that occurs."""
 
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
+from hero.chat.base import Chat
 from hero.types import (
     JSON,
     Action,
@@ -157,3 +159,50 @@ def diagnosed_groups(draw: st.DrawFn, *, turn: st.SearchStrategy[Turn] | None = 
     """Draws episodes of one task, and a diagnosis of each."""
     group = draw(groups(turn=turn))
     return group, [draw(diagnoses(num_turns=len(member.turns))) for member in group.members]
+
+
+@st.composite
+def ledgers(draw: st.DrawFn, *, rewritten: bool = True) -> list[Tokens]:
+    """Draws the tokens of an episode's turns, of few different ids so that beginnings coincide by chance as well.
+
+    Args:
+        rewritten: a prompt may drop the end of the ledger before it, as under a template that rewrites history.
+    """
+    few = st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple)
+    ledger: tuple[int, ...] = ()
+    drawn = []
+    for _ in range(draw(st.integers(1, 4))):
+        kept = draw(st.integers(0, len(ledger))) if rewritten and draw(st.booleans()) else len(ledger)
+        prompt_ids, action_ids = ledger[:kept] + draw(few), draw(few)
+        drawn.append(Tokens(prompt_ids, action_ids, (0.0,) * len(action_ids)))
+        ledger = prompt_ids + action_ids
+    return drawn
+
+
+@st.composite
+def conversations(
+    draw: st.DrawFn,
+    chat: Chat,
+    *,
+    said: st.SearchStrategy[str] = words,
+    sampled: st.SearchStrategy[Sequence[int]] | None = None,
+    tools: st.SearchStrategy[Tools | None] = st.none(),  # noqa: B008
+) -> list[list[Message]]:
+    """Draws the growing prompts of an episode, in which each action has the ids that were sampled.
+
+    Args:
+        chat: decodes the actions.
+        said: draws what the system and the user say.
+        sampled: draws the ids of an action, one or more; those of a reply in the words of `said` by default.
+        tools: draws what stands beside the system's words.
+    """
+    system = draw(st.none() | said.filter(bool))
+    prompt = [Message("system", system, tools=draw(tools))] if system else []
+    prompt.append(Message("user", draw(said)))
+    prompts = [prompt]
+    for _ in range(draw(st.integers(1, 4))):
+        ids = tuple(chat.encode_reply(draw(said)) if sampled is None else draw(sampled))
+        action = Message("assistant", chat.decode(ids), ids)
+        prompt = [*prompt, action, Message("user", draw(said))]
+        prompts.append(prompt)
+    return prompts

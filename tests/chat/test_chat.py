@@ -18,8 +18,9 @@ from hero.chat.template import MARK, TemplateChat
 from hero.chat.tiktoken import TiktokenChat
 from hero.errors import ConfigError, PolicyError
 from hero.models import tiny
-from hero.types import JSON, Action, Message, Tokens, Tools
-from tests.chat.templates import (
+from hero.testing.laws import check_chat
+from hero.testing.strategies import conversations
+from hero.testing.templates import (
     APPEND_ONLY,
     CHATML,
     LAST,
@@ -32,6 +33,7 @@ from tests.chat.templates import (
     WHOLE,
     tokenizer,
 )
+from hero.types import JSON, Message, Tools
 from tests.tiny_models import ENCODING
 
 TINY = TiktokenChat(ENCODING)
@@ -67,33 +69,21 @@ def vocabulary(chat: Chat) -> int:
     return len(tokenizer(None)) if isinstance(chat, TemplateChat) else ENCODING.n_vocab
 
 
-@st.composite
-def episodes(draw: st.DrawFn, chat: Chat) -> list[list[Message]]:
-    """Draws the growing prompts of an episode whose actions are any ids, ended by a stop token or cut off."""
-    system = draw(st.none() | contents.filter(bool))
-    prompt = [Message("system", system, tools=draw(tools))] if system else []
-    prompt.append(Message("user", draw(contents)))
-    prompts = [prompt]
+def sampled(chat: Chat) -> st.SearchStrategy[tuple[int, ...]]:
+    """Draws any ids that a model may sample: ended by a stop token or cut off."""
     ordinary = st.integers(0, vocabulary(chat) - 1).filter(lambda token: token not in chat.stop_ids)
-    for _ in range(draw(st.integers(1, 4))):
-        stop = draw(st.sampled_from([[], *([token] for token in sorted(chat.stop_ids))]))
-        ids = tuple(draw(st.lists(ordinary, max_size=6)) + stop) or (0,)
-        action = Action(chat.decode(ids), Tokens((), ids, (0.0,) * len(ids)))
-        prompt = [*prompt, action.message(), Message("user", draw(contents))]
-        prompts.append(prompt)
-    return prompts
+    stops = st.sampled_from([(), *((token,) for token in sorted(chat.stop_ids))])
+    return st.builds(lambda ids, stop: (*ids, *stop) or (0,), st.lists(ordinary, max_size=6), stops)
+
+
+def episodes(chat: Chat) -> st.SearchStrategy[list[list[Message]]]:
+    """Draws the growing prompts of an episode whose actions are any ids."""
+    return conversations(chat, said=contents, sampled=sampled(chat), tools=tools)
 
 
 @pytest.mark.parametrize("name", ["tiny", *APPEND_ONLY])
-@settings(max_examples=50)
-@given(data=st.data())
-def test_a_prompt_begins_with_the_prompt_and_the_action_before_it(name: str, data: st.DataObject) -> None:
-    chat = chat_of(name)
-    prompts = data.draw(episodes(chat))
-    for before, now in pairwise(prompts):
-        ledger = chat.encode(before) + list(now[-2].ids)
-        assert drift_tokens(ledger, chat.encode(now)) == 0
-        assert len(chat.encode(now)) > len(ledger)
+def test_our_chats_keep_the_laws(name: str) -> None:
+    check_chat(chat_of(name), contents, sampled(chat_of(name)))
 
 
 @pytest.mark.parametrize("name", ["tiny", *APPEND_ONLY])

@@ -10,8 +10,8 @@ import pytest
 
 from hero.chat.template import TemplateChat
 from hero.errors import ConfigError
+from hero.testing.templates import CHATML, HERMES, LOOP, tokenizer
 from hero.types import Message
-from tests.chat.templates import CHATML, HERMES, LOOP, tokenizer
 
 DATED: Final = CHATML.replace(
     "You are a helpful AI assistant", "Today is ' + (date_string or strftime_now('%d %b %Y')) + '. You are a helper"

@@ -14,8 +14,8 @@ from hero.errors import ConfigError
 from hero.models.gguf import _set_split
 from hero.models.language_model import LanguageModel
 from hero.models.load import load
+from hero.testing.templates import CHATML, tokenizer
 from hero.types import Message
-from tests.chat.templates import CHATML, tokenizer
 from tests.models.acting import assert_true_logprobs, tokens_of
 from tests.tiny_models import save_gguf
 

@@ -16,8 +16,8 @@ from hero.distill.trainer import TorchTrainer
 from hero.errors import ConfigError, PolicyError
 from hero.models.language_model import LanguageModel
 from hero.models.load import load
+from hero.testing.templates import CHATML, tokenizer
 from hero.types import Action, Message
-from tests.chat.templates import CHATML, tokenizer
 from tests.models.acting import ask, assert_true_logprobs, tokens_of
 from tests.tiny_models import (
     convolving_model,

@@ -20,8 +20,8 @@ from hero.chat.template import TemplateChat
 from hero.errors import ConfigError
 from hero.models.language_model import LanguageModel
 from hero.models.load import load
+from hero.testing.templates import CHATML, tokenizer
 from hero.types import Message
-from tests.chat.templates import CHATML, tokenizer
 from tests.models.acting import assert_true_logprobs
 from tests.tiny_models import save_pretrained
 

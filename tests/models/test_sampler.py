@@ -16,8 +16,8 @@ from hero.chat.template import TemplateChat
 from hero.errors import ConfigError, PolicyError
 from hero.models.language_model import LanguageModel
 from hero.policy import ContextLimited, Policy
+from hero.testing.templates import CHATML, tokenizer
 from hero.types import Tokens
-from tests.chat.templates import CHATML, tokenizer
 from tests.models.acting import ask, assert_true_logprobs, tokens_of
 from tests.tiny_models import (
     ENCODING,

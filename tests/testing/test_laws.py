@@ -230,7 +230,7 @@ class Letters:
         for message in messages:
             spliced = [*message.ids] if message.ids and self.fault != "again" else [*map(ord, message.content)]
             ids += [1, *spliced]
-        return [len(messages), *ids, 2] if self.fault == "rewrites" else [*ids, 2, 1]
+        return [len(messages), *ids, 1] if self.fault == "rewrites" else [*ids, 1]
 
     def encode_reply(self, text: str) -> list[int]:
         if self.fault == "endless":
@@ -240,6 +240,10 @@ class Letters:
     def decode(self, ids: Sequence[int]) -> str:
         text = "".join(chr(each) for each in ids if each not in self.stop_ids)
         return text.upper() if self.fault == "loud" else text
+
+
+def test_a_chat_without_a_fault_keeps_the_laws() -> None:
+    check_chat(Letters("none"))
 
 
 @pytest.mark.usefixtures("unshrunk")

@@ -1,4 +1,4 @@
-"""Chat templates as released models have them, on a small byte-level tokenizer."""
+"""Chat templates as released models have them, and a small byte-level tokenizer to try them on; needs transformers."""
 
 from __future__ import annotations
 
@@ -97,14 +97,17 @@ LOOP: Final = "{% for message in messages %}" + WHOLE + "{% endfor %}"
 APPEND_ONLY: Final = {
     "chatml": CHATML, "llama3": LLAMA3, "mistral": MISTRAL, "gemma": GEMMA, "silent": SILENT, "last": LAST, **TOOLS,
 }  # fmt: skip
+"""Templates that never rewrite what they wrote, by name."""
 STOPS: Final = {
     "chatml": "<|im_end|>", "llama3": "<|eot_id|>", "mistral": "</s>", "gemma": "<end_of_turn>",
     "silent": "<end_of_turn>", "last": "</s>", "hermes": "<|im_end|>", "first": "<|eot_id|>",
 }  # fmt: skip
+"""The token that ends a reply in each of them."""
 SPECIAL: Final = (
     "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<start_of_turn>",
     "<end_of_turn>", "<s>", "</s>",
 )  # fmt: skip
+"""The special tokens of the tokenizer."""
 
 
 @cache
@@ -119,7 +122,9 @@ def tokenizer(template: str | None, eos: str | None = "</s>") -> Any:
     backend = Tokenizer(models.BPE(vocab={token: id_ for id_, token in enumerate(tokens)}, merges=merges))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
-    made = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token=eos, pad_token=eos)
+    made: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=backend, bos_token="<s>", eos_token=eos, pad_token=eos
+    )
     made.add_special_tokens({"additional_special_tokens": [token for token in SPECIAL if token not in ("<s>", eos)]})
     made.chat_template = template
     return made
