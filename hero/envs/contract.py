@@ -38,7 +38,23 @@ class Point(NamedTuple):
 
     name: str
     why: str
-    check: Check
+    run: Check
+
+    def check(self, make: Callable[[], TextEnv]) -> None:
+        """Checks the point.
+
+        Args:
+            make: builds the environment; is called several times.
+
+        Raises:
+            AssertionError: it is broken; the message says what to change.
+        """
+        try:
+            self.run(make)
+        except SystemExit as error:
+            raise AssertionError(
+                f"the environment ended the process by {error!r}; raise an exception instead"
+            ) from error
 
 
 CONTRACT: Final = (

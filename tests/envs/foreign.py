@@ -32,6 +32,11 @@ class Corridor(gymnasium.Env[str, Any]):
         return text, 1.0 if done else -0.1, done or lost, False, {}
 
 
+def long_corridor(tasks: int = 3) -> Corridor:
+    """Builds a corridor by an option of which ours has the name."""
+    return Corridor(length=tasks)
+
+
 class Oracle(gymnasium.Env[str, str]):
     """Draws from the global generators, keeps a count for ever, and takes lower-case words of gymnasium's `Text`."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -408,6 +410,38 @@ def test_a_broken_environment_is_reported_with_the_remedy(message: str, make: Ca
     build = make() if make is Unpicklable else make
     with pytest.raises(AssertionError, match=message):
         check_text_env(build)
+
+
+class Exits(GuessEnv):
+    def apply(self, action: str) -> StepResult:
+        if action == "\0":
+            sys.exit("bye")
+        return super().apply(action)
+
+
+class ExitsAtReset(GuessEnv):
+    def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+        sys.exit("bye")
+
+
+@pytest.mark.parametrize("make", [Exits, ExitsAtReset])
+def test_an_environment_that_ends_the_process_breaks_the_contract_and_ends_nothing(make: Any) -> None:
+    with pytest.raises(AssertionError, match=r"SystemExit\('bye'\)"):
+        check_text_env(make)
+    for point in contract():
+        with contextlib.suppress(Exception):
+            point.check(make)
+
+
+def test_a_reset_that_never_ends_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hangs(GuessEnv):
+        def begin(self, task: int) -> tuple[str, dict[str, Any]]:
+            while True:
+                pass
+
+    monkeypatch.setattr(shapes, "MAX_SECONDS", 0.2)
+    with pytest.raises(AssertionError, match=r"reset took longer than 0\.2 s"):
+        check_text_env(Hangs)
 
 
 def test_an_action_that_is_never_answered_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,6 +135,7 @@ def test_every_fence_draws_as_if_it_were_alone(blocks: list[tuple[int, int]]) ->
         ({"id": f"{HOME}:Corridor", "actions": ["a", "a"]}, "2 different strings"),
         ({"id": f"{HOME}:Oracle", "actions": ["a"]}, "does nothing with .*whose actions are texts"),
         ({"id": f"{HOME}:Corridor", "width": 3, **NAMED}, "cannot be built: .*unexpected keyword argument 'width'"),
+        ({"id": f"{HOME}:long_corridor", "tasks": 5, **NAMED}, "has an option tasks of its own, which this one hides"),
         ({"id": f"{HOME}:Corridor", "split": "dev", **NAMED}, "split='dev' is not one of"),
         ({"id": f"{HOME}:Corridor", "tasks": MAX_TASKS + 1, **NAMED}, "at least 1 and at most 1000000"),
     ],
