@@ -18,7 +18,9 @@ from .evaluation import evaluate_command
 from .export import export
 from .listing import list_components
 from .play import play
+from .reflect import reflect
 from .run import run
+from .score import score
 from .terminal import report_errors
 from .warm import warm
 
@@ -34,6 +36,8 @@ app.command("eval")(evaluate_command)
 app.command("compare")(compare)
 app.command("export")(export)
 app.command("play")(play)
+app.command("score")(score)
+app.command("reflect")(reflect)
 app.command("warm")(warm)
 app.command("list")(list_components)
 app.add_typer(env, name="env")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from hero.policy import Policy
     from hero.rollout import Task
+    from hero.types import Trajectory
 
 
 def evaluate(
@@ -29,6 +30,21 @@ def evaluate(
 
     The arguments are those of `rollout`.
     """
+    played = play(envs, policy, tasks, max_turns=max_turns, max_tokens=max_tokens, seed=seed, on_turn=on_turn)
+    return Evaluation(tuple(outcome for _, outcome in played))
+
+
+def play(
+    envs: Sequence[gymnasium.Env[str, str]],
+    policy: Policy,
+    tasks: Sequence[Task],
+    *,
+    max_turns: int,
+    max_tokens: int | None = None,
+    seed: int = 0,
+    on_turn: Callable[..., None] | None = None,
+) -> list[tuple[Trajectory, Outcome]]:
+    """Plays tasks as `evaluate` does, and returns each episode with its outcome, in order of the tasks."""
     from hero.envs.base import text_env
     from hero.envs.validate import read_baseline
     from hero.rollout import rollout
@@ -36,7 +52,7 @@ def evaluate(
     env = text_env(envs[0])
     noop_rewards = [read_baseline(env.noop_reward(task.index)) for task in tasks]
     trajectories = rollout(envs, policy, tasks, max_turns=max_turns, max_tokens=max_tokens, seed=seed, on_turn=on_turn)
-    return Evaluation(tuple(map(Outcome.of, trajectories, noop_rewards)))
+    return [(each, Outcome.of(each, noop)) for each, noop in zip(trajectories, noop_rewards, strict=True)]
 
 
 def hopeless(outcomes: Iterable[Outcome]) -> str:

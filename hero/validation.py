@@ -11,15 +11,17 @@ from hero.alarms import REPORT_EVERY, why_worse
 from hero.callback import Callback
 from hero.distill.base import Trainer
 from hero.errors import RunError
-from hero.evaluate import evaluate, hopeless
+from hero.evaluate import hopeless, play
 from hero.evaluation import Evaluation
 from hero.metrics import Mode, standing
 from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
 from hero.processes import Processes
 from hero.rollout import Task
+from hero.runs.reader import ValidationEpisode
 from hero.runs.replica import Replica
 from hero.runs.writer import Run
+from hero.types import Trajectory
 
 if TYPE_CHECKING:
     import gymnasium
@@ -82,9 +84,9 @@ class Validation:
         if not tasks:
             return ()
         policy = self.trainer.policy(temperature=self.plan.temperature if mode == "sampled" else 0.0)
-        outcomes: tuple[Outcome, ...] = ()
+        played: list[tuple[Trajectory, Outcome]] = []
         if own := self.processes.share(tasks):
-            outcomes = evaluate(
+            played = play(
                 self.envs,
                 policy,
                 [Task(index, index, index) for index in own],
@@ -92,8 +94,10 @@ class Validation:
                 max_tokens=self.plan.max_tokens,
                 seed=self.plan.seed_for(step, Purpose.EVALUATION),
                 on_turn=self.callback.on_turn,
-            ).outcomes
-        return tuple(self.processes.gather(outcomes))
+            )
+        played = self.processes.gather(played)
+        self.run_dir.record("validation", *(ValidationEpisode(step, mode, each).record() for each, _ in played))
+        return tuple(outcome for _, outcome in played)
 
     def _begin(self, step: int, episodes: int) -> None:
         """Reports the number of episodes, as many of which as are its own this process will report turns of."""

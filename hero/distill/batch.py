@@ -42,6 +42,7 @@ class UpdateBatch:
 
     Attributes:
         examples: the trainable examples; without a teacher where the privileged prompt is too long.
+        positions: of each of them its position among the examples that were given.
         student_rows: rows that score the action of every example.
         teacher_rows: rows that score the distilled examples, by index of the example.
         tokens: number of action tokens that carry a component; a token of two examples counts twice.
@@ -51,6 +52,7 @@ class UpdateBatch:
     """
 
     examples: Sequence[Example]
+    positions: Sequence[int]
     student_rows: Sequence[Row]
     teacher_rows: Mapping[int, Row]
     tokens: Mapping[Component, int]
@@ -70,21 +72,26 @@ class UpdateBatch:
             ValueError: a trainable example has an empty prompt.
         """
         kept: list[Example] = []
+        positions: list[int] = []
         teacher_rows: dict[int, Row] = {}
         too_long = 0
-        for example in trainable(examples):
+        for position, example in enumerate(examples):
+            if not trainable([example]):
+                continue
             row = teacher_row(example, len(kept), chat)
             if row and len(row.ids) > context:
                 too_long += 1
                 row, example = None, replace(example, teacher=None, distillation=0.0)
             if row:
                 teacher_rows[len(kept)] = row
-            kept += trainable([example])
+            if trainable([example]):
+                kept.append(example)
+                positions.append(position)
         carrying = {name: [e for e in kept if getattr(e, name)] for name in COMPONENTS}
         tokens = {name: sum(len(e.tokens.action_ids) for e in each) for name, each in carrying.items()}
         shares = {name: sum(e.share * len(e.tokens.action_ids) for e in each) for name, each in carrying.items()}
         judged = JudgedTurns.of(kept, teacher_rows, chat, context)
-        return cls(kept, student_rows(kept), teacher_rows, tokens, shares, too_long, judged)
+        return cls(kept, positions, student_rows(kept), teacher_rows, tokens, shares, too_long, judged)
 
     def carries_loss(self, index: int, gated: AbstractSet[int]) -> bool:
         """Returns whether an example contributes to the loss, if the distillation of some examples does not."""

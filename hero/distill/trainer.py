@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol, TypeAlias
@@ -35,11 +36,13 @@ from hero.distill.state import (
     write_weights,
 )
 from hero.distill.teacher_model import TeacherWeights, make_teacher
+from hero.distill.token_scores import TokenScore, score_tokens
 from hero.errors import ConfigError, RunError
 from hero.models.architecture import context_length
 from hero.models.sharded import whole
 from hero.policy import Policy
 from hero.processes import ALONE, Processes
+from hero.types import Action, Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -236,6 +239,41 @@ class TorchTrainer:
             PolicyError: a prompt with its action is longer than the model's context.
         """
         return self._loss.measure(self._batch(examples))
+
+    def score(self, examples: Sequence[Example], *, likeliest: int = 3) -> list[list[TokenScore] | None]:
+        """Returns what student and teacher think of each token of the distilled actions; nothing is trained.
+
+        Args:
+            likeliest: number of the teacher's likeliest ids to return for each token.
+
+        Returns:
+            An entry per example; None where nothing is distilled, or the privileged prompt is too long.
+
+        Raises:
+            PolicyError: a prompt with its action is longer than the model's context.
+        """
+        batch = self._batch(examples)
+        scores = score_tokens(
+            self._model,
+            self._teacher.model,
+            batch,
+            acting=self._teacher.active(),
+            micro_batch_tokens=self._loss.micro_batch_tokens,
+            likeliest=likeliest,
+        )
+        by_position = {batch.positions[index]: each for index, each in scores.items()}
+        return [by_position.get(position) for position in range(len(examples))]
+
+    def teacher_acts(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+        """Returns the teacher's greedy actions after privileged prompts.
+
+        Raises:
+            PolicyError: a prompt is too long for the model.
+        """
+        lm = copy(self.lm)
+        lm.model = self._teacher.model  # type: ignore[misc]
+        with self._teacher.active():
+            return lm.policy(temperature=0.0, version=self.updates).act(prompts, [0] * len(prompts))
 
     def save(self, path: Path) -> None:
         """Writes the weights, the teacher's unless it is live, the optimiser's state and the counter.

@@ -16,9 +16,9 @@ from hero.runs.sealed import COPY, file_checksum, parse, read_small, require_fil
 from hero.types import Diagnosis, Trajectory
 
 SCHEMA: Final = 6
-KINDS: Final = ("episodes", "steps", "evals", "timings")
+KINDS: Final = ("episodes", "validation", "steps", "evals", "timings")
 """Kinds of records; each has its own .jsonl file, with one record (a row) per line."""
-CHECKED: Final = ("episodes", "steps", "evals")
+CHECKED: Final = ("episodes", "validation", "steps", "evals")
 """Kinds whose checksums a checkpoint holds: all but the wall-clock times, in which equal runs differ."""
 
 T = TypeVar("T")
@@ -68,6 +68,24 @@ class Episode:
             "trajectory": encode_trajectory(self.trajectory),
             "diagnosis": encode_diagnosis(self.diagnosis),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationEpisode:
+    """One episode of an evaluation as a run stores it.
+
+    Attributes:
+        step: number of complete steps when it was played; 0 before training.
+        mode: how actions were drawn: `sampled` or `greedy`.
+    """
+
+    step: int
+    mode: str
+    trajectory: Trajectory
+
+    def record(self) -> Record:
+        """Returns the episode as plain JSON, for one line of validation.jsonl."""
+        return {"step": self.step, "mode": self.mode, "trajectory": encode_trajectory(self.trajectory)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +251,34 @@ def read_episodes(path: Path) -> Iterator[Episode]:
     Raises:
         RunError: a record cannot be read; the message names the file and the line.
     """
-    for number, row in enumerate(read_rows(path, "episodes"), 1):
+
+    def read(row: Record) -> Episode:
+        return Episode(row["step"], decode_trajectory(row["trajectory"]), decode_diagnosis(row["diagnosis"]))
+
+    return read_each(path, "episodes", read)
+
+
+def read_validation(path: Path) -> Iterator[ValidationEpisode]:
+    """Yields every validation episode of a run, oldest first; none of a run by a version that did not keep them.
+
+    Raises:
+        RunError: a record cannot be read; the message names the file and the line.
+    """
+
+    def read(row: Record) -> ValidationEpisode:
+        return ValidationEpisode(row["step"], row["mode"], decode_trajectory(row["trajectory"]))
+
+    return read_each(path, "validation", read)
+
+
+def read_each(path: Path, kind: str, read: Callable[[Record], T]) -> Iterator[T]:
+    """Yields what `read` makes of each record of one kind, oldest first.
+
+    Raises:
+        RunError: a record cannot be read; the message names the file and the line.
+    """
+    for number, row in enumerate(read_rows(path, kind), 1):
         try:
-            yield Episode(row["step"], decode_trajectory(row["trajectory"]), decode_diagnosis(row["diagnosis"]))
+            yield read(row)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"{path / 'episodes.jsonl'}, line {number} is not an episode: {error!r}") from error
+            raise RunError(f"{path / kind}.jsonl, line {number} is not an episode: {error!r}") from error

@@ -2,6 +2,7 @@
 
     config.json      schema number, version, all settings, and the provenance: what the settings resolved to
     episodes.jsonl   every training episode with its diagnosis
+    validation.jsonl every episode of an evaluation
     steps.jsonl      the metrics of every step
     evals.jsonl      every evaluation, with the outcome of every task
     timings.jsonl    all wall-clock numbers; equal runs differ in this file alone

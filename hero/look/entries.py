@@ -1,0 +1,115 @@
+"""The episodes of a run, or of an evaluation, each with the place where it stands."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+from zlib import crc32
+
+from hero.errors import RunError
+from hero.runs.codec import decode_trajectory, encode_trajectory
+from hero.runs.reader import read_config, read_each, read_episodes, read_validation
+from hero.runs.sealed import seal, unseal
+from hero.types import Diagnosis, Trajectory
+
+Split: TypeAlias = Literal["training", "validation", "evaluation"]
+EVALUATION: Final = "evaluation.json"
+"""What `hero eval --out` writes beside the episodes; it marks a directory as such."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One episode of a run.
+
+    Attributes:
+        split: the episodes that it is one of.
+        number: line of the episode in its file, from 1; with the split it names the episode.
+        step: training step that it was played for, or number of complete steps when it was played to evaluate.
+        mode: how actions were drawn: `sampled` or `greedy`.
+        diagnosis: None where nobody has reviewed it, as in validation.
+    """
+
+    split: Split
+    number: int
+    step: int
+    mode: str
+    trajectory: Trajectory
+    diagnosis: Diagnosis | None
+
+    @property
+    def key(self) -> str:
+        """The name of the episode within its run, such as `training/12`."""
+        return f"{self.split}/{self.number}"
+
+
+def read_entries(path: Path, splits: Sequence[Split] = ("training", "validation")) -> list[Entry]:
+    """Returns the episodes of a run, or of a directory that `hero eval --out` wrote, in the order of their files.
+
+    Args:
+        splits: those of a run to read.
+
+    Raises:
+        RunError: the directory holds neither, or a record cannot be read.
+    """
+    if (path / EVALUATION).is_file():
+        return [*_evaluation(path)]
+    read_config(path)
+    entries: list[Entry] = []
+    if "training" in splits:
+        entries += (
+            Entry("training", number, each.step, "sampled", each.trajectory, each.diagnosis)
+            for number, each in enumerate(read_episodes(path), 1)
+        )
+    if "validation" in splits:
+        entries += (
+            Entry("validation", number, each.step, each.mode, each.trajectory, None)
+            for number, each in enumerate(read_validation(path), 1)
+        )
+    return entries
+
+
+def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Yields the entries that were played together, and so are reviewed together, in order."""
+    for _, batch in groupby(entries, key=lambda entry: (entry.split, entry.step, entry.mode)):
+        yield list(batch)
+
+
+def identity(path: Path) -> int:
+    """Returns a checksum by which notes about a run are known to be about it: of its first line of episodes."""
+    file = path / "episodes.jsonl"
+    if not os.path.lexists(file):
+        raise RunError(f"{path} has no episodes.jsonl, so there is no episode to look at")
+    with file.open("rb") as opened:
+        return crc32(opened.readline())
+
+
+def write_evaluation(path: Path, record: dict[str, Any], trajectories: Sequence[Trajectory]) -> None:
+    """Writes what an evaluation played and found into a new directory.
+
+    Args:
+        record: measures and settings, plain JSON; `step` and `mode` are among them.
+
+    Raises:
+        RunError: the directory is not empty, or cannot be written.
+    """
+    from hero.runs import durable
+    from hero.runs.writer import require_empty
+
+    require_empty(path)
+    rows = [json.dumps({"trajectory": encode_trajectory(each)}, separators=(",", ":")) for each in trajectories]
+    with durable.translate_write_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        durable.append(path / "episodes.jsonl", "".join(row + "\n" for row in rows).encode())
+        durable.write(path / EVALUATION, seal(record))
+
+
+def _evaluation(path: Path) -> Iterator[Entry]:
+    record = unseal((path / EVALUATION).read_bytes(), path / EVALUATION)
+    trajectories = read_each(path, "episodes", lambda row: decode_trajectory(row["trajectory"]))
+    for number, trajectory in enumerate(trajectories, 1):
+        yield Entry("evaluation", number, record["step"] or 0, record["mode"], trajectory, None)

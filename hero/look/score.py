@@ -1,0 +1,114 @@
+"""Score stored episodes: what the teacher, shown a diagnosis, thinks of each token, and what it would have done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hero.chat.base import Chat
+from hero.distill.base import Example, Teacher
+from hero.distill.turns import FAULTS, finding_about, sampled_turns
+from hero.look.entries import Entry
+from hero.look.notes import Note
+from hero.types import Action, Diagnosis, Message, Trajectory
+
+if TYPE_CHECKING:
+    from hero.distill.token_scores import TokenScore
+
+Token = list[Any]
+"""A scored token in a note: text, log p student, log p teacher, and [text, log p] of each of the teacher's likeliest.
+
+The text is None for the token that ends an action.
+"""
+
+
+class Scorer(Protocol):
+    """The part of a trainer that scores."""
+
+    def score(self, examples: Sequence[Example]) -> list[list[TokenScore] | None]:
+        """Returns what student and teacher think of each token; None where the privileged prompt is too long."""
+        ...
+
+    def teacher_acts(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+        """Returns the teacher's greedy actions."""
+        ...
+
+
+def score_batch(
+    scorer: Scorer,
+    teacher: Teacher,
+    chat: Chat,
+    batch: Sequence[Entry],
+    diagnoses: Mapping[str, Diagnosis],
+    earlier: Sequence[Trajectory] = (),
+) -> dict[str, Note]:
+    """Returns a note for each entry, by its key: the turns that the teacher has hindsight on, with their tokens.
+
+    Args:
+        batch: episodes that were played together.
+        diagnoses: by key.
+        earlier: successes of earlier steps, the newest first, for teachers that show some.
+    """
+    asked = [*_examples(teacher, batch, diagnoses, earlier)]
+    scores = scorer.score([example for _, _, example in asked])
+    wrong = [
+        index
+        for index, (_, _, example) in enumerate(asked)
+        if scores[index] and example.finding and example.finding.verdict in FAULTS
+    ]
+    acts = scorer.teacher_acts([asked[index][2].teacher or () for index in wrong]) if wrong else []
+    would = dict(zip(wrong, acts, strict=True))
+    notes: dict[str, Note] = {entry.key: {"turns": []} for entry in batch}
+    for index, (entry, turn, example) in enumerate(asked):
+        if tokens := scores[index]:
+            note: Note = {"turn": turn, "tokens": [*_tokens(chat, example.tokens.action_ids, tokens)]}
+            if index in would:
+                note["would"] = would[index].text
+            notes[entry.key]["turns"].append(note)
+    return notes
+
+
+def _examples(
+    teacher: Teacher, batch: Sequence[Entry], diagnoses: Mapping[str, Diagnosis], earlier: Sequence[Trajectory]
+) -> Iterator[tuple[Entry, int, Example]]:
+    """Yields every sampled turn that the teacher has hindsight on, whether or not a learner would select it."""
+    for number, entry in enumerate(batch):
+        if (diagnosis := diagnoses.get(entry.key)) is None:
+            continue
+        siblings = [
+            each
+            for each in (*(other.trajectory for other in batch if other is not entry), *earlier)
+            if (each.env_id, each.task_id) == (entry.trajectory.env_id, entry.trajectory.task_id)
+        ]
+        for turn, tokens in sampled_turns(entry.trajectory):
+            if context := teacher.context(entry.trajectory, turn, diagnosis, siblings):
+                finding = finding_about(diagnosis, turn)
+                yield entry, turn, Example(number, tokens, teacher=context, distillation=1.0, finding=finding)
+
+
+def _tokens(chat: Chat, ids: Sequence[int], scores: Sequence[TokenScore]) -> Iterator[Token]:
+    for text, score in zip(pieces(chat, ids), scores, strict=True):
+        likeliest = [[_text(chat, id_), round(logprob, 5)] for id_, logprob in score.likeliest]
+        yield [text, round(score.student, 5), round(score.teacher, 5), likeliest]
+
+
+def _text(chat: Chat, id_: int) -> str | None:
+    return None if id_ in chat.stop_ids else chat.decode([id_])
+
+
+def pieces(chat: Chat, ids: Sequence[int]) -> Iterator[str | None]:
+    """Yields the text that each token adds to an action, None for one that ends it.
+
+    A character of several tokens belongs to the last of them.
+    """
+    written = ""
+    for count, id_ in enumerate(ids, 1):
+        if id_ in chat.stop_ids:
+            yield None
+            continue
+        text = chat.decode(ids[:count])
+        if text.endswith("\ufffd") and count < len(ids):
+            yield ""
+        else:
+            yield text.removeprefix(written) if text.startswith(written) else text[len(written) :]
+            written = text
