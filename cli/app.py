@@ -22,6 +22,7 @@ from .reflect import reflect
 from .run import run
 from .score import score
 from .terminal import report_errors
+from .view import view
 from .warm import warm
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app.command("eval")(evaluate_command)
 app.command("compare")(compare)
 app.command("export")(export)
 app.command("play")(play)
+app.command("view")(view)
 app.command("score")(score)
 app.command("reflect")(reflect)
 app.command("warm")(warm)

@@ -1,0 +1,142 @@
+"""What the page of a run shows, as plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hero.alarms import alarms
+from hero.look.entries import EVALUATION, Entry, read_entries
+from hero.look.metrics import METRICS
+from hero.look.notes import Note
+from hero.runs.reader import read_config, read_rows
+from hero.types import Diagnosis, Turn
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Source:
+    """A run, or an evaluation, to look at.
+
+    Attributes:
+        scores: notes by `hero score`, by key of the episode; {} for none.
+        diagnoses: diagnoses by key that take the place of the run's; {} for none.
+    """
+
+    path: Path
+    scores: Mapping[str, Note] = field(default_factory=dict)
+    diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
+
+
+def tell(sources: Sequence[Source], max_episodes: int) -> Json:
+    """Returns the data of a page.
+
+    Args:
+        max_episodes: maximum number of episodes per source and split; of more, whole steps are left out, evenly spread.
+
+    Raises:
+        RunError: a directory cannot be read.
+    """
+    texts: dict[str, int] = {}
+    runs, episodes = [], []
+    for index, source in enumerate(sources):
+        entries = read_entries(source.path)
+        kept = [*thinned(entries, max_episodes)]
+        runs.append({**_run(source), "played": len(entries), "shown": len(kept), "scored": bool(source.scores)})
+        episodes += [_episode(index, entry, source, texts) for entry in kept]
+    metrics = [metric._asdict() for metric in METRICS]
+    return {"runs": runs, "texts": list(texts), "episodes": episodes, "metrics": metrics}
+
+
+def thinned(entries: Sequence[Entry], most: int) -> Iterable[Entry]:
+    """Returns at most about `most` entries of each split: whole steps, the first and the last ones among them."""
+    kept: set[tuple[str, int]] = set()
+    for split in dict.fromkeys(entry.split for entry in entries):
+        steps = list(dict.fromkeys(entry.step for entry in entries if entry.split == split))
+        per_step = sum(entry.split == split for entry in entries) / len(steps)
+        count = min(len(steps), max(2, int(most / per_step)))
+        chosen = {round(number * (len(steps) - 1) / max(1, count - 1)) for number in range(count)}
+        kept |= {(split, steps[number]) for number in chosen}
+    return (entry for entry in entries if (entry.split, entry.step) in kept)
+
+
+def _run(source: Source) -> Json:
+    path = source.path
+    if (path / EVALUATION).is_file():
+        return {"name": path.absolute().name, "facts": [], "steps": [], "evals": [], "alarms": []}
+    settings = read_config(path).settings
+    facts = [[name, str(value)] for name, value in settings.items() if value not in (None, "", {}, [])]
+    rows = read_rows(path, "steps")
+    raised = [
+        {"step": row["step"], "name": name, "text": text}
+        for number, row in enumerate(rows, 1)
+        if row["alarms"]
+        for name, text in alarms(rows[:number], reflects=settings["reflector"] is not None).items()
+    ]
+    evals = [
+        {name: row[name] for name in ("step", "turns", "mode", "tasks", "success", "score")}
+        for row in read_rows(path, "evals")
+    ]
+    steps = [_flat({name: value for name, value in row.items() if name != "alarms"}) for row in rows]
+    return {"name": path.absolute().name, "facts": facts, "steps": steps, "evals": evals, "alarms": raised}
+
+
+def _flat(row: Mapping[str, Any], prefix: str = "") -> Json:
+    """Returns the numbers of a row by their path."""
+    flat: Json = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            flat[prefix + name] = value
+    return flat
+
+
+def _episode(run: int, entry: Entry, source: Source, texts: dict[str, int]) -> Json:
+    trajectory = entry.trajectory
+    diagnosis = source.diagnoses.get(entry.key, entry.diagnosis)
+    findings = {finding.turn: finding for finding in diagnosis.findings} if diagnosis else {}
+    notes = {note["turn"]: note for note in source.scores.get(entry.key, {}).get("turns", [])}
+    opening = trajectory.turns[0].prompt if trajectory.turns else ()
+    turns = []
+    for number, turn in enumerate(trajectory.turns):
+        shown = _turn(turn)
+        if finding := findings.get(number):
+            shown |= {"verdict": finding.verdict, "cause": finding.cause, "advice": finding.advice}
+        if note := notes.get(number):
+            shown |= {"tokens": note["tokens"], "would": note.get("would", "")}
+        turns.append({name: value for name, value in shown.items() if value not in ("", None)})
+    return {
+        "run": run,
+        "key": entry.key,
+        "split": entry.split,
+        "step": entry.step,
+        "mode": entry.mode,
+        "task": trajectory.task_id,
+        "success": trajectory.success,
+        "reward": round(trajectory.reward, 6),
+        "stop": trajectory.stop.value,
+        "error": trajectory.error,
+        "author": diagnosis.author if diagnosis else "",
+        "problem": diagnosis.problem if diagnosis else "",
+        "opening": [texts.setdefault(message.content, len(texts)) for message in opening],
+        "turns": turns,
+    }
+
+
+def _turn(turn: Turn) -> Json:
+    shown: Json = {
+        "action": turn.action.text,
+        "observation": turn.observation,
+        "feedback": turn.feedback if turn.feedback != turn.observation else "",
+    }
+    if turn.reward:
+        shown["reward"] = round(turn.reward, 6)
+    if turn.info.get("action_valid") is False:
+        shown["valid"] = False
+    if turn.action.cut_off:
+        shown["cut_off"] = True
+    return shown
