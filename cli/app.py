@@ -21,6 +21,7 @@ from .play import play
 from .reflect import reflect
 from .run import run
 from .score import score
+from .show import show
 from .terminal import report_errors
 from .view import view
 from .warm import warm
@@ -38,6 +39,7 @@ app.command("compare")(compare)
 app.command("export")(export)
 app.command("play")(play)
 app.command("view")(view)
+app.command("show")(show)
 app.command("score")(score)
 app.command("reflect")(reflect)
 app.command("warm")(warm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hero.errors import ConfigError, DataError, RunError
+from hero.look.entries import write_evaluation
 from hero.runs.reader import read_config
+from hero.runs.writer import require_empty
 
 from . import build
 from .arguments import read_arguments
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
 
     from hero.evaluation import Evaluation
     from hero.intervals import Estimate
-    from hero.types import Turn
+    from hero.outcomes import Outcome
+    from hero.types import Trajectory, Turn
 
 SUITE = "Held-out text"
 
@@ -89,10 +93,14 @@ def evaluate_command(
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print measures and all scores as JSON.", rich_help_panel=SUITE),
-    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help=with_default("New directory for the episodes and the measures; hero view opens it.", "none"),
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print measures and all outcomes as JSON.")] = False,
 ) -> None:
     """Evaluate a policy, with 95 % intervals.
 
@@ -106,8 +114,6 @@ def evaluate_command(
     """
     if suite:
         refuse_idle(context)
-    elif as_json:
-        raise ConfigError("--json needs --suite FILE; add that, or leave it out")
     if greedy and temperature:
         raise ConfigError(f"--greedy and --temperature {temperature} contradict each other; give one of them")
     run = run_dir_of(policy)
@@ -127,18 +133,40 @@ def evaluate_command(
     if suite:
         evaluate_suite(suite, model, run, settings, as_json)
         return
-    evaluation, has_tools, step = _evaluate(settings, run, stored_env, model, split, tasks, trials, seed)
+    if out:
+        require_empty(out)
+    played, has_tools, step = _play(settings, run, stored_env, model, split, tasks, trials, seed)
     from hero.evaluate import hopeless
+    from hero.evaluation import Evaluation
 
+    evaluation = Evaluation(tuple(outcome for _, outcome in played))
+    record = {
+        "policy": policy,
+        "step": step,
+        "env": settings.env,
+        "env_args": settings.env_args,
+        "split": split,
+        "mode": "sampled" if settings.temperature else "greedy",
+        "temperature": settings.temperature,
+        "seed": seed,
+        "trials": trials,
+        **evaluation.record(),
+    }
+    if out:
+        write_evaluation(out, record, [trajectory for trajectory, _ in played])
+        console(errors=True).print(f"{len(played)} episodes written to {out}", markup=False)
     if why := hopeless(evaluation.outcomes):
         raise RunError(why)
+    if as_json:
+        typer.echo(json.dumps(record))
+        return
     name = policy if step is None else f"{policy} ({model.checkpoint} checkpoint, step {step})"
     title = f"{name} in {settings.env}, {split}, temperature {settings.temperature:g}"
     _print(console(), title, evaluation, has_tools)
 
 
 @unmissable()
-def _evaluate(
+def _play(
     settings: Settings,
     run: Path | None,
     stored_env: Mapping[str, Any],
@@ -147,8 +175,8 @@ def _evaluate(
     num_tasks: int | None,
     trials: int,
     seed: int,
-) -> tuple[Evaluation, bool, int | None]:
-    """Returns the evaluation, whether the environment has tools, and the step of a run's checkpoint.
+) -> tuple[list[tuple[Trajectory, Outcome]], bool, int | None]:
+    """Returns the episodes with their outcomes, whether the environment has tools, and the step of a run's checkpoint.
 
     Args:
         run: the run whose policy is evaluated; None for any other model.
@@ -156,7 +184,7 @@ def _evaluate(
     """
     from rich.progress import Progress
 
-    from hero.evaluate import evaluate
+    from hero.evaluate import play
     from hero.rollout import Task
 
     from .progress import TurnCounter
@@ -189,7 +217,7 @@ def _evaluate(
             if counter.is_last(episode, turn):
                 bars.advance(bar)
 
-        evaluation = evaluate(
+        played = play(
             envs,
             policy,
             tasks,
@@ -199,7 +227,7 @@ def _evaluate(
             on_turn=advance,
         )
     report_usage(console(errors=True), (policy, *(each.unwrapped for each in envs)))
-    return evaluation, bool(env.tools), step
+    return played, bool(env.tools), step
 
 
 def _print(out: Console, title: str, evaluation: Evaluation, has_tools: bool) -> None:
