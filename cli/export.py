@@ -1,12 +1,12 @@
-"""`hero export`: write a trained model so that transformers, PEFT and vLLM load it."""
+"""`hero export`: write a trained model for transformers, PEFT and vLLM, or the episodes of a run as a dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -21,23 +21,39 @@ from .terminal import console, report_errors
 @report_errors
 def export(
     model: ModelArgument,
-    out: Annotated[Path, typer.Argument(help="Directory to write, which must not hold anything yet.")],
+    out: Annotated[
+        Path, typer.Argument(help="Directory to write, or file.jsonl or file.parquet; nothing may be there yet.")
+    ],
+    what: Annotated[
+        Literal["model", "episodes", "sft", "preferences"],
+        typer.Option(
+            "--as",
+            help="The model; or every episode with its diagnosis; or the conversations of solved episodes; or pairs of "
+            "the advised action and the one that was taken.",
+        ),
+    ] = "model",
     checkpoint: CheckpointOption = None,
     merge: Annotated[
         bool,
         typer.Option("--merge", help="Add an adapter (--lora) to the weights and write those, instead of it alone."),
     ] = False,
 ) -> None:
-    """Write a trained model so that other programs load it.
+    """Write a trained model, or the episodes of a run, so that other programs load it.
 
     The directory holds configuration, weights and tokenizer with its chat template, as transformers and vLLM read them.
     Of a run with --lora it holds the adapter alone, as PEFT and vLLM read it beside its base; --merge writes a whole
     model. `hero run --model DIR` and `hero eval DIR` read it, too.
+
+    With --as, the training episodes of a run become a dataset of JSON lines or Parquet: datasets.load_dataset reads
+    it, and trainers of conversations (sft) and of preferences do.
     """
+    run = run_dir_of(model)
+    if what != "model":
+        _export_episodes(model, run, out, what, idle={"--checkpoint": checkpoint, "--merge": merge})
+        return
     from hero.models.export import export_adapter, export_model
     from hero.models.lora import is_adapted, merge_adapter
 
-    run = run_dir_of(model)
     if checkpoint and not run:
         raise ConfigError(f"--checkpoint {checkpoint} does nothing with {model}, which is not a run; leave it out")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
@@ -60,9 +76,25 @@ def export(
             if adapted:
                 merge_adapter(lm.model)
             export_model(lm, scratch)
-    what = "adapter" if adapted and not merge else "model"
+    written = "adapter" if adapted and not merge else "model"
     of = model if step is None else f"{model} ({checkpoint or 'best'} checkpoint, step {step})"
-    console().print(f"{what} of {of} written to {out}", markup=False)
+    console().print(f"{written} of {of} written to {out}", markup=False)
+
+
+def _export_episodes(model: str, run: Path | None, out: Path, what: str, idle: Mapping[str, Any]) -> None:
+    """Writes the training episodes of a run as a dataset."""
+    from hero.look.entries import read_entries
+    from hero.look.rows import LAYOUTS, write_rows
+
+    if run is None:
+        raise ConfigError(f"{model} is not a run, so it has no episodes to export; give the --out of hero run")
+    for name, value in idle.items():
+        if value:
+            raise ConfigError(f"{name} does nothing with --as {what}; leave it out")
+    if out.exists():
+        raise ConfigError(f"{out} exists already; give a file that does not")
+    count = write_rows(out, LAYOUTS[what](read_entries(run, ["training"])))
+    console().print(f"{count} rows ({what}) of {model} written to {out}", markup=False)
 
 
 @contextmanager
