@@ -1,0 +1,99 @@
+"""Scored episodes: pieces of actions, and the turns that the teacher has hindsight on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hero.chat.tiktoken import TiktokenChat
+from hero.distill.base import Example
+from hero.distill.teacher import HindsightTeacher
+from hero.distill.token_scores import TokenScore
+from hero.look.score import pieces, score_batch
+from hero.types import Action, Diagnosis, Finding, Message, Stop, Tokens, Trajectory, Turn, Verdict
+from tests.look.made import entry
+from tests.tiny_models import ENCODING
+
+CHAT = TiktokenChat(ENCODING)
+
+
+@given(st.text(max_size=20))
+def test_the_pieces_of_an_action_add_up_to_its_text(text: str) -> None:
+    ids = CHAT.encode_reply(text)
+    *parts, end = pieces(CHAT, ids)
+    assert end is None
+    assert "".join(part or "" for part in parts) == CHAT.decode(ids)
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=8))
+def test_any_sampled_ids_have_as_many_pieces(ids: list[int]) -> None:
+    assert len([*pieces(CHAT, ids)]) == len(ids)
+
+
+class Scorer:
+    """Scores every token alike, but for prompts that are too long, and acts in one word."""
+
+    def __init__(self) -> None:
+        self.asked: list[Sequence[Message]] = []
+
+    def score(self, examples: Sequence[Example]) -> list[list[TokenScore] | None]:
+        return [
+            None
+            if "long" in str(e.teacher)
+            else [TokenScore(id_, -1.0, -2.5, ((id_, -0.1),)) for id_ in e.tokens.action_ids]
+            for e in examples
+        ]
+
+    def teacher_acts(self, prompts: Sequence[Sequence[Message]]) -> list[Action]:
+        self.asked += prompts
+        return [Action("better") for _ in prompts]
+
+
+def trajectory(*actions: str, stop: Stop = Stop.TERMINATED) -> Trajectory:
+    turns = []
+    for text in actions:
+        ids = tuple(CHAT.encode_reply(text))
+        turns.append(Turn((Message("user", "saw"),), Action(text, Tokens((1,), ids, (0.0,) * len(ids))), "then", 0.0))
+    return Trajectory("env", "task", 0, tuple(turns), stop)
+
+
+def test_each_turn_with_hindsight_is_scored_and_each_wrong_one_acted_again() -> None:
+    diagnosis = Diagnosis(
+        "x", (Finding(0, Verdict.FAILED, "no", "b"), Finding(2, Verdict.USEFUL), Finding(3, Verdict.FAILED, "long"))
+    )
+    scorer = Scorer()
+    first = entry(trajectory("a", "b", "c", "d"), 1)
+    lost = entry(trajectory("a", stop=Stop.ERROR), 2)
+    unread = entry(trajectory("a"), 3)
+    notes = score_batch(
+        scorer, HindsightTeacher(), CHAT, [first, lost, unread], {"training/1": diagnosis, "training/2": diagnosis}
+    )
+    assert {key: [turn["turn"] for turn in note["turns"]] for key, note in notes.items()} == {
+        "training/1": [0, 2], "training/2": [], "training/3": [],
+    }  # fmt: skip
+    wrong, useful = notes["training/1"]["turns"]
+    assert (wrong["would"], "would" in useful) == ("better", False)
+    assert wrong["tokens"] == [["a", -1.0, -2.5, [["a", -0.1]]], [None, -1.0, -2.5, [[None, -0.1]]]]
+    assert len(scorer.asked) == 1
+    assert "failed: no" in scorer.asked[0][-1].content
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_siblings_are_of_the_same_task_alone(shown: bool) -> None:
+    seen: list[int] = []
+
+    class Counting:
+        def context(
+            self, trajectory: Trajectory, turn: int, diagnosis: Diagnosis, siblings: Sequence[Trajectory] = ()
+        ) -> None:
+            seen.append(len(siblings))
+
+    others = [entry(trajectory("b"), 2)]
+    if not shown:
+        stranger = trajectory("b")
+        others = [entry(Trajectory("env", "another", 0, stranger.turns, stranger.stop), 2)]
+    score_batch(Scorer(), Counting(), CHAT, [entry(trajectory("a"), 1), *others], {"training/1": Diagnosis("x")})
+    assert seen == [int(shown)]
