@@ -24,9 +24,10 @@ run: .venv/train
 test: .venv/dev
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
 
+# Without --quiet, with which warnings would pass.
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: .venv-docs/mkdocs
-	.venv-docs/bin/python -m mkdocs build --quiet --strict
+	.venv-docs/bin/python -m mkdocs build --strict
 
 # torch goes by version alone: whether it is a build for the CPU or for CUDA is up to the index.
 .venv/train: pyproject.toml requirements/train.txt

@@ -26,6 +26,8 @@ PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGEL
 """Documents outside of docs/ that are pages of the site, by their path in the repository."""
 PARTS = re.compile(r"^```.*?^```$|`[^`\n]+`|(?<=\]\()(?!https?:|mailto:|#)([^)\s#]+)", re.DOTALL | re.MULTILINE)
 """Code, which is left alone, or the target of a link without its anchor."""
+SPACED = re.compile(r"(^```.*?^```$)|^  (?=\|)", re.DOTALL | re.MULTILINE)
+"""A block of code, or the indentation of a row of a table."""
 UNREAD = re.compile(r"<p>(?:(?!</p>).)*?\n *(?:[-*] |\d+\. |\|)", re.DOTALL)
 """A list or a table that was read as part of the paragraph before it."""
 FETCHED = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=["']?(?:https?:)?//[^"'> ]+""")
@@ -49,6 +51,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.parent is None:
         page.meta["hide"] = ["navigation"]  # it would list nothing but this page
     if uri.startswith(f"{SOURCE}/"):
+        page.meta["search"] = {"boost": 0.2}  # a page that explains the file comes first
         return markdown
 
     def rewritten(path: str) -> str:
@@ -62,8 +65,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             target = f"{SOURCE}/{_uri_of_source(path)}"
         return posixpath.relpath(target, posixpath.dirname(uri) or ".")
 
-    # Python's Markdown takes a table for part of a list item only if it is indented by four.
-    return re.sub(r"^  (?=\|)", " " * 4, with_links(markdown, _path_of(uri), rewritten), flags=re.MULTILINE)
+    return for_python(with_links(markdown, _path_of(uri), rewritten))
+
+
+def for_python(markdown: str) -> str:
+    """Returns a document with the blanks that Python's Markdown needs and GitHub's does not.
+
+    A block of code is set apart by empty lines, since what follows it would be no paragraph, and a table within a list
+    is indented by four, since it would be no part of the list.
+    """
+    return SPACED.sub(lambda found: f"\n{found[1]}\n" if found[1] else " " * 4, markdown)
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -107,6 +118,7 @@ def _linked_sources(files: Files) -> set[str]:
     for file in files.documentation_pages():
         with_links(file.content_string, _path_of(file.src_uri), lambda path: linked.add(path) or path)
     outside = {path for path in linked if path not in PAGES and not path.startswith(f"{DOCS}/")}
+    outside = {path for path in outside if ROOT.joinpath(path).exists()}  # mkdocs reports links to others
     return outside | {inner for path in outside for inner in _inside(path)}
 
 

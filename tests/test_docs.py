@@ -108,6 +108,12 @@ def test_links_of_the_repository_become_links_of_the_site() -> None:
     assert changed == "[a](new#L1) [b](https://c.d) `[e](f)` [g](#h)\n```\n[i](j)\n```\n![k](new)"
 
 
+def test_blocks_are_set_apart_for_the_site() -> None:
+    assert SITE.for_python("a\n```py\n  | b\n```\nc\n* d\n\n  | e |\n") == (
+        "a\n\n```py\n  | b\n```\n\nc\n* d\n\n    | e |\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("html", "found"),
     [
