@@ -1,5 +1,6 @@
 # make run          set up and run the main command; options go into ARGS, as in: make run ARGS="--steps 40 --seed 1"
 # make test         set up and run every check
+# make docs         build the documentation site into site/, to be read from disk: open site/index.html
 # make lock         choose the newest versions that pyproject.toml allows and write them to requirements/;
 #                   with UPGRADE= only those of packages that pyproject.toml added
 # make test-oldest  run the tests with the oldest versions that pyproject.toml allows
@@ -15,13 +16,18 @@ UPGRADE ?= --upgrade
 # Idle threads that spin slow everything down where processes outnumber cores.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: run test lock test-oldest test-newest test-examples
+.PHONY: run test docs lock test-oldest test-newest test-examples
 
 run: .venv/train
 	.venv/bin/hero run --env webshop --learner distill $(ARGS)
 
 test: .venv/dev
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
+
+# Without --quiet, with which warnings would pass.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: .venv-docs/mkdocs
+	.venv-docs/bin/python -m mkdocs build --strict
 
 # torch goes by version alone: whether it is a build for the CPU or for CUDA is up to the index.
 .venv/train: pyproject.toml requirements/train.txt
@@ -34,6 +40,11 @@ test: .venv/dev
 	$(call install,.venv,requirements/dev.txt,$(TORCH))
 	touch .venv/train $@
 
+.venv-docs/mkdocs: requirements/docs.txt
+	$(PYTHON) -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/docs.txt
+	touch $@
+
 # Exactly what a lock file says, and this package without asking an index for anything more.
 define install
 $(1)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $(2)
@@ -41,14 +52,15 @@ $(1)/bin/python -m pip install --quiet '$(3)'
 $(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 endef
 
-COMPILE = .venv-lock/bin/uv pip compile --quiet --custom-compile-command "make lock" --generate-hashes \
-	--python-version 3.11 --group lock --extra train
+LOCK = .venv-lock/bin/uv pip compile --quiet --custom-compile-command "make lock" --generate-hashes --python-version 3.11
+COMPILE = $(LOCK) --group lock --extra train
 DEV = --extra gguf --extra users --extra lora --extra dev
 
 lock: .venv-lock/uv
 	$(COMPILE) $(UPGRADE) --universal $(DEV) pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --universal --constraint requirements/dev.txt --no-annotate pyproject.toml -o requirements/train.txt
 	$(COMPILE) $(UPGRADE) --resolution lowest-direct $(DEV) pyproject.toml -o requirements/oldest.txt
+	$(LOCK) $(UPGRADE) --universal --no-annotate --group docs -o requirements/docs.txt
 
 .venv-lock/uv:
 	$(PYTHON) -m venv .venv-lock

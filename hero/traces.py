@@ -39,7 +39,8 @@ def trajectory_from_messages(
         messages: the whole conversation; content is a str, None, or a list of parts of type text, which are joined.
         reward: of the episode; None where it is not known, so that nobody judges how it ended (`Stop.UNKNOWN`).
         success: whether the task was solved; None where it is not known.
-        env_id, task_id: names for the episode; traces with both equal are siblings.
+        env_id: name of the environment; traces that share it and `task_id` are siblings.
+        task_id: name of the task.
 
     Raises:
         DataError: a message has another form, or a text that would be read as the marks around calls and results.

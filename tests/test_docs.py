@@ -5,17 +5,33 @@ from __future__ import annotations
 import re
 import tomllib
 from importlib import import_module
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 from hero import registry
 from tests.source import ROOT
 
 DOCUMENTS = sorted([*ROOT.joinpath("docs").rglob("*.md"), *ROOT.glob("*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-GUIDES = ["add-an-env.md", "add-a-reflector.md", "add-a-learner.md"]
+GUIDES = ["add-an-env.md", "add-a-reflector.md", "add-a-learner.md", "add-a-teacher.md"]
+
+
+def script(path: str) -> ModuleType:
+    """Loads a script, which is in no package."""
+    spec = spec_from_file_location(Path(path).stem, ROOT / path)
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SITE = script("scripts/docs_site.py")
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -61,6 +77,55 @@ def test_the_tree_in_the_readme_is_that_of_the_package() -> None:
 def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8")):
         assert path.parent.joinpath(target).exists(), f"{path.name} points to {target}"
+
+
+def pages(nav: Any) -> list[str]:
+    """Returns the pages of a navigation, in order."""
+    if isinstance(nav, str):
+        return [nav]
+    return [page for entry in (nav.values() if isinstance(nav, dict) else nav) for page in pages(entry)]
+
+
+def test_the_navigation_of_the_site_has_every_document_once() -> None:
+    shown = pages(yaml.safe_load(ROOT.joinpath("mkdocs.yml").read_text("utf-8"))["nav"])
+    written = [path.relative_to(ROOT / "docs").as_posix() for path in DOCUMENTS if path.is_relative_to(ROOT / "docs")]
+    assert sorted(shown) == sorted([*written, *SITE.PAGES.values()])
+
+
+def test_the_reference_is_about_modules_and_members_that_exist() -> None:
+    names = [name for path in ROOT.glob("docs/api/*.md") for name in re.findall("^::: (.+)$", path.read_text(), re.M)]
+    assert len(names) == len(set(names)) > 20
+    for name in names:
+        module, _, member = name.rpartition(".")
+        assert find_spec(name) if member.islower() else hasattr(import_module(module), member), name
+
+
+def test_links_of_the_repository_become_links_of_the_site() -> None:
+    text = "[a](../x.py#L1) [b](https://c.d) `[e](f)` [g](#h)\n```\n[i](j)\n```\n![k](l.svg)"
+    seen: list[str] = []
+    changed = SITE.with_links(text, "docs/api/m.md", lambda path: seen.append(path) or "new")
+    assert seen == ["docs/x.py", "docs/api/l.svg"]
+    assert changed == "[a](new#L1) [b](https://c.d) `[e](f)` [g](#h)\n```\n[i](j)\n```\n![k](new)"
+
+
+def test_blocks_are_set_apart_for_the_site() -> None:
+    assert SITE.for_python("a\n```py\n  | b\n```\nc\n* d\n\n  | e |\n") == (
+        "a\n\n```py\n  | b\n```\n\nc\n* d\n\n    | e |\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("html", "found"),
+    [
+        ("<p>These:\n- one</p>", True),
+        ("<p>These</p>\n<ul>\n<li>one - two</li></ul>", False),
+        ("<p>These:\n| a | b |</p>", True),
+        ("<p>a</p><p>b\n1. c</p>", True),
+        ("<p>minus\n1 is - well - 3</p>", False),
+    ],
+)
+def test_lists_and_tables_that_the_site_would_not_show_are_found(html: str, found: bool) -> None:
+    assert bool(SITE.UNREAD.search(html)) == found
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ class GiGPO(GRPO):
 
     The value of a turn is its discounted return, and states are equal where the last message of the prompt is. A state
     that was met once has nothing to compare with, so that its turn has the advantage of the episode alone.
+    The other options are those of `GRPO`.
 
     Args:
         weight: weight of the advantage of a turn.
         discount: factor by which each turn of delay lessens a reward.
         scale_rewards: whether to divide both advantages by the (sample) standard deviation of their group.
-        clip, clip_high, mean: as for GRPO.
     """
 
     def __init__(

@@ -35,7 +35,8 @@ def check_wrapped(name: str, options: Mapping[str, Any]) -> None:
     A reflector with the parameters `of` and `of_args`, a name and its options, wraps that reflector.
 
     Args:
-        name, options: of the outer reflector, known to be registered and to take them.
+        name: of the outer reflector, known to be registered.
+        options: of the outer reflector, known to be ones that it takes.
 
     Raises:
         ConfigError: nobody registered the inner name, or the inner reflector refuses an option.

@@ -49,7 +49,9 @@ class ShuffledReflector:
     Findings that say nothing are left out.
 
     Args:
-        of, of_args, student: as of `VerdictReflector`.
+        of: the reflector that writes the diagnoses, or its name, an entry point of `hero.reflectors`.
+        of_args: options of a reflector that is given by name.
+        student: the model in training, for a reflector that asks for it.
         seed: decides, together with the episodes, where the words go.
     """
 
