@@ -1,0 +1,180 @@
+"""`hero view`, `show`, `score`, `reflect` and `export --as` on a finished run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hero.look.entries import read_entries
+from hero.look.notes import read_notes
+from hero.runs.codec import decode_diagnosis
+from hero.runs.reader import read_episodes, read_rows
+from tests.cli.conftest import Hero, contents, refused
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """Copies the finished run, since notes are written beside it."""
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+def page(file: Path) -> dict[str, Any]:
+    (text,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', file.read_text("utf-8"), re.DOTALL
+    )
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+def test_validation_episodes_are_those_that_the_evaluations_count(run: Path) -> None:
+    evals = read_rows(run, "evals")
+    assert [(row["step"], row["mode"]) for row in evals] == [
+        (0, "sampled"), (0, "greedy"), (2, "sampled"), (4, "sampled"), (4, "greedy"),
+    ]  # fmt: skip
+    entries = read_entries(run, ["validation"])
+    for row in evals:
+        played = [each for each in entries if (each.step, each.mode) == (row["step"], row["mode"])]
+        assert [each.trajectory.task_id for each in played] == [outcome["task_id"] for outcome in row["outcomes"]]
+        assert [each.trajectory.success for each in played] == [outcome["success"] for outcome in row["outcomes"]]
+
+
+def test_replaying_the_reflector_gives_the_stored_diagnoses_and_changes_no_file_of_the_run(
+    hero: Hero, run: Path
+) -> None:
+    before = contents(run)
+    result = hero("reflect", run, "--reflector", "rules")
+    assert result.exit_code == 0, result.output
+    assert "100.0 % the same" in result.stdout
+    _, notes = read_notes(run.parent / "run-diagnoses-rules.jsonl", "diagnoses", run)
+    stored = {f"training/{number}": each.diagnosis for number, each in enumerate(read_episodes(run), 1)}
+    assert {key: decode_diagnosis(note["diagnosis"]) for key, note in notes.items()} == stored
+    assert contents(run) == before
+
+
+def test_another_reflector_is_compared_and_scored(hero: Hero, run: Path) -> None:
+    result = hero("reflect", run, "--reflector", "feedback", "--validation")
+    assert result.exit_code == 0, result.output
+    file = run.parent / "run-diagnoses-feedback.jsonl"
+    assert len(read_notes(file, "diagnoses", run)[1]) == len(read_entries(run))
+    result = hero("score", run, "--diagnoses", file)
+    assert result.exit_code == 0, result.output
+    header, notes = read_notes(run.parent / "run-scores.jsonl", "scores", run)
+    assert header["diagnoses"] == str(file)
+    assert any(key.startswith("validation/") and note["turns"] for key, note in notes.items())
+
+
+def test_a_run_is_scored_shown_and_viewed(hero: Hero, run: Path) -> None:
+    before = contents(run)
+    assert "hero score run" in page_hint(hero, run)
+    result = hero("score", run, "--last", 20)
+    assert result.exit_code == 0, result.output
+    assert hero("score", run).exit_code == 0
+    _, notes = read_notes(run.parent / "run-scores.jsonl", "scores", run)
+    episodes = [*read_episodes(run)]
+    assert len(notes) == len(episodes)
+    for number, each in enumerate(episodes, 1):
+        for turn in notes[f"training/{number}"]["turns"]:
+            tokens = each.trajectory.turns[turn["turn"]].action.tokens
+            assert tokens is not None
+            assert len(turn["tokens"]) == len(tokens.action_ids)
+    assert hero("view", run, "--no-open").exit_code == 0
+    told = page(run.parent / "run.html")
+    assert [each["key"] for each in told["episodes"]] == [entry.key for entry in read_entries(run)]
+    assert any("tokens" in turn for each in told["episodes"] for turn in each["turns"])
+    listed = hero("show", run).stdout
+    assert "training/1" in listed or "validation/1" in listed
+    shown = hero("show", run, "--episode", 1).stdout
+    turn = episodes[0].trajectory.turns[0]
+    assert "turn 1" in shown
+    assert "teacher read" in shown
+    assert turn.observation.split()[0] in shown
+    assert contents(run) == before
+
+
+def page_hint(hero: Hero, run: Path) -> str:
+    """Returns what the page would tell of scores; the words are made in the browser."""
+    assert hero("view", run, "--no-open").exit_code == 0
+    return f"hero score {run.name}" if not page(run.parent / "run.html")["runs"][0]["scored"] else ""
+
+
+def test_an_evaluation_keeps_what_it_played(hero: Hero, run: Path, tmp_path: Path) -> None:
+    result = hero("eval", run, "--tasks", 2, "--out", tmp_path / "ev", "--json")
+    assert result.exit_code == 0, result.output
+    record = json.loads(result.stdout)
+    assert [outcome["task_id"] for outcome in record["outcomes"]] == [
+        each.trajectory.task_id for each in read_entries(tmp_path / "ev")
+    ]
+    assert hero("view", run, tmp_path / "ev", "--no-open").exit_code == 0
+    assert {each["split"] for each in page(run.parent / "run.html")["episodes"]} == {
+        "training",
+        "validation",
+        "evaluation",
+    }
+    assert "evaluation/2" in hero("show", tmp_path / "ev").stdout
+    refused(hero("eval", run, "--tasks", 2, "--out", tmp_path / "ev"), "already holds")
+
+
+def test_training_episodes_are_exported(hero: Hero, run: Path, tmp_path: Path) -> None:
+    result = hero("export", run, "rows.jsonl", "--as", "episodes")
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in rows] == [f"training/{number}" for number in range(1, 17)]
+    refused(hero("export", run, "rows.jsonl", "--as", "episodes"), "exists already")
+    refused(hero("export", run, "pairs.jsonl", "--as", "preferences"), "no episode fits")  # the rules give no advice
+
+
+def test_a_run_can_be_resumed_after_all_of_this(hero: Hero, run: Path) -> None:
+    assert hero("reflect", run).exit_code == 0
+    assert hero("score", run, "--checkpoint", "newest").exit_code == 0
+    assert hero("run", "--resume", "--out", run, "--steps", 5).exit_code == 0
+    assert len(read_rows(run, "steps")) == 5
+    refused(hero("score", run, "--checkpoint", "newest"), "was made with another checkpoint; give another --out")
+    assert hero("score", run, "--checkpoint", "newest", "--out", "newest.jsonl").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["view", "nowhere"], "nowhere is neither a run directory nor what hero eval --out wrote"),
+        (["show", "nowhere"], "nowhere is neither a run directory"),
+        (["score", "nowhere"], "nowhere is not a run directory"),
+        (["reflect", "nowhere"], "nowhere is not a run directory"),
+        (["export", "tiny", "x.jsonl", "--as", "sft"], "tiny is not a run, so it has no episodes"),
+    ],
+)
+def test_what_is_no_run_is_refused(hero: Hero, arguments: list[str], message: str) -> None:
+    refused(hero(*arguments), message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "--episode", "999"], "has no episode 999; hero show"),
+        (["score", "--diagnoses", "missing.jsonl"], "missing.jsonl is not a file; hero reflect writes one"),
+        (["view", "--no-open", "--scores", "missing.jsonl"], "missing.jsonl is not a file; hero score writes one"),
+        (["reflect", "--reflector", "oracle"], "hero.reflectors has no 'oracle'"),
+        (["reflect", "--reflector-arg", "x=1"], "has no option 'x'"),
+        (["export", "rows.csv", "--as", "episodes"], "must end with .jsonl or .parquet"),
+        (["export", "rows.jsonl", "--as", "episodes", "--merge"], "--merge does nothing with --as episodes"),
+    ],
+)
+def test_mistakes_are_named(hero: Hero, run: Path, arguments: list[str], message: str) -> None:
+    command, *rest = arguments
+    refused(hero(command, run, *rest), message)
+
+
+def test_episodes_of_a_learner_without_a_teacher_can_be_reviewed_and_scored(hero: Hero, model: str) -> None:
+    options = ["--learner", "grpo", "--group-size", 2, "--episodes", 4, "--steps", 1, "--max-turns", 3, "--threads", 1]
+    options += ["--eval-tasks", 2, "--action-tokens", 4, "--min-valid-actions", 0]
+    result = hero("run", "--env", "guess", "--model", model, "--out", "r", *options)
+    assert result.exit_code == 0, result.output
+    assert hero("reflect", "r").exit_code == 0
+    result = hero("score", "r", "--diagnoses", "r-diagnoses-rules.jsonl")
+    assert result.exit_code == 0, result.output
+    assert hero("view", "r", "--no-open").exit_code == 0
+    assert any("tokens" in turn for each in page(Path("r.html"))["episodes"] for turn in each["turns"])
+    assert hero("show", "r", "--episode", 1).exit_code == 0
