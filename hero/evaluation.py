@@ -58,7 +58,14 @@ class Evaluation:
 
     @property
     def valid_actions(self) -> Estimate:
-        """Mean share of an episode's turns whose action was valid, with Student's t interval within 0 to 1."""
+        """Mean share of an episode's turns whose action was valid, with Student's t interval within 0 to 1.
+
+        Where all tasks have the same share, which leaves nothing to estimate its spread by, with Wilson's score
+        interval: no distribution within 0 to 1 has more spread than that of a share.
+        """
+        shares = list(self.per_task("valid_actions").values())
+        if len(shares) > 1 and len(set(shares)) == 1:
+            return wilson_interval(shares[0], len(shares))
         return clamp(self._mean("valid_actions"), 1.0)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -193,3 +194,10 @@ def test_metrics_are_means_over_the_episodes_that_report_them() -> None:
     assert record["metrics"]["m"] == mean.record() | {"episodes": 3}
     assert record["metrics"]["rare"] == {"value": 5.0, "low": None, "high": None, "episodes": 1}
     assert Evaluation.of_record(record) == result
+
+
+@pytest.mark.parametrize("valid", [0.0, 0.25, 1.0])
+def test_equal_shares_of_valid_actions_are_no_certainty(valid: float) -> None:
+    got = Evaluation(tuple(replace(outcome(task, False), valid=valid) for task in range(20))).valid_actions
+    want = stats.binomtest(int(20 * valid), 20).proportion_ci(0.95, "wilson")
+    assert (got.value, got.low, got.high) == pytest.approx((valid, want.low, want.high))
