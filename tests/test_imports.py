@@ -46,9 +46,11 @@ ALLOWED: dict[str, set[str]] = {
     | {"distill", "distill.batch", "distill.follow", "distill.losses", "distill.pack", "distill.scorer", "models"},
     "distill.memory": CORE
     | {"distill.scorer", "distill.pack", "distill", "distill.state", "distill.teacher_model", "models"},
+    "distill.token_scores": CORE
+    | {"distill", "distill.batch", "distill.losses", "distill.pack", "distill.scorer", "models"},
     "distill.trainer": CORE
     | {"distill", "distill.batch", "distill.follow", "distill.losses", "distill.pack", "distill.scorer"}
-    | {"distill.state", "distill.loss", "distill.teacher_model", "models"},
+    | {"distill.state", "distill.loss", "distill.teacher_model", "distill.token_scores", "models"},
     "suite": CORE | {"intervals"},
     "suite.score": CORE | {"suite", "distill.pack", "distill.scorer", "models"},
     "callback": {"types"},
@@ -67,6 +69,7 @@ ALLOWED: dict[str, set[str]] = {
     "validation": CORE
     | {"envs", "rollout", "distill", "outcomes", "evaluate", "evaluation", "metrics", "callback", "plan", "alarms"},
     "testing": CORE | {"distill", "reflect"},
+    "look": CORE | {"distill", "traces", "alarms"},
     "warm": CORE | {"distill", "reflect"},
     "warm.supervised": {"warm"},
     "warm.recipe": CORE | {"warm", "warm.supervised", "models"},
@@ -86,7 +89,7 @@ TORCH = (
     "hero.suite.score",
     *(f"hero.warm.{name}" for name in ("supervised", "recipe", "demonstrations")),
     *(f"hero.distill.{name}" for name in ("batch", "follow", "judged", "losses", "pack", "scorer", "state", "loss")),
-    *(f"hero.distill.{name}" for name in ("memory", "teacher_model", "trainer")),
+    *(f"hero.distill.{name}" for name in ("memory", "teacher_model", "token_scores", "trainer")),
 )
 HOMES = {
     "torch": (*TORCH, "hero.processes"),
