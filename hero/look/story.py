@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hero.alarms import alarms
 from hero.look.entries import EVALUATION, Entry, read_entries
@@ -15,6 +15,8 @@ from hero.runs.reader import read_config, read_rows
 from hero.types import Diagnosis, Turn
 
 Json = dict[str, Any]
+EVALUATED: Final = ("step", "turns", "mode", "tasks", "success", "score", "turns_per_episode", "valid_actions")
+"""What the page shows of an evaluation."""
 
 
 @dataclass
@@ -76,10 +78,7 @@ def _run(source: Source) -> Json:
         if row["alarms"]
         for name, text in alarms(rows[:number], reflects=settings["reflector"] is not None).items()
     ]
-    evals = [
-        {name: row[name] for name in ("step", "turns", "mode", "tasks", "success", "score")}
-        for row in read_rows(path, "evals")
-    ]
+    evals = [{name: row.get(name) for name in EVALUATED} for row in read_rows(path, "evals")]
     steps = [_flat({name: value for name, value in row.items() if name != "alarms"}) for row in rows]
     return {"name": path.absolute().name, "facts": facts, "steps": steps, "evals": evals, "alarms": raised}
 

@@ -151,6 +151,7 @@ HOSTILE = (
     "<script>alert(1)</script>",
     "</script><script>alert(2)</script>",
     "<img src=x onerror=alert(3)>",
+    "</script ><img src=x onerror=alert(8)>",
     "<svg onload=alert(4)>",
     "<!--<script>",
     "]]>",

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from hero.errors import RunError
 from hero.runs.reader import (
+    CHECKED,
+    KINDS,
     Checkpoint,
     Episode,
     is_run_dir,
@@ -223,3 +225,7 @@ def test_a_best_checkpoint_that_is_gone_is_refused_by_name(path: Path) -> None:
         with pytest.raises(RunError, match=r"step-000003 is damaged"):
             read()
     assert read_checkpoint(path, "newest", text) == "5 after 5"
+
+
+def test_every_record_but_wall_clock_times_has_a_checksum() -> None:
+    assert {*KINDS} - {*CHECKED} == {"timings"}
