@@ -74,6 +74,7 @@ def _measure(settings: Settings) -> Readiness:
     from hero.distill.learners import group_examples
     from hero.distill.turns import FAULTS
     from hero.metrics import reflection_metrics, rollout_metrics
+    from hero.quality import diagnosis_metrics, labels_of
     from hero.reflect.base import check_diagnoses
 
     if settings.reflector is None:
@@ -104,6 +105,7 @@ def _measure(settings: Settings) -> Readiness:
         bars.add_task("scoring", total=None)
         examples = group_examples(learner, pairs)
         metrics = trainer.measure(examples)
+        quality = diagnosis_metrics((d, labels_of(envs[0].is_right, played, d)) for played, d in pairs)
     findings = [finding for diagnosis in diagnoses for finding in diagnosis.findings]
     prompts = [len(lm.chat.encode(each.teacher)) + len(each.tokens.action_ids) for each in examples if each.teacher]
     rollout = rollout_metrics(played)
@@ -120,6 +122,8 @@ def _measure(settings: Settings) -> Readiness:
         followed=metrics.get("followed"),
         repeated=metrics.get("repeated"),
         lift=metrics.get("lift"),
+        verdicts_right=quality.get("verdicts_right"),
+        advice_right=quality.get("advice_right"),
         longest_prompt=max(prompts, default=0),
         context_length=lm.context_length,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import fsum
-from statistics import fmean
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import torch
@@ -152,7 +152,7 @@ class Following:
         if self._faulted:
             metrics["repeated"] = fmean(self._taken[index].likeliest for index in self._faulted)
         if self._lifts:
-            metrics["lift"] = fmean(self._lifts)
+            metrics["lift"] = median(self._lifts)  # a few turns whose advice cannot be followed would decide a mean
         return metrics
 
 

@@ -196,7 +196,7 @@ class TorchTrainer:
             `teacher_tokens_apart`, the number that it would have read without shared prefixes.
             Where turns are faulted: `repeated`, the share of them in which the action taken is again the teacher's
             likeliest; and of those with advice `followed`, the share in which the advised action is the likeliest, and
-            `lift`, the mean of log p teacher - log p student of the whole advised action, of at most 16 turns.
+            `lift`, the median of log p teacher - log p student of the whole advised action, of at most 16 turns.
             Where there is a policy gradient: `clip_fraction` of its tokens.
 
         Raises:

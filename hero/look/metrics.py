@@ -82,7 +82,7 @@ METRICS: Final = (
            "`few_follow`"),
     Metric("update.repeated", "share of the faulted turns in which the teacher would repeat the fault", "near 0",
            "alarm `repeats`"),
-    Metric("update.lift", "mean of log p teacher - log p student of the whole advised action, in nats", "above 0",
+    Metric("update.lift", "median of log p teacher - log p student of the whole advised action, in nats", "above 0",
            "alarm `no_lift`"),
     Metric("update.teacher_tokens", "tokens that the teacher read", "as few as possible"),
     Metric("update.teacher_tokens_apart", "tokens that it would have read without shared prefixes", "more than "

@@ -25,6 +25,8 @@ READY = Readiness(
     followed=0.5,
     repeated=0.5,
     lift=0.1,
+    verdicts_right=0.9,
+    advice_right=0.5,
     longest_prompt=1000,
     context_length=4096,
 )
@@ -60,7 +62,7 @@ def test_it_measures_what_the_first_step_of_a_run_learns_from(hero: Hero) -> Non
     assert record["followed"] > 0.5  # the policy that ships follows advice
     assert 100 < record["longest_prompt"] < record["context_length"] == 4096
     assert record["can_teach"] == "yes"
-    assert record["thresholds"] == {"turns_with_finding": 0.05, "followed": 0.5, "repeated": 0.5}
+    assert record["thresholds"] == {"turns_with_finding": 0.05, "followed": 0.3, "repeated": 0.5, "advice_right": 0.5}
     assert record["why"].startswith(
         "Hindsight can teach tiny here: shown the diagnosis, it takes the advised action in "
     )
@@ -105,14 +107,16 @@ def test_settings_that_decide_nothing_here_are_no_options(hero: Hero) -> None:
         (
             {},
             "yes",
-            "it takes the advised action in 50 % of the faulted turns (at least 50 %) and the same action again",
+            "it takes the advised action in 50 % of the faulted turns (at least 30 %) and the same action again",
         ),
         ({"followed": None}, "yes", "it finds the action less likely than before in 90 % of the faulted turns"),
         ({"followed": None, "turns_gated": 31}, "no", "less likely than before in 48 % of the faulted turns (50 % are"),
-        ({"followed": 0.49}, "no", "takes the advised action in 49 % of the faulted turns (50 % are needed); train it"),
+        ({"followed": 0.29}, "no", "takes the advised action in 29 % of the faulted turns (30 % are needed); train it"),
         ({"repeated": 0.51}, "no", "it takes the same action again in 51 % (at most 50 %); train it first"),
         ({"lift": 0.0}, "no", "the advice makes the right action no likelier (lift 0.00 nats); train it"),
         ({"lift": None}, "yes", "Hindsight can teach M here"),
+        ({"advice_right": 0.49}, "yes", "But only 49 % of the advice is right, as the environment knows"),
+        ({"advice_right": None}, "yes", "Hindsight can teach M here"),
         ({"turns_with_finding": 0.05}, "yes", "Hindsight can teach M here"),
         ({"turns_with_finding": 0.04}, "no", "something about 4 % of the turns, and 5 % are needed; take another"),
         ({"turns_too_long": 90}, "yes", "Hindsight can teach M here"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
-from statistics import fmean
+from statistics import fmean, median
 
 import pytest
 import torch
@@ -100,7 +100,7 @@ def expected(examples: Sequence[Example], turn_gate: TurnGate) -> dict[str, floa
         "turns_gated": sum(not counts(example, turn_gate, CHAT, STUDENT, TEACHER) for example in examples),
         "followed": fmean(followed),
         "repeated": fmean(repeated),
-        "lift": fmean(lifts[number * len(lifts) // count] for number in range(count)),
+        "lift": median(lifts[number * len(lifts) // count] for number in range(count)),
     }
 
 
