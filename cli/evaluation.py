@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hero.errors import ConfigError, DataError, RunError
-from hero.look.entries import write_evaluation
+from hero.look.entries import make_empty, write_evaluation
 from hero.runs.reader import read_config
-from hero.runs.writer import require_empty
 
 from . import build
 from .arguments import read_arguments
@@ -134,7 +133,7 @@ def evaluate_command(
         evaluate_suite(suite, model, run, settings, as_json)
         return
     if out:
-        require_empty(out)
+        make_empty(out)
     played, has_tools, step = _play(settings, run, stored_env, model, split, tasks, trials, seed)
     from hero.evaluate import hopeless
     from hero.evaluation import Evaluation

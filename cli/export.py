@@ -93,8 +93,16 @@ def _export_episodes(model: str, run: Path | None, out: Path, what: str, idle: M
             raise ConfigError(f"{name} does nothing with --as {what}; leave it out")
     if out.exists():
         raise ConfigError(f"{out} exists already; give a file that does not")
-    count = write_rows(out, LAYOUTS[what](read_entries(run, ["training"])))
+    entries = read_entries(run, ["training"])
+    count = write_rows(out, LAYOUTS[what](entries))
     console().print(f"{count} rows ({what}) of {model} written to {out}", markup=False)
+    solved = sum(entry.trajectory.success for entry in entries)
+    if what == "sft" and count < solved:
+        console(errors=True).print(
+            f"warning: {solved - count} of {solved} solved episodes are left out: they are not one conversation",
+            style="yellow",
+            markup=False,
+        )
 
 
 @contextmanager

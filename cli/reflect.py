@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hero import registry
-from hero.look.entries import Entry, batches, read_entries
-from hero.look.notes import NotesWriter, beside
+from hero.look.entries import Entry, Split, batches, read_entries
+from hero.look.notes import NotesWriter, beside, require_outside
 from hero.runs.codec import encode_diagnosis
 
 from . import build
@@ -53,8 +53,9 @@ def reflect(
     name = asked.reflector or reflector
     registry.check("hero.reflectors", name, asked.reflector_args, later=["student"])
     file = out or beside(run, f"diagnoses-{name.replace(':', '-')}")
-    entries = read_entries(run, ("training", "validation") if validation else ("training",))
-    entries = entries[-last:] if last else entries
+    require_outside(file, run)
+    splits: list[Split] = ["training", "validation"] if validation else ["training"]
+    entries = [entry for split in splits for entry in read_entries(run, [split])[-(last or 0) :]]
     about = {"reflector": name, "arguments": dict(asked.reflector_args)}
     with unmissable():
         _reflect(run, checkpoint or "best", name, asked.reflector_args, entries, file, about)
@@ -83,11 +84,13 @@ def _reflect(
         settings = stored_settings(run)
         build.use_threads(settings.threads)
         with messages.status(f"loading {run} ..."):
-            student = load_model(ModelChoice(str(run), checkpoint=which, device=settings.device), settings)
+            student = load_model(ModelChoice(str(run), checkpoint=which), settings)
         about = {**about, "checkpoint": which}
     reflector = build_reflector(name, arguments, student)
-    writer = NotesWriter(file, "diagnoses", run, about)
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=messages, transient=True) as bars:
+    with (
+        NotesWriter(file, "diagnoses", run, about) as writer,
+        Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=messages, transient=True) as bars,
+    ):
         bar = bars.add_task("episodes", total=len(entries))
         for batch in batches(entries):
             if any(entry.key not in writer.done for entry in batch):
@@ -118,7 +121,7 @@ def _compare(entries: Sequence[Entry], given: Mapping[str, Diagnosis]) -> None:
         if any(before == old for before, _ in pairs):
             table.add_row(old, *(str(pairs[old, new] or "") for new in columns))
     same, turns = sum(count for (old, new), count in pairs.items() if old == new), pairs.total()
-    console().print(f"verdicts of {turns:,} turns, {100 * same / turns:.1f} % the same", markup=False)
+    console().print(f"verdicts of {turns:,} turns, {100 * same / turns:.1f} % the same (columns: now)", markup=False)
     console().print(table)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hero.distill.teacher import HindsightTeacher
 from hero.errors import ConfigError, RunError
-from hero.look.entries import Entry, batches, read_entries
-from hero.look.notes import NotesWriter, beside, read_notes
+from hero.look.entries import Entry, batches, is_evaluation, read_entries
+from hero.look.notes import NotesWriter, beside, checksum_of, read_notes, require_outside
 from hero.runs.codec import decode_diagnosis
 from hero.runs.reader import Checkpoint, read_checkpoint
 
@@ -20,6 +21,7 @@ from .interrupt import unmissable
 from .model import CheckpointOption, ModelChoice, load_start, with_model_defaults
 from .provenance import run_dir_of
 from .resolve import stored_settings
+from .settings import Settings
 from .terminal import console, report_errors, with_default
 
 if TYPE_CHECKING:
@@ -57,17 +59,21 @@ def score(
     """
     require_run(run)
     file = out or beside(run, "scores")
-    entries = read_entries(run)[-last:] if last else read_entries(run)
+    require_outside(file, run)
+    entries = read_entries(run)
     own = {entry.key: entry.diagnosis for entry in entries if entry.diagnosis}
     given = own if diagnoses is None else stored_diagnoses(diagnoses, run)
-    entries = [entry for entry in entries if entry.key in given]
-    if not entries:
-        raise RunError(f"no episode of {run} has a diagnosis; hero reflect {run} writes some, for --diagnoses FILE")
+    chosen = [entry.key for entry in entries if entry.key in given]
+    chosen = chosen[-last:] if last else chosen
     build.require_train_extra()
+    source = 0 if diagnoses is None else checksum_of(diagnoses)
     with unmissable():
-        step = _score(run, checkpoint or "best", entries, given, file, "" if diagnoses is None else str(diagnoses))
-    console().print(f"{len(entries)} episodes scored by the checkpoint of step {step}: {file}", markup=False)
-    console().print(f"look at them: hero view {run}", markup=False)
+        step = _score(run, checkpoint or "best", entries, given, frozenset(chosen), file, source)
+    console().print(f"{len(chosen)} episodes scored by the checkpoint of step {step}: {file}", markup=False)
+    options = "".join(
+        f" --{name} {value}" for name, value in (("diagnoses", diagnoses), ("scores", out)) if value is not None
+    )
+    console().print(f"look at them: hero view {run}{options}", markup=False)
 
 
 def require_run(path: Path) -> None:
@@ -76,37 +82,52 @@ def require_run(path: Path) -> None:
     Raises:
         ConfigError: it is not.
     """
+    if is_evaluation(path):
+        raise ConfigError(f"{path} is what hero eval --out wrote, and not a run; give the --out of hero run")
     if run_dir_of(str(path)) is None:
         raise ConfigError(f"{path} is not a run directory; give the --out of hero run")
 
 
 def stored_diagnoses(file: Path, run: Path) -> dict[str, Diagnosis]:
-    """Returns the diagnoses that `hero reflect` wrote, by key of the episode."""
+    """Returns the diagnoses that `hero reflect` wrote, by key of the episode.
+
+    Raises:
+        RunError: the file cannot be read, or is about another run.
+    """
     _, notes = read_notes(file, "diagnoses", run)
-    return {key: decode_diagnosis(note["diagnosis"]) for key, note in notes.items()}
+    try:
+        return {key: decode_diagnosis(note["diagnosis"]) for key, note in notes.items()}
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{file} is damaged (a line is not a diagnosis: {error!r}); remove it") from error
 
 
 def _score(
     run: Path,
     which: Any,
     entries: Sequence[Entry],
-    diagnoses: dict[str, Diagnosis],
+    diagnoses: Mapping[str, Diagnosis],
+    chosen: frozenset[str],
     file: Path,
-    source: str,
+    source: int,
 ) -> int:
-    """Scores what is not scored yet, and returns the step of the checkpoint."""
+    """Scores those of the chosen episodes that are not scored yet, and returns the step of the checkpoint.
+
+    Args:
+        entries: all episodes of the run, among which teachers find siblings and earlier successes.
+        source: checksum of the file of the diagnoses; 0 for those of the run.
+    """
     from rich.progress import MofNCompleteColumn, Progress
 
-    from hero.look.score import score_batch
+    from hero.look.score import score_batch, scored_turns
 
     messages = console(errors=True)
     settings = replace(stored_settings(run), shard=False)
     build.use_threads(settings.threads)
     with messages.status(f"loading {run} ..."):
-        lm = load_start(run, ModelChoice(str(run), device=settings.device))
+        lm = load_start(run, ModelChoice(str(run)))
         settings = with_model_defaults(settings, lm)
         lm.max_new_tokens = settings.action_tokens
-        teacher = _teacher(settings)
+        teacher = teacher_of_run(settings) or HindsightTeacher()
         trainer = build.make_trainer(settings, lm)
 
         def load(checkpoint: Checkpoint) -> int:
@@ -116,23 +137,38 @@ def _score(
         step = read_checkpoint(run, which, load)
     if step is None:
         raise RunError(f"{run} has no complete step yet; resume it first")
-    about = {"checkpoint": step, "teacher": type(teacher).__name__, "diagnoses": source}
-    writer = NotesWriter(file, "scores", run, about)
+    about = {"checkpoint": step, "diagnoses": source}
+    played = [*batches(entries)]
     earlier: list[Trajectory] = []
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=messages, transient=True) as bars:
-        bar = bars.add_task("episodes", total=len(entries))
-        for batch in batches(entries):
-            todo = [entry for entry in batch if entry.key not in writer.done]
+    if not any(
+        entry.key in chosen
+        for batch in played
+        for entry, *_ in scored_turns(teacher, batch, diagnoses, _solved(played))
+    ):
+        raise RunError(
+            f"the teacher has hindsight on no turn of {run}, since nobody has reviewed it; hero reflect {run} writes "
+            "reviews, for --diagnoses FILE"
+        )
+    with (
+        NotesWriter(file, "scores", run, about) as writer,
+        Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=messages, transient=True) as bars,
+    ):
+        bar = bars.add_task("episodes", total=len(chosen))
+        for batch in played:
+            todo = chosen.intersection(entry.key for entry in batch) - writer.done
             if todo:
-                writer.write(score_batch(trainer, teacher, lm.chat, todo, diagnoses, earlier))
-            earlier[:0] = [entry.trajectory for entry in batch if entry.trajectory.success]
-            bars.advance(bar, len(batch))
+                writer.write(score_batch(trainer, teacher, lm.chat, batch, diagnoses, earlier, only=todo))
+            earlier[:0] = _solved([batch])
+            bars.advance(bar, len(chosen.intersection(entry.key for entry in batch)))
     return step
 
 
-def _teacher(settings: Any) -> Teacher:
-    """Returns the teacher of the run's learner, or of a learner that has none the one of hindsight."""
-    from hero.distill.teacher import HindsightTeacher
+def _solved(played: Sequence[Sequence[Entry]]) -> list[Trajectory]:
+    return [entry.trajectory for batch in played for entry in batch if entry.trajectory.success]
 
-    teacher: Teacher = getattr(build.make_learner(settings), "teacher", None) or HindsightTeacher()
-    return teacher
+
+def teacher_of_run(settings: Settings) -> Teacher | None:
+    """Returns the teacher of the run's learner, or of a part of it; None where it has none."""
+    from hero.distill.sums import teacher_of
+
+    return teacher_of(build.make_learner(settings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -13,11 +13,11 @@ from rich.text import Text
 
 from hero.distill.turns import FAULTS, finding_about
 from hero.errors import ConfigError
-from hero.look.entries import EVALUATION, Entry, read_entries
+from hero.look.entries import Entry, Split, is_evaluation, read_entries
+from hero.look.story import scores_of
 
-from . import build
-from .provenance import run_dir_of
 from .resolve import stored_settings
+from .score import teacher_of_run
 from .terminal import console, report_errors
 from .view import DiagnosesOption, ScoresOption, sources_of
 
@@ -45,6 +45,9 @@ def show(
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="List only episodes that were not solved.")] = False,
     step: Annotated[int | None, typer.Option(help="List only episodes of this step.", show_default=False)] = None,
+    split: Annotated[
+        Literal["training", "validation"], typer.Option(help="List these episodes of a run.")
+    ] = "training",
     scores: ScoresOption = None,
     diagnoses: DiagnosesOption = None,
 ) -> None:
@@ -57,25 +60,25 @@ def show(
     entries = read_entries(run)
     given = {entry.key: source.diagnoses.get(entry.key, entry.diagnosis) for entry in entries}
     if episode is None:
-        chosen = [e for e in entries if not (failed and e.trajectory.success) and step in (None, e.step)]
-        _list(console(), chosen, given)
+        listed: set[Split] = {split, "evaluation"}
+        chosen = [e for e in entries if e.split in listed and not (failed and e.trajectory.success)]
+        _list(console(), [e for e in chosen if step in (None, e.step)], given, run)
         return
+    if failed or step is not None:
+        raise ConfigError("--failed and --step choose what is listed, and --episode shows one; leave them out")
     keys = [episode] if "/" in episode else [f"training/{episode}", f"evaluation/{episode}"]
     entry = next((each for each in entries if each.key in keys), None)
     if entry is None:
         raise ConfigError(f"{run} has no episode {episode}; hero show {run} lists them")
-    teacher = None if (run / EVALUATION).is_file() and run_dir_of(str(run)) is None else _teacher(run)
-    notes = {note["turn"]: note for note in source.scores.get(entry.key, {}).get("turns", [])}
-    _tell(console(), entry, given[entry.key], teacher, notes)
+    teacher = None if is_evaluation(run) else teacher_of_run(stored_settings(run))
+    _tell(console(), entry, given[entry.key], teacher, scores_of(entry, source.scores))
 
 
-def _teacher(run: Path) -> Teacher | None:
-    teacher: Teacher | None = getattr(build.make_learner(stored_settings(run)), "teacher", None)
-    return teacher
-
-
-def _list(out: Console, entries: Sequence[Entry], diagnoses: Mapping[str, Diagnosis | None]) -> None:
+def _list(out: Console, entries: Sequence[Entry], diagnoses: Mapping[str, Diagnosis | None], run: Path) -> None:
     """Prints a table of the newest episodes."""
+    if not entries:
+        out.print("no episode fits", markup=False)
+        return
     table = Table("episode", "step", "task", "result", "reward", "turns", "wrong turns", box=None, pad_edge=False)
     for entry in entries[-LISTED:]:
         played, diagnosis = entry.trajectory, diagnoses[entry.key]
@@ -86,8 +89,7 @@ def _list(out: Console, entries: Sequence[Entry], diagnoses: Mapping[str, Diagno
     out.print(table)
     if len(entries) > LISTED:
         out.print(f"the newest {LISTED} of {len(entries)} episodes", style="dim", markup=False)
-    if entries:
-        out.print(f"hero show RUN --episode {entries[-1].key} shows one", style="dim", markup=False)
+    out.print(f"hero show {run} --episode {entries[-1].key} shows one", style="dim", markup=False)
 
 
 def _tell(
@@ -140,7 +142,8 @@ def _fields(
     for text, student, teacher, ((best, likeliest), *_) in note.get("tokens", []):
         if student - teacher >= LOUD:
             p = [f"{math.exp(logprob):.1%}" for logprob in (student, teacher, likeliest)]
-            yield "token", f"{_spelt(text)}: student {p[0]}, teacher {p[1]}, who would say {_spelt(best)} ({p[2]})"
+            other = "" if best == text else f", who would say {_spelt(best)} ({p[2]})"
+            yield "token", f"{_spelt(text)}: student {p[0]}, teacher {p[1]}{other}"
 
 
 def _spelt(text: str | None) -> str:

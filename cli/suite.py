@@ -24,7 +24,7 @@ from .model import ModelChoice, load_checkpoint, load_start
 from .settings import Settings
 from .terminal import console, show_log
 
-EPISODES_ONLY = ("env", "env_arg", "split", "tasks", "trials", "temperature", "greedy", "seed")
+EPISODES_ONLY = ("env", "env_arg", "split", "tasks", "trials", "temperature", "greedy", "seed", "out")
 """Parameters of `hero eval` that do nothing with a suite."""
 WORDS = {"nats": "nats per token", "exact": "exact replies", "well_formed": "well-formed replies"}
 

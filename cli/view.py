@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hero.errors import ConfigError
-from hero.look.entries import EVALUATION
-from hero.look.notes import beside, read_notes
+from hero.look.entries import is_evaluation
+from hero.look.notes import beside, checksum_of, read_notes, require_outside
 
 from .provenance import run_dir_of
 from .score import stored_diagnoses
 from .terminal import console, report_errors, with_default
 
 if TYPE_CHECKING:
+    from hero.look.notes import Note
     from hero.look.story import Source
 
 RunsArgument = Annotated[
@@ -59,7 +61,12 @@ def view(
     """
     from hero.look.html import write_page
 
-    file = out or runs[0].absolute().with_name(f"{runs[0].absolute().name}.html")
+    first = Path(os.path.abspath(runs[0]))  # without any ..
+    file = out or first.with_name(f"{first.name}.html")
+    for run in runs:
+        require_outside(file, run)
+    if file.exists() and file.suffix != ".html":
+        raise ConfigError(f"--out {file} exists and is not a page; give a name that ends with .html")
     sources = sources_of(runs, scores, diagnoses)
     messages = console(errors=True)
     with messages.status(f"reading {', '.join(map(str, runs))} ..."):
@@ -80,10 +87,26 @@ def sources_of(runs: Sequence[Path], scores: Path | None, diagnoses: Path | None
 
     sources = []
     for path in runs:
-        if run_dir_of(str(path)) is None and not (path / EVALUATION).is_file():
+        if run_dir_of(str(path)) is None and not is_evaluation(path):
             raise ConfigError(f"{path} is neither a run directory nor what hero eval --out wrote; give one of them")
-        file = scores if scores and path == runs[0] else beside(path, "scores")
-        notes = read_notes(file, "scores", path)[1] if file.is_file() or file == scores else {}
-        given = stored_diagnoses(diagnoses, path) if diagnoses and path == runs[0] else {}
+        first = path == runs[0]
+        given = stored_diagnoses(diagnoses, path) if diagnoses and first else {}
+        file, made_with = beside(path, "scores"), checksum_of(diagnoses) if diagnoses and first else 0
+        notes: Mapping[str, Note] = {}
+        if scores and first:
+            header, notes = read_notes(scores, "scores", path)
+            if header["diagnoses"] != made_with:
+                raise ConfigError(
+                    f"{scores} has scores with other diagnoses; give those that it was made with, or none"
+                )
+        elif file.is_file() and not is_evaluation(path):
+            header, notes = read_notes(file, "scores", path)
+            if header["diagnoses"] != made_with:
+                console(errors=True).print(
+                    f"warning: {file} has scores with other diagnoses, and is left out; --scores FILE names others",
+                    style="yellow",
+                    markup=False,
+                )
+                notes = {}
         sources.append(Source(path, notes, given))
     return sources

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-from hero.distill.base import Example, Learner
+from hero.distill.base import Example, Learner, Teacher
 from hero.distill.options import require
 from hero.errors import ConfigError
 from hero.types import Diagnosis, Group
@@ -91,3 +91,12 @@ def min_group_size(*learners: object) -> int:
 def needs_earlier(*learners: Learner) -> bool:
     """Returns whether any of some learners reads earlier successes."""
     return any(getattr(learner, "needs_earlier", False) for learner in learners)
+
+
+def teacher_of(learner: Learner) -> Teacher | None:
+    """Returns the first teacher of a learner or of its parts; None where it has none."""
+    if teacher := getattr(learner, "teacher", None):
+        return cast("Teacher", teacher)
+    inner = (getattr(learner, name, None) for name in ("learner", "sum"))
+    parts = [*getattr(learner, "learners", ()), *(part for part in inner if part)]
+    return next((teacher for part in parts if (teacher := teacher_of(part))), None)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from zlib import crc32
 
 from hero.errors import RunError
 from hero.runs.codec import decode_trajectory, encode_trajectory
-from hero.runs.reader import read_config, read_each, read_episodes, read_validation
+from hero.runs.reader import EVALUATION, check_rows, read_config, read_each, read_episodes, read_validation
 from hero.runs.sealed import seal, unseal
 from hero.types import Diagnosis, Trajectory
 
 Split: TypeAlias = Literal["training", "validation", "evaluation"]
-EVALUATION: Final = "evaluation.json"
-"""What `hero eval --out` writes beside the episodes; it marks a directory as such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +53,10 @@ def read_entries(path: Path, splits: Sequence[Split] = ("training", "validation"
     Raises:
         RunError: the directory holds neither, or a record cannot be read.
     """
-    if (path / EVALUATION).is_file():
+    if is_evaluation(path):
         return [*_evaluation(path)]
     read_config(path)
+    check_rows(path, "episodes", "validation")
     entries: list[Entry] = []
     if "training" in splits:
         entries += (
@@ -79,37 +77,63 @@ def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         yield list(batch)
 
 
+def is_evaluation(path: Path) -> bool:
+    """Returns whether a directory is one that `hero eval --out` wrote."""
+    return (path / EVALUATION).is_file()
+
+
 def identity(path: Path) -> int:
-    """Returns a checksum by which notes about a run are known to be about it: of its first line of episodes."""
-    file = path / "episodes.jsonl"
-    if not os.path.lexists(file):
-        raise RunError(f"{path} has no episodes.jsonl, so there is no episode to look at")
-    with file.open("rb") as opened:
-        return crc32(opened.readline())
+    """Returns a checksum by which notes about a run are known to be about it: that of how it was started.
+
+    Of the settings, those with which a run is made longer are left out.
+    """
+    config = read_config(path)
+    settings = {name: value for name, value in config.settings.items() if name not in ("steps", "turn_budget")}
+    return crc32(json.dumps([settings, config.provenance, config.version], sort_keys=True).encode())
+
+
+def make_empty(path: Path) -> None:
+    """Makes an empty directory, before anything is played for it.
+
+    Raises:
+        RunError: there is something in it, or it cannot be made.
+    """
+    from hero.runs import durable
+
+    with durable.translate_write_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise RunError(f"{path} already holds something; choose another --out")
 
 
 def write_evaluation(path: Path, record: dict[str, Any], trajectories: Sequence[Trajectory]) -> None:
-    """Writes what an evaluation played and found into a new directory.
+    """Writes what an evaluation played and found into a directory that is empty.
 
     Args:
         record: measures and settings, plain JSON; `step` and `mode` are among them.
 
     Raises:
-        RunError: the directory is not empty, or cannot be written.
+        RunError: the directory cannot be written.
     """
     from hero.runs import durable
-    from hero.runs.writer import require_empty
 
-    require_empty(path)
     rows = [json.dumps({"trajectory": encode_trajectory(each)}, separators=(",", ":")) for each in trajectories]
     with durable.translate_write_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
         durable.append(path / "episodes.jsonl", "".join(row + "\n" for row in rows).encode())
         durable.write(path / EVALUATION, seal(record))
 
 
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """Returns the record of an evaluation.
+
+    Raises:
+        RunError: it was changed.
+    """
+    return unseal((path / EVALUATION).read_bytes(), path / EVALUATION)
+
+
 def _evaluation(path: Path) -> Iterator[Entry]:
-    record = unseal((path / EVALUATION).read_bytes(), path / EVALUATION)
+    record = read_evaluation(path)
     trajectories = read_each(path, "episodes", lambda row: decode_trajectory(row["trajectory"]))
     for number, trajectory in enumerate(trajectories, 1):
         yield Entry("evaluation", number, record["step"] or 0, record["mode"], trajectory, None)

@@ -27,11 +27,12 @@ def write_page(file: Path, sources: Sequence[Source], *, max_episodes: int) -> i
     Raises:
         RunError: a run cannot be read, or the file cannot be written.
     """
-    data = json.dumps(tell(sources, max_episodes), separators=(",", ":"))
+    told = tell(sources, max_episodes)
+    data = json.dumps(told, separators=(",", ":"))
     style, library, script = (_part(*names) for names in (("uplot.css", "page.css"), ("uplot.js",), ("page.js",)))
     template = Environment(autoescape=True).from_string(_part("page.html"))
     page = template.render(
-        title=", ".join(source.path.absolute().name for source in sources),
+        title=", ".join(run["name"] for run in told["runs"]),
         hashes=[base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (library, script)],
         # The parts below are ours, or JSON without any character that HTML knows.
         style=Markup(style),

@@ -9,9 +9,13 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
+from zlib import crc32
 
-from hero.errors import RunError
+from filelock import FileLock, Timeout
+
+from hero.errors import ConfigError, RunError
 from hero.look.entries import identity
 from hero.runs import durable
 from hero.runs.sealed import parse
@@ -24,8 +28,25 @@ Note = dict[str, Any]
 
 def beside(run: Path, kind: str) -> Path:
     """Returns the usual file of notes of a kind: `RUN-KIND.jsonl`, in the directory that the run's is in."""
-    path = run.absolute()
+    path = Path(os.path.abspath(run))  # without any ..
     return path.with_name(f"{path.name}-{kind}.jsonl")
+
+
+def require_outside(file: Path, run: Path) -> None:
+    """Refuses to write into a run, or onto a directory.
+
+    Raises:
+        ConfigError: the file would be in the run's directory, or is a directory.
+    """
+    if run.resolve() in file.resolve().parents:
+        raise ConfigError(f"--out {file} is within the run {run}, into which nothing else is written; give another")
+    if file.is_dir():
+        raise ConfigError(f"--out {file} is a directory; give a file")
+
+
+def checksum_of(file: Path) -> int:
+    """Returns a checksum of a file of notes, by which others that were made with it know it."""
+    return crc32(file.read_bytes())
 
 
 def read_notes(file: Path, kind: str, run: Path) -> tuple[Note, dict[str, Note]]:
@@ -36,19 +57,25 @@ def read_notes(file: Path, kind: str, run: Path) -> tuple[Note, dict[str, Note]]
     """
     if not file.is_file():
         raise RunError(f"{file} is not a file; {WRITTEN_BY[kind]} writes one")
-    *lines, _ = file.read_bytes().split(b"\n")
-    if not lines:
+    if not (lines := _complete_lines(file)):
         raise RunError(f"{file} has no complete line, so it holds no {kind}; remove it")
     header, *rows = (parse(line, f"{file}, line {number}") for number, line in enumerate(lines, 1))
     if header.get("format") != FORMAT or header.get("kind") != kind:
-        raise RunError(f"{file} does not hold {kind} of this version; make them again with another --out")
+        raise RunError(f"{file} does not hold {kind} of this version; remove it, or give another file")
     if header.get("run") != identity(run):
-        raise RunError(f"{file} is about another run than {run}; make it again with another --out")
+        raise RunError(f"{file} is about another run than {run}; remove it, or give another file")
+    if any(not isinstance(row.get("episode"), str) for row in rows):
+        raise RunError(f"{file} is damaged (a line names no episode); remove it")
     return header, {row["episode"]: row for row in rows}
 
 
+def _complete_lines(file: Path) -> list[bytes]:
+    *lines, _ = file.read_bytes().split(b"\n")
+    return lines
+
+
 class NotesWriter:
-    """Writes notes, line by line.
+    """Writes notes, line by line; use it in a `with` block, during which no other process writes the file.
 
     Attributes:
         done: keys of the episodes that have theirs already.
@@ -57,25 +84,53 @@ class NotesWriter:
         about: what the notes were made with, plain JSON; a file that was made with something else is refused.
 
     Raises:
-        RunError: the file cannot be written, or holds other notes.
+        RunError: the file cannot be written, holds other notes, or is being written by another process.
     """
 
     def __init__(self, file: Path, kind: str, run: Path, about: Mapping[str, Any]) -> None:
         self.file = file
-        header = {"format": FORMAT, "kind": kind, "run": identity(run), **about}
+        self._header = {"format": FORMAT, "kind": kind, "run": identity(run), **about}
+        self._kind, self._run = kind, run
+        self._lock = FileLock(file.with_name(f"{file.name}.lock"))
         self.done: set[str] = set()
-        if os.path.lexists(file):
-            old, notes = read_notes(file, kind, run)
-            if old != header:
-                differing = ", ".join(sorted(name for name in header | old if header.get(name) != old.get(name)))
-                raise RunError(f"{file} was made with another {differing}; give another --out, or remove it")
-            self.done = set(notes)
-            with durable.translate_write_errors(file):
-                durable.truncate(file, 1 + len(notes), None)
-        else:
-            with durable.translate_write_errors(file):
-                file.parent.mkdir(parents=True, exist_ok=True)
-            self._append(header)
+
+    def __enter__(self) -> Self:
+        with durable.translate_write_errors(self.file):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire(blocking=False)
+            except Timeout:
+                raise RunError(f"another process is writing {self.file}; wait until it ends") from None
+        try:
+            self._begin()
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        lines = _complete_lines(self.file) if self.file.is_file() else []
+        if not lines:  # new, or ended before its first line was complete
+            with durable.translate_write_errors(self.file):
+                self.file.write_bytes(b"")
+            self._append(self._header)
+            return
+        old, notes = read_notes(self.file, self._kind, self._run)
+        if old != self._header:
+            names = sorted(name for name in self._header | old if self._header.get(name) != old.get(name))
+            raise RunError(f"{self.file} was made with another {', '.join(names)}; give another --out, or remove it")
+        self.done = set(notes)
+        with durable.translate_write_errors(self.file):
+            durable.truncate(self.file, len(lines), None)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def write(self, notes: Mapping[str, Mapping[str, Any]]) -> None:
         """Appends notes by `Entry.key`; they are on the disk when this returns."""

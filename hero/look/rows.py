@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from hero.distill.turns import FAULTS
-from hero.errors import ConfigError
+from hero.errors import ConfigError, DataError
 from hero.look.entries import Entry
 from hero.runs import durable
 from hero.traces import messages_from_trajectory
@@ -47,15 +48,21 @@ def episode_rows(entries: Iterable[Entry]) -> Iterator[Row]:
             "error": played.error,
             "reflector": diagnosis.author,
             "prompt": _messages(played.turns[0].prompt) if played.turns else [],
+            "tools": _tools(played.turns[0]) if played.turns else None,
             "turns": turns,
         }
 
 
 def sft_rows(entries: Iterable[Entry]) -> Iterator[Row]:
-    """Yields the conversation of each episode that was solved, in OpenAI's message format."""
+    """Yields the conversation of each episode that was solved, in OpenAI's message format.
+
+    An episode that is not one conversation, such as one with a window of turns in its prompts, is left out.
+    """
     for entry in entries:
         if entry.trajectory.success:
-            yield {**_named(entry), "messages": messages_from_trajectory(entry.trajectory)}
+            with suppress(DataError):
+                messages = messages_from_trajectory(entry.trajectory)
+                yield {**_named(entry), "messages": messages, "tools": _tools(entry.trajectory.turns[0])}
 
 
 def preference_rows(entries: Iterable[Entry]) -> Iterator[Row]:
@@ -68,6 +75,7 @@ def preference_rows(entries: Iterable[Entry]) -> Iterator[Row]:
                     **_named(entry),
                     "turn": finding.turn,
                     "prompt": _messages(turn.prompt),
+                    "tools": _tools(turn),
                     "chosen": [{"role": "assistant", "content": finding.advice}],
                     "rejected": [{"role": "assistant", "content": turn.action.text}],
                     "verdict": str(finding.verdict),
@@ -123,6 +131,12 @@ def _named(entry: Entry) -> Row:
 
 def _messages(prompt: Iterable[Message]) -> list[Row]:
     return [{"role": message.role, "content": message.content} for message in prompt]
+
+
+def _tools(turn: Turn) -> str | None:
+    """Returns the schemas of the tools that a turn's prompt has, as a JSON list; None where it has none."""
+    schemas = [dict(schema) for message in turn.prompt if message.tools for schema in message.tools.schemas]
+    return json.dumps(schemas) if schemas else None
 
 
 def _turn(turn: Turn) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hero.chat.base import Chat
@@ -41,6 +42,8 @@ def score_batch(
     batch: Sequence[Entry],
     diagnoses: Mapping[str, Diagnosis],
     earlier: Sequence[Trajectory] = (),
+    *,
+    only: AbstractSet[str] | None = None,
 ) -> dict[str, Note]:
     """Returns a note for each entry, by its key: the turns that the teacher has hindsight on, with their tokens.
 
@@ -48,8 +51,10 @@ def score_batch(
         batch: episodes that were played together.
         diagnoses: by key.
         earlier: successes of earlier steps, the newest first, for teachers that show some.
+        only: keys of the entries to score, where the others are but siblings; None for all.
     """
-    asked = [*_examples(teacher, batch, diagnoses, earlier)]
+    only = {entry.key for entry in batch} if only is None else only
+    asked = [each for each in scored_turns(teacher, batch, diagnoses, earlier) if each[0].key in only]
     scores = scorer.score([example for _, _, example in asked])
     wrong = [
         index
@@ -58,7 +63,7 @@ def score_batch(
     ]
     acts = scorer.teacher_acts([asked[index][2].teacher or () for index in wrong]) if wrong else []
     would = dict(zip(wrong, acts, strict=True))
-    notes: dict[str, Note] = {entry.key: {"turns": []} for entry in batch}
+    notes: dict[str, Note] = {key: {"turns": []} for key in only}
     for index, (entry, turn, example) in enumerate(asked):
         if tokens := scores[index]:
             note: Note = {"turn": turn, "tokens": [*_tokens(chat, example.tokens.action_ids, tokens)]}
@@ -68,7 +73,7 @@ def score_batch(
     return notes
 
 
-def _examples(
+def scored_turns(
     teacher: Teacher, batch: Sequence[Entry], diagnoses: Mapping[str, Diagnosis], earlier: Sequence[Trajectory]
 ) -> Iterator[tuple[Entry, int, Example]]:
     """Yields every sampled turn that the teacher has hindsight on, whether or not a learner would select it."""
@@ -88,8 +93,13 @@ def _examples(
 
 def _tokens(chat: Chat, ids: Sequence[int], scores: Sequence[TokenScore]) -> Iterator[Token]:
     for text, score in zip(pieces(chat, ids), scores, strict=True):
-        likeliest = [[_text(chat, id_), round(logprob, 5)] for id_, logprob in score.likeliest]
-        yield [text, round(score.student, 5), round(score.teacher, 5), likeliest]
+        likeliest = [[_text(chat, id_), _rounded(logprob)] for id_, logprob in score.likeliest]
+        yield [text, _rounded(score.student), _rounded(score.teacher), likeliest]
+
+
+def _rounded(logprob: float) -> float:
+    """Returns a log-probability as a note has it; -999 for less, since JSON knows no infinity."""
+    return round(max(logprob, -999.0), 5)
 
 
 def _text(chat: Chat, id_: int) -> str | None:
@@ -107,7 +117,7 @@ def pieces(chat: Chat, ids: Sequence[int]) -> Iterator[str | None]:
             yield None
             continue
         text = chat.decode(ids[:count])
-        if text.endswith("\ufffd") and count < len(ids):
+        if text.endswith("\ufffd") and count < len(ids) and ids[count] not in chat.stop_ids:
             yield ""
         else:
             yield text.removeprefix(written) if text.startswith(written) else text[len(written) :]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from hero.alarms import alarms
-from hero.look.entries import EVALUATION, Entry, read_entries
+from hero.look.entries import Entry, is_evaluation, read_entries, read_evaluation
 from hero.look.metrics import METRICS
 from hero.look.notes import Note
 from hero.runs.reader import read_config, read_rows
@@ -44,10 +46,12 @@ def tell(sources: Sequence[Source], max_episodes: int) -> Json:
     """
     texts: dict[str, int] = {}
     runs, episodes = [], []
-    for index, source in enumerate(sources):
+    for index, (name, source) in enumerate(zip(_names(sources), sources, strict=True)):
         entries = read_entries(source.path)
         kept = [*thinned(entries, max_episodes)]
-        runs.append({**_run(source), "played": len(entries), "shown": len(kept), "scored": bool(source.scores)})
+        scored = any(note["turns"] for note in source.scores.values())
+        run = {"name": name, "path": str(source.path), "played": len(entries), "shown": len(kept), "scored": scored}
+        runs.append(run | _run(source))
         episodes += [_episode(index, entry, source, texts) for entry in kept]
     metrics = [metric._asdict() for metric in METRICS]
     return {"runs": runs, "texts": list(texts), "episodes": episodes, "metrics": metrics}
@@ -65,10 +69,24 @@ def thinned(entries: Sequence[Entry], most: int) -> Iterable[Entry]:
     return (entry for entry in entries if (entry.split, entry.step) in kept)
 
 
+def _names(sources: Sequence[Source]) -> list[str]:
+    """Returns the names of the runs' directories, with as many of their parents as it takes to tell them apart."""
+    parts = [Path(os.path.abspath(source.path)).parts for source in sources]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-count:]) for part in parts]
+        if len(set(names)) == len(set(parts)):
+            break
+    return names
+
+
 def _run(source: Source) -> Json:
     path = source.path
-    if (path / EVALUATION).is_file():
-        return {"name": path.absolute().name, "facts": [], "steps": [], "evals": [], "alarms": []}
+    if is_evaluation(path):
+        record = read_evaluation(path)
+        row = {"step": record["step"] or 0} | {name: record.get(name) for name in EVALUATED if name != "step"}
+        told = [name for name in record if name not in (*EVALUATED, "outcomes", "metrics")]
+        facts = [[name, str(record[name])] for name in told if record[name] not in (None, {})]
+        return {"facts": facts, "steps": [], "evals": [row], "alarms": []}
     settings = read_config(path).settings
     facts = [[name, str(value)] for name, value in settings.items() if value not in (None, "", {}, [])]
     rows = read_rows(path, "steps")
@@ -80,7 +98,7 @@ def _run(source: Source) -> Json:
     ]
     evals = [{name: row.get(name) for name in EVALUATED} for row in read_rows(path, "evals")]
     steps = [_flat({name: value for name, value in row.items() if name != "alarms"}) for row in rows]
-    return {"name": path.absolute().name, "facts": facts, "steps": steps, "evals": evals, "alarms": raised}
+    return {"facts": facts, "steps": steps, "evals": evals, "alarms": raised}
 
 
 def _flat(row: Mapping[str, Any], prefix: str = "") -> Json:
@@ -89,7 +107,7 @@ def _flat(row: Mapping[str, Any], prefix: str = "") -> Json:
     for name, value in row.items():
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float) and math.isfinite(value):
             flat[prefix + name] = value
     return flat
 
@@ -98,7 +116,7 @@ def _episode(run: int, entry: Entry, source: Source, texts: dict[str, int]) -> J
     trajectory = entry.trajectory
     diagnosis = source.diagnoses.get(entry.key, entry.diagnosis)
     findings = {finding.turn: finding for finding in diagnosis.findings} if diagnosis else {}
-    notes = {note["turn"]: note for note in source.scores.get(entry.key, {}).get("turns", [])}
+    notes = scores_of(entry, source.scores)
     opening = trajectory.turns[0].prompt if trajectory.turns else ()
     turns = []
     for number, turn in enumerate(trajectory.turns):
@@ -123,6 +141,17 @@ def _episode(run: int, entry: Entry, source: Source, texts: dict[str, int]) -> J
         "problem": diagnosis.problem if diagnosis else "",
         "opening": [texts.setdefault(message.content, len(texts)) for message in opening],
         "turns": turns,
+    }
+
+
+def scores_of(entry: Entry, scores: Mapping[str, Note]) -> dict[int, Note]:
+    """Returns the scores of an episode by turn; a turn whose tokens do not spell its action is left out."""
+    turns = entry.trajectory.turns
+    notes = {note["turn"]: note for note in scores.get(entry.key, {}).get("turns", [])}
+    return {
+        turn: note
+        for turn, note in notes.items()
+        if turn < len(turns) and "".join(token[0] or "" for token in note["tokens"]) == turns[turn].action.text
     }
 
 

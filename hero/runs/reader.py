@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
+from zlib import crc32
 
 from hero import __version__
 from hero.errors import RunError
@@ -20,6 +21,9 @@ KINDS: Final = ("episodes", "validation", "steps", "evals", "timings")
 """Kinds of records; each has its own .jsonl file, with one record (a row) per line."""
 CHECKED: Final = ("episodes", "validation", "steps", "evals")
 """Kinds whose checksums a checkpoint holds: all but the wall-clock times, in which equal runs differ."""
+
+EVALUATION: Final = "evaluation.json"
+"""What `hero eval --out` writes beside the episodes, by which a directory is known not to be that of a run."""
 
 T = TypeVar("T")
 WhichCheckpoint = Literal["best", "newest"]
@@ -151,6 +155,8 @@ def read_summary(path: Path) -> Record:
 def is_run_dir(path: Path) -> bool:
     """Returns whether a directory holds a run, even a damaged one. A model's directory has a config.json, too."""
     try:
+        if os.path.lexists(path / EVALUATION):
+            return False
         if any(os.path.lexists(path / f"{kind}.jsonl") for kind in KINDS):
             return True
         return "schema" in parse(read_small(path / "config.json"), "")
@@ -269,6 +275,21 @@ def read_validation(path: Path) -> Iterator[ValidationEpisode]:
         return ValidationEpisode(row["step"], row["mode"], decode_trajectory(row["trajectory"]))
 
     return read_each(path, "validation", read)
+
+
+def check_rows(path: Path, *kinds: str) -> None:
+    """Checks the records of complete steps against the newest checkpoint; a run without one yet is not checked.
+
+    Raises:
+        RunError: records are missing or were changed; the message names the file.
+    """
+    newest = _newest_folder(path)
+    progress = _read_progress(newest) if newest else {"rows": {}, "checksums": {}}
+    for kind in kinds:
+        file, rows = path / f"{kind}.jsonl", progress["rows"].get(kind, 0)
+        lines = file.read_bytes().splitlines(keepends=True)[:rows] if rows and file.is_file() else []
+        if len(lines) < rows or (rows and crc32(b"".join(lines)) != progress["checksums"][kind]):
+            raise RunError(f"{file} is damaged (records of complete steps are missing or were changed); {COPY}")
 
 
 def read_each(path: Path, kind: str, read: Callable[[Record], T]) -> Iterator[T]:

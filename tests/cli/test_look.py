@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from hero.distill.sums import teacher_of
+from hero.distill.teacher import DemonstrationTeacher, HindsightTeacher
 from hero.look.entries import read_entries
-from hero.look.notes import read_notes
+from hero.look.notes import checksum_of, read_notes
 from hero.runs.codec import decode_diagnosis
 from hero.runs.reader import read_episodes, read_rows
+from hero_cli.learner import read_learner
 from tests.cli.conftest import Hero, contents, refused
 
 
@@ -63,15 +66,24 @@ def test_another_reflector_is_compared_and_scored(hero: Hero, run: Path) -> None
     result = hero("score", run, "--diagnoses", file)
     assert result.exit_code == 0, result.output
     header, notes = read_notes(run.parent / "run-scores.jsonl", "scores", run)
-    assert header["diagnoses"] == str(file)
+    assert header["diagnoses"] == checksum_of(file)
     assert any(key.startswith("validation/") and note["turns"] for key, note in notes.items())
+    result = hero("view", run, "--no-open")  # with the diagnoses of the run
+    assert "has scores with other diagnoses, and is left out" in result.stderr
+    assert not page(run.parent / "run.html")["runs"][0]["scored"]
+    scores = run.parent / "run-scores.jsonl"
+    refused(hero("view", run, "--no-open", "--scores", scores), "has scores with other diagnoses")
+    assert hero("view", run, "--no-open", "--diagnoses", file).exit_code == 0
+    assert page(run.parent / "run.html")["runs"][0]["scored"]
 
 
 def test_a_run_is_scored_shown_and_viewed(hero: Hero, run: Path) -> None:
     before = contents(run)
     assert "hero score run" in page_hint(hero, run)
-    result = hero("score", run, "--last", 20)
+    result = hero("score", run, "--last", 3)
     assert result.exit_code == 0, result.output
+    _, notes = read_notes(run.parent / "run-scores.jsonl", "scores", run)
+    assert {*notes} == {"training/14", "training/15", "training/16"}
     assert hero("score", run).exit_code == 0
     _, notes = read_notes(run.parent / "run-scores.jsonl", "scores", run)
     episodes = [*read_episodes(run)]
@@ -85,8 +97,9 @@ def test_a_run_is_scored_shown_and_viewed(hero: Hero, run: Path) -> None:
     told = page(run.parent / "run.html")
     assert [each["key"] for each in told["episodes"]] == [entry.key for entry in read_entries(run)]
     assert any("tokens" in turn for each in told["episodes"] for turn in each["turns"])
-    listed = hero("show", run).stdout
-    assert "training/1" in listed or "validation/1" in listed
+    assert "training/16" in hero("show", run).stdout
+    assert "validation/1" in hero("show", run, "--split", "validation").stdout
+    assert "no episode fits" in hero("show", run, "--step", 99).stdout
     shown = hero("show", run, "--episode", 1).stdout
     turn = episodes[0].trajectory.turns[0]
     assert "turn 1" in shown
@@ -115,6 +128,9 @@ def test_an_evaluation_keeps_what_it_played(hero: Hero, run: Path, tmp_path: Pat
         "evaluation",
     }
     assert "evaluation/2" in hero("show", tmp_path / "ev").stdout
+    assert "turn 1" in hero("show", tmp_path / "ev", "--episode", 2).stdout
+    refused(hero("score", tmp_path / "ev"), "is what hero eval --out wrote, and not a run")
+    refused(hero("eval", run, "--suite", "x.jsonl", "--out", "y"), "--out does nothing with --suite")
     refused(hero("eval", run, "--tasks", 2, "--out", tmp_path / "ev"), "already holds")
 
 
@@ -156,6 +172,11 @@ def test_what_is_no_run_is_refused(hero: Hero, arguments: list[str], message: st
         (["show", "--episode", "999"], "has no episode 999; hero show"),
         (["score", "--diagnoses", "missing.jsonl"], "missing.jsonl is not a file; hero reflect writes one"),
         (["view", "--no-open", "--scores", "missing.jsonl"], "missing.jsonl is not a file; hero score writes one"),
+        (["show", "--episode", "1", "--failed"], "--failed and --step choose what is listed"),
+        (["view", "--no-open", "--out", "run/config.json"], "is within the run"),
+        (["view", "--no-open", "--out", "."], "--out . is a directory; give a file"),
+        (["score", "--out", "run/x.jsonl"], "is within the run"),
+        (["reflect", "--out", "run/x.jsonl"], "is within the run"),
         (["reflect", "--reflector", "oracle"], "hero.reflectors has no 'oracle'"),
         (["reflect", "--reflector-arg", "x=1"], "has no option 'x'"),
         (["export", "rows.csv", "--as", "episodes"], "must end with .jsonl or .parquet"),
@@ -172,9 +193,26 @@ def test_episodes_of_a_learner_without_a_teacher_can_be_reviewed_and_scored(hero
     options += ["--eval-tasks", 2, "--action-tokens", 4, "--min-valid-actions", 0]
     result = hero("run", "--env", "guess", "--model", model, "--out", "r", *options)
     assert result.exit_code == 0, result.output
+    refused(hero("score", "r"), "has hindsight on no turn of r", "hero reflect r writes reviews, for --diagnoses")
     assert hero("reflect", "r").exit_code == 0
     result = hero("score", "r", "--diagnoses", "r-diagnoses-rules.jsonl")
     assert result.exit_code == 0, result.output
-    assert hero("view", "r", "--no-open").exit_code == 0
+    assert hero("view", "r", "--no-open", "--diagnoses", "r-diagnoses-rules.jsonl").exit_code == 0
     assert any("tokens" in turn for each in page(Path("r.html"))["episodes"] for turn in each["turns"])
     assert hero("show", "r", "--episode", 1).exit_code == 0
+
+
+@pytest.mark.parametrize("learner", ["demo+grpo", "distill+grpo", "sdar"])
+def test_a_teacher_is_found_within_a_learner(learner: str) -> None:
+    built = read_learner(learner).build({}, None)
+    teacher = teacher_of(built)
+    assert type(teacher) is (DemonstrationTeacher if learner.startswith("demo") else HindsightTeacher)
+
+
+def test_a_damaged_file_of_diagnoses_is_named(hero: Hero, run: Path) -> None:
+    assert hero("reflect", run).exit_code == 0
+    file = run.parent / "run-diagnoses-rules.jsonl"
+    header, line, *_ = file.read_text().splitlines(keepends=True)
+    for damaged in (line.replace('"findings"', '"x"'), line.replace('"diagnosis"', '"y"')):
+        file.write_text(header + damaged)
+        refused(hero("score", run, "--diagnoses", file), "run-diagnoses-rules.jsonl is damaged")

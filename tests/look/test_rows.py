@@ -14,7 +14,7 @@ from hero.errors import ConfigError
 from hero.look.entries import Entry
 from hero.look.rows import LAYOUTS, episode_rows, preference_rows, sft_rows, write_rows
 from hero.testing import strategies
-from hero.types import Diagnosis, Finding, Trajectory, Turn, Verdict
+from hero.types import Diagnosis, Finding, Tools, Trajectory, Turn, Verdict
 from tests.look.made import entry
 from tests.played import episode
 
@@ -95,3 +95,20 @@ def test_another_ending_and_nothing_to_write_are_refused(tmp_path: Path) -> None
         write_rows(tmp_path / "rows.csv", [{}])
     with pytest.raises(ConfigError, match="no episode fits"):
         write_rows(tmp_path / "rows.jsonl", [])
+
+
+def test_tools_go_along_as_json_text() -> None:
+    schema = {"type": "function", "function": {"name": "cancel"}}
+    first, *others = whole(PLAYED).turns
+    opening = (replace(first.prompt[0], tools=Tools((schema,), "cancel(order)")), *first.prompt[1:])
+    turns = (replace(first, prompt=opening), *others)
+    called = entry(replace(PLAYED, turns=turns), 4, Diagnosis("x", (Finding(0, Verdict.FAILED, "no", "pull"),)))
+    for layout in LAYOUTS.values():
+        (row,) = layout([called])
+        assert json.loads(row["tools"]) == [schema]
+    (row,) = episode_rows([ENTRY])
+    assert row["tools"] is None
+
+
+def test_an_episode_that_is_not_one_conversation_is_left_out() -> None:
+    assert [row["id"] for row in sft_rows([ENTRY, entry(whole(PLAYED), 5)])] == ["training/5"]

@@ -97,3 +97,17 @@ def test_siblings_are_of_the_same_task_alone(shown: bool) -> None:
         others = [entry(Trajectory("env", "another", 0, stranger.turns, stranger.stop), 2)]
     score_batch(Scorer(), Counting(), CHAT, [entry(trajectory("a"), 1), *others], {"training/1": Diagnosis("x")})
     assert seen == [int(shown)]
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=6))
+def test_pieces_add_up_even_if_an_action_ends_within_a_character(ids: list[int]) -> None:
+    ended = [*ids, min(CHAT.stop_ids)]
+    assert "".join(part or "" for part in pieces(CHAT, ended)) == CHAT.decode(ended)
+    assert "".join(part or "" for part in pieces(CHAT, ids)) == CHAT.decode(ids)
+
+
+def test_siblings_that_are_not_asked_for_are_not_scored() -> None:
+    first, second = entry(trajectory("a"), 1), entry(trajectory("b"), 2)
+    diagnoses = {each.key: Diagnosis("x", (Finding(0, Verdict.USEFUL),)) for each in (first, second)}
+    notes = score_batch(Scorer(), HindsightTeacher(), CHAT, [first, second], diagnoses, only={second.key})
+    assert {key: len(note["turns"]) for key, note in notes.items()} == {second.key: 1}

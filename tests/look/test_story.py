@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hero.errors import RunError
-from hero.look.entries import read_entries, write_evaluation
+from hero.look.entries import make_empty, read_entries, write_evaluation
 from hero.look.html import write_page
 from hero.look.metrics import FILES, METRICS
 from hero.look.notes import Note
@@ -64,14 +66,62 @@ def test_other_diagnoses_take_the_place_of_the_run_s(tmp_path: Path) -> None:
 
 
 def test_an_evaluation_is_shown_like_a_run(tmp_path: Path) -> None:
-    write_evaluation(tmp_path / "ev", {"step": 3, "mode": "greedy"}, [SOLVED, LOST])
+    make_empty(tmp_path / "ev")
+    record = {"step": 3, "mode": "greedy", "policy": "tiny", "success": {"value": 0.5, "low": 0.1, "high": 0.9}}
+    write_evaluation(tmp_path / "ev", record, [SOLVED, LOST])
     assert [each.key for each in read_entries(tmp_path / "ev")] == ["evaluation/1", "evaluation/2"]
     told = tell([Source(tmp_path / "ev")], 10)
     assert [(each["step"], each["mode"], each["success"]) for each in told["episodes"]] == [
         (3, "greedy", True), (3, "greedy", False),
     ]  # fmt: skip
+    (shown,) = told["runs"]
+    assert shown["evals"][0]["success"]["value"] == 0.5
+    assert ["policy", "tiny"] in shown["facts"]
     with pytest.raises(RunError, match="already holds"):
-        write_evaluation(tmp_path / "ev", {"step": 3, "mode": "greedy"}, [])
+        make_empty(tmp_path / "ev")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b'"closed"', b'"opened"'),
+        lambda content: b"",
+    ],
+)
+def test_a_run_whose_episodes_were_changed_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    run = write_run(tmp_path / "run", [(1, SOLVED, Diagnosis("rules")), (1, LOST, DIAGNOSIS)])
+    file = run / "episodes.jsonl"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(RunError, match=r"episodes\.jsonl"):
+        read_entries(run)
+
+
+def test_a_step_that_goes_on_is_shown_without_being_checked(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [(1, SOLVED, Diagnosis("rules"))])
+    content = (run / "episodes.jsonl").read_bytes()
+    (run / "episodes.jsonl").write_bytes(content + content.replace(b"open", b"shut"))
+    assert len(read_entries(run)) == 2
+
+
+def test_scores_of_other_words_than_the_action_are_left_out(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [(1, LOST, DIAGNOSIS)])
+    note: Note = {"turns": [{"turn": 0, "tokens": [["pull", -0.1, -3.0, []], [None, 0, 0, []]]}]}
+    (told,) = tell([Source(run, {"training/1": note})], 10)["episodes"]
+    assert "tokens" not in told["turns"][0]
+
+
+def test_numbers_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
+    rows = [{"step": 1, "turns": 1, "update": {"loss": math.nan, "lift": math.inf, "entropy": 0.5}, "alarms": []}]
+    run = write_run(tmp_path / "run", [(1, LOST, DIAGNOSIS)], steps=rows)
+    write_page(tmp_path / "page.html", [Source(run)], max_episodes=10)
+    (shown,) = read_page(tmp_path / "page.html")["runs"]  # type: ignore[misc]
+    assert shown["steps"] == [{"step": 1, "turns": 1, "update.entropy": 0.5}]
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / parent / "run", [(1, LOST, DIAGNOSIS)]) for parent in ("a", "b")]
+    assert [run["name"] for run in tell([Source(run) for run in runs], 10)["runs"]] == ["a/run", "b/run"]
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=12), st.integers(1, 40))

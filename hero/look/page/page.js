@@ -44,9 +44,9 @@
     data.runs.forEach((run, index) => {
       for (const [path, , mode] of wanted) {
         const rows = mode
-          ? run.evals.filter((row) => row.mode === mode).map((row) => [row.step, scale * row.success.value, scale * row.success.low, scale * row.success.high])
+          ? run.evals.filter((row) => row.mode === mode && row.success).map((row) => [row.step, scale * row.success.value, scale * row.success.low, scale * row.success.high])
           : run.steps.filter((row) => row[path] !== undefined).map((row) => [row.step, scale * row[path]]);
-        if (rows.length) found.push({ run: index, label: (several ? run.name + " " : "") + (mode || path.split(".").pop()), rows, band: mode === "sampled", dash: mode === "greedy" || path === wanted[1]?.[0] && !mode });
+        if (rows.length) found.push({ run: index, number: wanted.findIndex((each) => each[0] === path && each[2] === mode), label: (several ? run.name + " " : "") + (mode || path.split(".").pop()), rows, band: mode === "sampled", dash: mode === "greedy" || path === wanted[1]?.[0] && !mode });
       }
     });
     return found;
@@ -63,7 +63,7 @@
     const columns = [steps], series = [{ label: "step" }], bands = [];
     const at = (rows, column) => { const values = new Map(rows.map((row) => [row[0], row[column]])); return steps.map((step) => values.has(step) ? values.get(step) : null); };
     for (const each of found) {
-      const hue = HUES[each.run % HUES.length][dark];
+      const hue = HUES[(several ? each.run : each.number) % HUES.length][dark];
       const number = (_, value) => value === null || value === undefined ? "–" : Math.abs(value) >= 0.01 || value === 0 ? value.toFixed(Math.abs(value) >= 10 ? 1 : 3) : value.toExponential(1);
       columns.push(at(each.rows, 1));
       series.push({ label: each.label, stroke: hue, width: 2, dash: each.dash ? [6, 4] : undefined, spanGaps: true, value: number, points: { show: steps.length < 30 } });
@@ -114,7 +114,8 @@
   const paths = [...new Set(data.runs.flatMap((run) => run.steps.flatMap((row) => Object.keys(row))))].filter((path) => path !== "step");
   byId("metric").append(make("option", { value: "" }, "choose ..."), ...paths.map((path) => make("option", { value: path }, path)));
   byId("metric").addEventListener("change", (event) => {
-    if (event.target.value) { added.push([event.target.value, "", [[event.target.value]]]); draw(); }
+    const shown = [...PANELS, ...added].some((panel) => panel[2].some((each) => each[0] === event.target.value));
+    if (event.target.value && !shown) { added.push([event.target.value, "", [[event.target.value]]]); draw(); }
   });
   for (const run of data.runs) for (const alarm of run.alarms) byId("alarms").append(make("li", {}, `⚠ ${several ? run.name + ", " : ""}step ${alarm.step}, ${alarm.name}: ${alarm.text}`));
 
@@ -131,7 +132,7 @@
   const filters = {};
 
   function option(name, label, values) {
-    const field = make("select", { name, onchange: refresh }, make("option", { value: "" }, "any"), ...values.map((value) => make("option", { value: String(value) }, String(value))));
+    const field = make("select", { name, onchange: refresh }, make("option", { value: "" }, "any"), ...values.map((value, index) => make("option", { value: name === "run" ? String(index) : String(value) }, String(value))));
     filters[name] = field;
     return values.length > 1 ? make("label", {}, label, field) : "";
   }
@@ -151,7 +152,7 @@
   const words = (e) => e.words ??= [e.task, e.error, ...e.opening.slice(-1).map((n) => data.texts[n]), ...e.turns.flatMap((t) => [t.action, t.observation, t.cause, t.advice, t.feedback])].join("\n").toLowerCase();
   const rest = data.runs.filter((run) => !run.scored && run.steps.length);
   byId("hint").textContent = data.runs.some((run) => run.shown < run.played) ? `${data.runs.map((run) => `${run.shown} of ${run.played}`).join(", ")} episodes are on this page, of steps that are evenly spread. ` : "";
-  if (rest.length) byId("hint").textContent += `Tokens are not scored yet: hero score ${rest[0].name} does that, then open this page again.`;
+  if (rest.length) byId("hint").textContent += `Tokens are not scored yet: hero score ${rest[0].path} does that, then open this page again.`;
   else if (data.runs.some((run) => run.scored)) byId("hint").append(...legend());
 
   function legend() {
@@ -162,7 +163,7 @@
   function matches(episode) {
     const is = (name, value) => !filters[name].value || filters[name].value === String(value);
     const text = search.value.trim().toLowerCase();
-    return is("run", data.runs[episode.run].name) && is("split", episode.split) && is("mode", episode.mode) && is("step", episode.step) && is("result", result(episode)) && is("stop", episode.stop)
+    return is("run", episode.run) && is("split", episode.split) && is("mode", episode.mode) && is("step", episode.step) && is("result", result(episode)) && is("stop", episode.stop)
       && (!filters.verdict.value || episode.turns.some((turn) => turn.verdict === filters.verdict.value)) && (!text || words(episode).includes(text));
   }
   function list() {
@@ -216,7 +217,7 @@
     const pair = (term, ...content) => [make("dt", {}, term), make("dd", {}, ...content)];
     const worst = (turn.tokens || []).reduce((least, each) => !least || each[2] - each[1] < least[2] - least[1] ? each : least, null);
     const facts = [];
-    if (worst && worst[2] - worst[1] < -1.5 && worst[3].length) facts.push(...pair("teacher", `would not say “${spell(worst[0])}” (student ${percent(Math.exp(worst[1]))}, teacher ${percent(Math.exp(worst[2]))}) but “${spell(worst[3][0][0])}” (${percent(Math.exp(worst[3][0][1]))})`));
+    if (worst && worst[2] - worst[1] < -1.5 && worst[3].length) facts.push(...pair("teacher", `${worst[0] === worst[3][0][0] ? "finds" : "would not say"} “${spell(worst[0])}” ${worst[0] === worst[3][0][0] ? "less likely " : ""}(student ${percent(Math.exp(worst[1]))}, teacher ${percent(Math.exp(worst[2]))})${worst[0] === worst[3][0][0] ? "" : ` but “${spell(worst[3][0][0])}” (${percent(Math.exp(worst[3][0][1]))})`}`));
     return make("section", { class: `turn ${wrong(turn) ? "wrong" : ""}`, "data-turn": number, "aria-label": `turn ${number + 1}` },
       make("header", {}, make("h3", {}, `Turn ${number + 1}`), name ? make("span", { class: kind }, name) : "", turn.valid === false ? make("span", { class: "bad" }, "⊘ the environment could not act on it") : "", turn.cut_off ? make("span", { class: "bad" }, "✂ cut off") : "", turn.reward ? make("span", { class: "soft" }, `reward ${Number(turn.reward.toFixed(3))}`) : ""),
       make("dl", {}, ...pair("did", turn.tokens ? action : long(turn.action)),
@@ -244,7 +245,7 @@
     turn.scrollIntoView({ block: "center" });
   }
 
-  function open(episode, keepSecond = false) {
+  function open(episode, keepSecond = false, named = true) {
     current = episode;
     if (!keepSecond) second = null;
     hide();
@@ -257,7 +258,7 @@
         make("button", { type: "button", onclick: nextWrong }, "next wrong turn"), beside),
       make("div", { class: second ? "columns two" : "columns" }, column(episode), ...(second ? [column(second)] : [])));
     document.querySelectorAll("#list tr[data-index]").forEach((row) => row.setAttribute("aria-selected", String(Number(row.dataset.index) === episode.index)));
-    history.replaceState(null, "", `#${episode.run}/${episode.key}`);
+    if (named) history.replaceState(null, "", `#${episode.run}/${episode.key}`);
   }
   function move(by) {
     if (!shown.length) return;
@@ -284,9 +285,11 @@
     if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
   });
   list();
-  const linked = decodeURIComponent(location.hash.slice(1));
-  const first = episodes.find((episode) => `${episode.run}/${episode.key}` === linked) || shown.find((episode) => !episode.success && episode.wrong) || shown[0];
-  if (first) open(first);
+  const linked = () => episodes.find((episode) => `#${episode.run}/${episode.key}` === location.hash);
+  addEventListener("hashchange", () => { const episode = linked(); if (episode && episode !== current) open(episode); });
+  addEventListener("scroll", hide, { passive: true, capture: true });
+  const first = linked() || shown.find((episode) => !episode.success && episode.wrong) || shown[0];
+  if (first) open(first, false, !location.hash || Boolean(linked()));
   else byId("detail").append(make("p", { class: "soft" }, "There are no episodes."));
 
   /* ---- Tables ---- */
