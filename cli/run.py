@@ -11,6 +11,7 @@ from hero.errors import ConfigError
 
 from . import training
 from .config_file import read_config_file
+from .logs import LogKind, require_package
 from .options import with_settings
 from .resolve import settings_of
 from .settings import MACHINE
@@ -45,6 +46,14 @@ def run(
             rich_help_panel=MACHINE,
         ),
     ] = False,
+    log: Annotated[
+        LogKind,
+        typer.Option(
+            help="Also write metrics, evaluations and alarms for TensorBoard, into the directory log of the run, or "
+            "send them to Weights & Biases, which WANDB_MODE=offline keeps there, too.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = "none",
 ) -> None:
     """Train a policy on what it did, and see it get better.
 
@@ -52,11 +61,12 @@ def run(
     Evaluates on validation tasks before, meanwhile and after. Everything is kept in a run directory, and a run that was
     stopped, by Ctrl-C or worse, goes on with --resume as if it had not been.
     """
+    require_package(log)
     if config:
         given = read_config_file(config) | given
     if not resume:
-        training.start(out, settings_of(given))
+        training.start(out, settings_of(given), log)
     elif out is None:
         raise ConfigError("--resume needs --out, the directory of the run")
     else:
-        training.resume(out, given)
+        training.resume(out, given, log)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from hero.callback import Callback, expendable
 from hero.errors import ConfigError, DataError, UnavailableError
 from hero.processes import Processes
 from hero.runs.reader import read_config, read_summary
 
 from . import build, provenance
 from .interrupt import asked_to_stop, unmissable
+from .logs import LogKind, open_log
 from .main import INTERRUPTED
 from .model import ModelChoice, load_model, with_model_defaults
 from .resolve import extension, stored_settings
@@ -31,10 +33,11 @@ if TYPE_CHECKING:
     from hero.runs.replica import Replica
     from hero.runs.writer import Run
 
-    from .progress import LogLines
+
+T = TypeVar("T")
 
 
-def start(out: Path | None, settings: Settings) -> None:
+def start(out: Path | None, settings: Settings, log: LogKind) -> None:
     """Starts a run; its directory is made once everything is built, so that a mistake leaves nothing behind."""
     from hero.runs.writer import Run, require_empty
 
@@ -52,10 +55,10 @@ def start(out: Path | None, settings: Settings) -> None:
         build.closing([*components["envs"], *components["eval_envs"]]),
         _opened(path, lambda: Run.create(path, settings.record(), now), processes) as run,
     ):
-        _train(run, settings, components)
+        _train(run, settings, components, log)
 
 
-def resume(path: Path, given: dict[str, Any]) -> None:
+def resume(path: Path, given: dict[str, Any], log: LogKind) -> None:
     """Resumes a run on the data and the model that it was started with; longer where more steps or turns are given.
 
     Raises:
@@ -77,7 +80,8 @@ def resume(path: Path, given: dict[str, Any]) -> None:
         if more:
             run.extend(more)
         with build.closing([*components["envs"], *components["eval_envs"]]):
-            _train(run, settings, components, provenance.version_warning(stored.get("versions", {}), now["versions"]))
+            warning = provenance.version_warning(stored.get("versions", {}), now["versions"])
+            _train(run, settings, components, log, warning)
 
 
 @contextmanager
@@ -172,7 +176,7 @@ def _build(
     return settings, components, now
 
 
-def _train(run: Run | Replica, settings: Settings, components: dict[str, Any], warning: str = "") -> None:
+def _train(run: Run | Replica, settings: Settings, components: dict[str, Any], log: LogKind, warning: str = "") -> None:
     """Trains, and in the first process reports.
 
     It exits with code 130 if Ctrl-C stopped the run, with 2 if a service was given up.
@@ -193,8 +197,10 @@ def _train(run: Run | Replica, settings: Settings, components: dict[str, Any], w
                     view.note(f"{title}; writing {run.path}")
                     if warning:
                         view.on_warning(warning)
-                with _shown(view):
-                    finished = Training(run_dir=run, plan=plan, callback=view, **components).run(asked)
+                written = open_log(log if is_first else "none", run, settings)
+                with _entered(view, "the display failed"), _entered(written, f"--log {log} failed") as writer:
+                    callback = expendable(view, writer or Callback())
+                    finished = Training(run_dir=run, plan=plan, callback=callback, **components).run(asked)
         except KeyboardInterrupt:
             pass
         except UnavailableError as unavailable:
@@ -208,7 +214,8 @@ def _train(run: Run | Replica, settings: Settings, components: dict[str, Any], w
         if error:
             errors.print(f"error: {error}", style="red", markup=False)
         if is_first:
-            errors.print(f"stopped; go on with: hero run --resume --out {run.path}", markup=False)
+            again = "" if log == "none" else f" --log {log}"
+            errors.print(f"stopped; go on with: hero run --resume --out {run.path}{again}", markup=False)
         raise typer.Exit(code)
 
 
@@ -226,13 +233,13 @@ def _report(run: Run | Replica, title: str, finished: bool) -> None:
 
 
 @contextmanager
-def _shown(view: LogLines) -> Iterator[None]:
-    """Shows a view during the block; a failure to do so is a warning."""
-    stack = ExitStack()
-    with warn_on_error("the display failed"):
-        stack.enter_context(view)
+def _entered(manager: AbstractContextManager[T], what: str) -> Iterator[T | None]:
+    """Enters a context manager for the block, with its value or None; a failure of it is a warning."""
+    stack, value = ExitStack(), None
+    with warn_on_error(what):
+        value = stack.enter_context(manager)
     try:
-        yield
+        yield value
     finally:
-        with warn_on_error("the display failed"):
+        with warn_on_error(what):
             stack.close()
