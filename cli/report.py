@@ -99,7 +99,7 @@ def outcome_table(summary: Mapping[str, Any]) -> Table:
 
 def time_table(timings: Sequence[Mapping[str, Any]]) -> Table:
     """Returns a table of wall-clock seconds by phase, in all, as a share of the whole, and per step."""
-    phases = ("rollout", "reflection", "update", "evaluation")
+    phases = ("start_up", "rollout", "reflection", "update", "evaluation")
     seconds = {phase: sum(row.get(phase, 0.0) for row in timings) for phase in phases}
     total, steps = sum(seconds.values()), sum("rollout" in row for row in timings)
     table = Table(
@@ -108,6 +108,6 @@ def time_table(timings: Sequence[Mapping[str, Any]]) -> Table:
     )  # fmt: skip
     for phase, spent in seconds.items():
         share = f"{100 * spent / total:.0f} %" if total else ""
-        per_step = f"{spent / steps:.2f}" if steps and phase != "evaluation" else ""
-        table.add_row(phase, f"{spent:.1f}", share, per_step)
+        per_step = f"{spent / steps:.2f}" if steps and phase not in ("start_up", "evaluation") else ""
+        table.add_row(phase.replace("_", "-"), f"{spent:.1f}", share, per_step)
     return table

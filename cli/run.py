@@ -14,8 +14,8 @@ from .config_file import read_config_file
 from .logs import LogKind, require_package
 from .options import with_settings
 from .resolve import settings_of
-from .settings import MACHINE
-from .terminal import report_errors, with_default
+from .settings import MACHINE, Settings
+from .terminal import loading, report_errors, with_default
 
 
 @report_errors
@@ -64,9 +64,10 @@ def run(
     require_package(log)
     if config:
         given = read_config_file(config) | given
-    if not resume:
-        training.start(out, settings_of(given), log)
-    elif out is None:
+    if resume and out is None:
         raise ConfigError("--resume needs --out, the directory of the run")
-    else:
-        training.resume(out, given, log)
+    with loading(str(out) if resume else given.get("model") or given.get("env") or Settings().env) as loaded:
+        if resume and out:
+            training.resume(out, given, log, loaded)
+        else:
+            training.start(out, settings_of(given), log, loaded)

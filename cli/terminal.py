@@ -6,8 +6,9 @@ import functools
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import typer
@@ -37,6 +38,37 @@ def console(*, errors: bool = False, silent: bool = False) -> Console:
     if for_terminal.is_terminal:
         return for_terminal
     return SafeConsole(stderr=errors, highlight=False, emoji=False, width=160, soft_wrap=True)
+
+
+@contextmanager
+def loading(what: str) -> Iterator[Callable[[], float]]:
+    """Shows on standard error that something is loaded, so that no screen stays blank while heavy code is imported.
+
+    In a terminal the line goes away at the end of the block.
+
+    Yields:
+        A function that makes it go away before that, and returns the seconds since the block began.
+    """
+    began = time.perf_counter()
+    from rich.control import Control
+    from rich.segment import ControlType
+
+    is_first = os.environ.get("RANK", "0") == "0"
+    screen, text = console(errors=True, silent=not is_first), f"loading {what} ..."
+    with ExitStack() as stack:
+        if screen.is_interactive:
+            # Not a status of rich, which takes the progress bars of a download off the screen.
+            screen.print(text, style="dim", markup=False, end="")
+            erase = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
+            stack.callback(screen.control, erase)
+        else:
+            screen.print(text, markup=False)
+
+        def loaded() -> float:
+            stack.close()
+            return time.perf_counter() - began
+
+        yield loaded
 
 
 def report_errors(command: Callable[P, None]) -> Callable[P, None]:

@@ -8,6 +8,7 @@ import signal
 import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -161,10 +162,11 @@ def test_a_resumed_run_sends_what_weights_and_biases_lacks(
     whole = list(logbook.points)
     (opened,) = logbook.opened
     assert opened["config"] == dict(read_config(tmp_path / "run").settings)
-    shutil.rmtree(tmp_path / "run" / "checkpoints" / "step-000004")
     records = 4 + 5  # steps and evaluations
-    for held in (0, 5, records):
+    for cut, held in product((False, True), (0, 5, records)):
         shutil.copytree(tmp_path / "run", tmp_path / "again")
+        if cut:
+            shutil.rmtree(tmp_path / "again" / "checkpoints" / "step-000004")
         logbook.points.clear()
         logbook.held = held
         sizes = [len(step_scalars(row)) for row in read_rows(tmp_path / "run", "steps")]
