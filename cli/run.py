@@ -49,8 +49,9 @@ def run(
     log: Annotated[
         LogKind,
         typer.Option(
-            help="Also write metrics, evaluations and alarms for TensorBoard, into the directory log of the run, or "
-            "send them to Weights & Biases, which WANDB_MODE=offline keeps there, too.",
+            help="tensorboard: also write metrics, evaluations and alarms for TensorBoard, into the directory log of "
+            "the run. wandb: send them to Weights & Biases, or keep them there with WANDB_MODE=offline.",
+            metavar="NAME",
             rich_help_panel=MACHINE,
         ),
     ] = "none",

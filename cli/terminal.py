@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import os
 import sys
@@ -74,7 +75,7 @@ def loading(what: str) -> Iterator[Callable[[], float]]:
 def report_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Makes a command print errors of hero and of the system in red, and end with exit code 2, without a traceback.
 
-    After Ctrl-C it ends with exit code 130.
+    After Ctrl-C it ends with exit code 130. The lines of each paragraph of its help are joined, to fit any width.
     """
 
     @functools.wraps(command)
@@ -90,6 +91,8 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
             console(errors=True).print("interrupted")
             raise typer.Exit(INTERRUPTED) from None
 
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    wrapped.__doc__ = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
     return wrapped
 
 

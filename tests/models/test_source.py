@@ -33,15 +33,15 @@ def paths(draw: st.DrawFn) -> str:
         return draw(st.sampled_from([name, parts[-1]])) + draw(st.sampled_from([".gguf", ".GGUF"]))
     if kind == "slashes":
         return "/".join([parts[0], *parts])
-    return "here/" + parts[-1] if kind == "directory" else name + "/"
+    return "a-directory-of-mine/" + parts[-1] if kind == "directory" else name + "/"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Works in a directory that holds one directory and one file."""
     path = tmp_path_factory.mktemp("directory")
-    (path / "here").mkdir()
-    (path / "here" / "notes.txt").touch()
+    (path / "a-directory-of-mine").mkdir()
+    (path / "a-directory-of-mine" / "notes.txt").touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         # Whatever is loaded by its name is asked for here.
@@ -62,10 +62,10 @@ def test_names_of_the_hub_are_no_paths(owner: str, name: str) -> None:
 
 
 def test_what_is_here_is_taken_from_here(directory: Path) -> None:
-    (directory / "owner" / "name").mkdir(parents=True)
-    assert local_path("owner/name") == Path("owner/name")
-    assert local_path("./here") == Path("here")
+    (directory / "another-directory" / "name").mkdir(parents=True)
+    assert local_path("another-directory/name") == Path("another-directory/name")
+    assert local_path("./a-directory-of-mine") == Path("a-directory-of-mine")
     (directory / "model.gguf").touch()
     assert local_path("model.gguf") == Path("model.gguf")
-    with pytest.raises(ConfigError, match=r"no model 'here/notes\.txt': that is a file"):
-        loading.load("here/notes.txt")
+    with pytest.raises(ConfigError, match=r"no model 'a-directory-of-mine/notes\.txt': that is a file"):
+        loading.load("a-directory-of-mine/notes.txt")
