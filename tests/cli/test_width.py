@@ -24,7 +24,7 @@ from hero_cli.report import report
 from hero_cli.settings import Settings
 from tests.cli.conftest import Hero
 
-INTERVAL = r"\d \[[-+]?\d+\.\d, [-+]?\d+\.\d\]"
+INTERVAL = r"\d(?: %)? \[[-+]?\d+\.\d, [-+]?\d+\.\d\]"
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -71,12 +71,16 @@ def screen() -> tuple[Console, io.StringIO]:
 
 def test_the_report_of_a_run_breaks_no_interval(finished: Path) -> None:
     console, file = screen()
-    report(console, finished, read_summary(finished), read_rows(finished, "timings"))
+    summary = dict(read_summary(finished))
+    for mode in ("sampled", "greedy"):  # wider than those of any run
+        success, other = {"value": 0.75, "low": 0.301, "high": 0.954}, {"value": 87.5, "low": -114.6, "high": 154.6}
+        estimates = {"success": success, "score": other, "turns_per_episode": other}
+        gain = estimates | {"success": {"value": 0.1, "low": -0.245, "high": 0.345}}
+        summary[mode] = {"start": estimates, "end": estimates, "gain": gain}
+    report(console, finished, summary, read_rows(finished, "timings"))
     lines = plain(file.getvalue())
-    for measure in ("success", "score", "turns"):
-        for mode in ("sampled", "greedy"):
-            (row,) = [line for line in lines if line.startswith(f"{measure}, {mode}")]
-            assert len(re.findall(INTERVAL.replace("d ", "d(?: %)? "), row)) == 3, row
+    table = lines[: next(index for index, line in enumerate(lines) if line.startswith("best "))]
+    assert [count for line in table if (count := len(re.findall(INTERVAL, line)))] == [3] * 6
     assert not [line for line in lines if "…" in line]
 
 
@@ -84,7 +88,8 @@ def test_the_display_of_a_run_breaks_no_interval_and_cuts_no_name_off(finished: 
     console, file = screen()
     display = LiveDisplay(console, Settings().plan(), 0, 0)
     update = {"loss": 0.1234, "mismatch": 1.23e-7, "teacher_gap": -0.123}
-    display.on_step_end({**read_rows(finished, "steps")[-1], "step": 12, "turns": 12345, "update": update})
+    step = {**read_rows(finished, "steps")[-1], "step": 12, "turns": 12345, "update": update}
+    display.on_step_end(step)
     for row in read_rows(finished, "evals"):
         display.on_evaluate({**row, "turns": 12345, "tasks": 200})
     console.print(display.renderable())
@@ -92,6 +97,10 @@ def test_the_display_of_a_run_breaks_no_interval_and_cuts_no_name_off(finished: 
     assert not [line for line in lines if "…" in line]
     (header,) = [line.split() for line in lines if "diagnosed" in line]
     assert header[-3:] == ["loss", "mismatch", "teacher_gap"]
+    rollout, reflection = step["rollout"] | {"errors": 3}, step["reflection"] | {"problems": 12}
+    display.on_step_end(step | {"rollout": rollout, "reflection": reflection})
+    console.print(display.renderable())
+    assert "…" not in file.getvalue()
     rows = [line for line in lines if "12345  " in line and "[" in line]
     assert [len(re.findall(r"\d % \[\d+\.\d, \d+\.\d\]", row)) for row in rows] == [2, 1, 2]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hero.errors import ConfigError
@@ -50,6 +50,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @given(paths())
+@example("model.GGUF")
+@example("C:\\model")
 def test_a_path_that_leads_nowhere_is_refused_without_the_hub(source: str) -> None:
     with pytest.raises(ConfigError, match=r"it is a path, since .* nothing in that place"):
         loading.load(source)
