@@ -69,11 +69,12 @@ def screen() -> tuple[Console, io.StringIO]:
     return Console(file=file, width=80, force_terminal=True, highlight=False, color_system=None), file
 
 
-def test_the_report_of_a_run_breaks_no_interval(finished: Path) -> None:
+@pytest.mark.parametrize(("low", "is_whole"), [(-14.6, True), (-114.6, False)])
+def test_the_report_of_a_run_breaks_a_label_rather_than_an_interval(finished: Path, low: float, is_whole: bool) -> None:
     console, file = screen()
     summary = dict(read_summary(finished))
-    for mode in ("sampled", "greedy"):  # wider than those of any run
-        success, other = {"value": 0.75, "low": 0.301, "high": 0.954}, {"value": 87.5, "low": -114.6, "high": 154.6}
+    for mode in ("sampled", "greedy"):
+        success, other = {"value": 0.75, "low": 0.301, "high": 0.954}, {"value": 87.5, "low": low, "high": 154.6}
         estimates = {"success": success, "score": other, "turns_per_episode": other}
         gain = estimates | {"success": {"value": 0.1, "low": -0.245, "high": 0.345}}
         summary[mode] = {"start": estimates, "end": estimates, "gain": gain}
@@ -81,6 +82,8 @@ def test_the_report_of_a_run_breaks_no_interval(finished: Path) -> None:
     lines = plain(file.getvalue())
     table = lines[: next(index for index, line in enumerate(lines) if line.startswith("best "))]
     assert [count for line in table if (count := len(re.findall(INTERVAL, line)))] == [3] * 6
+    labels = [line for line in table if re.match(r"\w+, (sampled|greedy) ", line)]
+    assert (len(labels) == 6) == is_whole
     assert not [line for line in lines if "…" in line]
 
 
