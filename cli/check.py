@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
@@ -20,7 +20,7 @@ from .provenance import today
 from .readiness import Readiness
 from .resolve import settings_of
 from .settings import Settings
-from .terminal import console, report_errors, show_log
+from .terminal import console, loading, report_errors, show_log
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -49,8 +49,9 @@ def check(
     Plays a few training episodes, has them reviewed, and measures whether the model, shown the diagnosis of an action,
     takes the advised one. It trains nothing.
     """
-    settings = settings_of(given)
-    readiness = _measure(settings)
+    with loading(given.get("model") or given.get("env") or Settings().env) as loaded:
+        settings = settings_of(given)
+        readiness = _measure(settings, loaded)
     answer = readiness.answer(settings.model)
     out = console()
     if as_json:
@@ -62,8 +63,11 @@ def check(
 
 
 @unmissable()
-def _measure(settings: Settings) -> Readiness:
+def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
     """Plays the episodes of the first step of a run with these settings, and measures what it would learn from.
+
+    Args:
+        loaded: is called when everything is loaded.
 
     Raises:
         ConfigError: the learner reads no diagnoses, or whatever a run with these settings would raise.
@@ -93,6 +97,7 @@ def _measure(settings: Settings) -> Readiness:
     reflector = cast("Reflector", build.make_reflector(settings, lm))
     # The weights of the start are the teacher's; a copy of them would take memory.
     trainer = build.make_trainer(replace(settings, teacher_weights="live", turn_gate="follow"), lm)
+    loaded()
     with (
         build.closing(envs),
         Progress(console=console(errors=True), transient=True) as bars,

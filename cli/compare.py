@@ -20,7 +20,7 @@ from .interrupt import asked_to_stop
 from .main import INTERRUPTED
 from .options import with_settings
 from .settings import Settings, option
-from .terminal import console, report_errors, with_default
+from .terminal import console, loading, report_errors, with_default
 
 PANEL = "Comparison"
 
@@ -104,27 +104,33 @@ def compare(
     apply to each cell that has a use for them. Every run has a directory, so that the same command goes on with a
     comparison that was stopped. With directories as arguments, it reports on the runs that are there.
     """
-    from .compare_report import report
-
     wanted = _budgets(budgets)
     if runs:
         others = {"learners": learners, "cell": cell, "seeds": seeds, "first_seed": first_seed, "jobs": jobs}
         for name in [*given, *(name for name, value in others.items() if value not in (None, ""))]:
             raise ConfigError(f"{option(name)} does nothing for runs that exist; leave it out")
         folder = out or (runs[0] if len(runs) == 1 and not is_run_dir(runs[0]) else None)
-        report(group_by_method(map(read_run, find_runs(runs))), wanted, against, folder)
+        with loading(" ".join(map(str, runs))):
+            from .compare_report import report
+
+            read = group_by_method(map(read_run, find_runs(runs)))
+        report(read, wanted, against, folder)
         return
     names = [name.strip() for name in learners.split(",") if name.strip()]
     if not (names or cell):
         raise ConfigError(
             f"there is nothing to compare; give --learners base,grpo or {EXAMPLE}, or directories of runs"
         )
-    cells = read_cells(given, names, cell or [])
-    if against and against not in cells:
-        raise ConfigError(f"--against {against!r} is not a cell; there are: {', '.join(cells)}")
-    folder = out or Path("runs") / f"compare-{given.get('env', Settings().env)}"
-    first, jobs = first_seed or 0, jobs or 1
-    planned = plan_runs(cells, folder, range(first, first + (seeds or 5)), jobs)
+    env = given.get("env", Settings().env)
+    with loading(env):
+        from .compare_report import report
+
+        cells = read_cells(given, names, cell or [])
+        if against and against not in cells:
+            raise ConfigError(f"--against {against!r} is not a cell; there are: {', '.join(cells)}")
+        folder = out or Path("runs") / f"compare-{env}"
+        first, jobs = first_seed or 0, jobs or 1
+        planned = plan_runs(cells, folder, range(first, first + (seeds or 5)), jobs)
     complete = _run(planned, folder, jobs)
     there = {name: [run.path for run in planned if run.cell == name and is_run_dir(run.path)] for name in cells}
     report([Cell(name, tuple(map(read_run, there[name]))) for name in cells], wanted, against, folder)

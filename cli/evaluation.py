@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from .provenance import env_provenance, explain_missing, require_same, run_dir_o
 from .resolve import env_settings, settings_of, stored_settings
 from .settings import Settings
 from .suite import evaluate_suite, refuse_idle
-from .terminal import console, estimate, report_errors, show_log, with_default
+from .terminal import console, estimate, loading, report_errors, show_log, with_default
 from .usage import report_usage
 
 if TYPE_CHECKING:
@@ -118,23 +118,29 @@ def evaluate_command(
     run = run_dir_of(policy)
     if checkpoint and not run:
         raise ConfigError(f"--checkpoint {checkpoint} does nothing with {policy}, which is not a run; leave it out")
-    settings = stored_settings(run) if run else settings_of({"model": policy} | ({"env": env} if env else {}))
-    given: dict[str, Any] = {"temperature": 0.0 if greedy else temperature}
-    if env_arg or env:
-        given["env_args"] = read_arguments("env_args", env_arg or [])
-        given |= env_settings(env, given["env_args"])
-    settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
-    stored = read_config(run).provenance if run else {}
-    stored_env = {} if "env_args" in given else stored.get("env", {})
-    model = ModelChoice(policy, read_arguments("chat_args", chat_arg or []), checkpoint=checkpoint or "best")
-    if warning := version_warning(stored.get("versions", {}), versions(settings)):
-        console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
-    if suite:
-        evaluate_suite(suite, model, run, settings, as_json)
-        return
-    if out:
-        make_empty(out)
-    played, has_tools, step = _play(settings, run, stored_env, model, split, tasks, trials, seed)
+    with loading(policy) as loaded:
+        settings = stored_settings(run) if run else settings_of({"model": policy} | ({"env": env} if env else {}))
+        given: dict[str, Any] = {"temperature": 0.0 if greedy else temperature}
+        if env_arg or env:
+            given["env_args"] = read_arguments("env_args", env_arg or [])
+            given |= env_settings(env, given["env_args"])
+        settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
+        stored = read_config(run).provenance if run else {}
+        stored_env = {} if "env_args" in given else stored.get("env", {})
+        model = ModelChoice(policy, read_arguments("chat_args", chat_arg or []), checkpoint=checkpoint or "best")
+        warning = version_warning(stored.get("versions", {}), versions(settings))
+
+        def begin() -> None:
+            loaded()
+            if warning:
+                console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
+
+        if suite:
+            evaluate_suite(suite, model, run, settings, as_json, begin)
+            return
+        if out:
+            make_empty(out)
+        played, has_tools, step = _play(settings, run, stored_env, model, split, tasks, trials, seed, begin)
     from hero.evaluate import hopeless
     from hero.evaluation import Evaluation
 
@@ -174,12 +180,14 @@ def _play(
     num_tasks: int | None,
     trials: int,
     seed: int,
+    begin: Callable[[], None],
 ) -> tuple[list[tuple[Trajectory, Outcome]], bool, int | None]:
     """Returns the episodes with their outcomes, whether the environment has tools, and the step of a run's checkpoint.
 
     Args:
         run: the run whose policy is evaluated; None for any other model.
         stored_env: provenance of the run's environment; empty where the policy is evaluated in another one.
+        begin: is called when everything is loaded.
     """
     from rich.progress import Progress
 
@@ -202,6 +210,7 @@ def _play(
     envs = build.make_envs(settings.env, split, num_tasks * trials, env_args)
     lm, step = load_checkpoint(model, settings)
     policy = lm.policy(temperature=settings.temperature)
+    begin()
     # The seed of an episode depends on its task and trial alone, so that more of either leave it as it is.
     seeds = [(index, index + trial * env.num_tasks) for index in range(num_tasks) for trial in range(trials)]
     tasks = [Task(index, episode_seed, episode_seed) for index, episode_seed in seeds]

@@ -15,7 +15,7 @@ from hero.errors import ConfigError, RunError
 from . import build
 from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
 from .provenance import model_source, run_dir_of
-from .terminal import console, report_errors
+from .terminal import console, loading, report_errors
 
 
 @report_errors
@@ -51,16 +51,15 @@ def export(
     if what != "model":
         _export_episodes(model, run, out, what, idle={"--checkpoint": checkpoint, "--merge": merge})
         return
-    from hero.models.export import export_adapter, export_model
-    from hero.models.lora import is_adapted, merge_adapter
-
     if checkpoint and not run:
         raise ConfigError(f"--checkpoint {checkpoint} does nothing with {model}, which is not a run; leave it out")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ConfigError(f"{out} exists already; give a directory that does not")
-    build.require_train_extra()
-    messages = console(errors=True)
-    with messages.status(f"loading {model} ..."):
+    with loading(model):
+        build.require_train_extra()
+        from hero.models.export import export_adapter, export_model
+        from hero.models.lora import is_adapted, merge_adapter
+
         lm, step = load_checkpoint(ModelChoice(model, checkpoint=checkpoint or "best"))
     if not hasattr(lm, "model"):
         raise ConfigError(f"{model} has no weights here, so there is nothing to export")
@@ -69,7 +68,7 @@ def export(
         raise ConfigError(f"--merge does nothing with {model}, which has no adapter; leave it out")
     if adapted and not merge and run and run_dir_of(model_source(run)):
         raise ConfigError(f"the base of {model} is another run, which PEFT cannot load; give --merge for a whole model")
-    with messages.status(f"writing {out} ..."), _whole(out) as scratch:
+    with console(errors=True).status(f"writing {out} ..."), _whole(out) as scratch:
         if adapted and not merge and run:
             export_adapter(lm, scratch, model_source(run))
         else:

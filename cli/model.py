@@ -13,6 +13,7 @@ import typer
 
 from hero import registry
 from hero.errors import ConfigError, DataError, RunError
+from hero.models.source import local_path
 from hero.runs.reader import Checkpoint, WhichCheckpoint, read_checkpoint, read_config
 
 from .build import naming_users_extra, use_adapter
@@ -116,6 +117,7 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
     names = registry.names("hero.models")
     if (close := get_close_matches(source, names, n=1, cutoff=0.8)) and not os.path.exists(source):
         raise ConfigError(f"there is no model {source!r}; did you mean {close[0]!r}?")
+    local_path(source)  # a mistake in a path is reported before anything heavy is imported
     template_args, date = choice.chat_args or None, choice.date or today()
     placed = {name: value for name in ("device", "dtype") if (value := getattr(choice, name))}
     lm = registry.build("hero.models", "hf", source=source, template_args=template_args, date=date, **placed)

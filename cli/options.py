@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -50,17 +50,26 @@ def with_settings(
 def _parameter(name: str, defaults: Mapping[str, Any]) -> inspect.Parameter:
     declared = FIELDS[name].metadata
     default = str(defaults[name]) if name in defaults else declared["shown"] or str(FIELDS[name].default)
+    kind: Any = list[str] if "example" in declared else types()[name]
+    choices, help = _choices(kind), declared["help"]
+    if any(f"{each}:" not in help for each in choices):
+        help += f" One of: {', '.join(choices)}."
+    # Typer would write choices and limits into a column that takes the room of the others; limits are checked later.
     choice = typer.Option(
         option(name),
-        help=with_default(declared["help"], default),
+        help=with_default(help, default),
         show_default=False,
         rich_help_panel=declared["panel"],
-        min=declared.get("min"),
+        metavar="NAME" if choices else "KEY=VALUE" if kind == list[str] else None,
     )
-    kind: Any = list[str] if "example" in declared else types()[name]
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, choice]
     )
+
+
+def _choices(kind: Any) -> list[str]:
+    """Returns the values that a type lists; empty for a type that lists none."""
+    return [each for part in (kind, *get_args(kind)) if get_origin(part) is Literal for each in get_args(part)]
 
 
 def _read(name: str, given: Any) -> Any:

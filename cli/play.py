@@ -15,10 +15,10 @@ from .arguments import read_arguments
 from .provenance import run_dir_of
 from .resolve import env_settings, settings_of, stored_settings
 from .settings import Settings
-from .terminal import console, report_errors, with_default
+from .terminal import console, loading, report_errors, with_default
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
 
@@ -85,35 +85,51 @@ def play(
     """
     from .build import closing, make_envs
 
-    if policy is None:
+    with loading(policy or env or Settings().env) as loaded:
+        if policy is None:
+            if temperature is not None:
+                raise ConfigError(
+                    f"--temperature {temperature} does nothing without --policy; add that, or leave it out"
+                )
+            settings = Settings()
+        elif run := run_dir_of(policy):
+            settings = stored_settings(run)
+        else:
+            settings = settings_of({"model": policy} | ({"env": env} if env else {}))
+        if env or env_arg:
+            arguments = read_arguments("env_args", env_arg or [])
+            settings = replace(settings, **{"env_args": arguments, **env_settings(env, arguments)})
         if temperature is not None:
-            raise ConfigError(f"--temperature {temperature} does nothing without --policy; add that, or leave it out")
-        settings = Settings()
-    elif run := run_dir_of(policy):
-        settings = stored_settings(run)
-    else:
-        settings = settings_of({"model": policy} | ({"env": env} if env else {}))
-    if env or env_arg:
-        arguments = read_arguments("env_args", env_arg or [])
-        settings = replace(settings, **{"env_args": arguments, **env_settings(env, arguments)})
-    if temperature is not None:
-        settings = replace(settings, temperature=temperature)
-    (game,) = make_envs(settings.env, split, 1, settings.env_args)
-    if task is not None and task >= game.num_tasks:
-        raise ConfigError(f"--task {task}, but {split} has {game.num_tasks}; give 0 to {game.num_tasks - 1}")
-    out = console()
-    try:
-        with closing([game]):
-            if policy is None:
-                _episode(out, game, {} if task is None else {"task": task}, seed)
-            else:
-                _watch(out, game, policy, settings, task, seed)
-    except (EOFError, KeyboardInterrupt):
-        out.print("\ngood bye")
+            settings = replace(settings, temperature=temperature)
+        (game,) = make_envs(settings.env, split, 1, settings.env_args)
+        if task is not None and task >= game.num_tasks:
+            raise ConfigError(f"--task {task}, but {split} has {game.num_tasks}; give 0 to {game.num_tasks - 1}")
+        out = console()
+        try:
+            with closing([game]):
+                if policy is None:
+                    loaded()
+                    _episode(out, game, {} if task is None else {"task": task}, seed)
+                else:
+                    _watch(out, game, policy, settings, task, seed, loaded)
+        except (EOFError, KeyboardInterrupt):
+            out.print("\ngood bye")
 
 
-def _watch(out: Console, game: TextEnv, model: str, settings: Settings, task: int | None, seed: int | None) -> None:
-    """Has a policy play, and shows each page with its action."""
+def _watch(
+    out: Console,
+    game: TextEnv,
+    model: str,
+    settings: Settings,
+    task: int | None,
+    seed: int | None,
+    loaded: Callable[[], float],
+) -> None:
+    """Has a policy play, and shows each page with its action.
+
+    Args:
+        loaded: is called when everything is loaded.
+    """
     from hero.rollout import Task, rollout
 
     from .build import require_train_extra, use_threads
@@ -123,6 +139,7 @@ def _watch(out: Console, game: TextEnv, model: str, settings: Settings, task: in
         require_train_extra()
     use_threads(settings.threads)
     policy = load_model(ModelChoice(model), settings).policy(temperature=settings.temperature)
+    loaded()
     index = randrange(game.num_tasks) if task is None else task
     chosen = Task(index, randrange(2**31) if seed is None else seed)
     out.print(game.instructions, style="dim", markup=False)

@@ -19,7 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from hero.callback import Callback, Phase
@@ -155,7 +155,8 @@ class LiveDisplay(LogLines):
         parts: list[Any] = [self.bars]
         if self.newest_step is not None:
             facts = step_facts(self.newest_step, self.plan)
-            table = Table(*facts, box=None, pad_edge=False, header_style="dim")
+            columns = (Column(name, overflow="fold") for name in facts)
+            table = Table(*columns, box=None, pad_edge=False, collapse_padding=True, header_style="dim")
             table.add_row(*facts.values())
             parts.append(table)
         if self.evaluations:

@@ -20,7 +20,7 @@ from .interrupt import unmissable
 from .model import CheckpointOption, ModelChoice, load_model
 from .resolve import settings_of, stored_settings
 from .score import LastOption, RunArgument, require_run, stored_diagnoses
-from .terminal import console, report_errors, with_default
+from .terminal import console, loading, report_errors, with_default
 from .usage import report_usage
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _reflect(
         build.require_train_extra()
         settings = stored_settings(run)
         build.use_threads(settings.threads)
-        with messages.status(f"loading {run} ..."):
+        with loading(str(run)):
             student = load_model(ModelChoice(str(run), checkpoint=which), settings)
         about = {**about, "checkpoint": which}
     reflector = build_reflector(name, arguments, student)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from .terminal import estimate
 
@@ -45,14 +45,15 @@ def evaluation_facts(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def evaluation_table(evaluations: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """Returns a table of the first evaluation and the latest four, with 95 % intervals.
+    """Returns a table of the first evaluation and the latest four, with 95 % intervals of success.
+
+    Score and turns per episode are those of the sampled evaluation.
 
     Args:
         evaluations: rows of evals.jsonl by step and mode; each step was evaluated sampled, some greedily as well.
     """
     table = Table(
-        "after step", "turns used", "tasks", "success, sampled", "success, greedy", "score, sampled",
-        "turns per episode",
+        "step", "turns used", "tasks", "success, sampled", "success, greedy", "score", "turns",
         title="validation", title_justify="left", title_style="dim", header_style="dim", box=None, pad_edge=False,
     )  # fmt: skip
     steps = list(evaluations)
@@ -62,7 +63,7 @@ def evaluation_table(evaluations: Mapping[int, Mapping[str, Mapping[str, Any]]])
         greedy = evaluation_facts(evaluations[step]["greedy"]) if "greedy" in evaluations[step] else {}
         table.add_row(
             str(step), str(row["turns"]), str(row["tasks"]), sampled["success"], greedy.get("success", ""),
-            sampled["score"], sampled["turns"],
+            *(f"{row[measure]['value']:.1f}" for measure in ("score", "turns_per_episode")),
         )  # fmt: skip
     return table
 
@@ -84,14 +85,15 @@ def report(console: Console, path: Path, summary: Mapping[str, Any], timings: Se
 def outcome_table(summary: Mapping[str, Any]) -> Table:
     """Returns a table of start, end and difference by measure, each with its 95 % interval."""
     table = Table(
-        "", "start", "end", "difference", box=None, pad_edge=False, header_style="dim", title_justify="left",
+        "", *(Column(name, no_wrap=True) for name in ("start", "end", "difference")),
+        box=None, pad_edge=False, collapse_padding=True, header_style="dim", title_justify="left",
         title=f"\nvalidation after {summary['steps']} steps, {summary['turns']} environment turns (95 % intervals)",
     )  # fmt: skip
     for measure, percent in (("success", True), ("score", False), ("turns_per_episode", False)):
         for mode in ("sampled", "greedy"):
             start, end = (estimate(summary[mode][when][measure], percent=percent) for when in ("start", "end"))
             gain = estimate(summary[mode]["gain"][measure], percent=percent, signed=True)
-            table.add_row(f"{measure.replace('_', ' ')}, {mode}", start, end, gain)
+            table.add_row(f"{measure.removesuffix('_per_episode')}, {mode}", start, end, gain)
         if measure == "score" and summary["noop_reward"] is not None:
             table.add_row("score, no-op baseline", f"{summary['noop_reward']:.1f}")
     return table
@@ -99,7 +101,7 @@ def outcome_table(summary: Mapping[str, Any]) -> Table:
 
 def time_table(timings: Sequence[Mapping[str, Any]]) -> Table:
     """Returns a table of wall-clock seconds by phase, in all, as a share of the whole, and per step."""
-    phases = ("rollout", "reflection", "update", "evaluation")
+    phases = ("start_up", "rollout", "reflection", "update", "evaluation")
     seconds = {phase: sum(row.get(phase, 0.0) for row in timings) for phase in phases}
     total, steps = sum(seconds.values()), sum("rollout" in row for row in timings)
     table = Table(
@@ -108,6 +110,6 @@ def time_table(timings: Sequence[Mapping[str, Any]]) -> Table:
     )  # fmt: skip
     for phase, spent in seconds.items():
         share = f"{100 * spent / total:.0f} %" if total else ""
-        per_step = f"{spent / steps:.2f}" if steps and phase != "evaluation" else ""
-        table.add_row(phase, f"{spent:.1f}", share, per_step)
+        per_step = f"{spent / steps:.2f}" if steps and phase not in ("start_up", "evaluation") else ""
+        table.add_row(phase.replace("_", "-"), f"{spent:.1f}", share, per_step)
     return table

@@ -11,10 +11,11 @@ from hero.errors import ConfigError
 
 from . import training
 from .config_file import read_config_file
+from .logs import LogKind, require_package
 from .options import with_settings
 from .resolve import settings_of
-from .settings import MACHINE
-from .terminal import report_errors, with_default
+from .settings import MACHINE, Settings
+from .terminal import loading, report_errors, with_default
 
 
 @report_errors
@@ -45,6 +46,15 @@ def run(
             rich_help_panel=MACHINE,
         ),
     ] = False,
+    log: Annotated[
+        LogKind,
+        typer.Option(
+            help="tensorboard: also write metrics, evaluations and alarms for TensorBoard, into the directory log of "
+            "the run. wandb: send them to Weights & Biases, or keep them there with WANDB_MODE=offline.",
+            metavar="NAME",
+            rich_help_panel=MACHINE,
+        ),
+    ] = "none",
 ) -> None:
     """Train a policy on what it did, and see it get better.
 
@@ -52,11 +62,13 @@ def run(
     Evaluates on validation tasks before, meanwhile and after. Everything is kept in a run directory, and a run that was
     stopped, by Ctrl-C or worse, goes on with --resume as if it had not been.
     """
+    require_package(log)
     if config:
         given = read_config_file(config) | given
-    if not resume:
-        training.start(out, settings_of(given))
-    elif out is None:
+    if resume and out is None:
         raise ConfigError("--resume needs --out, the directory of the run")
-    else:
-        training.resume(out, given)
+    with loading(str(out) if resume else given.get("model") or given.get("env") or Settings().env) as loaded:
+        if resume and out:
+            training.resume(out, given, log, loaded)
+        else:
+            training.start(out, settings_of(given), log, loaded)

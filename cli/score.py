@@ -22,7 +22,7 @@ from .model import CheckpointOption, ModelChoice, load_start, with_model_default
 from .provenance import run_dir_of
 from .resolve import stored_settings
 from .settings import Settings
-from .terminal import console, report_errors, with_default
+from .terminal import console, loading, report_errors, with_default
 
 if TYPE_CHECKING:
     from hero.distill.base import Teacher
@@ -123,7 +123,7 @@ def _score(
     messages = console(errors=True)
     settings = replace(stored_settings(run), shard=False)
     build.use_threads(settings.threads)
-    with messages.status(f"loading {run} ..."):
+    with loading(str(run)):
         lm = load_start(run, ModelChoice(str(run)))
         settings = with_model_defaults(settings, lm)
         lm.max_new_tokens = settings.action_tokens

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,16 +43,19 @@ def refuse_idle(context: typer.Context) -> None:
             )
 
 
-def evaluate_suite(file: Path, choice: ModelChoice, run: Path | None, settings: Settings, as_json: bool) -> None:
+def evaluate_suite(
+    file: Path, choice: ModelChoice, run: Path | None, settings: Settings, as_json: bool, begin: Callable[[], None]
+) -> None:
     """Measures a model on a suite, or a run at its start and at a checkpoint, and prints the measures.
 
     Args:
         run: the directory of a run that `choice` names; None for any other model.
+        begin: is called when the model is loaded.
     """
     items = read_suite(file)
     build.require_train_extra()
     build.use_threads(settings.threads)
-    scores, step = _score(items, choice, run, settings.micro_batch_tokens)
+    scores, step = _score(items, choice, run, settings.micro_batch_tokens, begin)
     columns = {name: measure(own) for name, own in scores.items()}
     if run:
         before, after = scores.values()
@@ -76,13 +79,15 @@ def evaluate_suite(file: Path, choice: ModelChoice, run: Path | None, settings: 
 
 @unmissable()
 def _score(
-    items: Sequence[Item], choice: ModelChoice, run: Path | None, micro_batch_tokens: int
+    items: Sequence[Item], choice: ModelChoice, run: Path | None, micro_batch_tokens: int, begin: Callable[[], None]
 ) -> tuple[dict[str, list[Score]], int | None]:
     """Returns the scores of a model; of a run, those of its start and of its checkpoint, and the step of that."""
     from rich.progress import Progress
 
     from hero.suite.score import score_suite
 
+    lm, step = load_checkpoint(choice)
+    begin()
     with (
         Progress(console=console(errors=True), transient=True) as bars,
         show_log(lambda text: bars.console.print(f"warning: {text}", style="yellow", markup=False)),
@@ -97,7 +102,6 @@ def _score(
                 on_progress=lambda done, total: bars.update(bar, completed=done, total=total),
             )
 
-        lm, step = load_checkpoint(choice)
         if run is None:
             return {"model": scored("model", lm)}, None
         after = scored("checkpoint", lm)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import typer
@@ -39,10 +41,41 @@ def console(*, errors: bool = False, silent: bool = False) -> Console:
     return SafeConsole(stderr=errors, highlight=False, emoji=False, width=160, soft_wrap=True)
 
 
+@contextmanager
+def loading(what: str) -> Iterator[Callable[[], float]]:
+    """Shows on standard error that something is loaded, so that no screen stays blank while heavy code is imported.
+
+    In a terminal the line goes away at the end of the block.
+
+    Yields:
+        A function that makes it go away before that, and returns the seconds since the block began.
+    """
+    began = time.perf_counter()
+    from rich.control import Control
+    from rich.segment import ControlType
+
+    is_first = os.environ.get("RANK", "0") == "0"
+    screen, text = console(errors=True, silent=not is_first), f"loading {what} ..."
+    with ExitStack() as stack:
+        if screen.is_interactive:
+            # Not a status of rich, which takes the progress bars of a download off the screen.
+            screen.print(text, style="dim", markup=False, end="")
+            erase = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
+            stack.callback(screen.control, erase)
+        else:
+            screen.print(text, markup=False)
+
+        def loaded() -> float:
+            stack.close()
+            return time.perf_counter() - began
+
+        yield loaded
+
+
 def report_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Makes a command print errors of hero and of the system in red, and end with exit code 2, without a traceback.
 
-    After Ctrl-C it ends with exit code 130.
+    After Ctrl-C it ends with exit code 130. The lines of each paragraph of its help are joined, to fit any width.
     """
 
     @functools.wraps(command)
@@ -58,6 +91,8 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
             console(errors=True).print("interrupted")
             raise typer.Exit(INTERRUPTED) from None
 
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    wrapped.__doc__ = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
     return wrapped
 
 

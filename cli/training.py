@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from hero.callback import Callback, expendable
 from hero.errors import ConfigError, DataError, UnavailableError
 from hero.processes import Processes
 from hero.runs.reader import read_config, read_summary
 
 from . import build, provenance
 from .interrupt import asked_to_stop, unmissable
+from .logs import LogKind, open_log
 from .main import INTERRUPTED
 from .model import ModelChoice, load_model, with_model_defaults
 from .resolve import extension, stored_settings
@@ -31,11 +33,16 @@ if TYPE_CHECKING:
     from hero.runs.replica import Replica
     from hero.runs.writer import Run
 
-    from .progress import LogLines
+
+T = TypeVar("T")
 
 
-def start(out: Path | None, settings: Settings) -> None:
-    """Starts a run; its directory is made once everything is built, so that a mistake leaves nothing behind."""
+def start(out: Path | None, settings: Settings, log: LogKind, loaded: Callable[[], float]) -> None:
+    """Starts a run; its directory is made once everything is built, so that a mistake leaves nothing behind.
+
+    Args:
+        loaded: is called once that is done, and returns how many seconds it took.
+    """
     from hero.runs.writer import Run, require_empty
 
     processes = Processes.join()
@@ -47,16 +54,19 @@ def start(out: Path | None, settings: Settings) -> None:
     learner = re.sub(r"\W+", "-", settings.learner)  # a sum has signs that not every system allows in a name
     path = out or _unused(Path("runs"), f"{settings.env}-{learner}-seed{settings.seed}")
     require_empty(path)
-    settings, components, now = _build(path, settings, settings.model, provenance.today(), {}, processes)
+    settings, components, now, warning = _build(path, settings, settings.model, provenance.today(), {}, processes)
     with (
         build.closing([*components["envs"], *components["eval_envs"]]),
         _opened(path, lambda: Run.create(path, settings.record(), now), processes) as run,
     ):
-        _train(run, settings, components)
+        _train(run, settings, components, log, loaded(), warning)
 
 
-def resume(path: Path, given: dict[str, Any]) -> None:
+def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[], float]) -> None:
     """Resumes a run on the data and the model that it was started with; longer where more steps or turns are given.
+
+    Args:
+        loaded: as for `start`.
 
     Raises:
         ConfigError: a limit is smaller than before, or a larger one adds nothing.
@@ -73,11 +83,13 @@ def resume(path: Path, given: dict[str, Any]) -> None:
             settings = replace(settings, **more)
             _require_work(run, settings.plan(), more)
         date = stored.get("date", provenance.today())
-        settings, components, now = _build(path, settings, provenance.model_source(path), date, stored, processes)
+        source = provenance.model_source(path)
+        settings, components, now, warning = _build(path, settings, source, date, stored, processes)
         if more:
             run.extend(more)
         with build.closing([*components["envs"], *components["eval_envs"]]):
-            _train(run, settings, components, provenance.version_warning(stored.get("versions", {}), now["versions"]))
+            changed = provenance.version_warning(stored.get("versions", {}), now["versions"])
+            _train(run, settings, components, log, loaded(), warning, changed)
 
 
 @contextmanager
@@ -120,10 +132,10 @@ def _require_work(run: Run | Replica, plan: Plan, more: Mapping[str, Any]) -> No
 @unmissable()
 def _build(
     path: Path, settings: Settings, source: str, date: str, stored: Mapping[str, Any], processes: Processes
-) -> tuple[Settings, dict[str, Any], dict[str, Any]]:
+) -> tuple[Settings, dict[str, Any], dict[str, Any], str]:
     """Builds the components of a run, what takes long last.
 
-    It returns the settings with what the model brings, the components, and their provenance.
+    It returns the settings with what the model brings, the components, their provenance, and a warning or "".
 
     Args:
         source: where to load the model from.
@@ -155,8 +167,7 @@ def _build(
         raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
     settings = with_model_defaults(settings, lm)
     build.use_adapter(settings.record(), lm)
-    if settings.steps != 0 and (warning := build.require_memory(settings, lm, processes)) and processes.is_first:
-        console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
+    warning = build.require_memory(settings, lm, processes) if settings.steps != 0 else ""
     if settings.serve:
         lm = build.served(lm, settings.serve, processes)
     components = {
@@ -169,13 +180,19 @@ def _build(
     }
     now = provenance.run_provenance(settings, source, envs[0], date, lm.model.device.type)
     provenance.require_equal(processes.gather([now]))
-    return settings, components, now
+    return settings, components, now, warning
 
 
-def _train(run: Run | Replica, settings: Settings, components: dict[str, Any], warning: str = "") -> None:
+def _train(
+    run: Run | Replica, settings: Settings, components: dict[str, Any], log: LogKind, seconds: float, *warnings: str
+) -> None:
     """Trains, and in the first process reports.
 
     It exits with code 130 if Ctrl-C stopped the run, with 2 if a service was given up.
+
+    Args:
+        seconds: wall-clock time since the command began.
+        warnings: are shown first; "" for none.
     """
     from hero.train import Training
 
@@ -191,10 +208,14 @@ def _train(run: Run | Replica, settings: Settings, components: dict[str, Any], w
             with asked_to_stop(lambda: view.note("stopping after this step; Ctrl-C again stops at once")) as asked:
                 with warn_on_error("the display failed"):
                     view.note(f"{title}; writing {run.path}")
-                    if warning:
+                    for warning in filter(None, warnings):
                         view.on_warning(warning)
-                with _shown(view):
-                    finished = Training(run_dir=run, plan=plan, callback=view, **components).run(asked)
+                written = open_log(log if is_first else "none", run, settings)
+                with _entered(view, "the display failed"), _entered(written, f"--log {log} failed") as writer:
+                    callback = expendable(view, writer or Callback())
+                    finished = Training(run_dir=run, plan=plan, callback=callback, start_up=seconds, **components).run(
+                        asked
+                    )
         except KeyboardInterrupt:
             pass
         except UnavailableError as unavailable:
@@ -208,7 +229,8 @@ def _train(run: Run | Replica, settings: Settings, components: dict[str, Any], w
         if error:
             errors.print(f"error: {error}", style="red", markup=False)
         if is_first:
-            errors.print(f"stopped; go on with: hero run --resume --out {run.path}", markup=False)
+            again = "" if log == "none" else f" --log {log}"
+            errors.print(f"stopped; go on with: hero run --resume --out {run.path}{again}", markup=False)
         raise typer.Exit(code)
 
 
@@ -226,13 +248,13 @@ def _report(run: Run | Replica, title: str, finished: bool) -> None:
 
 
 @contextmanager
-def _shown(view: LogLines) -> Iterator[None]:
-    """Shows a view during the block; a failure to do so is a warning."""
-    stack = ExitStack()
-    with warn_on_error("the display failed"):
-        stack.enter_context(view)
+def _entered(manager: AbstractContextManager[T], what: str) -> Iterator[T | None]:
+    """Enters a context manager for the block, with its value or None; a failure of it is a warning."""
+    stack, value = ExitStack(), None
+    with warn_on_error(what):
+        value = stack.enter_context(manager)
     try:
-        yield
+        yield value
     finally:
-        with warn_on_error("the display failed"):
+        with warn_on_error(what):
             stack.close()

@@ -16,7 +16,7 @@ from hero.look.notes import beside, checksum_of, read_notes, require_outside
 
 from .provenance import run_dir_of
 from .score import stored_diagnoses
-from .terminal import console, report_errors, with_default
+from .terminal import console, loading, report_errors, with_default
 
 if TYPE_CHECKING:
     from hero.look.notes import Note
@@ -69,7 +69,7 @@ def view(
         raise ConfigError(f"--out {file} exists and is not a page; give a name that ends with .html")
     sources = sources_of(runs, scores, diagnoses)
     messages = console(errors=True)
-    with messages.status(f"reading {', '.join(map(str, runs))} ..."):
+    with loading(", ".join(map(str, runs))):
         size = write_page(file, sources, max_episodes=max_episodes)
     console().print(f"{file} ({size / 2**20:.1f} MB)", markup=False)
     if not no_open and not webbrowser.open(file.absolute().as_uri()):

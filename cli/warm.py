@@ -17,7 +17,7 @@ from . import build
 from .arguments import read_arguments
 from .env import load_function
 from .resolve import env_settings, settings_of
-from .terminal import console, report_errors, with_default
+from .terminal import console, loading, report_errors, with_default
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,19 +70,22 @@ def warm(
     teach it. A script plays training tasks, with mistakes; what it would have done instead is the advice. After Ctrl-C
     the same command goes on at the last finished phase.
     """
-    build.require_train_extra()
-    given: dict[str, Any] = env_settings(env, read_arguments("env_args", env_arg or []))
-    given |= {name: value for name, value in {"max_turns": max_turns, "threads": threads}.items() if value is not None}
-    settings = settings_of(given)
-    build.use_threads(settings.threads)
-    (game,) = build.make_envs(settings.env, "train", 1, settings.env_args)
-    games = build.make_envs(settings.env, "validation", EVAL_TASKS, settings.env_args)
-    player, sloppy = load_function("--script", script), habit and load_function("--habit", habit)
-    sources = fingerprint(*_sources(player, sloppy, game, getattr(getattr(game, "env", None), "unwrapped", None)))
-    asked = {**given, "script": script, "habit": habit, "careless": careless, "skill_steps": skill_steps,
-             "habit_steps": habit_steps, "seed": seed, "sources": sources}  # fmt: skip
-    _require_free(out, asked)
-    from hero.warm.demonstrations import Demonstrations
+    with loading(env):
+        build.require_train_extra()
+        given: dict[str, Any] = env_settings(env, read_arguments("env_args", env_arg or []))
+        given |= {
+            name: value for name, value in {"max_turns": max_turns, "threads": threads}.items() if value is not None
+        }
+        settings = settings_of(given)
+        build.use_threads(settings.threads)
+        (game,) = build.make_envs(settings.env, "train", 1, settings.env_args)
+        games = build.make_envs(settings.env, "validation", EVAL_TASKS, settings.env_args)
+        player, sloppy = load_function("--script", script), habit and load_function("--habit", habit)
+        sources = fingerprint(*_sources(player, sloppy, game, getattr(getattr(game, "env", None), "unwrapped", None)))
+        asked = {**given, "script": script, "habit": habit, "careless": careless, "skill_steps": skill_steps,
+                 "habit_steps": habit_steps, "seed": seed, "sources": sources}  # fmt: skip
+        _require_free(out, asked)
+        from hero.warm.demonstrations import Demonstrations
 
     screen = console()
     with build.closing([game, *games]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from hero.types import Turn
@@ -31,14 +31,17 @@ class Callback:
         """Runs when something needs attention, though training can go on."""
 
 
-def expendable(callback: Callback) -> Callback:
-    """Returns a callback that forwards to another until that raises, which is a warning in the log `hero`, once."""
-    return _Expendable(callback)
+def expendable(*callbacks: Callback) -> Callback:
+    """Returns a callback that forwards to others, in their order.
+
+    One that raises is left out from then on, which is a warning in the log `hero`.
+    """
+    return _Expendable(callbacks)
 
 
 class _Expendable(Callback):
-    def __init__(self, callback: Callback) -> None:
-        self.callback: Callback | None = callback
+    def __init__(self, callbacks: Iterable[Callback]) -> None:
+        self.callbacks = list(callbacks)
 
     def on_phase_begin(self, step: int, phase: Phase, episodes: int) -> None:
         self._forward(lambda callback: callback.on_phase_begin(step, phase, episodes))
@@ -56,10 +59,10 @@ class _Expendable(Callback):
         self._forward(lambda callback: callback.on_warning(text))
 
     def _forward(self, call: Callable[[Callback], None]) -> None:
-        if self.callback is None:
-            return
-        try:
-            call(self.callback)
-        except Exception as error:  # foreign code, and no reason to lose a run
-            name, self.callback = type(self.callback).__name__, None
-            _LOG.warning("%s failed (%s: %s); training goes on without it", name, type(error).__name__, error)
+        for callback in tuple(self.callbacks):
+            try:
+                call(callback)
+            except Exception as error:  # foreign code, and no reason to lose a run
+                self.callbacks.remove(callback)
+                name = type(callback).__name__
+                _LOG.warning("%s failed (%s: %s); training goes on without it", name, type(error).__name__, error)

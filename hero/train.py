@@ -44,6 +44,7 @@ class Training:
         callback: observes the run; its exceptions do not end it.
         processes: those that share the work. Each plays and reviews its part of the groups of a step, and has the
             same arguments as the others, the trainer's processes included.
+        start_up: wall-clock seconds that it took to build the other parts; the timings of the first step have them.
 
     Raises:
         ConfigError: the evaluation split has fewer tasks than the plan evaluates on.
@@ -58,10 +59,14 @@ class Training:
     eval_envs: Sequence[gymnasium.Env[str, str]]
     callback: Callback = field(default_factory=Callback)
     processes: Processes = ALONE
+    start_up: float | None = None
+    _unrecorded: dict[str, float] = field(default_factory=dict, init=False)
     _earlier: dict[TaskKey, Trajectory] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "callback", expendable(self.callback))
+        if self.start_up is not None:
+            self._unrecorded["start_up"] = self.start_up
         least = min_group_size(self.learner)
         if self.plan.group_size < least:
             raise ConfigError(
@@ -157,7 +162,8 @@ class Training:
         return stopped
 
     def _complete(self, step: int, timings: Mapping[str, Any], *, evaluated: bool) -> None:
-        self.run_dir.record("timings", timings)
+        self.run_dir.record("timings", {**timings, **self._unrecorded})
+        self._unrecorded.clear()
         if evaluated or step % self.plan.save_every == 0:
             self._save(step, evaluated=evaluated)
 

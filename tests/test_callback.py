@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hero.callback import Callback, expendable
 from hero.reflect.rules import RulesReflector
 from hero.runs.reader import read_episodes
 from hero.runs.writer import Run
-from hero.train import Callback
 from tests.loop import PLAN, Listening, Mute, contents, training
 
 
@@ -32,6 +34,22 @@ def test_a_callback_that_raises_ends_nothing(
     assert warned == "Broken failed (OSError: [Errno 28] No space left on device); training goes on without it"
     if method != "on_warning":
         assert contents(tmp_path / "run") == contents(finished)
+
+
+def test_of_several_callbacks_the_others_go_on_without_the_one_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Callback):
+        def on_step_end(self, row: Mapping[str, Any]) -> None:
+            calls.append("broken")
+            raise OSError("disk full")
+
+    calls: list[str] = []
+    first, last = Listening(), Listening()
+    callback = expendable(first, Broken(), last)
+    for step in (1, 2):
+        callback.on_step_end({"step": step})
+    assert first.steps == last.steps == [{"step": 1}, {"step": 2}]
+    assert calls == ["broken"]
+    assert caplog.messages == ["Broken failed (OSError: disk full); training goes on without it"]
 
 
 def test_a_callback_sees_every_phase_and_every_turn(tmp_path: Path) -> None:

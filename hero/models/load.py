@@ -18,6 +18,7 @@ from hero.models.check import require_exact, require_usable
 from hero.models.gguf import load_gguf
 from hero.models.language_model import LanguageModel
 from hero.models.pretrained import load_pretrained
+from hero.models.source import local_path
 from hero.models.tokens import largest_id
 from hero.types import JSON
 
@@ -49,11 +50,7 @@ def load(
             values, it has no chat template, or none that reads the `template_args`; or there is no such device.
         DataError: a model in the format of this package is damaged.
     """
-    try:
-        path = Path(source).expanduser()
-        path.exists()
-    except (OSError, RuntimeError, ValueError) as error:  # too long; an unknown user's home; a null character
-        raise ConfigError(f"no model {source!r:.80}: {error}") from error
+    path = local_path(source) or Path(source)
     place, kind = placement(device, dtype)
     if path.suffix == ".gguf":
         model, tokenizer = load_gguf(path)

@@ -102,6 +102,13 @@ def finished(hero: Hero, model: str, shared: Path) -> Path:
     return path
 
 
+def without_loading(errors: str) -> str:
+    """Returns what a command wrote to standard error after the line that says what is loaded, which must be there."""
+    line, text = errors.split(" ...\n", 1)
+    assert line.startswith("loading ")
+    return text
+
+
 def refused(result: Result, *messages: str) -> None:
     """Checks that a command ended in an error for people: exit code 2, the messages, and no traceback."""
     assert result.exit_code == 2, result.output

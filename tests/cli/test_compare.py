@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hero.runs.reader import read_rows, read_settings
-from tests.cli.conftest import FAST, ROOT, Hero, contents, refused
+from tests.cli.conftest import FAST, ROOT, Hero, contents, refused, without_loading
 from tests.platforms import NEEDS_POSIX
 
 FAKE = (sys.executable, "-m", "tests.cli.fake_hero")
@@ -143,8 +143,9 @@ def test_ctrl_c_stops_all_after_their_step_and_says_how_to_go_on(
     output, errors = process.communicate(timeout=100)
     assert process.returncode == 130, errors
     assert "stopping after this step; Ctrl-C again stops at once" in output
-    assert errors.splitlines()[0].startswith("stopped; go on with: hero compare --learners distill,grpo")
-    assert errors.splitlines()[1] == "what there is so far: hero compare c"
+    stopped, what_there_is = without_loading(errors).splitlines()[:2]
+    assert stopped.startswith("stopped; go on with: hero compare --learners distill,grpo")
+    assert what_there_is == "what there is so far: hero compare c"
     assert runs_in(tmp_path / "c") == ["distill-seed0"]
     assert len(read_rows(tmp_path / "c" / "distill-seed0", "steps")) == 2
     assert not (tmp_path / "c" / "distill-seed0" / "summary.json").exists()

@@ -15,7 +15,7 @@ from hero import registry
 from hero.envs.base import StepResult
 from hero.models.language_model import LanguageModel
 from hero.runs.reader import read_config, read_rows
-from tests.cli.conftest import FAST, Hero, contents, refused
+from tests.cli.conftest import FAST, Hero, contents, refused, without_loading
 from tests.doubles import GivenUpEnv, GuessEnv
 from tests.loop import trained
 from tests.platforms import NEEDS_POSIX
@@ -31,7 +31,7 @@ def test_ctrl_c_ends_the_step_and_the_run_goes_on_as_if_it_had_not_been(
     assert any(line.startswith("step 1/4") for line in process.stdout)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "stopped; go on with: hero run --resume --out run\n")
+    assert (process.returncode, without_loading(errors)) == (130, "stopped; go on with: hero run --resume --out run\n")
     assert not (tmp_path / "run" / "summary.json").exists()
     result = hero("run", "--resume", "--out", tmp_path / "run")
     assert result.exit_code == 0
@@ -236,7 +236,7 @@ def test_a_service_that_is_given_up_stops_the_run_which_goes_on_later(hero: Hero
     result = hero("run", "--model", model, "--steps", 1, "--out", "run", *arguments)
     assert (result.exit_code, GivenUpEnv.started) == (2, 3)
     assert "warning: the user does not answer; waiting" in result.stdout
-    assert result.stderr.splitlines() == [
+    assert without_loading(result.stderr).splitlines() == [
         "error: the user was given up",
         "stopped; go on with: hero run --resume --out run",
     ]

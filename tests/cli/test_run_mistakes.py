@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from hero import registry
 from tests.cli.conftest import FAST, Hero, contents, refused
 from tests.platforms import NEEDS_POSIX
 
@@ -91,6 +92,22 @@ def test_mistakes_about_the_model_are_reported_before_anything_is_written(
     ):
         refused(hero("run", "--env", "guess", "--eval-tasks", 3, *arguments), message)
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["./no/such/dir", "/x/y", "models/foo/bar", "x.gguf"])
+@pytest.mark.parametrize(
+    "command", [["run", "--eval-tasks", "3", "--model"], ["eval"], ["play", "--policy"], ["check", "--model"]]
+)
+def test_a_path_that_leads_nowhere_is_reported_before_torch_is_imported(
+    hero: Hero, monkeypatch: pytest.MonkeyPatch, command: list[str], path: str
+) -> None:
+    def build(group: str, name: str, **options: object) -> object:
+        assert group != "hero.models", "the model was loaded"
+        return registry_build(group, name, **options)
+
+    registry_build = registry.build
+    monkeypatch.setattr("hero.registry.build", build)
+    refused(hero(*command, path, "--env", "guess"), f"no model '{path}': it is a path, since")
 
 
 def test_a_damaged_model_is_named_before_anything_is_written(hero: Hero, model: str, tmp_path: Path) -> None:
