@@ -11,7 +11,6 @@ import typer
 
 from hero import registry
 from hero.look.entries import Entry, Split, batches, read_entries
-from hero.look.notes import NotesWriter, beside, require_outside
 from hero.runs.codec import encode_diagnosis
 
 from . import build
@@ -47,6 +46,8 @@ def reflect(
     A reflector that asks the student asks the run's checkpoint. The file is written beside the run, never into it; hero
     score, hero view and hero show take it as --diagnoses. After Ctrl-C the same command goes on.
     """
+    from hero.look.notes import beside, require_outside
+
     require_run(run)
     arguments = read_arguments("reflector_args", reflector_arg or [])
     asked = settings_of({"reflector": reflector, "reflector_args": arguments})
@@ -76,6 +77,7 @@ def _reflect(
     """Reviews what is not reviewed yet; episodes that were played together are reviewed together."""
     from rich.progress import MofNCompleteColumn, Progress
 
+    from hero.look.notes import NotesWriter
     from hero.reflect.base import build_reflector, diagnoses_of
 
     messages, student = console(errors=True), None

@@ -12,7 +12,6 @@ import typer
 from hero.distill.teacher import HindsightTeacher
 from hero.errors import ConfigError, RunError
 from hero.look.entries import Entry, batches, is_evaluation, read_entries
-from hero.look.notes import NotesWriter, beside, checksum_of, read_notes, require_outside
 from hero.runs.codec import decode_diagnosis
 from hero.runs.reader import Checkpoint, read_checkpoint
 
@@ -57,6 +56,8 @@ def score(
     Nothing is played but what the teacher would have done in place of actions that are called wrong. hero view and hero
     show read the file, which is written beside the run, never into it. After Ctrl-C the same command goes on.
     """
+    from hero.look.notes import beside, checksum_of, require_outside
+
     require_run(run)
     file = out or beside(run, "scores")
     require_outside(file, run)
@@ -94,6 +95,8 @@ def stored_diagnoses(file: Path, run: Path) -> dict[str, Diagnosis]:
     Raises:
         RunError: the file cannot be read, or is about another run.
     """
+    from hero.look.notes import read_notes
+
     _, notes = read_notes(file, "diagnoses", run)
     try:
         return {key: decode_diagnosis(note["diagnosis"]) for key, note in notes.items()}
@@ -118,6 +121,7 @@ def _score(
     """
     from rich.progress import MofNCompleteColumn, Progress
 
+    from hero.look.notes import NotesWriter
     from hero.look.score import score_batch, scored_turns
 
     messages = console(errors=True)

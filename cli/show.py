@@ -14,7 +14,6 @@ from rich.text import Text
 from hero.distill.turns import FAULTS, finding_about
 from hero.errors import ConfigError
 from hero.look.entries import Entry, Split, is_evaluation, read_entries
-from hero.look.story import scores_of
 
 from .resolve import stored_settings
 from .score import teacher_of_run
@@ -56,6 +55,8 @@ def show(
     Of each turn: what the policy saw, what it did and what followed, what the reflector said, what the teacher read of
     it and, once hero score has been run, what the teacher would have done and the tokens on which they disagree.
     """
+    from hero.look.story import scores_of
+
     (source,) = sources_of([run], scores, diagnoses)
     entries = read_entries(run)
     given = {entry.key: source.diagnoses.get(entry.key, entry.diagnosis) for entry in entries}

@@ -12,7 +12,6 @@ import typer
 
 from hero.errors import ConfigError
 from hero.look.entries import is_evaluation
-from hero.look.notes import beside, checksum_of, read_notes, require_outside
 
 from .provenance import run_dir_of
 from .score import stored_diagnoses
@@ -60,6 +59,7 @@ def view(
     share a page: any two episodes of one task can be seen side by side.
     """
     from hero.look.html import write_page
+    from hero.look.notes import require_outside
 
     first = Path(os.path.abspath(runs[0]))  # without any ..
     file = out or first.with_name(f"{first.name}.html")
@@ -83,6 +83,7 @@ def sources_of(runs: Sequence[Path], scores: Path | None, diagnoses: Path | None
         ConfigError: a directory is neither a run nor an evaluation.
         RunError: notes cannot be read, or are about another run.
     """
+    from hero.look.notes import beside, checksum_of, read_notes
     from hero.look.story import Source
 
     sources = []

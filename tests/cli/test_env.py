@@ -85,7 +85,9 @@ def test_a_policy_whose_actions_do_nothing_is_not_trained(project: Path, model: 
     environ = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: 0.0 % of the policy's actions are valid before training, and with less than")
+    assert done.stderr.splitlines()[1].startswith(
+        "error: 0.0 % of the policy's actions are valid before training, and with less than"
+    )
     assert "hero warm" in done.stderr
 
 

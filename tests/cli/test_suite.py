@@ -90,7 +90,6 @@ def test_mistakes_are_reported(hero: Hero, model: str, suite: str, tmp_path: Pat
         ([model, "--suite", suite, "--split", "validation"], "--split does nothing with --suite"),
         ([model, "--suite", suite, "--greedy"], "--greedy does nothing with --suite"),
         ([model, "--suite", suite, "--env-arg", "a=1"], "--env-arg does nothing with --suite"),
-        ([model, "--json"], "--json needs --suite FILE"),
         ([model, "--suite", suite, "--checkpoint", "best"], "--checkpoint best does nothing with"),
         ([model, "--suite", "none.jsonl"], "none.jsonl: No such file"),
         ([model, "--suite", "suite.csv"], "neither .jsonl"),
