@@ -29,6 +29,8 @@ MANY_REPEAT: Final = 0.3
 """Share of the faulted turns above which the teacher would repeat the fault."""
 LEAK: Final = 0.05
 """Share of words of diagnoses, which no prompt shows, among those of the actions, above which they leak."""
+LITTLE_RIGHT: Final = 0.25
+"""Share of the advice below which so little of it is right that it misleads."""
 MANY_PROBLEMS: Final = 0.2
 """Share of the episodes above which reviews that failed are an alarm."""
 STOP_AFTER: Final = 3
@@ -177,6 +179,16 @@ def _no_lift(rows: Rows) -> str:
     return f"the teacher finds the advised actions no likelier than the student does (lift {lift:.2f} nats)"
 
 
+def _wrong_advice(rows: Rows) -> str:
+    right = rows[-1].get("quality", {}).get("advice_right")
+    if right is None or right >= LITTLE_RIGHT or rows[-1]["update"].get("turns_faulted", 0) < MIN_FAULTED:
+        return ""
+    return (
+        f"only {100 * right:.0f} % of the advice is right, as the environment knows, and the rest is taught as well; "
+        "take a reviewer that knows better (--reflector rules, or openai:MODEL)"
+    )
+
+
 def _leak(rows: Rows) -> str:
     leak = rows[-1].get("quality", {}).get("leak") or 0.0
     return (
@@ -196,6 +208,7 @@ CHECKS: Final[Mapping[str, Callable[[Rows], str]]] = {
     "few_follow": _few_follow,
     "repeats": _repeats,
     "no_lift": _no_lift,
+    "wrong_advice": _wrong_advice,
     "leak": _leak,
 }
 """Each alarm's check of the newest step, which returns a text for people, or "" for no alarm."""

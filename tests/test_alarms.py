@@ -16,6 +16,7 @@ from hero.alarms import (
     FEW_FOLLOW,
     LEAK,
     LESS_VALID,
+    LITTLE_RIGHT,
     MANY_REPEAT,
     MIN_FAULTED,
     REPORT_EVERY,
@@ -41,7 +42,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "reflection": {"episodes_with_finding": 0.5, "problems": 0},
         "update": update,
         "examples": 30,
-        "quality": {"leak": 0.0},
+        "quality": {"leak": 0.0, "advice_right": 0.9},
         "alarms": [],
     }
     for name, value in changes.items():
@@ -80,6 +81,7 @@ ABOVE, BELOW = 1.001, 0.999
         ("few_follow", {"followed": FEW_FOLLOW * BELOW}, {"followed": FEW_FOLLOW}),
         ("repeats", {"repeated": MANY_REPEAT * ABOVE}, {"repeated": MANY_REPEAT}),
         ("no_lift", {"lift": 0.0}, {"lift": 0.001}),
+        ("wrong_advice", {"advice_right": LITTLE_RIGHT * BELOW}, {"advice_right": LITTLE_RIGHT}),
         ("leak", {"leak": LEAK * ABOVE}, {"leak": LEAK}),
     ],
 )
@@ -102,7 +104,9 @@ def test_the_second_step_is_compared_with_the_first_alone() -> None:
     assert raised(row(action_length=20.0), row(action_length=9.9)) == ["shrinking"]
 
 
-@pytest.mark.parametrize(("metric", "value"), [("followed", 0.0), ("repeated", 1.0), ("lift", -1.0)])
+@pytest.mark.parametrize(
+    ("metric", "value"), [("followed", 0.0), ("repeated", 1.0), ("lift", -1.0), ("advice_right", 0.1)]
+)
 def test_few_faulted_turns_and_none_at_all_say_nothing_about_the_teacher(metric: str, value: float) -> None:
     assert len(raised(row(**{metric: value, "turns_faulted": float(MIN_FAULTED)}))) == 1
     assert raised(row(**{metric: value, "turns_faulted": MIN_FAULTED - 1.0})) == []

@@ -55,7 +55,8 @@ METRICS: Final = (
     Metric("quality.faults_found", "share of the wrong turns that the reflector calls wrong", "high"),
     Metric("quality.faults_praised", "share of the wrong turns that the reflector calls useful", "low",
            "rises over a run: the reviewer decays with the policy"),
-    Metric("quality.advice_right", "share of the advised actions that are right", "high"),
+    Metric("quality.advice_right", "share of the advised actions that are right", "high", "alarm `wrong_advice`: it is "
+           "followed all the same"),
     Metric("quality.wrong_turns", "wrong turns per episode, by the hidden state", "falls"),
     Metric("quality.unnecessary_turns", "turns per episode that brought nothing", "falls"),
     Metric("quality.leak", "share of the words of actions that stand in diagnoses and not in their own prompts", "0",
