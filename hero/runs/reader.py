@@ -284,7 +284,12 @@ def check_rows(path: Path, *kinds: str) -> None:
         RunError: records are missing or were changed; the message names the file.
     """
     newest = _newest_folder(path)
-    progress = _read_progress(newest) if newest else {"rows": {}, "checksums": {}}
+    try:
+        progress = _read_progress(newest) if newest else {"rows": {}, "checksums": {}}
+    except (OSError, RunError):
+        if newest == _newest_folder(path):
+            raise
+        return check_rows(path, *kinds)  # a run that goes on has replaced it
     for kind in kinds:
         file, rows = path / f"{kind}.jsonl", progress["rows"].get(kind, 0)
         lines = file.read_bytes().splitlines(keepends=True)[:rows] if rows and file.is_file() else []

@@ -8,17 +8,20 @@ import re
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.errors import RunError
+from hero.runs import reader
 from hero.runs.reader import (
     CHECKED,
     KINDS,
     Checkpoint,
     Episode,
+    check_rows,
     is_run_dir,
     latest_checkpoint,
     read_checkpoint,
@@ -229,3 +232,22 @@ def test_a_best_checkpoint_that_is_gone_is_refused_by_name(path: Path) -> None:
 
 def test_every_record_but_wall_clock_times_has_a_checksum() -> None:
     assert {*KINDS} - {*CHECKED} == {"timings"}
+
+
+def test_records_are_checked_against_the_checkpoint_that_replaces_the_one_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Run.create(tmp_path / "run", SETTINGS) as run:
+        play(run, 1, 1)
+        read = reader._read_progress
+
+        def replaced_first(folder: Path) -> Any:
+            monkeypatch.setattr(reader, "_read_progress", read)
+            play(run, 2, 2)
+            return read(folder)
+
+        monkeypatch.setattr(reader, "_read_progress", replaced_first)
+        check_rows(run.path, "episodes")
+    (run.path / "episodes.jsonl").write_text("{}\n")
+    with pytest.raises(RunError, match=r"episodes\.jsonl is damaged"):
+        check_rows(run.path, "episodes")
