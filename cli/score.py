@@ -143,12 +143,9 @@ def _score(
         raise RunError(f"{run} has no complete step yet; resume it first")
     about = {"checkpoint": step, "diagnoses": source}
     played = [*batches(entries)]
-    earlier: list[Trajectory] = []
-    if not any(
-        entry.key in chosen
-        for batch in played
-        for entry, *_ in scored_turns(teacher, batch, diagnoses, _solved(played))
-    ):
+    solved = [entry.trajectory for entry in entries if entry.trajectory.success]
+    turns = (turn for batch in played for turn in scored_turns(teacher, batch, diagnoses, solved))
+    if not any(entry.key in chosen for entry, *_ in turns):
         raise RunError(
             f"the teacher has hindsight on no turn of {run}, since nobody has reviewed it; hero reflect {run} writes "
             "reviews, for --diagnoses FILE"
@@ -157,18 +154,14 @@ def _score(
         NotesWriter(file, "scores", run, about) as writer,
         Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=messages, transient=True) as bars,
     ):
-        bar = bars.add_task("episodes", total=len(chosen))
+        bar, earlier = bars.add_task("episodes", total=len(chosen)), list[Trajectory]()
         for batch in played:
-            todo = chosen.intersection(entry.key for entry in batch) - writer.done
-            if todo:
+            asked = chosen.intersection(entry.key for entry in batch)
+            if todo := asked - writer.done:
                 writer.write(score_batch(trainer, teacher, lm.chat, batch, diagnoses, earlier, only=todo))
-            earlier[:0] = _solved([batch])
-            bars.advance(bar, len(chosen.intersection(entry.key for entry in batch)))
+            earlier = [entry.trajectory for entry in batch if entry.trajectory.success] + earlier
+            bars.advance(bar, len(asked))
     return step
-
-
-def _solved(played: Sequence[Sequence[Entry]]) -> list[Trajectory]:
-    return [entry.trajectory for batch in played for entry in batch if entry.trajectory.success]
 
 
 def teacher_of_run(settings: Settings) -> Teacher | None:

@@ -83,31 +83,36 @@ def sources_of(runs: Sequence[Path], scores: Path | None, diagnoses: Path | None
         ConfigError: a directory is neither a run nor an evaluation.
         RunError: notes cannot be read, or are about another run.
     """
-    from hero.look.notes import beside, checksum_of, read_notes
     from hero.look.story import Source
 
-    sources = []
     for path in runs:
         if run_dir_of(str(path)) is None and not is_evaluation(path):
             raise ConfigError(f"{path} is neither a run directory nor what hero eval --out wrote; give one of them")
-        first = path == runs[0]
-        given = stored_diagnoses(diagnoses, path) if diagnoses and first else {}
-        file, made_with = beside(path, "scores"), checksum_of(diagnoses) if diagnoses and first else 0
-        notes: Mapping[str, Note] = {}
-        if scores and first:
-            header, notes = read_notes(scores, "scores", path)
-            if header["diagnoses"] != made_with:
-                raise ConfigError(
-                    f"{scores} has scores with other diagnoses; give those that it was made with, or none"
-                )
-        elif file.is_file() and not is_evaluation(path):
-            header, notes = read_notes(file, "scores", path)
-            if header["diagnoses"] != made_with:
-                console(errors=True).print(
-                    f"warning: {file} has scores with other diagnoses, and is left out; --scores FILE names others",
-                    style="yellow",
-                    markup=False,
-                )
-                notes = {}
-        sources.append(Source(path, notes, given))
-    return sources
+    first, *others = runs
+    given = stored_diagnoses(diagnoses, first) if diagnoses else {}
+    sources = [Source(first, _scores_of(first, scores, diagnoses), given)]
+    return sources + [Source(path, _scores_of(path, None, None)) for path in others]
+
+
+def _scores_of(run: Path, file: Path | None, diagnoses: Path | None) -> Mapping[str, Note]:
+    """Returns the scores of a run that were made with some diagnoses; those beside it only if they were.
+
+    Raises:
+        ConfigError: a file that was named has scores with other diagnoses.
+        RunError: the scores cannot be read, or are about another run.
+    """
+    from hero.look.notes import beside, checksum_of, read_notes
+
+    scores = file or beside(run, "scores")
+    if is_evaluation(run) or not (file or scores.is_file()):
+        return {}
+    header, notes = read_notes(scores, "scores", run)
+    if header["diagnoses"] == (checksum_of(diagnoses) if diagnoses else 0):
+        return notes
+    other = f"{scores} has scores with other diagnoses"
+    if file:
+        raise ConfigError(f"{other}; give those that it was made with, or none")
+    console(errors=True).print(
+        f"warning: {other}, and is left out; --scores FILE names others", style="yellow", markup=False
+    )
+    return {}
