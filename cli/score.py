@@ -154,7 +154,8 @@ def _score(
         NotesWriter(file, "scores", run, about) as writer,
         Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=messages, transient=True) as bars,
     ):
-        bar, earlier = bars.add_task("episodes", total=len(chosen)), list[Trajectory]()
+        earlier: list[Trajectory] = []
+        bar = bars.add_task("episodes", total=len(chosen))
         for batch in played:
             asked = chosen.intersection(entry.key for entry in batch)
             if todo := asked - writer.done:
