@@ -29,6 +29,8 @@ MANY_REPEAT: Final = 0.3
 """Share of the faulted turns above which the teacher would repeat the fault."""
 LEAK: Final = 0.05
 """Share of words of diagnoses, which no prompt shows, among those of the actions, above which they leak."""
+MANY_CONTRADICT: Final = 0.5
+"""Share of the faulted turns above which reviews contradict themselves."""
 LITTLE_RIGHT: Final = 0.25
 """Share of the advice below which so little of it is right that it misleads."""
 MANY_PROBLEMS: Final = 0.2
@@ -179,6 +181,16 @@ def _no_lift(rows: Rows) -> str:
     return f"the teacher finds the advised actions no likelier than the student does (lift {lift:.2f} nats)"
 
 
+def _contradicts(rows: Rows) -> str:
+    contradicted, faulted = _of_faulted(rows, "turns_contradicted"), rows[-1]["update"].get("turns_faulted", 0)
+    if contradicted is None or contradicted <= MANY_CONTRADICT * faulted:
+        return ""
+    return (
+        f"in {100 * contradicted / faulted:.0f} % of the turns that the reflector calls wrong, it advises the very "
+        "action that was taken; those turns teach nothing"
+    )
+
+
 def _wrong_advice(rows: Rows) -> str:
     right = rows[-1].get("quality", {}).get("advice_right")
     if right is None or right >= LITTLE_RIGHT or rows[-1]["update"].get("turns_faulted", 0) < MIN_FAULTED:
@@ -208,6 +220,7 @@ CHECKS: Final[Mapping[str, Callable[[Rows], str]]] = {
     "few_follow": _few_follow,
     "repeats": _repeats,
     "no_lift": _no_lift,
+    "contradicts": _contradicts,
     "wrong_advice": _wrong_advice,
     "leak": _leak,
 }

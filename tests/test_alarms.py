@@ -17,6 +17,7 @@ from hero.alarms import (
     LEAK,
     LESS_VALID,
     LITTLE_RIGHT,
+    MANY_CONTRADICT,
     MANY_REPEAT,
     MIN_FAULTED,
     REPORT_EVERY,
@@ -35,7 +36,14 @@ def row(**changes: Any) -> dict[str, Any]:
     """Returns a step that raises no alarm, but for the changes of its metrics."""
     rollout = {"episodes": 8, "valid_actions": 0.9, "action_length": 20.0, "commonest_action": 0.3}
     update = {"tokens_with_loss": 50.0, "turns_distilled": 30.0, "teacher_tokens": 900.0, "teacher_tokens_apart": 90.0}
-    update |= {"turns_too_long": 0.0, "turns_faulted": 20.0, "followed": 0.9, "repeated": 0.01, "lift": 2.0}
+    update |= {
+        "turns_too_long": 0.0,
+        "turns_faulted": 20.0,
+        "turns_contradicted": 0.0,
+        "followed": 0.9,
+        "repeated": 0.01,
+        "lift": 2.0,
+    }
     parts: dict[str, Any] = {
         "step": 1,
         "rollout": rollout,
@@ -81,6 +89,7 @@ ABOVE, BELOW = 1.001, 0.999
         ("few_follow", {"followed": FEW_FOLLOW * BELOW}, {"followed": FEW_FOLLOW}),
         ("repeats", {"repeated": MANY_REPEAT * ABOVE}, {"repeated": MANY_REPEAT}),
         ("no_lift", {"lift": 0.0}, {"lift": 0.001}),
+        ("contradicts", {"turns_contradicted": 20 * MANY_CONTRADICT + 1}, {"turns_contradicted": 20 * MANY_CONTRADICT}),
         ("wrong_advice", {"advice_right": LITTLE_RIGHT * BELOW}, {"advice_right": LITTLE_RIGHT}),
         ("leak", {"leak": LEAK * ABOVE}, {"leak": LEAK}),
     ],

@@ -146,9 +146,11 @@ class Following:
 
     def metrics(self) -> dict[str, float]:
         """Returns the metrics that `TorchTrainer.update` describes; the shares only where there is such a turn."""
-        metrics = {"turns_faulted": float(len(self._faulted)), "turns_gated": float(len(self._gated))}
-        if self._advised:
-            metrics["followed"] = fmean(score.likeliest for score in self._advised.values())
+        unchanged = self._batch.judged.unchanged
+        counts = {"faulted": self._faulted, "contradicted": unchanged, "gated": self._gated}
+        metrics = {f"turns_{name}": float(len(turns)) for name, turns in counts.items()}
+        if followed := [score.likeliest for index, score in self._advised.items() if index not in unchanged]:
+            metrics["followed"] = fmean(followed)
         if self._faulted:
             metrics["repeated"] = fmean(self._taken[index].likeliest for index in self._faulted)
         if self._lifts:

@@ -26,11 +26,12 @@ class JudgedTurns:
 
     Attributes:
         findings: by index of the example.
-        unchanged: indices of the faulted turns whose advice is the action that was taken.
+        unchanged: indices of the faulted turns whose advice is the action that was taken, so that the finding
+            contradicts itself.
         advice_rows: rows of the privileged prompt and the action that is advised, by index of the example, of all other
             faulted turns with advice.
         student_rows: rows of the student's prompt and the action that is advised, by index of the example; of at most
-            `LIFT_TURNS` faulted turns, evenly spaced.
+            `LIFT_TURNS` of the turns in `advice_rows`, evenly spaced.
     """
 
     findings: Mapping[int, Finding]
@@ -63,7 +64,7 @@ class JudgedTurns:
                     unchanged.add(index)
                 else:
                     advice_rows[index] = action_row(row.ids[:start], advice_ids, index, advised=True)
-                if len(tokens.prompt_ids) + len(advice_ids) <= context:
+                if index in advice_rows and len(tokens.prompt_ids) + len(advice_ids) <= context:
                     student_rows.append(action_row(tokens.prompt_ids, advice_ids, index, advised=True))
             findings[index] = finding
         count = min(LIFT_TURNS, len(student_rows))

@@ -184,8 +184,9 @@ class TorchTrainer:
             `tokens_with_loss`: action tokens that contribute to any component; 0 means that no step was taken.
             `turns_distilled`: distilled examples. `turns_too_long`: those that are not, since with their privileged
             text they exceed the model's context. `turns_gated`: distilled examples that `turn_gate` leaves out.
-            `turns_faulted`: those whose action is called wrong, as far as they are measured. `loss`: the sum of the
-            components `policy_gradient`, `cross_entropy` and `distillation`.
+            `turns_faulted`: those whose action is called wrong, as far as they are measured. `turns_contradicted`:
+            those of them whose advice is the very action that was taken, which the gate leaves out. `loss`: the sum of
+            the components `policy_gradient`, `cross_entropy` and `distillation`.
             Where a step was taken also: `grad_norm` before clipping; `learning_rate`.
             Where there are examples, gated or not: `action_length`, the mean in tokens; and, from before the step, in
             nats per token, at the temperature of sampling: `entropy` of the student; `mismatch`, the gap between
@@ -195,8 +196,9 @@ class TorchTrainer:
             `teacher_tokens`, the number of tokens that the teacher read of the actions taken and their prompts, and
             `teacher_tokens_apart`, the number that it would have read without shared prefixes.
             Where turns are faulted: `repeated`, the share of them in which the action taken is again the teacher's
-            likeliest; and of those with advice `followed`, the share in which the advised action is the likeliest, and
-            `lift`, the median of log p teacher - log p student of the whole advised action, of at most 16 turns.
+            likeliest; and of those that advise another action `followed`, the share in which the advised action is the
+            likeliest, and `lift`, the median of log p teacher - log p student of the whole advised action, of at most
+            16 turns.
             Where there is a policy gradient: `clip_fraction` of its tokens.
 
         Raises:

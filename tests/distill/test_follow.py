@@ -64,6 +64,10 @@ def judged(seed: int) -> list[Example]:
                 ["", "IL", "QS`", text(likeliest) if ends else "B@", text(likeliest) if ends else ""]
             )
             finding = Finding(0, random.choice([*Verdict, None, *FAULTS]), advice=advice)
+            if len(examples) % 7 == 6:  # advised what was done
+                ids = tuple(CHAT.encode_reply("IL"))
+                tokens = replace(tokens, action_ids=ids, logprobs=(-1.0,) * len(ids))
+                finding = Finding(0, Verdict.FAILED, advice="IL")
             examples.append(Example(index, tokens, teacher=review, distillation=1.0, finding=finding))
     return examples
 
@@ -79,7 +83,7 @@ def measured(examples: Sequence[Example], *, turn_gate: TurnGate = "follow", tok
 
 def expected(examples: Sequence[Example], turn_gate: TurnGate) -> dict[str, float]:
     """Returns the metrics that are about following, turn by turn, by decoding and from whole prompts."""
-    followed, repeated, lifts = [], [], []
+    followed, repeated, lifts, contradicted = [], [], [], 0
     for example in examples:
         assert example.teacher
         assert example.finding
@@ -90,6 +94,9 @@ def expected(examples: Sequence[Example], turn_gate: TurnGate) -> dict[str, floa
         repeated.append(all(decoded(TEACHER, [*prompt_ids, *taken[:n]], 1) == (taken[n],) for n in range(len(taken))))
         if advice := example.finding.advice:
             ids = CHAT.encode_reply(advice)
+            if tuple(ids) == taken:
+                contradicted += 1
+                continue
             followed.append(decoded(TEACHER, prompt_ids, 9) == tuple(ids))
             lifts.append(
                 sum(logprobs(TEACHER, prompt_ids, ids)) - sum(logprobs(STUDENT, example.tokens.prompt_ids, ids))
@@ -97,6 +104,7 @@ def expected(examples: Sequence[Example], turn_gate: TurnGate) -> dict[str, floa
     count = min(LIFT_TURNS, len(lifts))
     return {
         "turns_faulted": len(repeated),
+        "turns_contradicted": contradicted,
         "turns_gated": sum(not counts(example, turn_gate, CHAT, STUDENT, TEACHER) for example in examples),
         "followed": fmean(followed),
         "repeated": fmean(repeated),
@@ -112,6 +120,7 @@ def test_metrics_are_those_of_decoding_each_turn_by_itself(seed: int, turn_gate:
     metrics = measured(examples, turn_gate=turn_gate, tokens=70)
     assert {name: metrics[name] for name in reference} == pytest.approx(reference, abs=1e-5)
     assert 0 < reference["followed"] < 1
+    assert reference["turns_contradicted"] > 0
     assert 0 < reference["repeated"] < 1
     assert (reference["turns_gated"] > 0) == (turn_gate != "none")
 

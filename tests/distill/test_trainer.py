@@ -130,7 +130,9 @@ def test_turns_that_are_too_long_with_hindsight_are_left_out_and_counted() -> No
     assert (expected["turns_too_long"], report["turns_too_long"]) == (0, 1)
     assert report["turns_distilled"] == len(short)
     torch.testing.assert_close(weights(both), weights(alone))
-    nothing = dict.fromkeys(("tokens_with_loss", "turns_distilled", "turns_faulted", "turns_gated", "loss"), 0)
+    nothing = dict.fromkeys(
+        ("tokens_with_loss", "turns_distilled", "turns_faulted", "turns_contradicted", "turns_gated", "loss"), 0
+    )
     assert make_trainer().update(long) == nothing | {"turns_too_long": 1}
     size = len(SAMPLED[0].prompt_ids + SAMPLED[0].action_ids)
     for words, fits in ((128 - size, True), (129 - size, False)):
@@ -148,7 +150,8 @@ def test_where_rewards_are_equal_grpo_leaves_every_weight_alone_and_distillation
     before = weights(trainer)
     row = trainer.update(GRPO().examples(group, [Diagnosis("none")] * 4))
     assert set(row.values()) == {0}
-    assert set(row) == {"tokens_with_loss", "turns_distilled", "turns_too_long", "turns_faulted", "turns_gated", "loss"}
+    turns = {f"turns_{name}" for name in ("distilled", "too_long", "faulted", "contradicted", "gated")}
+    assert set(row) == {"tokens_with_loss", "loss"} | turns
     row = trainer.update([Example(0, tokens, policy_gradient=0.0) for tokens in SAMPLED])
     assert row["tokens_with_loss"] == trainer.updates == 0
     torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
