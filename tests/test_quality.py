@@ -230,4 +230,4 @@ def test_no_reflector_learner_teacher_or_policy_can_reach_an_environment(tmp_pat
 def test_only_measuring_asks_for_labels() -> None:
     asking = {name for name, path in modules().items() if "is_right" in path.read_text("utf-8")}
     blocks = {name for name in asking if not name.startswith(("hero.envs.", "tests.", "benchmarks."))}
-    assert blocks == {"hero.quality", "hero.train"}
+    assert blocks == {"hero.quality", "hero.train", "hero_cli.check"}
