@@ -206,3 +206,10 @@ def test_without_findings_no_model_reads_anything_more() -> None:
     assert read == ["teacher", "student"]
     for hook in hooks:
         hook.remove()
+
+
+def test_only_advice_of_another_action_is_read_by_the_student() -> None:
+    turns = UpdateBatch.of(judged(0), CHAT, 128).judged
+    assert turns.unchanged
+    assert turns.student_rows.keys() == turns.advice_rows.keys()
+    assert not turns.unchanged & turns.advice_rows.keys()
