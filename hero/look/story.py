@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -57,8 +58,11 @@ def tell(sources: Sequence[Source], max_episodes: int) -> Json:
     return {"runs": runs, "texts": list(texts), "episodes": episodes, "metrics": metrics}
 
 
-def thinned(entries: Sequence[Entry], most: int) -> Iterable[Entry]:
-    """Returns at most about `most` entries of each split: whole steps, the first and the last ones among them."""
+def thinned(entries: Sequence[Entry], most: int) -> Iterator[Entry]:
+    """Yields at most about `most` entries of each split: whole steps, the first and the last ones among them.
+
+    Of a step with more than `most` entries the first ones are kept.
+    """
     kept: set[tuple[str, int]] = set()
     for split in dict.fromkeys(entry.split for entry in entries):
         steps = list(dict.fromkeys(entry.step for entry in entries if entry.split == split))
@@ -66,7 +70,12 @@ def thinned(entries: Sequence[Entry], most: int) -> Iterable[Entry]:
         count = min(len(steps), max(2, int(most / per_step)))
         chosen = {round(number * (len(steps) - 1) / max(1, count - 1)) for number in range(count)}
         kept |= {(split, steps[number]) for number in chosen}
-    return (entry for entry in entries if (entry.split, entry.step) in kept)
+    number_in_step: Counter[tuple[str, int]] = Counter()
+    for entry in entries:
+        place = entry.split, entry.step
+        number_in_step[place] += 1
+        if place in kept and number_in_step[place] <= most:
+            yield entry
 
 
 def _names(sources: Sequence[Source]) -> list[str]:
