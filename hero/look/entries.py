@@ -12,7 +12,7 @@ from zlib import crc32
 
 from hero.errors import RunError
 from hero.runs.codec import decode_trajectory, encode_trajectory
-from hero.runs.reader import EVALUATION, check_rows, read_config, read_each, read_episodes, read_validation
+from hero.runs.reader import CHECKED, EVALUATION, check_rows, read_config, read_each, read_episodes, read_validation
 from hero.runs.sealed import seal, unseal
 from hero.types import Diagnosis, Trajectory
 
@@ -56,7 +56,7 @@ def read_entries(path: Path, splits: Sequence[Split] = ("training", "validation"
     if is_evaluation(path):
         return [*_evaluation(path)]
     read_config(path)
-    check_rows(path, "episodes", "validation")
+    check_rows(path, *CHECKED)
     entries: list[Entry] = []
     if "training" in splits:
         entries += (

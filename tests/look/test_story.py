@@ -97,6 +97,14 @@ def test_a_run_whose_episodes_were_changed_is_refused(tmp_path: Path, damage: Ca
         read_entries(run)
 
 
+@pytest.mark.parametrize("name", ["steps.jsonl", "evals.jsonl"])
+def test_a_run_whose_curves_were_changed_is_refused(tmp_path: Path, name: str) -> None:
+    run = write_run(tmp_path / "run", [(1, LOST, DIAGNOSIS)])
+    (run / name).write_text((run / name).read_text().replace("1", "2"))
+    with pytest.raises(RunError, match=name):
+        read_entries(run)
+
+
 def test_a_step_that_goes_on_is_shown_without_being_checked(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [(1, SOLVED, Diagnosis("rules"))])
     content = (run / "episodes.jsonl").read_bytes()
