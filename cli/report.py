@@ -80,6 +80,7 @@ def report(console: Console, path: Path, summary: Mapping[str, Any], timings: Se
     console.print(f"\nrun directory  {path}", markup=False)
     console.print(f"learning curve {path / 'curve.png'}", markup=False)
     console.print(f"next           hero eval {path} --split test", markup=False)
+    console.print(f"look inside    hero view {path}", markup=False)
 
 
 def outcome_table(summary: Mapping[str, Any]) -> Table:

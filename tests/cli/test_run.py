@@ -39,6 +39,7 @@ def test_every_step_and_the_outcome_are_printed(finished: Path, shared: Path) ->
     success = f"{100 * best['success']['value']:.1f} % [{100 * best['success']['low']:.1f}, "
     assert any(line.startswith(f"best           after step {best['step']}: success {success}") for line in lines)
     assert f"next           hero eval {finished} --split test" in lines
+    assert f"look inside    hero view {finished}" in lines
 
 
 def test_the_outcome_has_the_no_op_baseline_where_the_environment_has_one(
