@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from .compare_cells import PlannedRun
@@ -74,9 +74,8 @@ class ComparisonTable(ComparisonLines):
     def renderable(self) -> Group:
         """Returns the whole display in its current state."""
         seeds = sorted({run.seed for run in self.shown})
-        table = Table(
-            "sampled success of", *(f"seed {seed}" for seed in seeds), box=None, pad_edge=False, header_style="dim"
-        )
+        columns = (Column(f"seed {seed}", overflow="fold") for seed in seeds)
+        table = Table("sampled success of", *columns, box=None, pad_edge=False, header_style="dim")
         for cell in dict.fromkeys(run.cell for run in self.shown):
             by_seed = {run.seed: status for run, status in self.shown.items() if run.cell == cell}
             table.add_row(Text(cell), *(_mark(by_seed[seed]) for seed in seeds))

@@ -26,6 +26,8 @@ from .terminal import console, show_log
 
 EPISODES_ONLY = ("env", "env_arg", "split", "tasks", "trials", "temperature", "greedy", "seed", "out")
 """Parameters of `hero eval` that do nothing with a suite."""
+WIDE = 120
+"""Columns that a terminal needs for values and their intervals side by side."""
 WORDS = {"nats": "nats per token", "exact": "exact replies", "well_formed": "well-formed replies"}
 
 
@@ -72,7 +74,7 @@ def evaluate_suite(
     out = console()
     name = choice.source if step is None else f"{choice.source} ({choice.checkpoint} checkpoint, step {step})"
     out.print(f"{name} on {file} (95 % intervals)", markup=False)
-    out.print(_table(columns))
+    out.print(suite_table(columns, stacked=out.width < WIDE))
     if run:
         out.print(_verdict(columns["difference"]), markup=False)
 
@@ -109,8 +111,13 @@ def _score(
         return {"start": scored("start", load_start(run, choice)), "checkpoint": after}, step
 
 
-def _table(columns: Mapping[str, Mapping[str, Measures]]) -> Table:
-    """Returns a table with a row for each kind and each of what was measured."""
+def suite_table(columns: Mapping[str, Mapping[str, Measures]], *, stacked: bool) -> Table:
+    """Returns a table with a row for each kind and each of what was measured.
+
+    Args:
+        columns: the measures of each kind, by what was measured, such as a checkpoint.
+        stacked: whether intervals stand below their values, for narrow terminals.
+    """
     kinds = next(iter(columns.values()))
     header = ("kind", "items", *([""] if len(columns) > 1 else []), "nats per token", "perplexity")
     table = Table(*header, "exact %", "well-formed %", box=None, pad_edge=False, header_style="dim")
@@ -122,7 +129,8 @@ def _table(columns: Mapping[str, Mapping[str, Measures]]) -> Table:
             labels += [name] if len(columns) > 1 else []
             perplexity = ("x " if signed else "") + _number(own.perplexity, ".3g")
             shares = [_percent(share, signed) for share in (own.exact, own.well_formed)]
-            table.add_row(*map(Text, (*labels, _number(own.nats, "+.3f" if signed else ".3f"), perplexity, *shares)))
+            cells = (_number(own.nats, "+.3f" if signed else ".3f"), perplexity, *shares)
+            table.add_row(*map(Text, (*labels, *(cell.replace(" [", "\n[") if stacked else cell for cell in cells))))
     return table
 
 

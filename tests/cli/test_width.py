@@ -16,12 +16,15 @@ from rich.console import Console
 
 from hero.comparison.cells import Cell
 from hero.comparison.runs import read_run
+from hero.intervals import Estimate
 from hero.runs.reader import read_rows, read_summary
+from hero.suite.measures import Measures
 from hero_cli.compare_tables import cost_table
 from hero_cli.main import app
 from hero_cli.progress import LiveDisplay
 from hero_cli.report import report
 from hero_cli.settings import Settings
+from hero_cli.suite import suite_table
 from tests.cli.conftest import Hero
 
 INTERVAL = r"\d(?: %)? \[[-+]?\d+\.\d, [-+]?\d+\.\d\]"
@@ -115,3 +118,16 @@ def test_the_cost_of_a_comparison_fits(finished: Path) -> None:
     lines = plain(file.getvalue())
     assert not [line for line in lines if "…" in line]
     assert lines[0].split() == ["runs", "turns", "policy", "reflector", "teacher", "training", "s", "evaluation", "s"]
+
+
+def test_a_suite_s_table_keeps_its_intervals_whole() -> None:
+    wide = Estimate(-1.345, -2.456, 10.0)
+    measures = Measures(items=1000, tokens=1, nats=wide, exact=Estimate(0.5, 0.1, 0.9), well_formed=None)
+    console = Console(width=80, file=io.StringIO())
+    columns = {name: {"hindsight": measures} for name in ("start", "checkpoint", "difference")}
+    console.print(suite_table(columns, stacked=True))
+    lines = plain(console.file.getvalue())  # type: ignore[attr-defined]
+    assert max(map(cell_len, lines)) <= 80
+    assert not [line for line in lines if "…" in line]
+    assert "\n".join(lines).count("[") == "\n".join(lines).count("]") == 3 * 3
+    assert all(line.count("[") == line.count("]") for line in lines)
