@@ -116,11 +116,13 @@ def suite_table(columns: Mapping[str, Mapping[str, Measures]], *, stacked: bool)
 
     Args:
         columns: the measures of each kind, by what was measured, such as a checkpoint.
-        stacked: whether intervals stand below their values, for narrow terminals.
+        stacked: whether intervals stand below their values and the perplexity, which the nats say as well, is left
+            out: for narrow terminals.
     """
     kinds = next(iter(columns.values()))
-    header = ("kind", "items", *([""] if len(columns) > 1 else []), "nats per token", "perplexity")
-    table = Table(*header, "exact %", "well-formed %", box=None, pad_edge=False, header_style="dim")
+    header = ("kind", "items", *([""] if len(columns) > 1 else []), "nats per token")
+    header += (*(() if stacked else ("perplexity",)), "exact %", "well-formed %")
+    table = Table(*header, box=None, pad_edge=False, collapse_padding=stacked, header_style="dim")
     for kind in kinds:
         for name, measures in columns.items():
             own, signed = measures[kind], name == "difference"
@@ -129,8 +131,10 @@ def suite_table(columns: Mapping[str, Mapping[str, Measures]], *, stacked: bool)
             labels += [name] if len(columns) > 1 else []
             perplexity = ("x " if signed else "") + _number(own.perplexity, ".3g")
             shares = [_percent(share, signed) for share in (own.exact, own.well_formed)]
-            cells = (_number(own.nats, "+.3f" if signed else ".3f"), perplexity, *shares)
-            table.add_row(*map(Text, (*labels, *(cell.replace(" [", "\n[") if stacked else cell for cell in cells))))
+            cells = [_number(own.nats, "+.3f" if signed else ".3f"), *([] if stacked else [perplexity]), *shares]
+            if stacked:
+                cells = [cell.replace(" [", "\n[").replace(", ", ",\u00a0") for cell in cells]
+            table.add_row(*map(Text, (*labels, *cells)))
     return table
 
 

@@ -122,7 +122,7 @@ def test_the_cost_of_a_comparison_fits(finished: Path) -> None:
 
 def test_a_suite_s_table_keeps_its_intervals_whole() -> None:
     wide = Estimate(-1.345, -2.456, 10.0)
-    measures = Measures(items=1000, tokens=1, nats=wide, exact=Estimate(0.5, 0.1, 0.9), well_formed=None)
+    measures = Measures(items=1000, tokens=1, nats=wide, exact=wide, well_formed=wide)
     console = Console(width=80, file=io.StringIO())
     columns = {name: {"hindsight": measures} for name in ("start", "checkpoint", "difference")}
     console.print(suite_table(columns, stacked=True))
