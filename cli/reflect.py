@@ -16,7 +16,7 @@ from hero.runs.codec import encode_diagnosis
 from . import build
 from .arguments import read_arguments
 from .interrupt import unmissable
-from .model import CheckpointOption, ModelChoice, load_model
+from .model import CheckpointOption, ModelChoice, load_checkpoint
 from .resolve import settings_of, stored_settings
 from .score import LastOption, RunArgument, require_run, stored_diagnoses
 from .terminal import console, loading, report_errors, with_default
@@ -56,7 +56,8 @@ def reflect(
     file = out or beside(run, f"diagnoses-{name.replace(':', '-')}")
     require_outside(file, run)
     splits: list[Split] = ["training", "validation"] if validation else ["training"]
-    entries = [entry for split in splits for entry in read_entries(run, [split])[-(last or 0) :]]
+    stored = read_entries(run, splits)
+    entries = [each for split in splits for each in [e for e in stored if e.split == split][-(last or 0) :]]
     about = {"reflector": name, "arguments": dict(asked.reflector_args)}
     with unmissable():
         _reflect(run, checkpoint or "best", name, asked.reflector_args, entries, file, about)
@@ -86,8 +87,8 @@ def _reflect(
         settings = stored_settings(run)
         build.use_threads(settings.threads)
         with loading(str(run)):
-            student = load_model(ModelChoice(str(run), checkpoint=which), settings)
-        about = {**about, "checkpoint": which}
+            student, step = load_checkpoint(ModelChoice(str(run), checkpoint=which), settings)
+        about = {**about, "checkpoint": step}
     reflector = build_reflector(name, arguments, student)
     with (
         NotesWriter(file, "diagnoses", run, about) as writer,

@@ -1,4 +1,4 @@
-"""What student and teacher think of each token of an action: where hindsight would have it otherwise.
+"""Score each token of an action by student and teacher, to see where hindsight would have it otherwise.
 
 Shapes: N tokens of one action, D hidden size, V vocabulary, K the teacher's likeliest ids.
 """
@@ -45,7 +45,7 @@ class TokenScore:
 
     @property
     def gap(self) -> float:
-        """log p teacher - log p student; its mean over the tokens of an update is `teacher_gap`."""
+        """Returns log p teacher - log p student; its mean over the tokens of an update is `teacher_gap`."""
         return self.teacher - self.student
 
 

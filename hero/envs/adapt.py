@@ -50,7 +50,7 @@ class RandomFence:
 
 
 class SeededEnv(TextEnv):
-    """Base of adapters whose tasks are seeds: write `start` and `act` in place of `begin` and `apply`.
+    """Serves as the base of adapters whose tasks are seeds: write `start` and `act` in place of `begin` and `apply`.
 
     Task i of a split is whatever the other package makes of the seed `FIRST_SEEDS[split] + i`, so that the splits share
     no seed. Both methods have the global random generators of Python and NumPy for themselves, seeded with the task: a

@@ -216,3 +216,10 @@ def test_a_damaged_file_of_diagnoses_is_named(hero: Hero, run: Path) -> None:
     for damaged in (line.replace('"findings"', '"x"'), line.replace('"diagnosis"', '"y"')):
         file.write_text(header + damaged)
         refused(hero("score", run, "--diagnoses", file), "run-diagnoses-rules.jsonl is damaged")
+
+
+def test_reviews_by_the_student_name_the_step_that_it_was_asked_at(hero: Hero, run: Path) -> None:
+    result = hero("reflect", run, "--reflector", "self", "--checkpoint", "newest", "--last", 2)
+    assert result.exit_code == 0, result.output
+    header, notes = read_notes(run.parent / "run-diagnoses-self.jsonl", "diagnoses", run)
+    assert (header["checkpoint"], len(notes)) == (4, 2)
