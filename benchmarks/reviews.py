@@ -95,9 +95,8 @@ def main(
     if not episodes:
         raise DataError(f"{run} has no training episodes; give a run that has done a step")
     if again:
-        reflector = ModelReflector(
-            load_checkpoint(ModelChoice(settings.model))[0].policy(temperature=0.0, max_new_tokens=256)
-        )
+        lm, _ = load_checkpoint(ModelChoice(settings.model))
+        reflector = ModelReflector(lm.policy(temperature=0.0, max_new_tokens=256), own_ids=True)
         diagnoses = reflector.reflect([episode.trajectory for episode in episodes])
         episodes = [replace(episode, diagnosis=new) for episode, new in zip(episodes, diagnoses, strict=True)]
     by_step: dict[int, list[Episode]] = {}

@@ -99,7 +99,7 @@ def measured(reflected: str, steps: int, episodes: int) -> dict[str, dict[str, f
         trainer = TorchTrainer(lm, learning_rate=2e-4)
         reflector: Reflector = RulesReflector()
         if reflected == "self":
-            reflector = ModelReflector(lm.policy(temperature=0.0, max_new_tokens=256))
+            reflector = ModelReflector(lm.policy(temperature=0.0, max_new_tokens=256), own_ids=True)
         envs = [WebShopEnv(split="train") for _ in range(episodes)]
         arms[name] = (reading, trainer, reflector, envs, Stopwatch(trainer._teacher.model))
     spent: dict[str, list[dict[str, float]]] = {name: [] for name in arms}

@@ -15,6 +15,7 @@ from hero import __version__, registry
 from hero.envs.validate import read_provenance
 from hero.errors import ConfigError, HeroError, RunError
 from hero.fingerprint import fingerprint
+from hero.reflect.base import provenance_of
 from hero.runs.reader import Checkpoint, is_run_dir, read_checkpoint, read_config
 
 from .learner import GROUP, read_learner
@@ -22,10 +23,12 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from hero.envs.base import TextEnv
+    from hero.reflect.base import Reflector
 
 REMEDIES: Final = {
     "env": "bring back the data, the user and the environment variables that it was started with",
     "model": "bring back the model's files",
+    "reflector": "bring back the files of the model that reviews",
 }
 """Remedies for each part of the provenance that has changed."""
 
@@ -35,12 +38,15 @@ def today() -> str:
     return date.today().isoformat()
 
 
-def run_provenance(settings: Settings, source: str, env: TextEnv, day: str, device: str) -> dict[str, Any]:
+def run_provenance(
+    settings: Settings, source: str, env: TextEnv, reflector: Reflector | None, day: str, device: str
+) -> dict[str, Any]:
     """Returns the provenance of a run that starts here, as plain JSON.
 
     Args:
         source: where the model was loaded from.
         env: one of the run's environments.
+        reflector: that of the run; None for a run without one.
         day: the date for chat templates.
         device: the device of the model, such as `cpu`.
 
@@ -51,6 +57,7 @@ def run_provenance(settings: Settings, source: str, env: TextEnv, day: str, devi
         "date": day,
         "env": env_provenance(env),
         "model": model_provenance(source),
+        "reflector": provenance_of(reflector) if reflector else {},
         "versions": versions(settings) | {"device": device},
     }
 
@@ -149,10 +156,10 @@ def versions(settings: Settings) -> dict[str, str]:
 
 
 def require_same(run: Path, part: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Checks that data or model are the same as when the run started.
+    """Checks that data or models are the same as when the run started.
 
     Args:
-        part: part of the provenance, `env` or `model`.
+        part: part of the provenance, a key of `REMEDIES`.
 
     Raises:
         RunError: something differs; the message names it.

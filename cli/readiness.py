@@ -118,7 +118,8 @@ class Readiness:
             return ""
         return (
             f" But only {_percent(self.advice_right)} of the advice is right, as the environment knows, and wrong "
-            "advice is taught as well: a --reflector that knows better (rules, or openai:MODEL) teaches more."
+            "advice is taught as well: a --reflector that knows better (rules, local:MODEL or openai:MODEL) teaches "
+            "more."
         )
 
     def record(self) -> dict[str, Any]:

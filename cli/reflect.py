@@ -79,7 +79,7 @@ def _reflect(
     from rich.progress import MofNCompleteColumn, Progress
 
     from hero.look.notes import NotesWriter
-    from hero.reflect.base import build_reflector, diagnoses_of
+    from hero.reflect.base import build_reflector, diagnoses_of, provenance_of
 
     messages, student = console(errors=True), None
     if "student" in registry.parameters(registry.load("hero.reflectors", name)):
@@ -90,6 +90,8 @@ def _reflect(
             student, step = load_checkpoint(ModelChoice(str(run), checkpoint=which), settings)
         about = {**about, "checkpoint": step}
     reflector = build_reflector(name, arguments, student)
+    if known := provenance_of(reflector):
+        about = {**about, "provenance": known}
     with (
         NotesWriter(file, "diagnoses", run, about) as writer,
         Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=messages, transient=True) as bars,

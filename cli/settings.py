@@ -81,7 +81,8 @@ class Settings:
     reflector: str | None = setting(
         "self",
         "Writes the diagnoses. self: the policy itself. rules: no model. feedback: the next observation as it is. "
-        "openai:MODEL: a model behind an endpoint. shuffled, verdict: controls, with --reflector-arg of=NAME.",
+        "local:MODEL: another model on this machine. openai:MODEL: one behind an endpoint. shuffled, verdict: "
+        "controls, with --reflector-arg of=NAME.",
         panel=WHAT,
     )
     reflector_args: dict[str, Any] = arguments("Option of the reflector", "max_new_tokens=128")

@@ -170,15 +170,18 @@ def _build(
     warning = build.require_memory(settings, lm, processes) if settings.steps != 0 else ""
     if settings.serve:
         lm = build.served(lm, settings.serve, processes)
+    reflector = build.make_reflector(settings, lm)
     components = {
         "envs": envs,
         "eval_envs": eval_envs,
         "learner": learner,
-        "reflector": build.make_reflector(settings, lm),
+        "reflector": reflector,
         "trainer": build.make_trainer(settings, lm, processes),
         "processes": processes,
     }
-    now = provenance.run_provenance(settings, source, envs[0], date, lm.model.device.type)
+    now = provenance.run_provenance(settings, source, envs[0], reflector, date, lm.model.device.type)
+    if stored:
+        provenance.require_same(path, "reflector", stored.get("reflector", {}), now["reflector"])
     provenance.require_equal(processes.gather([now]))
     return settings, components, now, warning
 

@@ -26,7 +26,7 @@ def main(steps: int = 8, episodes: int = 64, eval_tasks: int = 100, max_turns: i
     envs = [WebShopEnv(split="train") for _ in range(episodes)]  # find the product that was asked for, and buy it
     eval_envs = [WebShopEnv(split="validation") for _ in range(eval_tasks)]
     trainer = TorchTrainer(tiny.load(), learning_rate=2e-4)  # owns the student's weights, and the teacher's
-    reflector = RulesReflector()  # or ModelReflector(policy): the student itself, as in the paper
+    reflector = RulesReflector()  # or ModelReflector(policy, own_ids=True): the student itself, as in the paper
     learner = Distillation(HindsightTeacher())
 
     def validate() -> Evaluation:

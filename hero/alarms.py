@@ -197,7 +197,7 @@ def _wrong_advice(rows: Rows) -> str:
         return ""
     return (
         f"only {100 * right:.0f} % of the advice is right, as the environment knows, and the rest is taught as well; "
-        "take a reviewer that knows better (--reflector rules, or openai:MODEL)"
+        "take a reviewer that knows better (--reflector rules, local:MODEL or openai:MODEL)"
     )
 
 

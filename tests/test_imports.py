@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "reflect": CORE,
     "endpoint": CORE | {"reflect"},
     "models": CORE - {"runs"} | {"endpoint"},
+    "models.reviewer": CORE - {"runs"} | {"models", "reflect"},
     "distill": CORE,
     "distill.losses": set(),
     "distill.pack": CORE | {"distill"},

@@ -86,7 +86,7 @@ def wrong_arguments(turns: Sequence[Turn], actions: Sequence[Action]) -> dict[st
 def review_quality(lm: LanguageModel, episodes: Sequence[Trajectory], tokens: int) -> dict[str, float]:
     """Returns how far the policy's reviews agree with those of the scripted reader, in percent of turns."""
     counts: Counter[str] = Counter()
-    own_reviews = ModelReflector(lm.policy(temperature=0.0, max_new_tokens=tokens)).reflect(episodes)
+    own_reviews = ModelReflector(lm.policy(temperature=0.0, max_new_tokens=tokens), own_ids=True).reflect(episodes)
     for episode, own_review in zip(episodes, own_reviews, strict=True):
         own = {finding.turn: finding for finding in own_review.findings}
         for reference in review(episode).findings:

@@ -95,7 +95,7 @@ def right_with_hindsight(lm: LanguageModel, episodes: Sequence[Trajectory]) -> d
 def review_quality(lm: LanguageModel, episodes: Sequence[Trajectory]) -> dict[str, float]:
     """Returns how far the model's own reviews agree with those of the scripted reader, in percent of turns."""
     counts: Counter[str] = Counter()
-    own_reviews = ModelReflector(lm.policy(temperature=0.0, max_new_tokens=256)).reflect(episodes)
+    own_reviews = ModelReflector(lm.policy(temperature=0.0, max_new_tokens=256), own_ids=True).reflect(episodes)
     for episode, own_review in zip(episodes, own_reviews, strict=True):
         own_findings = {finding.turn: finding for finding in own_review.findings}
         for reference in review(episode).findings:

@@ -93,7 +93,20 @@ def check_diagnoses(diagnoses: Sequence[Diagnosis], trajectories: Sequence[Traje
     return list(diagnoses)
 
 
+def provenance_of(*reflectors: Reflector) -> dict[str, Any]:
+    """Returns what decides the answers of reflectors besides their options, as plain JSON by their names.
+
+    It is what their method `provenance` returns; those without one are absent.
+    """
+    found: dict[str, Any] = {author_of(each): getattr(each, "provenance", dict)() for each in reflectors}
+    return {name: provenance for name, provenance in found.items() if provenance}
+
+
+def author_of(reflector: Reflector) -> str:
+    """Returns the name of a reflector; that of its class, if it has none."""
+    return getattr(reflector, "name", type(reflector).__name__)
+
+
 def diagnoses_of(reflector: Reflector, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
     """Returns what a reflector answers, checked by `check_diagnoses`."""
-    author = getattr(reflector, "name", type(reflector).__name__)
-    return check_diagnoses(reflector.reflect(trajectories), trajectories, author)
+    return check_diagnoses(reflector.reflect(trajectories), trajectories, author_of(reflector))

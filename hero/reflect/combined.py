@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hero.errors import ConfigError
-from hero.reflect.base import Reflector, build_reflector, diagnoses_of
+from hero.reflect.base import Reflector, build_reflector, diagnoses_of, provenance_of
 from hero.types import Diagnosis, Finding, Trajectory
 
 
@@ -30,6 +30,10 @@ class FirstOf:
         if isinstance(of, str) or len(of) < 2:
             raise ConfigError(f"of={of!r} of the reflector first is not a list of two or more reflectors")
         self.inner = [build_reflector(each, {}, student) if isinstance(each, str) else each for each in of]
+
+    def provenance(self) -> dict[str, Any]:
+        """Returns the provenance of the reflectors, by their names."""
+        return provenance_of(*self.inner)
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         """Returns one diagnosis per trajectory; it names a problem where a reflector had one and no other a finding."""

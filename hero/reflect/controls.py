@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from hero.reflect.base import Reflector, build_reflector, diagnoses_of
+from hero.reflect.base import Reflector, build_reflector, diagnoses_of, provenance_of
 from hero.types import Diagnosis, Finding, Trajectory, Verdict
 
 T = TypeVar("T")
@@ -29,6 +29,10 @@ class VerdictReflector:
 
     def __init__(self, *, of: str | Reflector, of_args: Mapping[str, Any] | None = None, student: Any = None) -> None:
         self.inner = build_reflector(of, of_args or {}, student) if isinstance(of, str) else of
+
+    def provenance(self) -> dict[str, Any]:
+        """Returns the provenance of the reflector, by its name."""
+        return provenance_of(self.inner)
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         """Returns the diagnoses with verdicts alone; findings without one are left out."""
@@ -62,6 +66,10 @@ class ShuffledReflector:
     ) -> None:
         self.inner = build_reflector(of, of_args or {}, student) if isinstance(of, str) else of
         self.seed = seed
+
+    def provenance(self) -> dict[str, Any]:
+        """Returns the provenance of the reflector, by its name."""
+        return provenance_of(self.inner)
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         """Returns the diagnoses with their verdicts in place, and with their causes and advice elsewhere."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 from hero.chat.thoughts import without_thoughts
@@ -31,11 +32,16 @@ class ModelReflector:
 
     The policy sees the same as the paper's: task text, turns and final reward. Give one on the student's own weights
     for self-reflection, or any other for an external reflector. Greedy sampling makes diagnoses repeatable.
+
+    Args:
+        own_ids: whether the policy has the vocabulary of the one that played: it then reads the very ids that were
+            sampled. Any other policy has to read their text.
     """
 
-    def __init__(self, policy: Policy, name: str = "self") -> None:
+    def __init__(self, policy: Policy, name: str = "self", *, own_ids: bool = False) -> None:
         self.policy = policy
         self.name = name
+        self.own_ids = own_ids
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         """Returns one diagnosis per trajectory.
@@ -43,7 +49,7 @@ class ModelReflector:
         It is empty for an episode without turns. It names a problem, and has no finding, where a review does not fit
         the context of a `ContextLimited` policy, and where nothing in the answer can be read.
         """
-        reviews = [review_prompt(trajectory) if trajectory.turns else () for trajectory in trajectories]
+        reviews = [self._prompt(trajectory) if trajectory.turns else () for trajectory in trajectories]
         asked = [bool(review) and self._fits(review) for review in reviews]
         answers = iter(self.policy.act([review for review, ask in zip(reviews, asked, strict=True) if ask]))
         return [
@@ -52,6 +58,10 @@ class ModelReflector:
             else Diagnosis(self.name, problem="the episode is longer than the reflector can read" if review else "")
             for trajectory, review, ask in zip(trajectories, reviews, asked, strict=True)
         ]
+
+    def _prompt(self, trajectory: Trajectory) -> tuple[Message, ...]:
+        prompt = review_prompt(trajectory)
+        return prompt if self.own_ids else tuple(replace(message, ids=()) for message in prompt)
 
     def _fits(self, review: Sequence[Message]) -> bool:
         return not isinstance(self.policy, ContextLimited) or self.policy.count(review) <= self.policy.context_length
@@ -97,7 +107,7 @@ class SelfReflector:
         """Returns one diagnosis per trajectory, as `ModelReflector.reflect`."""
         # A new policy each time, since a resumed run could not restore what an old one keeps of earlier episodes.
         policy = self.student.policy(temperature=0.0, max_new_tokens=self.max_new_tokens)
-        return ModelReflector(policy).reflect(trajectories)
+        return ModelReflector(policy, own_ids=True).reflect(trajectories)
 
 
 def review_prompt(trajectory: Trajectory) -> tuple[Message, ...]:

@@ -118,6 +118,23 @@ def test_a_run_whose_model_changed_is_refused(hero: Hero, model: str, tmp_path: 
     assert contents(tmp_path / "run") == before
 
 
+def test_a_run_whose_reviewer_changed_is_refused(hero: Hero, model: str, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "judge")
+    options = ["--reflector", "local:judge", "--reflector-arg", "max_new_tokens=4"]
+    assert hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST, *options).exit_code == 0
+    assert hero("run", "--resume", "--out", "run", "--steps", 2).exit_code == 0
+    file = tmp_path / "judge" / "config.json"
+    file.write_bytes(file.read_bytes() + b" ")
+    before = contents(tmp_path / "run")
+    refused(
+        hero("run", "--resume", "--out", "run", "--steps", 3),
+        "reflector.local:",
+        "sha256 was",
+        "bring back the files of the model that reviews; or start another run",
+    )
+    assert contents(tmp_path / "run") == before
+
+
 def test_a_run_goes_on_with_the_revision_that_it_began_with(
     started: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The model reflector shows the whole episode, reads what models write, and invents nothing."""
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import example, given
@@ -103,6 +104,18 @@ def test_shows_the_whole_episode_once_with_the_sampled_ids_and_the_reward() -> N
     assert messages[:-2] == trajectory.turns[-1].prompt
     assert [message.ids for message in messages if message.role == "assistant"] == [(10, 2), (11, 2)]
     assert messages[-1].content == "page 2\n\n" + REQUEST.format(reward="Final reward: 0.50. ")
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_only_a_policy_with_the_vocabulary_of_the_student_reads_the_sampled_ids(own: bool) -> None:
+    read = list[tuple[int, ...]]()
+
+    def act(messages: Sequence[Message]) -> str:
+        read.extend(message.ids for message in messages if message.role == "assistant")
+        return "1 useful"
+
+    ModelReflector(FunctionPolicy(act), own_ids=own).reflect([episode(["a", "b"])])
+    assert read == ([(10, 2), (11, 2)] if own else [(), ()])
 
 
 def test_one_diagnosis_per_episode_in_order_and_none_for_an_empty_one() -> None:
