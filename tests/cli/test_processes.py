@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,27 @@ def test_processes_split_what_does_not_fit_in_one(monkeypatch: pytest.MonkeyPatc
     assert require_memory(settings, lm, Processes(0, 4)).endswith("; --shard would fit")
     assert "--shard" not in require_memory(settings, lm)
     assert require_memory(replace(settings, shard=True), lm, Processes(0, 4)) == ""
+
+
+@pytest.mark.parametrize(("command", "code"), [("--help", 0), ("--nothing", 2)])
+def test_a_process_that_has_others_is_not_torn_down(
+    started: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch, command: str, code: int
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    before = "\n".join(
+        [
+            "import atexit, os, sys",
+            "class Kept:",
+            "    def __del__(self, write=os.write): write(1, b'torn down')",
+            "sys.kept = Kept()",
+            "atexit.register(print, 'left in order')",
+        ]
+    )
+    process = started(command, before=before)
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == code
+    assert "Usage" in (errors if code else output)
+    assert output.endswith("left in order\n")
 
 
 @pytest.mark.parametrize("command", [["eval", "tiny"], ["compare"], ["data", "webshop"]])
