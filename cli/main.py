@@ -30,7 +30,7 @@ def _ended_at_once() -> Iterator[None]:
     """Ends the process after the block, or where it exits, without tearing the interpreter down.
 
     Processes that share a run are connected by threads of torch, which its caches of split tensors keep alive until the
-    interpreter ends them in the middle of C++ code: one in twelve runs then aborted, with all its work done.
+    interpreter ends them in the middle of C++ code: now and then a run aborted so, with all its work done.
     """
     code = 0
     try:

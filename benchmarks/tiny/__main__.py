@@ -19,12 +19,20 @@ import typer
 from benchmarks.tiny import taubench, webshop
 from benchmarks.tiny.log import print_step
 
-RECIPES = {"webshop": webshop.RECIPE, "taubench": taubench.RECIPE}
+CHECKS = {
+    "webshop": "--env webshop",
+    "webshop-hard": "--env webshop --env-arg level=hard",
+    "taubench": "--env taubench",
+}
+RECIPES = {"webshop": webshop.RECIPE, "webshop-hard": webshop.HARD, "taubench": taubench.RECIPE}
 
 
 def main(
     out: Annotated[Path, typer.Option(help="Directory for the model; the same command goes on after an interruption.")],
-    env: Annotated[Literal["webshop", "taubench"], typer.Option(help="Environment to act in.")] = "webshop",
+    env: Annotated[
+        Literal["webshop", "webshop-hard", "taubench"],
+        typer.Option(help="Environment to act in; webshop-hard goes on from the policy that ships."),
+    ] = "webshop",
     seed: Annotated[int, typer.Option(help="Seed of weights and demonstrations.")] = 0,
     threads: Annotated[int, typer.Option(help="Number of torch threads.")] = 2,
     shorten: Annotated[float, typer.Option(help="Factor on the steps of all phases, to try the recipe.")] = 1.0,
@@ -32,7 +40,7 @@ def main(
     """Trains a tiny policy from nothing; the state after each phase is kept beside the result."""
     torch.set_num_threads(threads)
     RECIPES[env].make(out, seed=seed, shorten=shorten, on_step=print_step)
-    typer.echo(f"The model is in {out}; `hero eval {out} --env {env}` measures it.")
+    typer.echo(f"The model is in {out}; `hero eval {out} {CHECKS[env]}` measures it.")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from benchmarks.tiny.episodes import play, shop
@@ -29,6 +30,7 @@ from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
 from hero.envs.webshop.catalogue import embedded
 from hero.envs.webshop.env import WebShopEnv
+from hero.models import tiny
 from hero.reflect.model import review_prompt
 from hero.types import Trajectory
 from hero.warm.recipe import Phase, Recipe
@@ -133,7 +135,7 @@ def _shop(index: int, first: int, levels: str) -> WebShopEnv:
     return shop(first + index, level_names[index % len(level_names)])
 
 
-EASY, MIXED, MOST_MEDIUM = "easy", "easy medium", "medium medium easy"
+EASY, MIXED, MOST_MEDIUM, MOST_HARD = "easy", "easy medium", "medium medium easy", "hard hard medium"
 RECIPE = Recipe(
     texts=texts,
     pattern=PATTERN,
@@ -158,3 +160,15 @@ RECIPE = Recipe(
         Phase("habits again", partial(habits, first=900, levels=MOST_MEDIUM, wander=True), 250, 8192, 4e-4),
     ),
 )
+HARD = replace(
+    RECIPE,
+    start=tiny.SHIPPED,
+    phases=(
+        Phase(
+            "short hard episodes", partial(skill, first=1000, levels=MOST_HARD, turns=2, wander=True), 600, 8192, 1.5e-3
+        ),
+        Phase("hard episodes", partial(skill, first=1100, levels=MOST_HARD, turns=10, wander=True), 600, 8192, 1.5e-3),
+        Phase("hard habits", partial(habits, first=1200, levels=MOST_HARD, wander=True), 250, 8192, 4e-4),
+    ),
+)
+"""Goes on from the policy that ships, so that it can review orders of the level hard, too."""

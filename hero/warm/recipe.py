@@ -55,6 +55,7 @@ class Recipe:
         pattern: regular expression that splits a text before the merges.
         vocabulary: number of ranks; the special tokens come on top.
         digits: every number of up to this many digits is one token.
+        start: directory of a tiny policy to go on from, whose tokenizer it keeps; None for one from nothing.
     """
 
     texts: Callable[[random.Random], Iterator[str]]
@@ -62,6 +63,7 @@ class Recipe:
     vocabulary: int
     digits: int
     phases: tuple[Phase, ...]
+    start: Path | None = None
 
     def make(
         self,
@@ -72,7 +74,7 @@ class Recipe:
         on_step: Callable[[Phase, int, float, float], None],
         on_phase_end: Callable[[Phase, LanguageModel], None] = _ignore,
     ) -> None:
-        """Trains the policy into a directory, from nothing or from the last phase that was finished there.
+        """Trains the policy into a directory, from `start` or from the last phase that was finished there.
 
         Args:
             shorten: factor on the steps of all phases.
@@ -80,7 +82,9 @@ class Recipe:
             on_phase_end: is called with each phase that was trained, and the policy as it is then.
         """
         out.mkdir(parents=True, exist_ok=True)
-        if not (out / TiktokenChat.FILE).exists():
+        if self.start:
+            tiny.load_chat(self.start).save(out)
+        elif not (out / TiktokenChat.FILE).exists():
             ranks = train_ranks(self.texts(random.Random(seed)), self.pattern, self.vocabulary, self.digits)
             special = {token: len(ranks) + index for index, token in enumerate(TiktokenChat.SPECIAL)}
             TiktokenChat(
@@ -88,7 +92,8 @@ class Recipe:
             ).save(out)
         chat = tiny.load_chat(out)
         torch.manual_seed(seed)
-        model: Any = tiny.new_model(chat.encoding.n_vocab, LAYERS, HEADS, WIDTH)
+        new = partial(tiny.new_model, chat.encoding.n_vocab, LAYERS, HEADS, WIDTH)
+        model: Any = tiny.load(self.start).model if self.start else new()
         for index, phase in enumerate(self.phases, 1):
             state = out / f"phase-{index}.pt"
             if state.exists():

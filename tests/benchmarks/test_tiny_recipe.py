@@ -2,16 +2,19 @@
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import tiktoken
+import torch
 
 from benchmarks.tiny.episodes import play
 from benchmarks.tiny.shop_page import PageView, Requirements
 from benchmarks.tiny.shop_rows import CODE, copy_rows, drill_rows, with_new_codes, word_rows
 from benchmarks.tiny.shopper import Erratic, Sloppy, Wanderer, expert, review
-from benchmarks.tiny.webshop import PATTERN
+from benchmarks.tiny.webshop import HARD, PATTERN
 from hero.envs.webshop.env import WebShopEnv
 from hero.models import tiny
 from hero.reflect.model import parse_review, review_prompt
@@ -140,6 +143,14 @@ def test_pieces_to_copy_are_determined_by_their_first_token() -> None:
         ]
         assert len(learned) >= 16
         assert all(following[before] == token for before, token in learned)
+
+
+def test_a_recipe_that_goes_on_starts_from_the_weights_and_keeps_the_tokenizer(tmp_path: Path) -> None:
+    replace(HARD, phases=()).make(tmp_path, seed=0, on_step=lambda *_: None)
+    made, shipped = tiny.load(tmp_path), tiny.load()
+    assert (tmp_path / tiny.RANKS).read_bytes() == (tiny.SHIPPED / tiny.RANKS).read_bytes()
+    others = shipped.model.state_dict()
+    assert all(torch.equal(weight, others[name]) for name, weight in made.model.state_dict().items())
 
 
 def test_teacher_rows_answer_hindsight_with_what_is_right() -> None:
