@@ -51,13 +51,14 @@ def run_provenance(
         device: the device of the model, such as `cpu`.
 
     Raises:
+        ConfigError: the environment or the reflector has a provenance that is not plain JSON.
         DataError: a file of the model cannot be read.
     """
     return {
         "date": day,
         "env": env_provenance(env),
         "model": model_provenance(source),
-        "reflector": provenance_of(reflector) if reflector else {},
+        "reflector": {} if reflector is None else reflector_provenance(reflector),
         "versions": versions(settings) | {"device": device},
     }
 
@@ -73,6 +74,18 @@ def env_provenance(env: TextEnv) -> dict[str, Any]:
     except TypeError as error:
         raise ConfigError(f"{type(env.unwrapped).__name__}: {error}") from error
     return {"env_id": env.unwrapped.env_id, **provenance}  # type: ignore[attr-defined]
+
+
+def reflector_provenance(reflector: Reflector) -> dict[str, Any]:
+    """Returns the provenance of a reflector; empty for one that has none.
+
+    Raises:
+        ConfigError: it is not plain JSON.
+    """
+    try:
+        return read_provenance(provenance_of(reflector))
+    except TypeError as error:
+        raise ConfigError(f"{type(reflector).__name__}: {error}") from error
 
 
 def run_dir_of(source: str) -> Path | None:

@@ -17,6 +17,7 @@ from . import build
 from .arguments import read_arguments
 from .interrupt import unmissable
 from .model import CheckpointOption, ModelChoice, load_checkpoint
+from .provenance import reflector_provenance
 from .resolve import settings_of, stored_settings
 from .score import LastOption, RunArgument, require_run, stored_diagnoses
 from .terminal import console, loading, report_errors, with_default
@@ -79,7 +80,7 @@ def _reflect(
     from rich.progress import MofNCompleteColumn, Progress
 
     from hero.look.notes import NotesWriter
-    from hero.reflect.base import build_reflector, diagnoses_of, provenance_of
+    from hero.reflect.base import build_reflector, diagnoses_of
 
     messages, student = console(errors=True), None
     if "student" in registry.parameters(registry.load("hero.reflectors", name)):
@@ -90,8 +91,7 @@ def _reflect(
             student, step = load_checkpoint(ModelChoice(str(run), checkpoint=which), settings)
         about = {**about, "checkpoint": step}
     reflector = build_reflector(name, arguments, student)
-    if known := provenance_of(reflector):
-        about = {**about, "provenance": known}
+    about = {**about, **({"provenance": model} if (model := reflector_provenance(reflector)) else {})}
     with (
         NotesWriter(file, "diagnoses", run, about) as writer,
         Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=messages, transient=True) as bars,

@@ -13,6 +13,7 @@ from typing import Any, Final
 from hero import registry
 from hero.distill.sums import min_group_size
 from hero.errors import ConfigError, RunError
+from hero.reflect.base import with_model
 from hero.runs.reader import read_settings
 
 from .learner import GROUP, read_learner
@@ -86,11 +87,18 @@ def env_settings(env: str | None, arguments: Mapping[str, Any]) -> dict[str, Any
 
 
 def _with_model_of_reflector(settings: Settings) -> Settings:
-    """Returns settings in which the reflector NAME:MODEL is NAME, with the option model=MODEL."""
-    name, colon, model = (settings.reflector or "").partition(":")
-    if not colon or name not in registry.names("hero.reflectors"):
+    """Returns settings in which the reflector NAME:MODEL is NAME, with the option model=MODEL.
+
+    A path is absolute, since a run may be resumed from another directory.
+    """
+    if settings.reflector is None:
         return settings
-    return replace(settings, reflector=name, reflector_args={"model": model} | settings.reflector_args)
+    name, options = with_model(settings.reflector, settings.reflector_args)
+    model = options.get("model")
+    is_registered = registry.is_known("hero.models", str(model))
+    if name == "local" and model and not is_registered and os.path.exists(path := os.path.expanduser(str(model))):
+        options["model"] = os.path.abspath(path)
+    return replace(settings, reflector=name, reflector_args=options)
 
 
 def _component_defaults(group: str, name: str) -> Mapping[str, Any]:

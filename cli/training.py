@@ -170,7 +170,8 @@ def _build(
     warning = build.require_memory(settings, lm, processes) if settings.steps != 0 else ""
     if settings.serve:
         lm = build.served(lm, settings.serve, processes)
-    reflector = build.make_reflector(settings, lm)
+    with provenance.explain_missing(path, "reflector", ConfigError) if stored.get("reflector") else nullcontext():
+        reflector = build.make_reflector(settings, lm)
     components = {
         "envs": envs,
         "eval_envs": eval_envs,

@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "reflect": CORE,
     "endpoint": CORE | {"reflect"},
     "models": CORE - {"runs"} | {"endpoint"},
-    "models.reviewer": CORE - {"runs"} | {"models", "reflect"},
+    "models.reviewer": CORE | {"models", "reflect"},
     "distill": CORE,
     "distill.losses": set(),
     "distill.pack": CORE | {"distill"},
@@ -187,7 +187,8 @@ for module in sys.argv[2:]:
 @pytest.mark.parametrize(
     ("heavy", "modules"),
     [
-        ("torch transformers matplotlib", FREE_OF_TORCH),
+        # The number of threads is set between the look at a reflector's options and the import of torch.
+        ("torch transformers matplotlib", [*FREE_OF_TORCH, "hero.models.reviewer"]),
         ("torch transformers matplotlib gymnasium scipy", FREE_OF_ALL),
         ("torch transformers matplotlib gymnasium scipy numpy", ["hero.reflect.rules", *RULES]),
     ],

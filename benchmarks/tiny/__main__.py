@@ -37,7 +37,7 @@ def main(
     threads: Annotated[int, typer.Option(help="Number of torch threads.")] = 2,
     shorten: Annotated[float, typer.Option(help="Factor on the steps of all phases, to try the recipe.")] = 1.0,
 ) -> None:
-    """Trains a tiny policy from nothing; the state after each phase is kept beside the result."""
+    """Trains a tiny policy; the state after each phase is kept beside the result."""
     torch.set_num_threads(threads)
     RECIPES[env].make(out, seed=seed, shorten=shorten, on_step=print_step)
     typer.echo(f"The model is in {out}; `hero eval {out} {CHECKS[env]}` measures it.")

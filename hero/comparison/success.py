@@ -39,13 +39,13 @@ class Success:
         Raises:
             RunError: they have no task in common.
         """
-        return cls._of({cell.name: {run.seed: run.curve.at_budget(budget) for run in cell.runs} for cell in cells})
+        return cls.of_runs({cell.name: {run.seed: run.curve.at_budget(budget) for run in cell.runs} for cell in cells})
 
     @classmethod
     def at(cls, cell: Cell, turns: float, tasks: Collection[str]) -> Self:
         """Reads off one cell after so many turns, on those of its tasks that are among `tasks`."""
         curves = {run.seed: run.curve.at(turns) for run in cell.runs}
-        return cls._of(
+        return cls.of_runs(
             {
                 cell.name: {
                     seed: None if success is None else {task: success[task] for task in tasks if task in success}
@@ -55,7 +55,15 @@ class Success:
         )
 
     @classmethod
-    def _of(cls, cells: Mapping[str, Mapping[int, SuccessByTask | None]]) -> Self:
+    def of_runs(cls, cells: Mapping[str, Mapping[int, SuccessByTask | None]]) -> Self:
+        """Puts the success of runs together, on the tasks that all have.
+
+        Args:
+            cells: the success of each run by its seed, by the name of the cell; None for a run that has not got there.
+
+        Raises:
+            RunError: they have no task in common.
+        """
         there = {
             name: rows
             for name, runs in cells.items()

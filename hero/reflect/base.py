@@ -44,8 +44,17 @@ def check_wrapped(name: str, options: Mapping[str, Any]) -> None:
     inner, inner_options = options.get("of"), options.get("of_args") or {}
     declared = registry.parameters(registry.load("hero.reflectors", name))
     if isinstance(inner, str) and {"of", "of_args"} <= declared.keys():
+        inner, inner_options = with_model(inner, inner_options)
         registry.check("hero.reflectors", inner, inner_options, later=["student"])
         check_wrapped(inner, inner_options)
+
+
+def with_model(name: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Returns the name and the options of a reflector; of NAME:MODEL they are NAME and, besides others, model=MODEL."""
+    prefix, colon, model = name.partition(":")
+    if not colon or prefix not in registry.names("hero.reflectors"):
+        return name, dict(options)
+    return prefix, {"model": model, **options}
 
 
 def build_reflector(name: str, options: Mapping[str, Any], student: Any) -> Reflector:
@@ -54,6 +63,7 @@ def build_reflector(name: str, options: Mapping[str, Any], student: Any) -> Refl
     Raises:
         ConfigError: nobody registered the name, the reflector refuses an option, or it cannot do without a model.
     """
+    name, options = with_model(name, options)
     declared = registry.parameters(registry.load("hero.reflectors", name)).get("student")
     if declared is None:
         return registry.build("hero.reflectors", name, **options)  # type: ignore[no-any-return]
@@ -93,13 +103,14 @@ def check_diagnoses(diagnoses: Sequence[Diagnosis], trajectories: Sequence[Traje
     return list(diagnoses)
 
 
-def provenance_of(*reflectors: Reflector) -> dict[str, Any]:
-    """Returns what decides the answers of reflectors besides their options, as plain JSON by their names.
+def provenance_of(reflector: Reflector) -> Any:
+    """Returns what decides the answers of a reflector besides its options: what its method `provenance` returns.
 
-    It is what their method `provenance` returns; those without one are absent.
+    It is a dict of plain JSON, such as the hash of the files of a model, and {} for a reflector without that method. A
+    run keeps it, and does not go on with another.
     """
-    found: dict[str, Any] = {author_of(each): getattr(each, "provenance", dict)() for each in reflectors}
-    return {name: provenance for name, provenance in found.items() if provenance}
+    method = getattr(reflector, "provenance", dict)
+    return method() if callable(method) else {}
 
 
 def author_of(reflector: Reflector) -> str:

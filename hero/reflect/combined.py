@@ -32,8 +32,9 @@ class FirstOf:
         self.inner = [build_reflector(each, {}, student) if isinstance(each, str) else each for each in of]
 
     def provenance(self) -> dict[str, Any]:
-        """Returns the provenance of the reflectors, by their names."""
-        return provenance_of(*self.inner)
+        """Returns the provenance of those reflectors that have one, by their place, from "0" on."""
+        each = enumerate(map(provenance_of, self.inner))
+        return {str(place): provenance for place, provenance in each if provenance}
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         """Returns one diagnosis per trajectory; it names a problem where a reflector had one and no other a finding."""

@@ -30,8 +30,8 @@ class VerdictReflector:
     def __init__(self, *, of: str | Reflector, of_args: Mapping[str, Any] | None = None, student: Any = None) -> None:
         self.inner = build_reflector(of, of_args or {}, student) if isinstance(of, str) else of
 
-    def provenance(self) -> dict[str, Any]:
-        """Returns the provenance of the reflector, by its name."""
+    def provenance(self) -> Any:
+        """Returns the provenance of the reflector within."""
         return provenance_of(self.inner)
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
@@ -67,8 +67,8 @@ class ShuffledReflector:
         self.inner = build_reflector(of, of_args or {}, student) if isinstance(of, str) else of
         self.seed = seed
 
-    def provenance(self) -> dict[str, Any]:
-        """Returns the provenance of the reflector, by its name."""
+    def provenance(self) -> Any:
+        """Returns the provenance of the reflector within."""
         return provenance_of(self.inner)
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:

@@ -83,7 +83,34 @@ class Student(Protocol):
     def policy(self, *, temperature: float, max_new_tokens: int) -> Policy: ...
 
 
-class SelfReflector:
+class LanguageModelReflector:
+    """A language model as the reflector of any episodes, greedy.
+
+    Args:
+        lm: the model.
+        max_new_tokens: number of tokens after which a review is cut off.
+        own_ids: as for `ModelReflector`.
+
+    Raises:
+        ConfigError: the model has no room for a prompt and `max_new_tokens` tokens.
+    """
+
+    def __init__(self, lm: Student, name: str, *, max_new_tokens: int, own_ids: bool) -> None:
+        if not 0 < max_new_tokens < lm.context_length:
+            raise ConfigError(
+                f"max_new_tokens = {max_new_tokens} of the reflector {name} leaves no room for a prompt: {lm.name} "
+                f"has {lm.context_length} tokens; give at least 1 and fewer than that"
+            )
+        self.lm, self.name, self.max_new_tokens, self.own_ids = lm, name, max_new_tokens, own_ids
+
+    def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
+        """Returns one diagnosis per trajectory, as `ModelReflector.reflect`."""
+        # A new policy each time, since a resumed run could not restore what an old one keeps of earlier episodes.
+        policy = self.lm.policy(temperature=0.0, max_new_tokens=self.max_new_tokens)
+        return ModelReflector(policy, self.name, own_ids=self.own_ids).reflect(trajectories)
+
+
+class SelfReflector(LanguageModelReflector):
     """The student as the reflector of its own episodes, greedy (2606.11559, "reflection").
 
     Args:
@@ -95,19 +122,7 @@ class SelfReflector:
     """
 
     def __init__(self, student: Student, *, max_new_tokens: int = 256) -> None:
-        if not 0 < max_new_tokens < student.context_length:
-            raise ConfigError(
-                f"max_new_tokens = {max_new_tokens} of the reflector self leaves no room for a prompt: {student.name} "
-                f"has {student.context_length} tokens; give at least 1 and fewer than that"
-            )
-        self.student = student
-        self.max_new_tokens = max_new_tokens
-
-    def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
-        """Returns one diagnosis per trajectory, as `ModelReflector.reflect`."""
-        # A new policy each time, since a resumed run could not restore what an old one keeps of earlier episodes.
-        policy = self.student.policy(temperature=0.0, max_new_tokens=self.max_new_tokens)
-        return ModelReflector(policy, own_ids=True).reflect(trajectories)
+        super().__init__(student, "self", max_new_tokens=max_new_tokens, own_ids=True)
 
 
 def review_prompt(trajectory: Trajectory) -> tuple[Message, ...]:

@@ -92,10 +92,11 @@ class Recipe:
             ).save(out)
         chat = tiny.load_chat(out)
         torch.manual_seed(seed)
-        new = partial(tiny.new_model, chat.encoding.n_vocab, LAYERS, HEADS, WIDTH)
-        model: Any = tiny.load(self.start).model if self.start else new()
+        model: Any = (
+            tiny.load(self.start).model if self.start else tiny.new_model(chat.encoding.n_vocab, LAYERS, HEADS, WIDTH)
+        )
         for index, phase in enumerate(self.phases, 1):
-            state = out / f"phase-{index}.pt"
+            state = out / f"phase-{index}-{phase.name.replace(' ', '-')}.pt"  # which is of no other recipe
             if state.exists():
                 model.load_state_dict(torch.load(state))
                 continue

@@ -1,4 +1,4 @@
-"""Evaluations of different seeds are paired by task, and an answer that is kept is not asked for again."""
+"""Evaluations are paired by seed and by task, and an answer that is there is not asked for again."""
 
 from __future__ import annotations
 
@@ -7,20 +7,49 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks.transfer import evaluate, successes
+import pytest
+from rich.console import Console
+
+from benchmarks import transfer
 
 
 def answer(**successes: bool) -> dict[str, Any]:
     return {"outcomes": [{"task_id": task, "success": success} for task, success in successes.items()]}
 
 
-def test_tasks_are_paired_by_name_and_not_by_their_place() -> None:
-    values = successes([answer(a=True, b=False, c=False), answer(c=True, b=False, a=True)])
-    assert values.tolist() == [[1, 0, 0], [1, 0, 1]]
+def cell(name: str, *seeds: int) -> Any:
+    return SimpleNamespace(name=name, runs=[SimpleNamespace(seed=seed, path=Path(f"{name}-{seed}")) for seed in seeds])
 
 
-def test_an_answer_that_is_there_is_read(tmp_path: Path) -> None:
-    kept = tmp_path / "run.json"
-    kept.write_text(json.dumps(answer(a=True)), "utf-8")
-    run: Any = SimpleNamespace(path=tmp_path / "no run", seed=0)
-    assert evaluate(run, [], False, kept) == answer(a=True)
+def test_runs_are_paired_by_seed_and_by_the_name_of_the_task() -> None:
+    answers = {
+        Path("base-0"): answer(a=True, b=False, c=False, only_here=True),
+        Path("base-1"): answer(c=True, b=False, a=True),
+        Path("grpo-1"): answer(b=False, c=True, a=True),
+        Path("grpo-2"): answer(a=False, b=False, c=False),
+    }
+    table = transfer.success_table([cell("base", 0, 1), cell("grpo", 1, 2)], answers, "base")
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(table)
+    base, grpo = capture.get().splitlines()[1:]
+    assert base.split()[:4] == ["base", "2", "3", "50.0"]
+    assert grpo.split()[:4] == ["grpo", "2", "3", "33.3"]
+    assert "+0.0 [" in grpo  # of seed 1 alone, whose successes are the same
+
+
+def test_an_answer_is_kept_for_the_checkpoint_that_it_is_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: Any = SimpleNamespace(path=tmp_path / "run", seed=3)
+    commands = list[list[str]]()
+
+    def hero(command: list[str], **_: object) -> Any:
+        commands.append(command)
+        return SimpleNamespace(stdout=json.dumps(answer(a=True)).encode())
+
+    monkeypatch.setattr(transfer.subprocess, "run", hero)
+    for step in (1, 1, 2):
+        monkeypatch.setattr(transfer, "read_checkpoint", lambda *_, step=step: step)
+        assert transfer.evaluate(run, ["--tasks", "1"], tmp_path / "kept") == answer(a=True)
+    assert [command[3:] for command in commands] == [
+        ["eval", str(run.path), "--tasks", "1", "--seed", "3", "--json"]
+    ] * 2

@@ -123,6 +123,27 @@ def test_processes_split_what_does_not_fit_in_one(monkeypatch: pytest.MonkeyPatc
     assert require_memory(replace(settings, shard=True), lm, Processes(0, 4)) == ""
 
 
+def test_a_process_that_has_others_ends_as_any_other(
+    started: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waits for threads, runs what was registered, and prints the reason of an exit that is no number."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    before = "\n".join(
+        [
+            "import atexit, sys, threading, time, hero_cli.app",
+            "def end():",
+            "    threading.Thread(target=lambda: (time.sleep(0.5), print('the thread is done'))).start()",
+            "    atexit.register(print, 'left in order')",
+            "    sys.exit('because')",
+            "hero_cli.app.app = end",
+        ]
+    )
+    process = started(before=before)
+    output, errors = process.communicate(timeout=100)
+    assert (process.returncode, output) == (1, "the thread is done\nleft in order\n")
+    assert errors == "because\n"
+
+
 @pytest.mark.parametrize(("command", "code"), [("--help", 0), ("--nothing", 2)])
 def test_a_process_that_has_others_is_not_torn_down(
     started: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch, command: str, code: int

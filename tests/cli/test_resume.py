@@ -118,19 +118,30 @@ def test_a_run_whose_model_changed_is_refused(hero: Hero, model: str, tmp_path: 
     assert contents(tmp_path / "run") == before
 
 
-def test_a_run_whose_reviewer_changed_is_refused(hero: Hero, model: str, tmp_path: Path) -> None:
+def test_a_run_whose_reviewer_changed_is_refused(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(model, tmp_path / "judge")
     options = ["--reflector", "local:judge", "--reflector-arg", "max_new_tokens=4"]
     assert hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST, *options).exit_code == 0
-    assert hero("run", "--resume", "--out", "run", "--steps", 2).exit_code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    result = hero("run", "--resume", "--out", tmp_path / "run", "--steps", 2)
+    assert result.exit_code == 0, result.output
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "judge" / "config.json"
     file.write_bytes(file.read_bytes() + b" ")
     before = contents(tmp_path / "run")
     refused(
         hero("run", "--resume", "--out", "run", "--steps", 3),
-        "reflector.local:",
-        "sha256 was",
+        "reflector.sha256 was",
         "bring back the files of the model that reviews; or start another run",
+    )
+    shutil.rmtree(tmp_path / "judge")
+    refused(
+        hero("run", "--resume", "--out", "run", "--steps", 3),
+        "cannot go on as it was started: no model",
+        "bring back the files of the model that reviews",
     )
     assert contents(tmp_path / "run") == before
 
