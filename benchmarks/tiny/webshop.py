@@ -169,7 +169,6 @@ HARD = replace(
         ),
         Phase("hard episodes", partial(skill, first=1100, levels=MOST_HARD, turns=10, wander=True), 600, 8192, 1.5e-3),
         Phase("hard habits", partial(habits, first=1200, levels=MOST_HARD, wander=True), 250, 8192, 4e-4),
-        Phase("harder habits", partial(habits, first=1300, levels="hard", wander=True), 400, 8192, 4e-4),
     ),
 )
 """Goes on from the policy that ships, so that it can review orders of the level hard, too."""

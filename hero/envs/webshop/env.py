@@ -59,6 +59,7 @@ class WebShopEnv(TextEnv):
         goal_seed: int = 42,
         split_by: SplitBy | None = None,
         observation: Literal["text", "text_rich"] = "text",
+        reward: Literal["score", "success"] = "score",
         compat: Literal["upstream"] | None = None,
         render_mode: Literal["ansi"] | None = None,
     ) -> None:
@@ -75,6 +76,9 @@ class WebShopEnv(TextEnv):
             split_by: how the goals of the original's files are split. "goal", which None stands for, is the custom:
                 ranges of goals, which those of one product straddle. "product" leaves no product and no synthetic
                 instruction in two splits. The embedded catalogue is always split by product.
+            reward: `score` is the original's, the share of what was asked for that a purchase has; `success` is 1 for
+                all of it and 0 for anything less, as in GiGPO (2505.10978), so that a group without success teaches
+                nothing by its rewards.
 
         Raises:
             ConfigError: an argument has a value other than those above, or the split has no goals.
@@ -86,6 +90,7 @@ class WebShopEnv(TextEnv):
         require_one_of("goals", goals, (None, "synthetic", "human"))
         require_one_of("split_by", split_by, (None, "goal", "product"))
         require_one_of("observation", observation, ("text", "text_rich"))
+        require_one_of("reward", reward, ("score", "success"))
         require_one_of("compat", compat, (None, "upstream"))
         require_integer("catalogue_seed", catalogue_seed, 0)
         require_integer("goal_seed", goal_seed, 0)
@@ -112,6 +117,7 @@ class WebShopEnv(TextEnv):
         self.num_tasks = len(self._goals)
         self.split = split
         self._observation_kind = observation
+        self._all_or_nothing = reward == "success"
         self._upstream = compat == "upstream"
         self._oracle = lru_cache(maxsize=64)(self._new_oracle)
 
@@ -127,12 +133,13 @@ class WebShopEnv(TextEnv):
         valid, info = state is not None, self._info()
         if (purchase := self._reward) is None:
             return StepResult(self._page_text, action_valid=valid, feedback=feedback, info=info)
+        success = purchase.total == 1.0
         return StepResult(
             self._page_text,
-            reward=purchase.total,
+            reward=float(success) if self._all_or_nothing else purchase.total,
             terminated=True,
             action_valid=valid,
-            success=purchase.total == 1.0,
+            success=success,
             metrics={name: float(part) for name in METRICS if (part := getattr(purchase, name)) is not None},
             info=info,
         )

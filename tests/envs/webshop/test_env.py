@@ -39,6 +39,19 @@ def test_the_contract_of_text_environments(compat: Any) -> None:
     check_text_env(lambda: WebShopEnv(level="easy", compat=compat))
 
 
+@given(moves, st.integers(0, 5))
+def test_success_alone_is_rewarded_where_that_is_asked_for(drawn: list[str | int], task: int) -> None:
+    by_score, by_success = WebShopEnv(level="easy"), WebShopEnv(level="easy", reward="success")
+    solved, asin = best_purchase(by_score, task)
+    careless = [solved[0], f"click[{asin}]", "click[buy now]"]  # without the options that were asked for
+    for actions in (drawn, careless, solved):
+        records = [play(env, list(actions), options={"task": task}) for env in (by_score, by_success)]
+        for (_, _, scored, *_), (_, _, rewarded, *_) in zip(*records, strict=True):
+            assert rewarded == (scored == 1.0)
+        without = [[(action, page, *rest) for action, page, _, *rest in record] for record in records]
+        assert without[0] == without[1]
+
+
 @pytest.mark.parametrize("render_mode", [None, "ansi"])
 def test_gymnasium_s_checker_passes(render_mode: str | None) -> None:
     hero.envs.register()
