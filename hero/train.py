@@ -19,7 +19,7 @@ from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
 from hero.processes import ALONE, Processes
 from hero.quality import QualityMeter
-from hero.reflect.base import Reflector, check_diagnoses
+from hero.reflect.base import Reflector, diagnoses_of
 from hero.rollout import Task, rollout
 from hero.runs.codec import decode_diagnosis
 from hero.runs.reader import Episode, read_episodes
@@ -196,8 +196,7 @@ class Training:
     def _diagnoses(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
         if self.reflector is None or not trajectories:
             return [Diagnosis("none")] * len(trajectories)
-        author = getattr(self.reflector, "name", type(self.reflector).__name__)
-        return check_diagnoses(self.reflector.reflect(trajectories), trajectories, author)
+        return diagnoses_of(self.reflector, trajectories)
 
     def _evaluate(self, step: int, turns: int, timings: dict[str, Any], stopped: str = "") -> str:
         """Evaluates; returns the reason to stop after it, "" if there is none."""

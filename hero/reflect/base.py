@@ -113,11 +113,7 @@ def provenance_of(reflector: Reflector) -> Any:
     return method() if callable(method) else {}
 
 
-def author_of(reflector: Reflector) -> str:
-    """Returns the name of a reflector; that of its class, if it has none."""
-    return getattr(reflector, "name", type(reflector).__name__)
-
-
 def diagnoses_of(reflector: Reflector, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
     """Returns what a reflector answers, checked by `check_diagnoses`."""
-    return check_diagnoses(reflector.reflect(trajectories), trajectories, author_of(reflector))
+    author = getattr(reflector, "name", type(reflector).__name__)
+    return check_diagnoses(reflector.reflect(trajectories), trajectories, author)
