@@ -51,7 +51,7 @@ def test_a_slip_is_met_with_the_name_that_was_meant() -> None:
 
 
 def test_another_name_is_met_with_all_there_are() -> None:
-    with pytest.raises(ConfigError, match="has no 'xyzzy'; there are: feedback, first, openai, rules, self"):
+    with pytest.raises(ConfigError, match="has no 'xyzzy'; there are: feedback, first, local, openai, rules, self"):
         registry.load("hero.reflectors", "xyzzy")
     with pytest.raises(ConfigError, match="there are: none"):
         registry.load("hero.unknown", "xyzzy")
