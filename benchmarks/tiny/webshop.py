@@ -171,4 +171,4 @@ HARD = replace(
         Phase("hard habits", partial(habits, first=1200, levels=MOST_HARD, wander=True), 250, 8192, 4e-4),
     ),
 )
-"""Goes on from the policy that ships, so that it can review orders of the level hard, too."""
+"""Goes on from the policy that ships, so that it knows orders of the level hard, too."""
