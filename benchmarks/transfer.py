@@ -1,4 +1,4 @@
-"""What the runs of a comparison are worth elsewhere: on another level or world, and on held-out text.
+"""Evaluates the runs of a comparison elsewhere: on another level or world, and on held-out text.
 
     python -m benchmarks.transfer DIR --env-arg level=hard [--cells base,grpo,distill] [--against base] [--tasks 100]
     python -m benchmarks.transfer DIR --suite FILE [--cells base,grpo,distill]

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
 
 INTERRUPTED = 130
 """Exit code of a program that Ctrl-C ended: 128 + SIGINT."""
@@ -20,34 +16,11 @@ def main() -> None:
     sys.path.append("")  # module:Class may be in the working directory, and hides nothing that is installed
     _silence_others()
     from .app import app
+    from .ending import ended_at_once
     from .output import expendable_output
 
-    with _ended_at_once() if "WORLD_SIZE" in os.environ else nullcontext(), expendable_output():
+    with ended_at_once(shared="WORLD_SIZE" in os.environ), expendable_output():
         app()
-
-
-@contextmanager
-def _ended_at_once() -> Iterator[None]:
-    """Ends the process after the block, or where it exits, without tearing the interpreter down; but for exceptions.
-
-    Processes that share a run are connected by threads of torch, which its caches of split tensors keep alive until the
-    interpreter ends them in the middle of C++ code: now and then a run aborted so, with all its work done.
-    """
-    code: object = 0
-    try:
-        yield
-    except SystemExit as ending:
-        code = ending.code or 0
-    if not isinstance(code, int):  # which Python prints
-        print(code, file=sys.stderr)  # noqa: T201
-    try:
-        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the end of the interpreter does
-        atexit._run_exitfuncs()
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
-                stream.flush()
-    finally:
-        os._exit(code if isinstance(code, int) else 1)
 
 
 def _silence_others() -> None:

@@ -79,7 +79,7 @@ def why_worse(now: Standing) -> str:
 
 
 def _streak(rows: Rows, holds: Callable[[int], bool]) -> int:
-    """Returns the number of rows at the end, up to the first that does not, for which it holds after so many rows."""
+    """Returns the number of rows at the end after which a condition holds, back to the last after which it does not."""
     return next((len(rows) - after for after in range(len(rows), 0, -1) if not holds(after)), len(rows))
 
 

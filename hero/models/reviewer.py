@@ -50,11 +50,12 @@ class LocalReflector(LanguageModelReflector):
 
             place, kind = placement(device, dtype)
             lm.model.to(device=place, dtype=kind)
+            name = model
         else:
             date = getattr(getattr(student, "chat", None), "date", None)
             options = {"template_args": template_args, "date": date, "device": device, "dtype": dtype}
             lm = registry.build("hero.models", "hf", source=model, **options)
-        name = model if registry.is_known("hero.models", model) else lm.name
+            name = lm.name
         super().__init__(lm, f"local:{name}", max_new_tokens=max_new_tokens, own_ids=False)
         self._source = model
 

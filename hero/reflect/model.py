@@ -74,7 +74,7 @@ class ModelReflector:
 
 
 class Student(Protocol):
-    """A language model in training; its policies act with its current weights."""
+    """A language model, in training or not; its policies act with its current weights."""
 
     name: str
 

@@ -123,25 +123,31 @@ def test_processes_split_what_does_not_fit_in_one(monkeypatch: pytest.MonkeyPatc
     assert require_memory(replace(settings, shard=True), lm, Processes(0, 4)) == ""
 
 
+EXITS = """
+import atexit, sys, threading, time, hero_cli.app
+def end():
+    threading.Thread(target=lambda: (time.sleep(0.5), print('the thread is done'))).start()
+    atexit.register(print, 'left in order')
+    sys.exit('because')
+hero_cli.app.app = end
+"""
+KEEPS = """
+import atexit, os, sys
+class Kept:
+    def __del__(self, write=os.write): write(1, b'torn down')
+sys.kept = Kept()
+atexit.register(print, 'left in order')
+"""
+
+
 def test_a_process_that_has_others_ends_as_any_other(
     started: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Waits for threads, runs what was registered, and prints the reason of an exit that is no number."""
     monkeypatch.setenv("WORLD_SIZE", "2")
-    before = "\n".join(
-        [
-            "import atexit, sys, threading, time, hero_cli.app",
-            "def end():",
-            "    threading.Thread(target=lambda: (time.sleep(0.5), print('the thread is done'))).start()",
-            "    atexit.register(print, 'left in order')",
-            "    sys.exit('because')",
-            "hero_cli.app.app = end",
-        ]
-    )
-    process = started(before=before)
-    output, errors = process.communicate(timeout=100)
-    assert (process.returncode, output) == (1, "the thread is done\nleft in order\n")
-    assert errors == "because\n"
+    process = started(before=EXITS)
+    assert process.communicate(timeout=100) == ("the thread is done\nleft in order\n", "because\n")
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize(("command", "code"), [("--help", 0), ("--nothing", 2)])
@@ -149,16 +155,7 @@ def test_a_process_that_has_others_is_not_torn_down(
     started: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch, command: str, code: int
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    before = "\n".join(
-        [
-            "import atexit, os, sys",
-            "class Kept:",
-            "    def __del__(self, write=os.write): write(1, b'torn down')",
-            "sys.kept = Kept()",
-            "atexit.register(print, 'left in order')",
-        ]
-    )
-    process = started(command, before=before)
+    process = started(command, before=KEEPS)
     output, errors = process.communicate(timeout=100)
     assert process.returncode == code
     assert "Usage" in (errors if code else output)
