@@ -17,7 +17,7 @@ import torch
 from hero.distill import batch, scorer
 from hero.distill.base import Example
 from hero.distill.pack import Row, student_rows
-from hero.models import sampler
+from hero.models import prefix_cache, sampler
 from hero.models.kv_cache import CachedPrefix
 from hero.types import Message, Tokens
 
@@ -40,14 +40,18 @@ class Ledger:
         return " ".join(map(str, ids))
 
 
-def episode(seed: int, turns: int, vocabulary: int) -> list[Example]:
-    """Returns the examples of an append-only episode with a finding about every turn; its index is the seed."""
+def episode(seed: int, turns: int, vocabulary: int, beginning: tuple[int, ...] = ()) -> list[Example]:
+    """Returns the examples of an append-only episode with a finding about every turn; its index is the seed.
+
+    Args:
+        beginning: the ids of a system prompt; empty for an episode that has none in common with others.
+    """
     rng = random.Random(seed)
 
     def ids(count: int) -> tuple[int, ...]:
         return tuple(rng.randrange(vocabulary) for _ in range(count))
 
-    ledger: tuple[int, ...] = ()
+    ledger = beginning
     examples = []
     for _ in range(turns):
         tokens = Tokens(ledger + ids(OBSERVATION), ids(ACTION), (-1.0,) * ACTION)
@@ -81,4 +85,13 @@ def turn_by_turn() -> Iterator[None]:
         stack.enter_context(patch.object(sampler, "longest_prefix", lambda prefixes, prompt: CachedPrefix()))
         stack.enter_context(patch.object(scorer, "can_share_prefix", lambda model: False))
         stack.enter_context(patch.object(batch, "student_rows", apart))
+        yield
+
+
+@contextmanager
+def beginnings_apart() -> Iterator[None]:
+    """Makes student and teacher read the beginning of every episode within the block, also where all have the same."""
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(scorer, "share_beginnings", lambda rows: ([*rows], [])))
+        stack.enter_context(patch.object(prefix_cache, "_shared_columns", lambda model, ids: 0))
         yield

@@ -2,8 +2,9 @@
 
 Arms in one process on the same episodes each take the gradient of a whole update: ours with full-vocabulary
 Jensen-Shannon distillation of every turn; the same where every turn has a finding with advice, so that it is measured
-whether the teacher follows; ours with GRPO; and, where TRL is installed, the loss of its SDPO trainer
-(self-distillation on a privileged context), whose every turn is a row of its own. All have the same micro-batches of
+whether the teacher follows; ours with GRPO; with --system, ours where the system prompt that all episodes begin with
+is read for each of them; and, where TRL is installed, the loss of its SDPO trainer (self-distillation on a privileged
+context), whose every turn is a row of its own. All have the same micro-batches of
 tokens, a teacher of its own weights, and random tokens of the lengths that episodes in the embedded WebShop have. Times
 are medians of repetitions in turn. The last line is a JSON object of the ratios.
 
@@ -33,7 +34,7 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks import models
-from benchmarks.episodes import Ledger, episode, medians
+from benchmarks.episodes import Ledger, beginnings_apart, episode, medians
 from hero.distill.base import Example
 from hero.distill.batch import UpdateBatch
 from hero.distill.loss import UpdateLoss
@@ -127,20 +128,34 @@ def status(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def compared(lm: Any, turns: int, episodes: int, repeats: int, tokens: int) -> dict[str, float]:
+def apart(arm: Callable[[], float]) -> Callable[[], float]:
+    """Returns an arm that reads the beginning of every episode, also where all have the same."""
+
+    def reading_apart() -> float:
+        with beginnings_apart():
+            return arm()
+
+    return reading_apart
+
+
+def compared(lm: Any, turns: int, episodes: int, repeats: int, tokens: int, system: int) -> dict[str, float]:
     """Measures time and memory of the arms, as ratios to those of the distilling update."""
     student, teacher = lm.model, deepcopy(lm.model).requires_grad_(False)
     with torch.no_grad():
         for weight in teacher.parameters():
             weight.mul_(1.01)  # so that there is something to learn
     vocabulary = student.config.get_text_config().vocab_size
-    distilled = [example for seed in range(episodes) for example in episode(seed, turns, vocabulary)]
+    beginning = tuple(index % vocabulary for index in range(system))
+    distilled = [example for seed in range(episodes) for example in episode(seed, turns, vocabulary, beginning)]
     reinforced = [
         replace(e, teacher=None, distillation=0.0, policy_gradient=1.0 if e.episode % 2 else -1.0) for e in distilled
     ]
     judged = [replace(e, finding=Finding(0, Verdict.FAILED, advice=advice(e, vocabulary))) for e in distilled]
     arms = [ours(student, teacher, each, tokens) for each in (distilled, judged, reinforced)]
     names = ["hero", "followed", "grpo"]
+    if system:
+        arms += [apart(arms[0]), apart(arms[2])]
+        names += ["hero apart", "grpo apart"]
     if find_spec("trl"):
         arms.append(trl(student, teacher, distilled, tokens))
         names.append("trl")
@@ -150,6 +165,9 @@ def compared(lm: Any, turns: int, episodes: int, repeats: int, tokens: int) -> d
     seconds = dict(zip(names, medians(arms, repeats), strict=True))
     row = {"turns": turns, "hero / grpo": seconds["hero"] / seconds["grpo"]}
     row |= {"followed / hero": seconds["followed"] / seconds["hero"], "hero MiB": memory["hero"]}
+    if system:
+        row |= {f"{name} apart / {name}": seconds[f"{name} apart"] / seconds[name] for name in ("hero", "grpo")}
+        row["apart / hero, memory"] = memory["hero apart"] / memory["hero"]
     if "trl" in names:
         row |= {"trl / hero": seconds["trl"] / seconds["hero"], "trl / hero, memory": memory["trl"] / memory["hero"]}
         row["loss difference"] = abs(losses[0] - losses[-1])
@@ -161,6 +179,7 @@ def main(
     episodes: Annotated[int, typer.Option(help="Number of episodes of an update.")] = 4,
     repeats: Annotated[int, typer.Option(help="Repetitions of each arm.")] = 5,
     tokens: Annotated[int, typer.Option(help="Tokens of a micro-batch.")] = 8192,
+    system: Annotated[int, typer.Option(help="Tokens of a system prompt that all episodes begin with.")] = 0,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
     quick: Annotated[bool, typer.Option("--quick", help="Take a minute: fewer, shorter episodes.")] = False,
 ) -> None:
@@ -170,7 +189,7 @@ def main(
     lengths: tuple[int, ...] = (2, 4, 8, 15)
     if quick:
         lengths, episodes, repeats = ((2,), 1, 1) if model == "smollm2" else ((2, 4), 1, 3)
-    rows = [compared(lm, turns, episodes, repeats, tokens) for turns in track(lengths, "updating...")]
+    rows = [compared(lm, turns, episodes, repeats, tokens, system) for turns in track(lengths, "updating...")]
     table = Table(*rows[0])
     for row in rows:
         table.add_row(*(f"{value:.3g}" for value in row.values()))

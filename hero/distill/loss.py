@@ -31,7 +31,7 @@ from hero.distill.batch import COMPONENTS, ActionTokens, Component, ComponentTok
 from hero.distill.follow import Following, TurnGate
 from hero.distill.losses import clipped, entropy, masked_mean, policy_gradient, sigmoid_gate, token_logprobs
 from hero.distill.pack import Row, micro_batches, shares, tokens_read
-from hero.distill.scorer import by_span, hidden_states, idle_pass, logit_chunks, teacher_hidden_states
+from hero.distill.scorer import by_span, idle_pass, logit_chunks, student_hidden_states, teacher_hidden_states
 from hero.models.head import head_logits
 from hero.models.recompute import recomputing
 from hero.models.sharded import is_sharded
@@ -104,7 +104,7 @@ class UpdateLoss:
             teacher_states, advice_states = self._teacher_states(batch, rows or [], sums)
             following.add_teacher(rows or [], teacher_states, advice_states)
             with recomputing(self.student) if self.gradient_checkpointing else nullcontext():
-                states_ND = hidden_states(self.student, rows) if rows else idle_pass(self.student)
+                states_ND = student_hidden_states(self.student, rows) if rows else idle_pass(self.student)
             if rows:
                 following.add_student(rows, states_ND)
                 tokens = ActionTokens.of(batch, rows, teacher_states, states_ND, following.gated)

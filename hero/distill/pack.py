@@ -9,7 +9,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor
@@ -175,6 +175,40 @@ def share_prefixes(rows: Sequence[Row], students: Sequence[Row]) -> tuple[list[R
             prefixes.append(students[student].ids[: max(row.shared for row in siblings)])
         else:
             result += [replace(row, shared=0) for row in siblings]
+    return result, prefixes
+
+
+def share_beginnings(rows: Sequence[Row]) -> tuple[list[Row], list[tuple[int, ...]]]:
+    """Finds beginnings that rows have in common, such as a system prompt, so that they are read once.
+
+    Rows that share one are neighbours in the order of what they may share, split where the fewest tokens are read.
+
+    Args:
+        rows: rows without a prefix.
+
+    Returns:
+        The rows in their order, each with the `prefix` and the number of `shared` ids, 0 for none; and the prefixes.
+    """
+    beginnings = [row.ids[: row.spans[0].start - 1] for row in rows]
+    order = sorted(range(len(rows)), key=lambda index: beginnings[index])
+    common = [_common_length(beginnings[a], beginnings[b]) for a, b in pairwise(order)]
+    # For each number of rows: the tokens saved in these, where the last of their families starts, and what it shares.
+    best = [(0, 0, 0)]
+    for stop in range(1, len(rows) + 1):
+        options, shared = [(best[stop - 1][0], stop - 1, 0)], len(beginnings[order[stop - 1]])
+        for start in range(stop - 2, -1, -1):
+            shared = min(shared, common[start])
+            options.append((best[start][0] + shared * (stop - start - 1), start, shared))
+        best.append(max(options))
+    result, prefixes = [*rows], list[tuple[int, ...]]()
+    stop = len(rows)
+    while stop:
+        _, start, shared = best[stop]
+        if shared:
+            for index in order[start:stop]:
+                result[index] = replace(rows[index], prefix=len(prefixes), shared=shared)
+            prefixes.append(rows[order[start]].ids[:shared])
+        stop = start
     return result, prefixes
 
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from hero.distill.pack import Row, Span, collate, micro_batches, share_prefixes
+from hero.distill.pack import Row, Span, collate, micro_batches, share_beginnings, share_prefixes, tokens_read
 from hero.errors import PolicyError
 from hero.models.architecture import context_length
 from hero.models.head import decode, head_logits
-from hero.models.prefix_cache import PrefixCache, can_share_prefix
+from hero.models.prefix_cache import WORTHWHILE, PrefixCache, can_share_prefix
+from hero.models.sharded import is_sharded
 from hero.processes import ALONE, Processes
 
 if TYPE_CHECKING:
@@ -64,6 +65,18 @@ def hidden_states(model: PreTrainedModel, rows: Sequence[Row], prefixes: PrefixC
     starts = [(row.prefix, row.shared) for row in rows]
     past = prefixes.continuation(starts, ids_BL.shape[1]) if prefixes else {"use_cache": False}
     return decode(model, input_ids=ids_BL, **past).flatten(0, 1).index_select(0, predictors_N)
+
+
+def student_hidden_states(model: PreTrainedModel, rows: Sequence[Row]) -> Tensor:
+    """Returns the `hidden_states` of rows, in their order, with a gradient; what they begin alike with is read once.
+
+    The arguments and exceptions are those of `hidden_states`.
+    """
+    if can_share_prefix(model) and not is_sharded(model):  # of a sharded one all processes make equally many passes
+        sharing, prefixes = share_beginnings(rows)
+        if tokens_read(sharing) <= (1 - WORTHWHILE) * tokens_read(rows):
+            return hidden_states(model, sharing, PrefixCache(model, prefixes))
+    return hidden_states(model, rows)
 
 
 def by_span(rows: Sequence[Row], states_ND: Tensor) -> Iterator[tuple[Row, Span, Tensor]]:

@@ -115,20 +115,29 @@ class PrefixedLayer(CacheLayer):
         return joined_BHCD
 
 
-def keys_and_values(model: Any, ids_BT: Tensor) -> list[KeysValues]:
-    """Reads sequences from their beginning; returns the keys and values of each layer that has its own, BHTD.
+def keys_and_values(
+    model: Any, ids_BT: Tensor, before: Sequence[PrefixedLayer] = (), **inputs: Any
+) -> list[KeysValues]:
+    """Reads sequences; returns the keys and values of each layer that has its own, BHCD, from the beginning on.
 
     The last of these layers ends the forward pass by an exception, because a model cannot be asked for keys and values
     alone: what comes after (attention and MLP of that layer, layers that reuse keys, logits) would be computed for
     nothing. This relies on each attention layer calling `update` of its cache layer before it attends, and on no model
     swallowing exceptions. A graph compiled as a whole cannot raise one, and of a sharded model all
     passes have to end, so there the pass runs to its end.
+
+    Args:
+        before: cache layers with what precedes the sequences; empty if nothing does.
+        inputs: other arguments of `forward`, that go with these layers.
     """
     count = cached_layers(model)
     ends_early = not (torch.compiler.is_compiling() or is_sharded(model))
-    layers = [_RecordingLayer(last=ends_early and index == count - 1) for index in range(count)]
+    layers = [
+        _RecordingLayer(before[index] if before else None, last=ends_early and index == count - 1)
+        for index in range(count)
+    ]
     with suppress(_EndOfPass):
-        model(input_ids=ids_BT, logits_to_keep=1, **cache_arguments(model, layers))
+        model(input_ids=ids_BT, logits_to_keep=1, **inputs, **cache_arguments(model, layers))
     return [(layer.keys, layer.values) for layer in layers]
 
 
@@ -139,11 +148,17 @@ class _EndOfPass(Exception):  # noqa: N818 (nothing went wrong)
 class _RecordingLayer(CacheLayer):
     """Keeps keys and values as they are, with their gradient; the last layer ends the forward pass."""
 
-    def __init__(self, *, last: bool) -> None:
+    def __init__(self, before: PrefixedLayer | None, *, last: bool) -> None:
         super().__init__()
-        self._last = last
+        self._before, self._last = before, last
+
+    def get_seq_length(self) -> int:
+        """Returns the number of columns before the new ones."""
+        return self._before.get_seq_length() if self._before else 0
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> KeysValues:
+        if self._before:
+            key_states, value_states = self._before.update(key_states, value_states)
         self.expose(key_states, value_states)
         if self._last:
             raise _EndOfPass

@@ -12,15 +12,24 @@ Shapes: B rows, P prefixes, T their padded length, C columns of a row's prefix a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from torch import Tensor
 
 from hero.models.architecture import attends_only, context_length, depends_on_length
 from hero.models.cache_layers import PrefixedLayer, cache_arguments, keys_and_values
+from hero.models.sharded import is_sharded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+WORTHWHILE: Final = 0.2
+"""Share of all tokens that must not have to be read again for beginnings to be read once.
+
+Where less is saved, attention under a mask, instead of a causal one, takes longer than that.
+"""
 
 
 class PrefixCache:
@@ -28,7 +37,8 @@ class PrefixCache:
 
     Args:
         model: any causal language model of transformers that `can_share_prefix`.
-        prefixes: ids of at least one sequence; all go through the model in one forward pass.
+        prefixes: ids of at least one sequence. What all of them begin with is read once, and then the rest of all in
+            one forward pass.
     """
 
     def __init__(self, model: PreTrainedModel, prefixes: Sequence[tuple[int, ...]]) -> None:
@@ -37,7 +47,12 @@ class PrefixCache:
         ids_PT = torch.tensor([[*ids, *[0] * (longest - len(ids))] for ids in prefixes], device=model.device)
         self._model = model
         # The model's own cache layers would drop what is out of a sliding window.
-        self._layers = keys_and_values(model, ids_PT)
+        if common := _shared_columns(model, ids_PT):
+            root = PrefixCache(model, [tuple(ids_PT[0, :common].tolist())])
+            layers, inputs = root._continued([(0, common)] * len(prefixes), longest - common)
+            self._layers = keys_and_values(model, ids_PT[:, common:], layers, **inputs)
+        else:
+            self._layers = keys_and_values(model, ids_PT)
 
     def continuation(self, starts: Sequence[tuple[int, int]], length: int) -> dict[str, Any]:
         """Returns the arguments of `forward`, besides their ids, with which a model reads suffixes.
@@ -47,6 +62,11 @@ class PrefixCache:
                 be 0 for all rows.
             length: number of columns of the suffixes, padded on the right.
         """
+        layers, inputs = self._continued(starts, length)
+        return {**inputs, **cache_arguments(self._model, layers)}
+
+    def _continued(self, starts: Sequence[tuple[int, int]], length: int) -> tuple[list[PrefixedLayer], dict[str, Any]]:
+        """Returns the cache layers that `continuation` gives to `forward`, and the other arguments."""
         device = self._layers[0][0].device
         prefix_B, shared_B = torch.tensor(starts, device=device).T
         width = int(shared_B.max())
@@ -57,8 +77,7 @@ class PrefixCache:
         columns_BC = columns_BC.where(seen_BC & (columns_BC < shared_B[:, None]), 0)
         layers = [PrefixedLayer(layer, prefix_B[:, None], columns_BC, width) for layer in self._layers]
         last_position = context_length(self._model) - 1
-        return {
-            **cache_arguments(self._model, layers),
+        return layers, {
             "attention_mask": seen_BC.long(),
             # The clamp keeps padding at positions that the model has.
             "position_ids": (shared_B[:, None] + torch.arange(length, device=device)).clamp(max=last_position),
@@ -68,3 +87,13 @@ class PrefixCache:
 def can_share_prefix(model: PreTrainedModel) -> bool:
     """Returns whether the model remembers nothing but keys and values, which are the same whatever follows."""
     return attends_only(model) and not depends_on_length(model)
+
+
+def _shared_columns(model: PreTrainedModel, ids_PT: Tensor) -> int:
+    """Returns the number of columns to read once for all sequences; some are left to read for each."""
+    if len(ids_PT) == 1 or is_sharded(model):  # of a sharded model all processes have to make equally many passes
+        return 0
+    count, width = ids_PT.shape
+    alike_T = (ids_PT == ids_PT[:1]).all(0)
+    common = min(int(alike_T.cumprod(0).sum()), width - 1)
+    return common if (count - 1) * common >= WORTHWHILE * count * width else 0

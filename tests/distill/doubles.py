@@ -53,15 +53,21 @@ def counts(example: Example, gate: TurnGate, chat: Chat, student: PreTrainedMode
     return tuple(advised) != taken and sum(logprobs(teacher, privileged, advised)) > likely
 
 
-def episode(model: PreTrainedModel, seed: int, *, turns: int = 3, temperature: float = 1.0) -> list[Tokens]:
-    """Makes the turns of one append-only episode of random ids, with the model's true log-probabilities."""
+def episode(
+    model: PreTrainedModel, seed: int, *, turns: int = 3, temperature: float = 1.0, beginning: tuple[int, ...] = ()
+) -> list[Tokens]:
+    """Makes the turns of one append-only episode of random ids, with the model's true log-probabilities.
+
+    Args:
+        beginning: the ids that the first prompt begins with.
+    """
     random = torch.Generator().manual_seed(seed)
 
     def draw(low: int, high: int) -> tuple[int, ...]:
         size = int(torch.randint(low, high, (), generator=random))
         return tuple(torch.randint(VOCABULARY, (size,), generator=random).tolist())
 
-    ledger: tuple[int, ...] = ()
+    ledger = beginning
     sampled = []
     for _ in range(turns):
         prompt_ids, action_ids = ledger + draw(2, 9), draw(1, 6)

@@ -20,6 +20,7 @@ from hero.distill.batch import UpdateBatch, trainable
 from hero.distill.follow import TurnGate
 from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
+from hero.distill.pack import student_rows
 from hero.types import Finding, Message, Tokens, Verdict
 from tests.distill.doubles import counts, episode, logprobs, rounding
 from tests.tiny_models import VOCABULARY, CharacterChat, tiny_model
@@ -41,15 +42,15 @@ def stale(tokens: Tokens, random: Random) -> Tokens:
     return replace(tokens, logprobs=tuple(logprob + random.uniform(-0.4, 0.4) for logprob in tokens.logprobs))
 
 
-def mixture(seed: int) -> list[Example]:
+def mixture(seed: int, beginning: tuple[int, ...] = ()) -> list[Example]:
     """Returns examples of all components, alone and together, of three episodes that other weights sampled.
 
-    They differ in their shares, clips, gates and findings.
+    They differ in their shares, clips, gates and findings. All begin with the same ids.
     """
     random = Random(seed)
     examples = []
     for index in range(3):
-        sampled = episode(STUDENT, 10 * seed + index, temperature=(0.5, 1.0, 1.7)[index])
+        sampled = episode(STUDENT, 10 * seed + index, temperature=(0.5, 1.0, 1.7)[index], beginning=beginning)
         for tokens in map(partial(stale, random=random), sampled):
             if random.random() < 0.6:
                 clip = random.uniform(0.05, 0.2), random.uniform(0.05, 0.2)
@@ -67,7 +68,11 @@ def mixture(seed: int) -> list[Example]:
 
 
 def gradient(
-    examples: Sequence[Example], *, micro_batch_tokens: int = 10_000, turn_gate: TurnGate = "verdict"
+    examples: Sequence[Example],
+    *,
+    micro_batch_tokens: int = 10_000,
+    turn_gate: TurnGate = "verdict",
+    gradient_checkpointing: bool = False,
 ) -> tuple[dict[str, float], list[Tensor]]:
     """Returns the report of an update and the gradient of every weight."""
     STUDENT.zero_grad(set_to_none=True)
@@ -77,6 +82,7 @@ def gradient(
         divergence=partial(jensen_shannon, beta=0.3),
         micro_batch_tokens=micro_batch_tokens,
         turn_gate=turn_gate,
+        gradient_checkpointing=gradient_checkpointing,
     )
     report = loss.backward(UpdateBatch.of(examples, CHAT, CONTEXT))
     return report, [weight.grad.clone() for weight in STUDENT.parameters() if weight.grad is not None]
@@ -136,6 +142,33 @@ def test_loss_and_gradient_are_those_of_the_definition(seed: int, turn_gate: Tur
     assert report["turns_gated"] == sum(gated)
     assert any(gated) == (turn_gate != "none")
     close(tuple(gradients), torch.autograd.grad(expected, list(STUDENT.parameters())))
+
+
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+@pytest.mark.parametrize("micro_batch_tokens", [60, 10_000])
+def test_what_all_episodes_begin_with_is_read_once_and_changes_nothing(
+    micro_batch_tokens: int, gradient_checkpointing: bool
+) -> None:
+    beginning = tuple(range(40))
+    examples = mixture(4, beginning)
+    read: list[int] = []
+
+    def count(module: torch.nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        if torch.is_grad_enabled():  # the lift of advice is measured without
+            read.append(inputs[0].numel())
+
+    with STUDENT.model.embed_tokens.register_forward_hook(count):
+        report, gradients = gradient(
+            examples, micro_batch_tokens=micro_batch_tokens, gradient_checkpointing=gradient_checkpointing
+        )
+    expected = by_definition(examples)
+    assert report["loss"] == pytest.approx(expected.item(), abs=CLOSE)
+    close(tuple(gradients), torch.autograd.grad(expected, list(STUDENT.parameters())))
+    rows = student_rows(examples)
+    assert len(rows) == 3
+    if micro_batch_tokens == 10_000:
+        padded = len(rows) * max(len(row.ids) - len(beginning) for row in rows)
+        assert read == [len(beginning), padded]
 
 
 def test_one_action_sampled_at_two_temperatures_is_learned_at_both() -> None:

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.distill.base import Example
-from hero.distill.pack import Row, Span, collate, micro_batches, share_prefixes, shares, student_rows, teacher_rows
+from hero.distill.pack import (
+    Row,
+    Span,
+    collate,
+    micro_batches,
+    share_beginnings,
+    share_prefixes,
+    shares,
+    student_rows,
+    teacher_rows,
+    tokens_read,
+)
 from hero.types import Message, Tokens
 from tests.distill.strategies import example_lists
 from tests.tiny_models import CharacterChat
@@ -89,6 +100,41 @@ def test_a_prefix_is_shared_from_two_rows_on(count: int, shared: int) -> None:
     rows, prefixes = share_prefixes(teacher_rows(examples, CharacterChat()), student_rows(examples))
     assert [(row.prefix, row.shared) for row in rows] == [(0, shared)] * count
     assert prefixes == ([(5, 6, 8)] if shared else [])
+
+
+beginnings = st.lists(
+    st.lists(st.integers(0, 1), min_size=2, max_size=7).flatmap(
+        lambda row: st.integers(1, len(row) - 1).map(lambda start: Row(tuple(row), (Span(start, len(row), (0,)),)))
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(beginnings)
+def test_beginnings_are_shared_so_that_the_fewest_tokens_are_read(some: list[Row]) -> None:
+    sharing, prefixes = share_beginnings(some)
+    for row, shared in zip(some, sharing, strict=True):
+        assert (shared.ids, shared.spans) == (row.ids, row.spans)
+        assert shared.shared < row.spans[0].start
+        if shared.shared:
+            assert row.ids[: shared.shared] == prefixes[shared.prefix]
+    read = sum(row.suffix_length for row in sharing) + sum(map(len, prefixes))
+    assert read == tokens_read(sharing)
+    ordered = sorted((row.ids[: row.spans[0].start - 1], len(row.ids)) for row in some)
+    cuts = [
+        [0, *inner, len(ordered)]
+        for size in range(len(ordered))
+        for inner in combinations(range(1, len(ordered)), size)
+    ]
+    assert read == min(sum(tokens_of_family(ordered[start:stop]) for start, stop in pairwise(ends)) for ends in cuts)
+
+
+def tokens_of_family(family: list[tuple[tuple[int, ...], int]]) -> int:
+    """Counts the tokens that are read of rows that share what they begin with, given that and the length of each."""
+    shortest = min(len(beginning) for beginning, _ in family)
+    shared = max(count for count in range(shortest + 1) if len({beginning[:count] for beginning, _ in family}) == 1)
+    return shared + sum(length - shared for _, length in family)
 
 
 def test_a_teacher_reads_the_privileged_prompt_and_then_the_sampled_ids() -> None:

@@ -35,8 +35,13 @@ ids = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=9).map(tuple
 
 @st.composite
 def prefixed_rows(draw: st.DrawFn) -> tuple[list[tuple[int, ...]], list[Row]]:
-    """Draws prefixes, and rows that leave them anywhere, the very beginning and the end included."""
-    prefixes = draw(st.lists(ids, min_size=1, max_size=3))
+    """Draws prefixes, and rows that leave them anywhere, the very beginning and the end included.
+
+    All prefixes begin with some ids, often many, and some may be equal, or end there.
+    """
+    beginning = draw(st.lists(st.integers(0, VOCABULARY - 1), max_size=20).map(tuple))
+    rest = st.lists(st.integers(0, VOCABULARY - 1), min_size=not beginning, max_size=9).map(tuple)
+    prefixes = [beginning + own for own in draw(st.lists(rest, min_size=1, max_size=3))]
     rows = []
     for _ in range(draw(st.integers(1, 6))):
         index = draw(st.integers(0, len(prefixes) - 1))
@@ -67,14 +72,15 @@ def test_gradients_flow_through_the_prefix(build: Callable[[], PreTrainedModel],
     if attention == "sdpa" and build is gemma:
         pytest.skip("Gemma 2 caps its attention scores, which only eager attention can")
     model.set_attn_implementation(attention)
-    prefix = (5, 3, 8, 8, 1, 2, 9)
+    prefixes = [(5, 3, 8, 8, 1, 2, 9), (5, 3, 8, 8, 0)]
     rows = [
-        Row((*prefix[:3], 4, 4, 6), (Span(4, 6, (0,)),), 0, 3),
-        Row((*prefix, 7, 1, 1), (Span(8, 10, (1,)),), 0, 7),
+        Row((*prefixes[0][:3], 4, 4, 6), (Span(4, 6, (0,)),), 0, 3),
+        Row((*prefixes[0], 7, 1, 1), (Span(8, 10, (1,)),), 0, 7),
+        Row((*prefixes[1], 2, 6), (Span(6, 7, (2,)),), 1, 5),
     ]
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    towards = torch.randn(4, VOCABULARY, dtype=torch.float64)
-    once = torch.autograd.grad((action_logits(model, rows, PrefixCache(model, [prefix])) * towards).sum(), weights)
+    towards = torch.randn(5, VOCABULARY, dtype=torch.float64)
+    once = torch.autograd.grad((action_logits(model, rows, PrefixCache(model, prefixes)) * towards).sum(), weights)
     again = torch.autograd.grad((action_logits(model, rows) * towards).sum(), weights)
     close(once, again)
 
@@ -92,6 +98,16 @@ def test_a_prefix_is_read_once_and_suffixes_without_it() -> None:
         action_logits(model, rows, PrefixCache(model, [prefix]))
     assert read == [(1, 20), (3, 3)]
     assert transformed == [(3, 3)]  # of the prefix nothing is needed beyond the keys and values of the last layer
+
+
+@pytest.mark.parametrize(("common", "read_alone"), [(12, True), (3, False)])
+@torch.no_grad()
+def test_what_all_prefixes_begin_with_is_read_once_where_that_saves_enough(common: int, read_alone: bool) -> None:
+    model, prefixes = tiny_model(), [(*range(common), *(own,) * (20 - common)) for own in (21, 22, 23)]
+    read: list[torch.Size] = []
+    with model.model.embed_tokens.register_forward_hook(lambda module, inputs, output: read.append(inputs[0].shape)):
+        PrefixCache(model, prefixes)
+    assert read == ([(1, common), (3, 20 - common)] if read_alone else [(3, 20)])
 
 
 @every_kind
