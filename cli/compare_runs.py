@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from hero.errors import RunError
-from hero.runs.reader import read_rows
+from hero.runs.reader import is_run_dir, read_rows
 
 from .compare_cells import PlannedRun
+from .same_start import has_same_start
 
 # Without -P a file in the working directory could take the place of a module.
 HERO: Final = (sys.executable, "-P", "-c", "from hero_cli.main import main; main()")
@@ -79,13 +80,14 @@ class Child:
     second one stops it at once.
     """
 
-    def __init__(self, run: PlannedRun, log: Path) -> None:
+    def __init__(self, run: PlannedRun, log: Path, same_start_as: Path | None) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
         self._start = log.stat().st_size if log.exists() else 0
+        more = [f"--same-start-as={same_start_as}"] if same_start_as else []
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*HERO, "run", *run.arguments],
+                [*HERO, "run", *run.arguments, *more],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -147,7 +149,7 @@ def run_all(
                     child.interrupt()
             while waiting and len(children) < jobs and not stopping:
                 run = waiting.pop(0)
-                children[run] = Child(run, logs / f"{run.path.name}.log")
+                children[run] = Child(run, logs / f"{run.path.name}.log", _evaluated_alike(run, runs))
             for run, child in list(children.items()):
                 state = child.state()
                 statuses[run] = progress[run].update(replace(statuses[run], state=state))
@@ -158,6 +160,13 @@ def run_all(
             show(statuses)
             time.sleep(POLL_SECONDS)
     return statuses
+
+
+def _evaluated_alike(run: PlannedRun, runs: Sequence[PlannedRun]) -> Path | None:
+    """Returns the directory of a run whose evaluation before training is also that of one that starts; None if none."""
+    if is_run_dir(run.path):
+        return None
+    return next((other.path for other in runs if has_same_start(other.path, run.settings)), None)
 
 
 @contextmanager

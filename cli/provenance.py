@@ -177,8 +177,8 @@ def require_same(run: Path, part: str, then: Mapping[str, Any], now: Mapping[str
     Raises:
         RunError: something differs; the message names it.
     """
-    if differences := [*_differences(part, then, now)]:
-        raise _not_as_it_was(run, part, "; ".join(differences))
+    if changes := [*differences(part, then, now)]:
+        raise _not_as_it_was(run, part, "; ".join(changes))
 
 
 def require_equal(each: Sequence[Mapping[str, Any]]) -> None:
@@ -191,10 +191,8 @@ def require_equal(each: Sequence[Mapping[str, Any]]) -> None:
         ConfigError: one has another than the first.
     """
     for rank, now in enumerate(each):
-        if differences := [*_differences("", {**each[0], "versions": {}}, {**now, "versions": {}})]:
-            raise ConfigError(
-                f"process {rank} has other data or another model than process 0: {'; '.join(differences)}"
-            )
+        if changes := [*differences("", {**each[0], "versions": {}}, {**now, "versions": {}})]:
+            raise ConfigError(f"process {rank} has other data or another model than process 0: {'; '.join(changes)}")
 
 
 @contextmanager
@@ -224,15 +222,16 @@ def _not_as_it_was(run: Path, part: str, why: str) -> RunError:
 def version_warning(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Returns a warning that names the versions that have changed; "" if none has."""
     both = sorted(then.keys() & now.keys())
-    differences = [*_differences("", {name: then[name] for name in both}, {name: now[name] for name in both})]
-    changed = "; ".join(differences)
+    changes = [*differences("", {name: then[name] for name in both}, {name: now[name] for name in both})]
+    changed = "; ".join(changes)
     return f"versions have changed since the run started, and results may differ: {changed}" if changed else ""
 
 
-def _differences(name: str, then: Any, now: Any) -> Iterator[str]:
+def differences(name: str, then: Any, now: Any) -> Iterator[str]:
+    """Yields what differs between a part of the provenance of a run and the same part of another, or of later."""
     if isinstance(then, Mapping) and isinstance(now, Mapping):
         for key in {**then, **now}:
             if key != "arguments":  # they only locate what the other keys identify
-                yield from _differences(f"{name}.{key}".lstrip("."), then.get(key), now.get(key))
+                yield from differences(f"{name}.{key}".lstrip("."), then.get(key), now.get(key))
     elif then != now:
         yield f"{name} was {then!r:.100}, and is {now!r:.100}"

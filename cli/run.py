@@ -14,7 +14,7 @@ from .config_file import read_config_file
 from .logs import LogKind, require_package
 from .options import with_settings
 from .resolve import settings_of
-from .settings import MACHINE, Settings
+from .settings import MACHINE, PLAYING, Settings
 from .terminal import loading, report_errors, with_default
 
 
@@ -46,6 +46,16 @@ def run(
             rich_help_panel=MACHINE,
         ),
     ] = False,
+    same_start_as: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take over the evaluation before training from this run, which must start with the same policy, seed "
+            "and validation tasks, instead of playing it again.",
+            metavar="RUN",
+            show_default=False,
+            rich_help_panel=PLAYING,
+        ),
+    ] = None,
     log: Annotated[
         LogKind,
         typer.Option(
@@ -67,8 +77,10 @@ def run(
         given = read_config_file(config) | given
     if resume and out is None:
         raise ConfigError("--resume needs --out, the directory of the run")
+    if resume and same_start_as:
+        raise ConfigError("--same-start-as does nothing with --resume; leave it out")
     with loading(str(out) if resume else given.get("model") or given.get("env") or Settings().env) as loaded:
         if resume and out:
             training.resume(out, given, log, loaded)
         else:
-            training.start(out, settings_of(given), log, loaded)
+            training.start(out, settings_of(given), log, loaded, same_start_as)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hero.alarms import alarms, is_due, why_few_follow
@@ -45,6 +46,8 @@ class Training:
         processes: those that share the work. Each plays and reviews its part of the groups of a step, and has the
             same arguments as the others, the trainer's processes included.
         start_up: wall-clock seconds that it took to build the other parts; the timings of the first step have them.
+        same_start_as: directory of a run that started with an equal policy and evaluated it by an equal plan, whose
+            evaluation before training is taken over; None to make it.
 
     Raises:
         ConfigError: the evaluation split has fewer tasks than the plan evaluates on.
@@ -60,6 +63,7 @@ class Training:
     callback: Callback = field(default_factory=Callback)
     processes: Processes = ALONE
     start_up: float | None = None
+    same_start_as: Path | None = None
     _unrecorded: dict[str, float] = field(default_factory=dict, init=False)
     _earlier: dict[TaskKey, Trajectory] = field(default_factory=dict, init=False)
 
@@ -89,7 +93,8 @@ class Training:
             summary is written.
 
         Raises:
-            RunError: every episode of a step ended in an error, or before its first turn.
+            RunError: every episode of a step ended in an error, or before its first turn; or the run with the same
+                start has not been evaluated yet.
             UnavailableError: a service that the environment needs has been given up; the run can be resumed.
         """
         run_dir = self.run_dir
@@ -97,7 +102,10 @@ class Training:
             self.trainer.load(run_dir.checkpoint.trainer)
         else:
             timings: dict[str, Any] = {"step": 0}
-            self._evaluate(0, 0, timings)
+            if self.same_start_as:
+                self._validation.take_over(self.same_start_as)
+            else:
+                self._evaluate(0, 0, timings)
             self._complete(0, timings, evaluated=True)
         step, turns = run_dir.progress()
         meter = self._quality_meter(step)
@@ -198,17 +206,21 @@ class Training:
             return [Diagnosis("none")] * len(trajectories)
         return diagnoses_of(self.reflector, trajectories)
 
-    def _evaluate(self, step: int, turns: int, timings: dict[str, Any], stopped: str = "") -> str:
-        """Evaluates; returns the reason to stop after it, "" if there is none."""
-        start = time.perf_counter()
-        stopped = Validation(
+    @property
+    def _validation(self) -> Validation:
+        return Validation(
             run_dir=self.run_dir,
             plan=self.plan,
             trainer=self.trainer,
             envs=self.eval_envs,
             callback=self.callback,
             processes=self.processes,
-        ).evaluate(step, turns, stopped)
+        )
+
+    def _evaluate(self, step: int, turns: int, timings: dict[str, Any], stopped: str = "") -> str:
+        """Evaluates; returns the reason to stop after it, "" if there is none."""
+        start = time.perf_counter()
+        stopped = self._validation.evaluate(step, turns, stopped)
         timings["evaluation"] = time.perf_counter() - start
         return stopped
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
 from hero.processes import Processes
 from hero.rollout import Task
-from hero.runs.reader import ValidationEpisode
+from hero.runs.reader import ValidationEpisode, check_rows, read_rows, step_folders
 from hero.runs.replica import Replica
 from hero.runs.writer import Run
 from hero.types import Trajectory
@@ -79,6 +80,22 @@ class Validation:
             refuse_hopeless(step, greedy)
             self._record(position | {"mode": "greedy"} | Evaluation(greedy).record() | reason)
         return stopped
+
+    def take_over(self, path: Path) -> None:
+        """Records the evaluation before training of another run, with the same policy and plan, as that of this run.
+
+        Raises:
+            RunError: that run has not been evaluated yet, or its records are damaged; or hardly any action is valid.
+        """
+        if not step_folders(path):
+            raise RunError(f"{path} has no evaluation before training yet; wait until it has, or let this run make one")
+        check_rows(path, "validation", "evals")
+        self.run_dir.record("validation", *(row for row in read_rows(path, "validation") if row["step"] == 0))
+        for row in read_rows(path, "evals"):
+            if row["step"] == 0:
+                if row["mode"] == "sampled" and not self.plan.is_done(0, 0):
+                    _require_valid(Evaluation.of_record(row).outcomes, self.plan.min_valid_actions)
+                self._record(row)
 
     def _play(self, step: int, mode: Mode, tasks: Sequence[int]) -> tuple[Outcome, ...]:
         if not tasks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hero.distill.base import Example
 from hero.distill.learners import GRPO
 from hero.distill.sums import Sum, Weighted
+from hero.envs.base import StepResult
 from hero.errors import ConfigError, RunError
 from hero.metrics import best_step
 from hero.runs.reader import Checkpoint, read_checkpoint, read_episodes, read_rows, read_summary
@@ -97,6 +99,45 @@ def test_a_run_of_no_steps_only_evaluates(tmp_path: Path) -> None:
     with Run.create(tmp_path, {}) as run:
         training(run, replace(PLAN, steps=0)).run()
         assert (len(run.rows("evals")), run.rows("steps")) == (2, [])
+
+
+def test_a_run_that_takes_over_the_evaluation_of_its_start_equals_one_that_makes_it(
+    finished: Path, tmp_path: Path
+) -> None:
+    with Run.create(tmp_path / "run", {"seed": 7}) as run:
+        training(run, same_start_as=finished).run()
+        timings = run.rows("timings")
+    assert contents(tmp_path / "run") == contents(finished)
+    assert [("evaluation" in row) for row in timings[:3]] == [False, False, True]
+
+
+def test_the_start_that_is_taken_over_must_have_been_evaluated_and_be_whole(finished: Path, tmp_path: Path) -> None:
+    with (
+        Run.create(tmp_path / "new", {}) as new,
+        Run.create(tmp_path / "run", {}) as run,
+        pytest.raises(RunError, match="new has no evaluation before training yet"),
+    ):
+        training(run, same_start_as=new.path).run()
+    shutil.copytree(finished, tmp_path / "damaged")
+    evals = tmp_path / "damaged" / "evals.jsonl"
+    evals.write_bytes(evals.read_bytes().replace(b'"value":0.', b'"value":1.', 1))
+    with Run.resume(tmp_path / "run", {}) as run, pytest.raises(RunError, match=r"evals\.jsonl is damaged"):
+        training(run, same_start_as=tmp_path / "damaged").run()
+
+
+class DeafEnv(GuessEnv):
+    """A `GuessEnv` for which no action is valid."""
+
+    def apply(self, action: str) -> StepResult:
+        return replace(super().apply(action), action_valid=False)
+
+
+def test_a_start_with_hardly_a_valid_action_is_not_trained_whoever_evaluated_it(tmp_path: Path) -> None:
+    plan, envs = replace(PLAN, min_valid_actions=0.5), [DeafEnv("validation")]
+    with Run.create(tmp_path / "base", {}) as run:
+        training(run, replace(plan, steps=0), eval_envs=envs).run()
+    with Run.create(tmp_path / "run", {}) as run, pytest.raises(RunError, match="actions are valid before training"):
+        training(run, plan, same_start_as=tmp_path / "base").run()
 
 
 def test_evaluations_between_start_and_end_are_of_the_first_tasks_and_change_nothing_else(

@@ -204,9 +204,11 @@ def test_real_runs_are_compared(
     plugins: Path, hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(plugins), str(ROOT)]))
-    result = hero(*TWO, "--model", model, "--steps", 1, "--eval-tasks", 2, "--min-valid-actions", 0)
+    result = hero(*TWO, "--model", model, "--steps", 1, "--eval-tasks", 2, "--min-valid-actions", 0, "--jobs", 1)
     assert result.exit_code == 0, result.output
     assert runs_in(tmp_path / "c") == RUNS
     start = [read_rows(tmp_path / "c" / name, "evals")[0]["outcomes"] for name in RUNS]
-    assert start[0] == start[2]  # the same model, tasks and random numbers
+    assert start[0] == start[2]  # the same model, tasks and random numbers, so that one evaluation serves both
+    evaluated = [["evaluation" in row for row in read_rows(tmp_path / "c" / name, "timings")] for name in RUNS]
+    assert evaluated == [[True, True], [True, True], [False, True], [False, True]]
     assert "sampled success (%) after environment turns, 95 % intervals" in result.stdout

@@ -14,7 +14,7 @@ import pytest
 from hero.models.fingerprint import model_fingerprint
 from hero.models.language_model import LanguageModel
 from hero.runs.reader import read_config, read_rows
-from tests.cli.conftest import FAST, Hero, contents, without_loading
+from tests.cli.conftest import FAST, Hero, contents, refused, without_loading
 from tests.doubles import GuessEnv
 from tests.tiny_models import random_model
 
@@ -197,3 +197,26 @@ def test_the_help_shows_the_defaults(hero: Hero) -> None:
     text = " ".join(hero("run", "--help").stdout.split())
     assert "[default: 1, or what the learner brings]" in text
     assert "[default: reverse_kl]" in text
+
+
+def test_the_evaluation_of_an_equal_start_is_taken_over(finished: Path, hero: Hero, model: str, tmp_path: Path) -> None:
+    arguments = ["run", "--model", model, "--steps", 1, "--divergence", "forward_kl", *FAST]
+    assert hero(*arguments, "--out", "made").exit_code == 0
+    result = hero(*arguments, "--same-start-as", finished, "--out", "taken")
+    assert result.exit_code == 0, result.output
+    assert contents(tmp_path / "taken") == contents(tmp_path / "made")
+    assert "evaluation" not in read_rows(tmp_path / "taken", "timings")[0]
+    assert "step 0  turns used 0  greedy" in result.stdout
+
+
+def test_the_evaluation_of_another_start_is_refused_by_what_differs(
+    finished: Path, hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["run", "--model", model, "--steps", 1, *FAST, "--out", "run", "--same-start-as", finished]
+    refused(hero(*arguments, "--seed", 1), f"--same-start-as {finished}: that run has --seed 0, not 1; leave it out")
+    refused(hero(*arguments, "--temperature", 0.7), "that run has --temperature 0.5, not 0.7")
+    refused(hero(*arguments[:-1], "nowhere"), "nowhere is not a run directory")
+    refused(hero("run", "--resume", "--out", finished, "--same-start-as", finished), "does nothing with --resume")
+    monkeypatch.setattr("hero_cli.provenance.today", lambda: "2020-02-20")
+    refused(hero(*arguments), "was '20", "and is '2020-02-20' here; leave it out, or give a run that starts alike")
+    assert not (tmp_path / "run").exists()
