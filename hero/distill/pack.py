@@ -195,11 +195,13 @@ def share_beginnings(rows: Sequence[Row]) -> tuple[list[Row], list[tuple[int, ..
     # For each number of rows: the tokens saved in these, where the last of their families starts, and what it shares.
     best = [(0, 0, 0)]
     for stop in range(1, len(rows) + 1):
-        options, shared = [(best[stop - 1][0], stop - 1, 0)], len(beginnings[order[stop - 1]])
+        most, shared = (best[stop - 1][0], stop - 1, 0), len(beginnings[order[stop - 1]])
         for start in range(stop - 2, -1, -1):
             shared = min(shared, common[start])
-            options.append((best[start][0] + shared * (stop - start - 1), start, shared))
-        best.append(max(options))
+            if not shared:
+                break
+            most = max(most, (best[start][0] + shared * (stop - start - 1), start, shared))
+        best.append(most)
     result, prefixes = [*rows], list[tuple[int, ...]]()
     stop = len(rows)
     while stop:
@@ -245,7 +247,7 @@ def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
     """
     batch: list[Row] = []
     for row in sorted(rows, key=_size, reverse=True):
-        if batch and _columns([*batch, row]) * (len(batch) + 1) > tokens:
+        if batch and columns([*batch, row]) * (len(batch) + 1) > tokens:
             yield batch
             batch = []
         batch.append(row)
@@ -258,7 +260,13 @@ def _size(row: Row) -> tuple[int, int]:
     return round(3 * math.log2(row.suffix_length)), len(row.ids)
 
 
-def _columns(rows: Sequence[Row]) -> int:
+def padded_tokens(rows: Sequence[Row], prefixes: Sequence[tuple[int, ...]] = ()) -> int:
+    """Counts the tokens that go through a model to read rows in one pass after their prefixes, padding included."""
+    longest = max(map(len, prefixes), default=0)
+    return len(rows) * max(row.suffix_length for row in rows) + len(prefixes) * longest
+
+
+def columns(rows: Sequence[Row]) -> int:
     """Returns the width of rows that are aligned at the end of their shared prefixes."""
     return max(row.shared for row in rows) + max(row.suffix_length for row in rows)
 

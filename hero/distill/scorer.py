@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from hero.distill.pack import Row, Span, collate, micro_batches, share_beginnings, share_prefixes, tokens_read
+from hero.distill.pack import (
+    Row,
+    Span,
+    collate,
+    columns,
+    micro_batches,
+    padded_tokens,
+    share_beginnings,
+    share_prefixes,
+)
 from hero.errors import PolicyError
 from hero.models.architecture import context_length
 from hero.models.head import decode, head_logits
@@ -53,12 +62,7 @@ def hidden_states(model: PreTrainedModel, rows: Sequence[Row], prefixes: PrefixC
         PolicyError: a row is longer than the model's context.
         ConfigError: the model is not a decoder with a head.
     """
-    longest, limit = max(len(row.ids) for row in rows), context_length(model)
-    if longest > limit:
-        raise PolicyError(
-            f"an action and its prompt have {longest} tokens, but the model reads {limit}; give rollouts a lower token "
-            "limit"
-        )
+    _require_context(model, rows)
     if prefixes is None or not any(row.shared for row in rows):
         prefixes, rows = None, [replace(row, shared=0) for row in rows]
     ids_BL, predictors_N = (tensor.to(model.device) for tensor in collate(rows))
@@ -67,14 +71,26 @@ def hidden_states(model: PreTrainedModel, rows: Sequence[Row], prefixes: PrefixC
     return decode(model, input_ids=ids_BL, **past).flatten(0, 1).index_select(0, predictors_N)
 
 
-def student_hidden_states(model: PreTrainedModel, rows: Sequence[Row]) -> Tensor:
-    """Returns the `hidden_states` of rows, in their order, with a gradient; what they begin alike with is read once.
+def _require_context(model: PreTrainedModel, rows: Sequence[Row]) -> None:
+    longest, limit = max(len(row.ids) for row in rows), context_length(model)
+    if longest > limit:
+        raise PolicyError(
+            f"an action and its prompt have {longest} tokens, but the model reads {limit}; give rollouts a lower token "
+            "limit"
+        )
 
-    The arguments and exceptions are those of `hidden_states`.
+
+def student_hidden_states(model: PreTrainedModel, rows: Sequence[Row]) -> Tensor:
+    """Returns the `hidden_states` of whole rows; what they begin alike with is read once, where that saves enough.
+
+    A gradient flows through that, too, if one is taken. The arguments, the order and the exceptions are those of
+    `hidden_states`.
     """
+    _require_context(model, rows)
     if can_share_prefix(model) and not is_sharded(model):  # of a sharded one all processes make equally many passes
         sharing, prefixes = share_beginnings(rows)
-        if tokens_read(sharing) <= (1 - WORTHWHILE) * tokens_read(rows):
+        saves = padded_tokens(sharing, prefixes) <= (1 - WORTHWHILE) * padded_tokens(rows)
+        if saves and columns(sharing) <= columns(rows):  # attention takes memory for what it does not read, too
             return hidden_states(model, sharing, PrefixCache(model, prefixes))
     return hidden_states(model, rows)
 

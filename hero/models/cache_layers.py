@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers.cache_utils import Cache, DynamicLayer
 
 from hero.models.architecture import cache_argument, cached_layers
@@ -90,14 +91,13 @@ class PrefixedLayer(CacheLayer):
 
     Args:
         prefixes: keys and values, PHTD.
-        prefix_B1: prefix of each row.
-        columns_BC: columns of the prefix in the order in which the row sees them, then any value per new column.
-        width: number of columns before the new ones.
+        starts: of each row its prefix and the number of columns that it has of it, which end at column `width`.
+        width: number of columns before the new ones; what is left of them before a row begins is 0.
     """
 
-    def __init__(self, prefixes: KeysValues, prefix_B1: Tensor, columns_BC: Tensor, width: int) -> None:
+    def __init__(self, prefixes: KeysValues, starts: Sequence[tuple[int, int]], width: int) -> None:
         super().__init__()
-        self._prefixes, self._prefix_B1, self._columns_BC, self._width = prefixes, prefix_B1, columns_BC, width
+        self._prefixes, self._starts, self._width = prefixes, starts, width
         self.dtype, self.device, self.is_initialized = prefixes[0].dtype, prefixes[0].device, True
 
     def get_seq_length(self) -> int:
@@ -110,9 +110,11 @@ class PrefixedLayer(CacheLayer):
         return self._joined(keys, key_states), self._joined(values, value_states)
 
     def _joined(self, prefixes_PHTD: Tensor, new_BHLD: Tensor) -> Tensor:
-        joined_BHCD = prefixes_PHTD.transpose(1, 2)[self._prefix_B1, self._columns_BC].transpose(1, 2)
-        joined_BHCD[:, :, self._width :] = new_BHLD
-        return joined_BHCD
+        # Not by indices: their gradient is added up in any order where torch has several threads.
+        parts = [
+            pad(prefixes_PHTD[prefix, :, :shared], (0, 0, self._width - shared, 0)) for prefix, shared in self._starts
+        ]
+        return torch.cat([torch.stack(parts), new_BHLD], dim=2)
 
 
 def keys_and_values(

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 WORTHWHILE: Final = 0.2
-"""Share of all tokens that must not have to be read again for beginnings to be read once.
+"""Least share of the tokens that has to be saved for common beginnings to be read once.
 
-Where less is saved, attention under a mask, instead of a causal one, takes longer than that.
+Attention under a mask, instead of a causal one, takes longer than what is saved below that.
 """
 
 
@@ -37,8 +37,8 @@ class PrefixCache:
 
     Args:
         model: any causal language model of transformers that `can_share_prefix`.
-        prefixes: ids of at least one sequence. What all of them begin with is read once, and then the rest of all in
-            one forward pass.
+        prefixes: ids of at least one sequence. What all of them begin with is read once, where that is `WORTHWHILE`,
+            and then the rest of all in one forward pass.
     """
 
     def __init__(self, model: PreTrainedModel, prefixes: Sequence[tuple[int, ...]]) -> None:
@@ -68,14 +68,11 @@ class PrefixCache:
     def _continued(self, starts: Sequence[tuple[int, int]], length: int) -> tuple[list[PrefixedLayer], dict[str, Any]]:
         """Returns the cache layers that `continuation` gives to `forward`, and the other arguments."""
         device = self._layers[0][0].device
-        prefix_B, shared_B = torch.tensor(starts, device=device).T
+        shared_B = torch.tensor([shared for _, shared in starts], device=device)
         width = int(shared_B.max())
-        # Prefix and suffix adjoin, as a sliding window expects. Column 0 stands in to the left, where nothing is seen,
-        # and to the right, where the suffix will be.
-        columns_BC = torch.arange(width + length, device=device) - (width - shared_B[:, None])
-        seen_BC = columns_BC >= 0
-        columns_BC = columns_BC.where(seen_BC & (columns_BC < shared_B[:, None]), 0)
-        layers = [PrefixedLayer(layer, prefix_B[:, None], columns_BC, width) for layer in self._layers]
+        # Prefix and suffix adjoin, as a sliding window expects.
+        seen_BC = torch.arange(width + length, device=device) >= width - shared_B[:, None]
+        layers = [PrefixedLayer(layer, starts, width) for layer in self._layers]
         last_position = context_length(self._model) - 1
         return layers, {
             "attention_mask": seen_BC.long(),

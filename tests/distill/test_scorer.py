@@ -11,8 +11,9 @@ from torch import Tensor
 from transformers import LlamaForCausalLM, LlamaModel, PreTrainedModel
 
 from hero.distill.pack import Row, Span
-from hero.distill.scorer import action_logits
+from hero.distill.scorer import action_logits, hidden_states, student_hidden_states
 from hero.errors import ConfigError, PolicyError
+from hero.models.architecture import context_length
 from tests.distill.doubles import logprobs, rounding
 from tests.tiny_models import VOCABULARY, every_kind, in_float64, tiny_model
 
@@ -81,6 +82,61 @@ def test_the_model_is_left_as_it_was_even_when_it_fails() -> None:
     with pytest.raises(IndexError):
         action_logits(model, [Row((1, VOCABULARY), (Span(1, 2, (0,)),))])
     torch.testing.assert_close(model(input_ids=torch.tensor([[1, 2, 3]])).logits, before, rtol=0, atol=0)
+
+
+def rows_of(*beginnings: tuple[int, ...], own: int = 3) -> list[Row]:
+    """Makes a row of each beginning, with some ids of its own and an action of two."""
+    rows = []
+    for number, beginning in enumerate(beginnings):
+        start = len(beginning) + own
+        rows.append(Row((*beginning, *(number,) * own, 1, 2), (Span(start, start + 2, (number,)),)))
+    return rows
+
+
+COMMON = tuple(range(10, 40))
+
+
+@pytest.mark.parametrize(
+    ("rows", "read"),
+    [
+        (rows_of(COMMON, COMMON, COMMON), [(1, 30), (3, 5)]),
+        (rows_of(COMMON[:4], COMMON[:4], own=20), [(2, 26)]),  # would save 4 of 52
+        (rows_of(COMMON, COMMON, COMMON[::-1]), [(3, 35)]),  # the third would make all as wide as a row and a prefix
+        (rows_of(COMMON), [(1, 35)]),
+    ],
+    ids=["all", "too little", "one without", "one alone"],
+)
+@torch.no_grad()
+def test_beginnings_are_read_once_where_that_saves_enough(rows: list[Row], read: list[tuple[int, int]]) -> None:
+    model, shapes = tiny_model().double(), []
+    with model.model.embed_tokens.register_forward_hook(lambda module, inputs, out: shapes.append(inputs[0].shape)):
+        states = student_hidden_states(model, rows)
+    assert shapes == read
+    torch.testing.assert_close(states, hidden_states(model, rows), rtol=1e-5, atol=1e-6)
+
+
+def test_a_gradient_through_a_common_beginning_is_the_same_each_time_with_any_number_of_threads() -> None:
+    model = tiny_model(context=600).float()
+    rows = rows_of(*[tuple(index % VOCABULARY for index in range(500))] * 12)
+    weights, gradients = [weight for weight in model.parameters() if weight.requires_grad], []
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for _ in range(4):
+            gradients.append(torch.autograd.grad(student_hidden_states(model, rows).sum(), weights, allow_unused=True))
+    finally:
+        torch.set_num_threads(threads)
+    for again in gradients[1:]:
+        for one, other in zip(gradients[0], again, strict=True):
+            assert one is other or torch.equal(one, other)
+
+
+@every_kind
+def test_rows_that_share_a_beginning_beyond_the_context_are_refused(build: Callable[[], PreTrainedModel]) -> None:
+    model = build()
+    rows = rows_of(*[(1,) * context_length(model)] * 3)
+    with pytest.raises(PolicyError, match="but the model reads"):
+        student_hidden_states(model, rows)
 
 
 def test_rows_beyond_the_context_are_refused() -> None:
