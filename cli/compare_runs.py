@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from hero.errors import RunError
-from hero.runs.reader import is_run_dir, read_rows
+from hero.runs.reader import is_run_dir, read_rows, step_folders
 
 from .compare_cells import PlannedRun
-from .same_start import has_same_start
+from .same_start import start_alike
 
 # Without -P a file in the working directory could take the place of a module.
 HERO: Final = (sys.executable, "-P", "-c", "from hero_cli.main import main; main()")
@@ -166,7 +166,8 @@ def _evaluated_alike(run: PlannedRun, runs: Sequence[PlannedRun]) -> Path | None
     """Returns the directory of a run whose evaluation before training is also that of one that starts; None if none."""
     if is_run_dir(run.path):
         return None
-    return next((other.path for other in runs if has_same_start(other.path, run.settings)), None)
+    alike = (other.path for other in reversed(runs) if start_alike(other.settings, run.settings))
+    return next((path for path in alike if step_folders(path)), None)  # of the newest the least has changed since
 
 
 @contextmanager

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from hero.errors import ConfigError
-from hero.runs.reader import is_run_dir, read_config, step_folders
+from hero.errors import ConfigError, RunError
+from hero.runs.reader import check_rows, read_config, step_folders
 
-from .provenance import differences, today, versions
+from .provenance import differences, versions
 from .resolve import stored_settings
-from .settings import BROUGHT_BY_MODEL, Settings, option
+from .settings import Settings, option
 
 DECISIVE: Final = (
     "env",
@@ -28,43 +29,58 @@ DECISIVE: Final = (
     "threads",
     "device",
     "dtype",
+    "kv_cache_gib",
     "serve",
     "shard",
 )
 """Settings that the evaluation before training depends on, if only by rounding."""
 
 
-def require_same_start(path: Path, settings: Settings, provenance: Mapping[str, Any]) -> None:
-    """Checks that another run started as this one does.
+def start_alike(one: Settings, other: Settings) -> bool:
+    """Returns whether the evaluations before training of two runs are the same, as far as settings tell."""
+    return all(getattr(one, name) == getattr(other, name) for name in DECISIVE)
+
+
+def require_same_start(path: Path, settings: Settings) -> None:
+    """Checks what can be checked before a model is loaded: that a run was evaluated, and has no other settings.
 
     Args:
-        settings: those of this run, with what the model brings.
-        provenance: that of this run.
+        settings: those of the run that is to take the evaluation over; what the model brings may be None.
 
     Raises:
-        ConfigError: a setting, the data, the model or a version differs; the message names it.
-        RunError: there is no run, or it cannot be read.
+        ConfigError: a setting that decides is another; the message names it.
+        RunError: there is no run, it has not been evaluated yet, or its records are damaged.
     """
     theirs = stored_settings(path)
-    if names := [name for name in DECISIVE if getattr(theirs, name) != getattr(settings, name)]:
-        changed = ", ".join(f"{option(name)} {getattr(theirs, name)}, not {getattr(settings, name)}" for name in names)
+    given = {name: getattr(settings, name) for name in DECISIVE if getattr(settings, name) is not None}
+    if names := [name for name, value in given.items() if getattr(theirs, name) != value]:
+        others = " and ".join(f"{option(name)} {getattr(theirs, name)}, not {given[name]}" for name in names)
         raise ConfigError(
-            f"--same-start-as {path}: that run has {changed}; leave it out, or give a run that starts alike"
+            f"--same-start-as {path}: that run has {others}; leave it out, or give a run that starts alike"
         )
-    then = read_config(path).provenance
-    for part in ("date", "env", "model", "versions"):
-        if changed := "; ".join(differences(part, then.get(part), provenance[part])):
-            raise ConfigError(f"--same-start-as {path}: {changed} here; leave it out, or give a run that starts alike")
+    if not step_folders(path):
+        raise RunError(f"{path} has no evaluation before training yet; wait until it has, or leave --same-start-as out")
+    check_rows(path, "validation", "evals")
 
 
-def has_same_start(path: Path, settings: Settings) -> bool:
-    """Returns whether another run has been evaluated, and started as one will, as far as its settings tell."""
-    if not (is_run_dir(path) and step_folders(path)):
-        return False
+def why_other_start(path: Path, settings: Settings, provenance: Mapping[str, Any]) -> str:
+    """Returns how the start of a run differs from that of another one; "" if it does not.
+
+    Args:
+        path: the run that was evaluated.
+        settings: those of the run that is to take the evaluation over, with what the model brings.
+        provenance: that of this run.
+    """
     theirs, then = stored_settings(path), read_config(path).provenance
-    unknown = [name for name in BROUGHT_BY_MODEL if getattr(settings, name) is None]
-    return (
-        all(getattr(theirs, name) == getattr(settings, name) for name in DECISIVE if name not in unknown)
-        and then.get("date") == today()
-        and {**then.get("versions", {}), "device": None} == {**versions(settings), "device": None}
-    )
+    # The packages of a learner have no part in it.
+    packages = {*versions(replace(settings, learner="base", reflector=None, teacher=None)), "device"}
+    changes = [
+        f"{option(name)} was {getattr(theirs, name)}, and is {getattr(settings, name)}"
+        for name in DECISIVE
+        if getattr(theirs, name) != getattr(settings, name)
+    ]
+    for part in ("date", "env", "model"):
+        changes += differences(part, then.get(part), provenance[part])
+    for package in sorted(packages):
+        changes += differences(package, then.get("versions", {}).get(package), provenance["versions"].get(package))
+    return "; ".join(changes)

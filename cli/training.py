@@ -24,7 +24,7 @@ from .logs import LogKind, open_log
 from .main import INTERRUPTED
 from .model import ModelChoice, load_model, with_model_defaults
 from .resolve import extension, stored_settings
-from .same_start import require_same_start
+from .same_start import require_same_start, why_other_start
 from .settings import Settings, option
 from .terminal import console, show_log, warn_on_error
 from .usage import report_usage
@@ -48,8 +48,8 @@ def start(
     """Starts a run; its directory is made once everything is built, so that a mistake leaves nothing behind.
 
     Args:
-        same_start_as: a run whose evaluation before training is taken over; None to make it.
         loaded: is called once that is done, and returns how many seconds it took.
+        same_start_as: a run whose evaluation before training is taken over; None to make it.
     """
     from hero.runs.writer import Run, require_empty
 
@@ -63,15 +63,17 @@ def start(
     path = out or _unused(Path("runs"), f"{settings.env}-{learner}-seed{settings.seed}")
     require_empty(path)
     if same_start_as:
-        read_config(same_start_as)  # so that a wrong path is reported before anything is loaded
+        require_same_start(same_start_as, settings)
     settings, components, now, warning = _build(path, settings, settings.model, provenance.today(), {}, processes)
-    if same_start_as:
-        require_same_start(same_start_as, settings, now)
+    differs = why_other_start(same_start_as, settings, now) if same_start_as else ""
+    if not differs:
+        components["same_start_as"] = same_start_as
     with (
         build.closing([*components["envs"], *components["eval_envs"]]),
         _opened(path, lambda: Run.create(path, settings.record(), now), processes) as run,
     ):
-        _train(run, settings, {**components, "same_start_as": same_start_as}, log, loaded(), warning)
+        not_taken = f"{same_start_as} started otherwise, so that its evaluation is made here again: {differs}"
+        _train(run, settings, components, log, loaded(), warning, not_taken if differs else "")
 
 
 def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[], float]) -> None:

@@ -46,8 +46,8 @@ class Training:
         processes: those that share the work. Each plays and reviews its part of the groups of a step, and has the
             same arguments as the others, the trainer's processes included.
         start_up: wall-clock seconds that it took to build the other parts; the timings of the first step have them.
-        same_start_as: directory of a run that started with an equal policy and evaluated it by an equal plan, whose
-            evaluation before training is taken over; None to make it.
+        same_start_as: directory of a run, with a complete step at least, that started with an equal policy and
+            evaluated it by an equal plan, so that its evaluation before training is taken over; None to make it.
 
     Raises:
         ConfigError: the evaluation split has fewer tasks than the plan evaluates on.
@@ -93,8 +93,8 @@ class Training:
             summary is written.
 
         Raises:
-            RunError: every episode of a step ended in an error, or before its first turn; or the run with the same
-                start has not been evaluated yet.
+            RunError: every episode of a step ended in an error, or before its first turn; hardly any action is valid
+                before training; or the records of the run with the same start are damaged.
             UnavailableError: a service that the environment needs has been given up; the run can be resumed.
         """
         run_dir = self.run_dir
@@ -103,6 +103,7 @@ class Training:
         else:
             timings: dict[str, Any] = {"step": 0}
             if self.same_start_as:
+                timings["same_start_as"] = str(self.same_start_as.absolute())
                 self._validation.take_over(self.same_start_as)
             else:
                 self._evaluate(0, 0, timings)

@@ -19,7 +19,7 @@ from hero.outcomes import Outcome
 from hero.plan import Plan, Purpose
 from hero.processes import Processes
 from hero.rollout import Task
-from hero.runs.reader import ValidationEpisode, check_rows, read_rows, step_folders
+from hero.runs.reader import ValidationEpisode, check_rows, read_rows
 from hero.runs.replica import Replica
 from hero.runs.writer import Run
 from hero.types import Trajectory
@@ -84,11 +84,12 @@ class Validation:
     def take_over(self, path: Path) -> None:
         """Records the evaluation before training of another run, with the same policy and plan, as that of this run.
 
+        Args:
+            path: that run, with a complete step at least.
+
         Raises:
-            RunError: that run has not been evaluated yet, or its records are damaged; or hardly any action is valid.
+            RunError: its records are damaged, or hardly any of its actions is valid.
         """
-        if not step_folders(path):
-            raise RunError(f"{path} has no evaluation before training yet; wait until it has, or let this run make one")
         check_rows(path, "validation", "evals")
         self.run_dir.record("validation", *(row for row in read_rows(path, "validation") if row["step"] == 0))
         for row in read_rows(path, "evals"):

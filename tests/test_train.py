@@ -111,17 +111,11 @@ def test_a_run_that_takes_over_the_evaluation_of_its_start_equals_one_that_makes
     assert [("evaluation" in row) for row in timings[:3]] == [False, False, True]
 
 
-def test_the_start_that_is_taken_over_must_have_been_evaluated_and_be_whole(finished: Path, tmp_path: Path) -> None:
-    with (
-        Run.create(tmp_path / "new", {}) as new,
-        Run.create(tmp_path / "run", {}) as run,
-        pytest.raises(RunError, match="new has no evaluation before training yet"),
-    ):
-        training(run, same_start_as=new.path).run()
+def test_the_start_that_is_taken_over_must_be_whole(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "damaged")
     evals = tmp_path / "damaged" / "evals.jsonl"
     evals.write_bytes(evals.read_bytes().replace(b'"value":0.', b'"value":1.', 1))
-    with Run.resume(tmp_path / "run", {}) as run, pytest.raises(RunError, match=r"evals\.jsonl is damaged"):
+    with Run.create(tmp_path / "run", {}) as run, pytest.raises(RunError, match=r"evals\.jsonl is damaged"):
         training(run, same_start_as=tmp_path / "damaged").run()
 
 

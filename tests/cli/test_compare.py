@@ -200,6 +200,18 @@ def test_runs_that_share_no_task_are_refused(compared: Path, hero: Hero) -> None
     refused(hero("compare", compared), "these runs have no validation task in common")
 
 
+def test_cells_that_start_alike_share_the_evaluation_before_training(fake: None, hero: Hero, tmp_path: Path) -> None:
+    cells = ["--cell", "short: --learner distill --max-turns 2"]
+    cells += ["--cell", "fast: --learner distill --learning-rate 1e-3"]
+    result = hero("compare", "--learners", "distill", *cells, *SMALL, "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    for seed in (0, 1):
+        runs = {name: tmp_path / "c" / f"{name}-seed{seed}" for name in ("distill", "short", "fast")}
+        starts = {name: read_rows(run, "timings")[0] for name, run in runs.items()}
+        assert [name for name, start in starts.items() if "evaluation" in start] == ["distill", "short"]
+        assert starts["fast"]["same_start_as"] == str(runs["distill"])
+
+
 def test_real_runs_are_compared(
     plugins: Path, hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import signal
 from datetime import date
 from pathlib import Path
@@ -205,7 +206,9 @@ def test_the_evaluation_of_an_equal_start_is_taken_over(finished: Path, hero: He
     result = hero(*arguments, "--same-start-as", finished, "--out", "taken")
     assert result.exit_code == 0, result.output
     assert contents(tmp_path / "taken") == contents(tmp_path / "made")
-    assert "evaluation" not in read_rows(tmp_path / "taken", "timings")[0]
+    timings = read_rows(tmp_path / "taken", "timings")[0]
+    assert "evaluation" not in timings
+    assert timings["same_start_as"] == str(finished)
     assert "step 0  turns used 0  greedy" in result.stdout
 
 
@@ -217,6 +220,20 @@ def test_the_evaluation_of_another_start_is_refused_by_what_differs(
     refused(hero(*arguments, "--temperature", 0.7), "that run has --temperature 0.5, not 0.7")
     refused(hero(*arguments[:-1], "nowhere"), "nowhere is not a run directory")
     refused(hero("run", "--resume", "--out", finished, "--same-start-as", finished), "does nothing with --resume")
-    monkeypatch.setattr("hero_cli.provenance.today", lambda: "2020-02-20")
-    refused(hero(*arguments), "was '20", "and is '2020-02-20' here; leave it out, or give a run that starts alike")
+    unfinished = shutil.copytree(finished, tmp_path / "unfinished")
+    evals = unfinished / "evals.jsonl"
+    evals.write_bytes(evals.read_bytes().replace(b'"value":0.', b'"value":1.', 1))
+    refused(hero(*arguments[:-1], unfinished), "evals.jsonl is damaged")
+    shutil.rmtree(unfinished / "checkpoints")
+    refused(hero(*arguments[:-1], unfinished), "unfinished has no evaluation before training yet; wait until it has")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_evaluation_under_other_circumstances_is_made_again_with_a_warning(
+    finished: Path, hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hero_cli.provenance.today", lambda: "2020-02-20")
+    result = hero("run", "--model", model, "--steps", 1, *FAST, "--out", "run", "--same-start-as", finished)
+    assert result.exit_code == 0, result.output
+    assert "started otherwise, so that its evaluation is made here again: date was '20" in result.stdout
+    assert "evaluation" in read_rows(tmp_path / "run", "timings")[0]
