@@ -94,8 +94,11 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "--lora 16": {"lora": 16},
     "--lora 16 --micro-batch-tokens 4096": {"lora": 16, "micro_batch_tokens": 4096},
     "--lora 16 --gradient-checkpointing": {"lora": 16, "gradient_checkpointing": True},
-    "--lora 16 --gradient-checkpointing --kv-cache-gib 4": {
-        "lora": 16, "gradient_checkpointing": True, "kv_cache_bytes": 4 * GIB,
+    "--lora 16 --gradient-checkpointing --micro-batch-tokens 8192 --kv-cache-gib 4": {
+        "lora": 16, "gradient_checkpointing": True, "micro_batch_tokens": 8192, "kv_cache_bytes": 4 * GIB,
+    },
+    "--lora 16 --micro-batch-tokens 4096 --kv-cache-gib 30": {
+        "lora": 16, "micro_batch_tokens": 4096, "kv_cache_bytes": 30 * GIB,
     },
     "--gradient-checkpointing --shard, 8 processes": {"shards": 8, "gradient_checkpointing": True},
 }  # fmt: skip
@@ -106,7 +109,7 @@ def scaled(name: str) -> ModelSize:
     kind, shape = SHAPES[name]
     sizes = []
     for layers in (1, 2):
-        config = kind(**{**shape, "num_hidden_layers": layers}, max_position_embeddings=4096)
+        config = kind(**{**shape, "num_hidden_layers": layers}, max_position_embeddings=40_960)
         sizes.append(ModelSize.of(AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)))
     one, two = (asdict(size) for size in sizes)
     more = shape["num_hidden_layers"] - 1

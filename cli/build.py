@@ -181,16 +181,23 @@ def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) ->
     from hero.distill.memory import GIB, ModelSize, device_memory, estimate_memory
 
     size = ModelSize.of(lm.model)
-    names = ("lora", "gradient_checkpointing", "micro_batch_tokens", "shard")
+    names = ("lora", "gradient_checkpointing", "micro_batch_tokens", "shard", "kv_cache_gib")
     given = {name: getattr(settings, name) for name in names}
 
     def needed(options: Mapping[str, Any]) -> MemoryEstimate:
         weights = settings.teacher_weights or "live"
         sequences = 0 if settings.serve else min(MAX_PARALLEL, math.ceil(settings.episodes / processes.size))
-        others = {name: value for name, value in options.items() if name != "shard"}
+        others = {name: value for name, value in options.items() if name not in ("shard", "kv_cache_gib")}
         shards = processes.size if options["shard"] else 1
-        played = {"sequences": sequences, "kv_cache_bytes": lm.kv_cache_bytes}
-        return estimate_memory(size, teacher_weights=weights, shards=shards, **played, **others)
+        return estimate_memory(
+            size,
+            teacher_weights=weights,
+            sequences=sequences,
+            kv_cache_bytes=round(options["kv_cache_gib"] * GIB),
+            max_tokens=settings.max_tokens,
+            shards=shards,
+            **others,
+        )
 
     estimate, available = needed(given), device_memory(lm.model.device)
     if not available or estimate.peak <= available:
@@ -198,6 +205,8 @@ def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) ->
     recompute, adapt = {"gradient_checkpointing": True}, {"lora": settings.lora or 16}
     fewer = ({"micro_batch_tokens": 2**power} for power in (13, 11, 9))
     less: list[dict[str, Any]] = [recompute, adapt, recompute | adapt, *(recompute | adapt | each for each in fewer)]
+    smaller = {"kv_cache_gib": min(settings.kv_cache_gib, 2.0)}
+    less = [smaller, *less, *(each | smaller for each in less)]
     if processes.size > 1:
         less = [{"shard": True}, *(each | {"shard": True} for each in less)]
     fitting = (options for options in less if needed(given | options).peak <= available)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 CHECKED: Final = (
     *("env", "env_args", "model", "chat_args", "learner", "learner_args", "reflector", "reflector_args"),
     *("teacher", "teacher_args", "episodes", "group_size", "temperature", "max_turns", "action_tokens"),
-    *("seed", "threads", "micro_batch_tokens"),
+    *("seed", "threads", "device", "dtype", "micro_batch_tokens", "kv_cache_gib"),
 )
 """Settings of a run that decide what its first step shows."""
 
@@ -75,7 +74,10 @@ def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
     """
     from rich.progress import Progress
 
+    from hero.distill.batch import UpdateBatch
     from hero.distill.learners import group_examples
+    from hero.distill.loss import UpdateLoss
+    from hero.distill.losses import reverse_kl
     from hero.distill.turns import FAULTS
     from hero.metrics import reflection_metrics, rollout_metrics
     from hero.quality import diagnosis_metrics, labels_of
@@ -95,21 +97,26 @@ def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
     choice = ModelChoice(settings.model, settings.chat_args, today(), device=settings.device, dtype=settings.dtype)
     lm = load_model(choice, settings)
     reflector = cast("Reflector", build.make_reflector(settings, lm))
-    # The weights of the start are the teacher's; a copy of them would take memory.
-    trainer = build.make_trainer(replace(settings, teacher_weights="live", turn_gate="follow"), lm)
     loaded()
     with (
         build.closing(envs),
         Progress(console=console(errors=True), transient=True) as bars,
         show_log(lambda text: bars.console.print(f"warning: {text}", style="yellow", markup=False)),
     ):
-        played = _play(settings, envs, trainer.policy(temperature=settings.temperature), bars)
+        played = _play(settings, envs, lm.policy(temperature=settings.temperature, version=0), bars)
         bars.add_task("reflecting", total=None)
         diagnoses = check_diagnoses(reflector.reflect(played), played, settings.reflector)
         pairs = list(zip(played, diagnoses, strict=True))
         bars.add_task("scoring", total=None)
         examples = group_examples(learner, pairs)
-        metrics = trainer.measure(examples)
+        # No trainer: it would make the weights float32, and copy them.
+        loss = UpdateLoss(
+            student=lm.model,
+            teacher=lm.model,
+            divergence=reverse_kl,
+            micro_batch_tokens=settings.micro_batch_tokens,
+        )
+        metrics = loss.measure(UpdateBatch.of(examples, lm.chat, lm.context_length))
         quality = diagnosis_metrics((d, labels_of(envs[0].is_right, played, d)) for played, d in pairs)
     findings = [finding for diagnosis in diagnoses for finding in diagnosis.findings]
     prompts = [len(lm.chat.encode(each.teacher)) + len(each.tokens.action_ids) for each in examples if each.teacher]

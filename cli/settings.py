@@ -201,7 +201,8 @@ class Settings:
     )
     lora_targets: str = setting(
         "all-linear",
-        "Layers that it adapts, with commas between their names, such as q_proj,v_proj. all-linear: all but the head.",
+        "Layers that it adapts, with commas between their names, such as q_proj,v_proj. all-linear: all linear "
+        "layers but the head; experts whose weights are joined in one tensor, as in Qwen3-MoE, are none.",
         panel=LEARNING,
         needs=("lora", None),
     )

@@ -122,6 +122,7 @@ def estimate_memory(
     lora: int | None = None,
     gradient_checkpointing: bool = False,
     loss_tokens: int | None = None,
+    max_tokens: int | None = None,
     shards: int = 1,
 ) -> MemoryEstimate:
     """Estimates what a `TorchTrainer` and a policy take in one process.
@@ -132,6 +133,8 @@ def estimate_memory(
         kv_cache_bytes: as for a `LanguageModel`.
         lora: rank of an adapter on all layers that can have one; None to train all weights.
         loss_tokens: number of action tokens of a micro-batch; None for enough to fill a chunk of logits.
+        max_tokens: maximum number of tokens of an episode, a single one of which may take more than `kv_cache_bytes`;
+            None where only the model's context limits it, which is far longer than episodes usually are.
         shards: number of processes among which the model is split.
     """
     precision = 4 if lora else max(4, size.itemsize)  # less is made float32
@@ -146,8 +149,12 @@ def estimate_memory(
     teacher = trained if copied else 0
     gathered = 0 if shards == 1 or not sequences else weights
     layer = 0 if shards == 1 else weights // size.layers
-    longest = round(size.keys_values * wider * size.context)
-    keys_values = min(max(kv_cache_bytes, longest), 4 * longest * sequences)  # four times as TransformersPolicy says
+    per_token = size.keys_values * wider
+    least = round(per_token * min(max_tokens or 0, size.context))
+    most = round(
+        4 * per_token * min(max_tokens or size.context, size.context) * sequences
+    )  # as TransformersPolicy says
+    keys_values = min(max(kv_cache_bytes, least), most)
     return MemoryEstimate(
         weights=weights // shards,
         teacher=teacher // shards,

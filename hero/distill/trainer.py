@@ -234,14 +234,6 @@ class TorchTrainer:
             self._teacher.average(self._ema_decay)
         return metrics | {"grad_norm": grad_norm, "learning_rate": learning_rate}
 
-    def measure(self, examples: Sequence[Example]) -> Mapping[str, float]:
-        """Returns the metrics of `update` from before its step, and takes none.
-
-        Raises:
-            PolicyError: a prompt with its action is longer than the model's context.
-        """
-        return self._loss.measure(self._batch(examples))
-
     def score(self, examples: Sequence[Example], *, likeliest: int = 3) -> list[list[TokenScore] | None]:
         """Returns what student and teacher think of each token of the distilled actions; nothing is trained.
 

@@ -7,7 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from hero.distill.batch import UpdateBatch
+from hero.distill.loss import UpdateLoss
 from hero.runs.reader import read_rows
 from hero_cli.readiness import Readiness
 from tests.cli.conftest import Hero, refused, without_loading
@@ -95,6 +98,23 @@ def test_a_model_that_follows_nothing_cannot_be_taught(hero: Hero, model: str) -
 def test_mistakes_are_reported(hero: Hero, model: str, arguments: list[str], message: str) -> None:
     result = hero("check", "--env", "guess", "--model", model, "--episodes", 4, "--action-tokens", 4, *arguments)
     refused(result, message)
+
+
+def test_a_check_leaves_the_weights_in_the_precision_that_they_have(
+    hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[torch.dtype] = []
+    measure = UpdateLoss.measure
+
+    def watched(loss: UpdateLoss, batch: UpdateBatch) -> dict[str, float]:
+        measured.extend(weight.dtype for weight in (*loss.student.parameters(), *loss.teacher.parameters()))
+        return measure(loss, batch)
+
+    monkeypatch.setattr(UpdateLoss, "measure", watched)
+    options = ["--episodes", 4, "--action-tokens", 4, "--reflector", "rules", "--dtype", "bfloat16"]
+    result = hero("check", "--env", "guess", "--model", model, *options)
+    assert result.exit_code == 0, result.output
+    assert set(measured) == {torch.bfloat16}
 
 
 def test_settings_that_decide_nothing_here_are_no_options(hero: Hero) -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from hero.distill.memory import ModelSize, estimate_memory
+from hero.distill.memory import GIB, ModelSize, estimate_memory
 from hero.processes import Processes
 from hero.runs.reader import latest_checkpoint, read_episodes, read_rows
 from hero.types import Trajectory
@@ -121,6 +121,14 @@ def test_processes_split_what_does_not_fit_in_one(monkeypatch: pytest.MonkeyPatc
     assert require_memory(settings, lm, Processes(0, 4)).endswith("; --shard would fit")
     assert "--shard" not in require_memory(settings, lm)
     assert require_memory(replace(settings, shard=True), lm, Processes(0, 4)) == ""
+
+
+def test_keys_and_values_that_do_not_fit_are_to_be_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, lm = replace(settings_of({}), kv_cache_gib=6.0), random_model(context=100_000)
+    monkeypatch.setattr("hero.distill.memory.device_memory", lambda device: 5 * GIB)
+    assert require_memory(settings, lm).endswith("; --kv-cache-gib=2.0 would fit")
+    assert require_memory(replace(settings, kv_cache_gib=2.0), lm) == ""
+    assert require_memory(replace(settings, max_tokens=1000), lm) == ""
 
 
 EXITS = """

@@ -173,6 +173,16 @@ def test_what_all_episodes_begin_with_is_read_once_and_changes_nothing(
         assert read == [len(beginning), 2 * lengths[0], len(beginning) + lengths[2]]
 
 
+def test_measuring_gives_the_metrics_of_an_update_and_no_gradient() -> None:
+    examples = mixture(0)
+    loss = UpdateLoss(student=STUDENT, teacher=TEACHER, divergence=jensen_shannon, micro_batch_tokens=100)
+    STUDENT.zero_grad(set_to_none=True)
+    metrics = loss.measure(UpdateBatch.of(examples, CHAT, CONTEXT))
+    assert all(weight.grad is None for weight in STUDENT.parameters())
+    assert {"followed", "lift", "loss", "divergence"} < set(metrics)
+    assert loss.backward(UpdateBatch.of(examples, CHAT, CONTEXT)) == pytest.approx(metrics)
+
+
 def test_one_action_sampled_at_two_temperatures_is_learned_at_both() -> None:
     sampled = episode(STUDENT, 1)[0]
     examples = [

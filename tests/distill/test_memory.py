@@ -91,7 +91,11 @@ def test_keys_and_values_take_what_episodes_need_and_at_most_their_limit() -> No
         ).keys_values
         for sequences, limit in ((0, 10**12), (5, 10**12), (5, 2 * longest), (5, 1))
     }
-    assert list(taken.values()) == [0, 20 * longest, 2 * longest, longest]
+    assert list(taken.values()) == [0, 20 * longest, 2 * longest, 1]
+    for max_tokens, tokens in ((50, 50), (10**6, size.context)):  # one episode is played whatever the limit is
+        limits = {"micro_batch_tokens": 1, "sequences": 5, "kv_cache_bytes": 1, "max_tokens": max_tokens}
+        estimate = estimate_memory(size, teacher_weights="live", **limits)
+        assert estimate.keys_values == tokens * size.keys_values
 
 
 def test_what_is_split_is_gathered_to_play_and_a_layer_at_a_time_to_learn() -> None:

@@ -195,21 +195,6 @@ def test_a_teacher_that_repeats_every_fault_teaches_nothing_and_no_step_is_taken
     assert every["learning_rate"] == RATE
 
 
-def test_measuring_gives_the_metrics_of_an_update_and_changes_nothing() -> None:
-    finding = Finding(0, Verdict.FAILED, advice="HIA")
-    examples = [replace(example, finding=finding) for example in distilled(SAMPLED)] + imitated(SAMPLED)
-    trainer = make_trainer()
-    before = weights(trainer)
-    metrics = trainer.measure(examples)
-    assert {"followed", "lift", "loss", "divergence"} < set(metrics)
-    torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
-    assert all(weight.grad is None for weight in trainer.lm.model.parameters())
-    assert trainer.updates == 0
-    row = trainer.update(examples)
-    assert {name: row[name] for name in metrics} == pytest.approx(metrics)
-    assert row.keys() - metrics.keys() == {"grad_norm", "learning_rate"}
-
-
 def test_gated_turns_count_in_the_mean() -> None:
     plain = distilled(SAMPLED)
     tokens = replace(SAMPLED[0], action_ids=(1,), logprobs=(-1.0,))
