@@ -65,15 +65,16 @@ def start(
     if same_start_as:
         require_same_start(same_start_as, settings)
     settings, components, now, warning = _build(path, settings, settings.model, provenance.today(), {}, processes)
-    differs = why_other_start(same_start_as, settings, now) if same_start_as else ""
-    if not differs:
+    not_taken = ""
+    if same_start_as and (changes := why_other_start(same_start_as, settings, now)):
+        not_taken = f"{same_start_as} started otherwise, so that its evaluation is made here again: {changes}"
+    else:
         components["same_start_as"] = same_start_as
     with (
         build.closing([*components["envs"], *components["eval_envs"]]),
         _opened(path, lambda: Run.create(path, settings.record(), now), processes) as run,
     ):
-        not_taken = f"{same_start_as} started otherwise, so that its evaluation is made here again: {differs}"
-        _train(run, settings, components, log, loaded(), warning, not_taken if differs else "")
+        _train(run, settings, components, log, loaded(), warning, not_taken)
 
 
 def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[], float]) -> None:

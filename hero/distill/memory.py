@@ -151,10 +151,8 @@ def estimate_memory(
     layer = 0 if shards == 1 else weights // size.layers
     per_token = size.keys_values * wider
     least = round(per_token * min(max_tokens or 0, size.context))
-    most = round(
-        4 * per_token * min(max_tokens or size.context, size.context) * sequences
-    )  # as TransformersPolicy says
-    keys_values = min(max(kv_cache_bytes, least), most)
+    longest = round(per_token * min(max_tokens or size.context, size.context))
+    keys_values = min(max(kv_cache_bytes, least), 4 * longest * sequences)  # four times as TransformersPolicy says
     return MemoryEstimate(
         weights=weights // shards,
         teacher=teacher // shards,
