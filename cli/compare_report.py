@@ -10,7 +10,7 @@ from hero.comparison.success import Success, default_budgets
 from hero.errors import ConfigError, RunError
 
 from . import compare_plots
-from .compare_tables import Table, cost_table, difference_table, evaluations_csv, notes, success_table
+from .compare_tables import Table, cost_table, difference_table, evaluations_csv, notes, success_table, teaching_table
 from .terminal import console, show_log, warn_on_error
 
 
@@ -32,9 +32,10 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
     if not cells:
         raise RunError("no run has been evaluated yet, so there is nothing to compare")
     at = {budget: Success.at_budget(cells, budget) for budget in budgets or default_budgets(cells)}
-    tables = [success_table(cells, at), cost_table(cells)]
+    tables = [success_table(cells, at)]
     if len(cells) > 1:
-        tables.insert(1, difference_table(cells, at, against or cells[0].name))
+        tables.append(difference_table(cells, at, against or cells[0].name))
+    tables += [*teaching_table(cells), cost_table(cells)]
     texts = notes(cells, at)
     out = console()
     for table in tables:

@@ -17,6 +17,7 @@ from hero.comparison.runs import Cost
 from hero.comparison.success import Success
 from hero.intervals import Estimate
 
+from .teaching import MEASURES, Measure, Range, first_and_last
 from .terminal import estimate
 
 
@@ -76,6 +77,27 @@ def cost_table(cells: Sequence[Cell]) -> Table:
     return Table("cost of a run: environment turns, thousands of tokens, seconds", header, tuple(rows))
 
 
+def teaching_table(cells: Sequence[Cell]) -> list[Table]:
+    """Returns how right the reviews of each cell were, and whether the teacher followed, as means over its runs.
+
+    There is no table where no run has trained.
+    """
+    ranges = {cell.name: [first_and_last(run.steps) for run in cell.runs] for cell in cells}
+    rows = tuple((name, *(_first_to_last(each, runs) for each in MEASURES)) for name, runs in ranges.items())
+    title = (
+        "first step → last: turns diagnosed, verdicts and advice that are right, advice followed (%), "
+        "lift (nats), unnecessary turns an episode"
+    )
+    return [Table(title, ("", *(each.short for each in MEASURES)), rows)] if any(map(any, ranges.values())) else []
+
+
+def _first_to_last(measure: Measure, runs: Sequence[Mapping[str, Range]]) -> str:
+    """Returns the means of a metric over the runs that have it as text; a dash where none has."""
+    if not (there := [run[measure.path] for run in runs if measure.path in run]):
+        return "–"
+    return " → ".join(measure.text(fmean(values)) for values in zip(*there, strict=True))
+
+
 def mean_cost(cell: Cell) -> Cost:
     """Returns the mean cost of the runs of a cell."""
     costs = [run.cost for run in cell.runs]
@@ -104,6 +126,11 @@ def notes(cells: Sequence[Cell], at: Mapping[int, Success]) -> list[str]:
     if early := [f"{name} after {end:,}" for name, end in ends.items() if end < largest]:
         texts.append(
             f"Over before {largest:,} turns, so that the last evaluation counts from there on: {', '.join(early)}"
+        )
+    over = {cell.name: max(run.curve.over(largest) for run in cell.runs) for cell in cells}
+    if exceeded := [f"{name} {turns:,}" for name, turns in over.items() if turns]:
+        texts.append(
+            f"A last step counts as a whole, though it goes over {largest:,} turns, by at most: {', '.join(exceeded)}"
         )
     if single := [cell.name for cell in cells if len(cell.runs) == 1]:
         texts.append(f"One seed, so that the interval covers other tasks, but not other seeds: {', '.join(single)}")

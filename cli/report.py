@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Column, Table
 
+from .teaching import MEASURES, first_and_last
 from .terminal import estimate
 
 if TYPE_CHECKING:
@@ -68,14 +69,26 @@ def evaluation_table(evaluations: Mapping[int, Mapping[str, Mapping[str, Any]]])
     return table
 
 
-def report(console: Console, path: Path, summary: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) -> None:
-    """Prints success and score at start and end, the best step, where the time went, and which command comes next."""
+def report(
+    console: Console,
+    path: Path,
+    summary: Mapping[str, Any],
+    steps: Sequence[Mapping[str, Any]],
+    timings: Sequence[Mapping[str, Any]],
+) -> None:
+    """Prints success and score at start and end, how it was taught, where the time went, and which command is next.
+
+    Args:
+        steps, timings: rows of steps.jsonl and timings.jsonl.
+    """
     if summary["stopped"]:
         console.print(f"\nstopped early: {summary['stopped']}", style="yellow", markup=False)
     console.print(outcome_table(summary))
     best = summary["best"]
     success = f"success {estimate(best['success'], percent=True)} sampled, on {best['tasks']} tasks"
     console.print(f"\nbest           after step {best['step']}: {success}", markup=False)
+    if steps:
+        console.print(teaching_table(steps))
     console.print(time_table(timings))
     console.print(f"\nrun directory  {path}", markup=False)
     console.print(f"learning curve {path / 'curve.png'}", markup=False)
@@ -97,6 +110,19 @@ def outcome_table(summary: Mapping[str, Any]) -> Table:
             table.add_row(f"{measure.removesuffix('_per_episode')}, {mode}", start, end, gain)
         if measure == "score" and summary["noop_reward"] is not None:
             table.add_row("score, no-op baseline", f"{summary['noop_reward']:.1f}")
+    return table
+
+
+def teaching_table(steps: Sequence[Mapping[str, Any]]) -> Table:
+    """Returns a table of how right the reviews were and whether the teacher followed, in the first and last step."""
+    ranges = first_and_last(steps)
+    table = Table(
+        "", "first step", "last step", box=None, pad_edge=False, header_style="dim", title_justify="left",
+        title="\ntraining episodes",
+    )  # fmt: skip
+    for measure in MEASURES:
+        if measure.path in ranges:
+            table.add_row(measure.meaning, *map(measure.text, ranges[measure.path]))
     return table
 
 

@@ -263,7 +263,7 @@ def _report(run: Run | Replica, title: str, finished: bool) -> None:
             curve.draw_curve(run.path / "curve.png", rows, title)
     if finished:
         with warn_on_error("no report"):
-            report(console(), run.path, read_summary(run.path), run.rows("timings"))
+            report(console(), run.path, read_summary(run.path), run.rows("steps"), run.rows("timings"))
 
 
 @contextmanager

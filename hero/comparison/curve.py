@@ -64,7 +64,15 @@ class Curve:
         A run begins no step after its budget, so that its last one may exceed it; its last evaluation, which may have
         more tasks than those before, then counts as it is.
         """
-        return self.success[-1] if self.turns and self.finished and budget > self.last_step else self.at(budget)
+        return self.success[-1] if self._ends_with(budget) else self.at(budget)
+
+    def over(self, budget: int) -> int:
+        """Returns how many turns more than the budget `at_budget` counts; 0 where it counts no more."""
+        return max(self.end - budget, 0) if self._ends_with(budget) else 0
+
+    def _ends_with(self, budget: float) -> bool:
+        """Returns whether the run is over, and its last step used the budget up, or it is larger."""
+        return bool(self.turns) and self.finished and budget > self.last_step
 
     @property
     def end(self) -> int:

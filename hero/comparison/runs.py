@@ -41,12 +41,13 @@ class RunRecord:
 
     Attributes:
         settings: the settings in config.json.
-        evals: rows of evals.jsonl.
+        steps, evals: rows of steps.jsonl and evals.jsonl.
     """
 
     path: Path
     settings: Mapping[str, Any]
     curve: Curve
+    steps: Sequence[Mapping[str, Any]]
     evals: Sequence[Mapping[str, Any]]
     cost: Cost
 
@@ -74,7 +75,7 @@ def read_run(path: Path) -> RunRecord:
         evaluation_seconds=sum(row.get("evaluation", 0.0) for row in timings),
     )
     curve = Curve.of_rows(evals, steps, is_finished(path))
-    return RunRecord(path, read_settings(path), curve, evals, cost)
+    return RunRecord(path, read_settings(path), curve, steps, evals, cost)
 
 
 def is_finished(path: Path) -> bool:

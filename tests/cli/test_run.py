@@ -36,6 +36,9 @@ def test_every_step_and_the_outcome_are_printed(finished: Path, shared: Path) ->
         "reflection",
         "update",
     ]
+    found = [f"{100 * row['reflection']['turns_with_finding']:.0f}" for row in read_rows(finished, "steps")]
+    (row,) = [line for line in lines if line.startswith("turns with a finding, %")]
+    assert row.split()[-2:] == [found[0], found[-1]]
     best = summary["best"]
     success = f"{100 * best['success']['value']:.1f} % [{100 * best['success']['low']:.1f}, "
     assert any(line.startswith(f"best           after step {best['step']}: success {success}") for line in lines)

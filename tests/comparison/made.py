@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,16 @@ def record(
     path: str = "run",
     seed: int = 0,
     finished: bool = True,
+    steps: Sequence[Mapping[str, Any]] = (),
     **settings: Any,
 ) -> RunRecord:
     """Makes a run of a learner `distill` with some settings and evaluations, whose last step began at the last but one.
 
     Args:
         points: turns and success of each evaluation.
+        steps: rows of steps.jsonl.
     """
     turns = tuple(turns for turns, _ in points)
     curve = Curve(turns, tuple(success for _, success in points), turns[-2] if len(turns) > 1 else 0, finished)
     defaults = {"learner": "distill", "turn_budget": None, "teacher_args": {}, "seed": seed, "threads": 1}
-    return RunRecord(Path(path), defaults | settings, curve, [], COST)
+    return RunRecord(Path(path), defaults | settings, curve, steps, [], COST)

@@ -48,11 +48,15 @@ def test_a_budget_that_the_last_step_used_up_is_read_off_at_the_end(curve: Curve
     for budget in (curve.last_step + 1, curve.end + 1, curve.end + 1000):
         assert curve.at_budget(budget) is curve.success[-1]
     assert curve.at_budget(curve.last_step) == curve.at(curve.last_step)
+    for budget in range(curve.last_step + 1, curve.end + 3):
+        assert curve.over(budget) == max(curve.end - budget, 0)
+    assert curve.over(curve.last_step) == 0
 
 
 @given(curves(finished=False))
 def test_a_run_that_goes_on_has_no_end(curve: Curve) -> None:
     assert curve.at_budget(curve.end + 1) is None
+    assert curve.over(curve.last_step + 1) == 0
     assert curve.at_budget(curve.last_step) == curve.at(curve.last_step)
 
 
