@@ -78,8 +78,12 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def assert_equal(shared: Path, alone: Path) -> None:
-    """Checks that two runs of equally many steps are equal, up to rounding."""
+def assert_equal(shared: Path, alone: Path, *, learning_rate: float = 2e-4, outliers: float = 0.0) -> None:
+    """Checks that two runs of equally many steps are equal, up to rounding.
+
+    Args:
+        outliers: share of a tensor's weights that may differ more, since AdamW makes a step of a gradient near 0, too.
+    """
     for one, other in zip(read_episodes(shared), read_episodes(alone), strict=True):
         assert ids(one.trajectory) == ids(other.trajectory)
         assert one.diagnosis == other.diagnosis
@@ -89,7 +93,8 @@ def assert_equal(shared: Path, alone: Path) -> None:
     assert read_rows(shared, "evals")[:2] == read_rows(alone, "evals")[:2]
     others = weights(alone)
     for name, weight in weights(shared).items():
-        assert (weight - others[name]).abs().max() < 2e-5  # a step moves a weight by 2e-4
+        differs = (weight - others[name]).abs() > learning_rate / 10  # a step moves a weight by about the rate
+        assert differs.float().mean() <= outliers
 
 
 def test_two_processes_make_the_run_of_one_and_one_goes_on_with_it(alone: Path, tmp_path: Path) -> None:
@@ -98,6 +103,16 @@ def test_two_processes_make_the_run_of_one_and_one_goes_on_with_it(alone: Path, 
     assert output.count("step 1/1") == 1  # only the first process reports
     hero("run", "--resume", "--out", str(shared), "--steps", "2")
     assert_equal(shared, alone)
+
+
+def test_two_processes_train_one_adapter(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    adapted = [*RUN, "--lora", "4", "--steps", "1"]
+    hero(*adapted, "--out", str(one))
+    shared_by_two(*adapted, "--out", str(two))
+    assert weights(one).keys() == weights(two).keys()
+    assert all("lora_" in name for name in weights(two))
+    assert_equal(two, one, learning_rate=2e-3, outliers=0.01)
 
 
 def test_two_processes_that_split_the_model_go_on_with_a_run(alone: Path, tmp_path: Path) -> None:
