@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hero import registry
 from hero.errors import ConfigError
@@ -169,11 +169,15 @@ def served(lm: Any, url: str, processes: Processes) -> Any:
     return ServedModel.of(lm, url, key=os.environ.get("OPENAI_API_KEY", ""), processes=processes)
 
 
-def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) -> str:
-    """Compares the memory that training takes with that of the device.
+class Memory(NamedTuple):
+    """A sentence about the memory that training takes, and whether the device has as much."""
 
-    Returns:
-        A warning where it will hardly fit, with what would; "" where it does.
+    text: str
+    fits: bool
+
+
+def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) -> Memory:
+    """Compares the memory that training takes with that of the device, and says what would fit where it does not.
 
     Raises:
         ConfigError: the weights alone, with gradient and optimiser, do not fit.
@@ -201,7 +205,8 @@ def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) ->
 
     estimate, available = needed(given), device_memory(lm.model.device)
     if not available or estimate.peak <= available:
-        return ""
+        of = f" of {available / GIB:.1f}" if available else ""
+        return Memory(f"training takes about {estimate.peak / GIB:.1f}{of} GiB", fits=True)
     recompute, adapt = {"gradient_checkpointing": True}, {"lora": settings.lora or 16}
     fewer = ({"micro_batch_tokens": 2**power} for power in (13, 11, 9))
     less: list[dict[str, Any]] = [recompute, adapt, recompute | adapt, *(recompute | adapt | each for each in fewer)]
@@ -217,7 +222,7 @@ def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) ->
     text = f"training takes about {estimate}, and there are {available / GIB:.1f} GiB; {remedy}"
     if estimate.always > available:
         raise ConfigError(text)
-    return text
+    return Memory(text, fits=False)
 
 
 def make_trainer(settings: Settings, lm: Any, processes: Processes = ALONE) -> TorchTrainer:

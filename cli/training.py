@@ -64,7 +64,7 @@ def start(
     require_empty(path)
     if same_start_as:
         require_same_start(same_start_as, settings)
-    settings, components, now, warning = _build(path, settings, settings.model, provenance.today(), {}, processes)
+    settings, components, now, memory = _build(path, settings, settings.model, provenance.today(), {}, processes)
     not_taken = ""
     if same_start_as and (changes := why_other_start(same_start_as, settings, now)):
         not_taken = f"{same_start_as} started otherwise, so that its evaluation is made here again: {changes}"
@@ -74,7 +74,7 @@ def start(
         build.closing([*components["envs"], *components["eval_envs"]]),
         _opened(path, lambda: Run.create(path, settings.record(), now), processes) as run,
     ):
-        _train(run, settings, components, log, loaded(), warning, not_taken)
+        _train(run, settings, components, log, loaded(), memory, not_taken)
 
 
 def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[], float]) -> None:
@@ -99,12 +99,12 @@ def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[],
             _require_work(run, settings.plan(), more)
         date = stored.get("date", provenance.today())
         source = provenance.model_source(path)
-        settings, components, now, warning = _build(path, settings, source, date, stored, processes)
+        settings, components, now, memory = _build(path, settings, source, date, stored, processes)
         if more:
             run.extend(more)
         with build.closing([*components["envs"], *components["eval_envs"]]):
             changed = provenance.version_warning(stored.get("versions", {}), now["versions"])
-            _train(run, settings, components, log, loaded(), warning, changed)
+            _train(run, settings, components, log, loaded(), memory, changed)
 
 
 @contextmanager
@@ -147,10 +147,10 @@ def _require_work(run: Run | Replica, plan: Plan, more: Mapping[str, Any]) -> No
 @unmissable()
 def _build(
     path: Path, settings: Settings, source: str, date: str, stored: Mapping[str, Any], processes: Processes
-) -> tuple[Settings, dict[str, Any], dict[str, Any], str]:
+) -> tuple[Settings, dict[str, Any], dict[str, Any], build.Memory]:
     """Builds the components of a run, what takes long last.
 
-    It returns the settings with what the model brings, the components, their provenance, and a warning or "".
+    It returns the settings with what the model brings, the components, their provenance, and the memory of training.
 
     Args:
         source: where to load the model from.
@@ -182,7 +182,7 @@ def _build(
         raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
     settings = with_model_defaults(settings, lm)
     build.use_adapter(settings.record(), lm)
-    warning = build.require_memory(settings, lm, processes) if settings.steps != 0 else ""
+    memory = build.require_memory(settings, lm, processes) if settings.steps != 0 else build.Memory("", fits=True)
     if settings.serve:
         lm = build.served(lm, settings.serve, processes)
     with provenance.explain_missing(path, "reflector", ConfigError) if stored.get("reflector") else nullcontext():
@@ -199,11 +199,17 @@ def _build(
     if stored:
         provenance.require_same(path, "reflector", stored.get("reflector", {}), now["reflector"])
     provenance.require_equal(processes.gather([now]))
-    return settings, components, now, warning
+    return settings, components, now, memory
 
 
 def _train(
-    run: Run | Replica, settings: Settings, components: dict[str, Any], log: LogKind, seconds: float, *warnings: str
+    run: Run | Replica,
+    settings: Settings,
+    components: dict[str, Any],
+    log: LogKind,
+    seconds: float,
+    memory: build.Memory,
+    warning: str,
 ) -> None:
     """Trains, and in the first process reports.
 
@@ -211,7 +217,7 @@ def _train(
 
     Args:
         seconds: wall-clock time since the command began.
-        warnings: are shown first; "" for none.
+        memory: is shown first, and so is the warning; "" for none.
     """
     from hero.train import Training
 
@@ -227,7 +233,9 @@ def _train(
             with asked_to_stop(lambda: view.note("stopping after this step; Ctrl-C again stops at once")) as asked:
                 with warn_on_error("the display failed"):
                     view.note(f"{title}; writing {run.path}")
-                    for warning in filter(None, warnings):
+                    if memory.text:
+                        (view.note if memory.fits else view.on_warning)(memory.text)
+                    if warning:
                         view.on_warning(warning)
                 written = open_log(log if is_first else "none", run, settings)
                 with _entered(view, "the display failed"), _entered(written, f"--log {log} failed") as writer:

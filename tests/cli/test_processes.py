@@ -133,17 +133,21 @@ def test_processes_split_what_does_not_fit_in_one(monkeypatch: pytest.MonkeyPatc
     limits = {"micro_batch_tokens": 16_384, "sequences": 64, "kv_cache_bytes": lm.kv_cache_bytes}
     estimate = estimate_memory(ModelSize.of(lm.model), teacher_weights="ema", **limits)
     monkeypatch.setattr("hero.distill.memory.device_memory", lambda device: estimate.peak - 1)
-    assert require_memory(settings, lm, Processes(0, 4)).endswith("; --shard would fit")
-    assert "--shard" not in require_memory(settings, lm)
-    assert require_memory(replace(settings, shard=True), lm, Processes(0, 4)) == ""
+    assert require_memory(settings, lm, Processes(0, 4)).text.endswith("; --shard would fit")
+    too_much = require_memory(settings, lm)
+    assert "--shard" not in too_much.text
+    assert not too_much.fits
+    assert require_memory(replace(settings, shard=True), lm, Processes(0, 4)).fits
+    monkeypatch.setattr("hero.distill.memory.device_memory", lambda device: 8 * GIB)
+    assert require_memory(settings, lm) == (f"training takes about {estimate.peak / GIB:.1f} of 8.0 GiB", True)
 
 
 def test_keys_and_values_that_do_not_fit_are_to_be_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     settings, lm = replace(settings_of({}), kv_cache_gib=6.0), random_model(context=100_000)
     monkeypatch.setattr("hero.distill.memory.device_memory", lambda device: 5 * GIB)
-    assert require_memory(settings, lm).endswith("; --kv-cache-gib=2.0 would fit")
-    assert require_memory(replace(settings, kv_cache_gib=2.0), lm) == ""
-    assert require_memory(replace(settings, max_tokens=1000), lm) == ""
+    assert require_memory(settings, lm).text.endswith("; --kv-cache-gib=2.0 would fit")
+    assert require_memory(replace(settings, kv_cache_gib=2.0), lm).fits
+    assert require_memory(replace(settings, max_tokens=1000), lm).fits
 
 
 EXITS = """
