@@ -12,26 +12,17 @@ from hero.runs.reader import check_rows, read_config, step_folders
 
 from .provenance import differences, versions
 from .resolve import stored_settings
-from .settings import Settings, option
+from .settings import FIELDS, HOW_LONG, LEARNING, Settings, option
 
-DECISIVE: Final = (
-    "env",
-    "env_args",
-    "model",
-    "chat_args",
-    "lora",
-    "temperature",
-    "max_turns",
-    "max_tokens",
-    "action_tokens",
-    "eval_tasks",
-    "seed",
-    "threads",
-    "device",
-    "dtype",
-    "kv_cache_gib",
-    "serve",
-    "shard",
+NO_PART: Final = (
+    "learner", "learner_args", "reflector", "reflector_args", "teacher", "teacher_args",
+    "eval_tasks_between", "eval_every", "save_every", "micro_batch_tokens", "gradient_checkpointing",
+)  # fmt: skip
+"""Settings besides those of learning that have no part in the evaluation before training."""
+DECISIVE: Final = tuple(
+    name
+    for name, each in FIELDS.items()
+    if name == "lora" or not (name in NO_PART or each.metadata["panel"] in (HOW_LONG, LEARNING))
 )
 """Settings that the evaluation before training depends on, if only by rounding."""
 
