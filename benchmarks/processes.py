@@ -1,8 +1,10 @@
 """Measures a run that two processes share against the same run by one: `python -m benchmarks.processes`.
 
 Both make the same steps of the embedded WebShop with one thread a process, one after the other. The table has, for each
-phase of a step, how many times as fast two processes are; the median of some repetitions. The last line is a JSON
-object of all figures.
+phase of a step, how many times as fast two processes are; the median of some repetitions. Below it, how far the run
+that they make is from that of one: the largest difference of a loss and of a gradient norm, as a part of it, and of a
+weight at the end, in learning rates, which is about what a step moves a weight by. The last line is a JSON object of
+all figures.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -20,8 +24,10 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from safetensors.torch import load_file
+from torch import Tensor
 
-from hero.runs.reader import read_rows
+from hero.runs.reader import latest_checkpoint, read_episodes, read_rows
 
 PHASES: Final = ("rollout", "reflection", "update")
 WAYS: Final = {
@@ -31,8 +37,25 @@ WAYS: Final = {
 }
 
 
-def seconds(way: str, steps: int, episodes: int) -> dict[str, float]:
-    """Returns the time of each phase, and of all together, in a run; without its first step, which warms up."""
+@dataclass(frozen=True)
+class Ran:
+    """A run that was made.
+
+    Attributes:
+        seconds: of each phase, and of all together, without the first step, which warms up.
+        updates: metrics of each update.
+        weights: at the end, by name.
+        episodes: the sampled ids of each turn of each training episode.
+    """
+
+    seconds: Mapping[str, float]
+    updates: list[Mapping[str, float]]
+    weights: Mapping[str, Tensor]
+    episodes: list[list[tuple[int, ...]]]
+
+
+def run(way: str, steps: int, episodes: int) -> Ran:
+    """Makes a run in one of the `WAYS`."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "run"
         options = [f"--steps={steps}", f"--episodes={episodes}", "--eval-tasks=2", f"--eval-every={steps}"]
@@ -40,8 +63,32 @@ def seconds(way: str, steps: int, episodes: int) -> dict[str, float]:
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
         subprocess.run([*WAYS[way], "run", *options], check=True, stdout=subprocess.DEVNULL, env=environment)
         rows = [row for row in read_rows(path, "timings") if row["step"] > 1]
-    spent = {phase: sum(row[phase] for row in rows) for phase in PHASES}
-    return spent | {"all": sum(spent.values())}
+        spent = {phase: sum(row[phase] for row in rows) for phase in PHASES}
+        checkpoint = latest_checkpoint(path)
+        assert checkpoint is not None
+        return Ran(
+            spent | {"all": sum(spent.values())},
+            [row["update"] for row in read_rows(path, "steps")],
+            load_file(checkpoint.trainer / "model.safetensors"),
+            [
+                [turn.action.tokens.action_ids for turn in each.trajectory.turns if turn.action.tokens]
+                for each in read_episodes(path)
+            ],
+        )
+
+
+def differences(one: Ran, other: Ran) -> dict[str, float]:
+    """Returns how far a run is from another, as the module says, and the share of its episodes with equal ids."""
+    pairs = list(zip(one.updates, other.updates, strict=True))
+    rates = sum(update["learning_rate"] for update in one.updates) / len(one.updates)
+    farthest = max(float((weight - other.weights[name]).abs().max()) for name, weight in one.weights.items())
+    same = [mine == theirs for mine, theirs in zip(one.episodes, other.episodes, strict=True)]
+    return {
+        "loss": max(abs(mine["loss"] / theirs["loss"] - 1) for mine, theirs in pairs),
+        "gradient norm": max(abs(mine["grad_norm"] / theirs["grad_norm"] - 1) for mine, theirs in pairs),
+        "weights": farthest / rates,
+        "equal episodes": sum(same) / len(same),
+    }
 
 
 def main(
@@ -51,19 +98,24 @@ def main(
 ) -> None:
     """Measures a run that two processes share against the same run by one."""
     measured = [
-        {way: seconds(way, steps, episodes) for way in WAYS} for _ in track(range(repeats), "running three ways...")
+        {way: run(way, steps, episodes) for way in WAYS} for _ in track(range(repeats), "running three ways...")
     ]
     table = Table("phase", "two processes", "two processes, --shard")
     ratios = {
         phase: {
-            way: median(each["alone"][phase] / each[way][phase] for each in measured) for way in ("shared", "split")
+            way: median(each["alone"].seconds[phase] / each[way].seconds[phase] for each in measured)
+            for way in ("shared", "split")
         }
         for phase in (*PHASES, "all")
     }
     for phase, ratio in ratios.items():
         table.add_row(phase, *(f"{value:.2f}" for value in ratio.values()))
+    distances = {way: differences(measured[0][way], measured[0]["alone"]) for way in ("shared", "split")}
+    table.add_section()
+    for measure in distances["shared"]:
+        table.add_row(measure, *(f"{distance[measure]:.2g}" for distance in distances.values()))
     Console().print(table)
-    print(json.dumps({"benchmark": "processes", "episodes": episodes, "ratios": ratios}))  # noqa: T201
+    print(json.dumps({"benchmark": "processes", "episodes": episodes, "ratios": ratios, "differences": distances}))  # noqa: T201
 
 
 if __name__ == "__main__":
