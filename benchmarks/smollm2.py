@@ -1,9 +1,11 @@
-"""Warms a small instruct model up for the original's WebShop: `python -m benchmarks.smollm2 DIR --data DIR --out BASE`.
+"""Warms a small instruct model up for the originals: `python -m benchmarks.smollm2 DIR --data DIR --out BASE`.
 
-SmolLM2-135M never acts validly as it comes. After a few steps on episodes of the two shoppers of
-`benchmarks.webshop_baselines` it does: it mostly buys the first hit, which earns over half of the reward and hardly
-ever all of it, and clicks the wanted options now and then. It also learns to take the action that a diagnosis advises,
-which larger models do as they come. What it does not do by habit it can then learn from its mistakes.
+SmolLM2-135M never acts validly as it comes. After a few steps on episodes of careless experts it does. In WebShop it
+mostly buys the first hit, like the shoppers of `benchmarks.webshop_baselines`, which earns over half of the reward and
+hardly ever all of it, and clicks the wanted options now and then. At TauBench's retail desk (`--env taubench`) it
+mostly leaves the # of an order's id out and asks for no yes, like the clerk of `benchmarks.retail_clerk`. It also
+learns to take the action that a diagnosis advises, which larger models do as they come. What it does not do by habit it
+can then learn from its mistakes.
 """
 
 from __future__ import annotations
@@ -11,16 +13,18 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 import typer
 from rich.progress import track
 
+from benchmarks.retail_clerk import Clerk
 from benchmarks.webshop_baselines import POLICIES
 from hero.chat.base import Chat
 from hero.distill.base import Example
 from hero.distill.teacher import HindsightTeacher
 from hero.distill.trainer import TorchTrainer
+from hero.envs.taubench.env import TauBenchEnv
 from hero.envs.webshop.env import WebShopEnv
 from hero.models.export import export_model
 from hero.models.load import load
@@ -29,6 +33,15 @@ from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import Message, Tokens, Trajectory
 from hero_cli.terminal import report_errors
+
+MAX_TURNS: Final = {"webshop": 10, "taubench": 15}
+
+
+def expert(env: WebShopEnv | TauBenchEnv, rng: random.Random, careful: float) -> FunctionPolicy:
+    """Returns who plays the next episode."""
+    if isinstance(env, TauBenchEnv):
+        return FunctionPolicy(Clerk(env, rng, bare=1 - careful, no_question=1 - careful))
+    return FunctionPolicy(POLICIES["with options" if rng.random() < careful else "first hit"])
 
 
 def hindsight(chat: Chat, trajectories: list[Trajectory], first: int) -> list[Example]:
@@ -61,27 +74,44 @@ def examples(chat: Chat, trajectories: list[Trajectory]) -> list[Example]:
 @report_errors
 def main(
     model: Annotated[Path, typer.Argument(help="Directory of the model.")],
-    data: Annotated[Path, typer.Option(help="Directory of the original's files, with 1,000 products.")],
+    data: Annotated[Path, typer.Option(help="Directory of the original's files; of WebShop's with 1,000 products.")],
     out: Annotated[Path, typer.Option(help="New directory for the model.")],
+    env: Annotated[Literal["webshop", "taubench"], typer.Option(help="Shop, or retail desk.")] = "webshop",
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 8,
     episodes: Annotated[int, typer.Option(help="Episodes per step.")] = 4,
-    careful: Annotated[float, typer.Option(help="Share of episodes in which options are clicked.")] = 0.25,
+    careful: Annotated[
+        float, typer.Option(help="Share of the episodes with clicked options, or of care at the desk.")
+    ] = 0.25,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 1e-4,
     seed: Annotated[int, typer.Option(help="Seed of tasks and shoppers.")] = 0,
 ) -> None:
     """Warms a model up, and writes it as a directory of transformers."""
-    env, rng = WebShopEnv(data=data, split="train"), random.Random(seed)
     lm: Any = load(str(model))
-    trainer = TorchTrainer(lm, learning_rate=learning_rate, teacher_weights="live", micro_batch_tokens=2048)
+    at_desk = env == "taubench"
+    played_in: WebShopEnv | TauBenchEnv = (
+        TauBenchEnv(domain="retail", split="train", data=data, user="scripted")
+        if at_desk
+        else WebShopEnv(data=data, split="train")
+    )
+    # At the desk most tokens are those that all episodes begin with, its tools, which a batch reads once.
+    trainer = TorchTrainer(
+        lm,
+        learning_rate=learning_rate,
+        teacher_weights="live",
+        micro_batch_tokens=16_384 if at_desk else 2_048,
+        gradient_checkpointing=at_desk,
+    )
+    rng = random.Random(seed)
     losses = []
     for _ in track(range(steps), "warming..."):
         played = []
         for number in range(episodes):
-            shopper = POLICIES["with options" if rng.random() < careful else "first hit"]
-            task = Task(rng.randrange(env.num_tasks), number)
-            played += rollout([env], FunctionPolicy(shopper), [task], max_turns=10)
+            task = Task(rng.randrange(played_in.num_tasks), number)
+            played += rollout([played_in], expert(played_in, rng, careful), [task], max_turns=MAX_TURNS[env])
         learned = examples(lm.chat, played) + hindsight(lm.chat, played, first=len(played))
-        losses.append(trainer.update(learned)["loss"])
+        lengths = [len(each.tokens.prompt_ids) + len(each.tokens.action_ids) for each in learned]
+        fitting = [each for each, length in zip(learned, lengths, strict=True) if length <= lm.context_length]
+        losses.append(trainer.update(fitting)["loss"])
     export_model(lm, out)
     typer.echo(json.dumps({"benchmark": "smollm2", "losses": losses}))
 
