@@ -1,10 +1,8 @@
 """Measures a run that two processes share against the same run by one: `python -m benchmarks.processes`.
 
-Both make the same steps of the embedded WebShop with one thread a process, one after the other. The table has, for each
-phase of a step, how many times as fast two processes are; the median of some repetitions. Below it, how far the run
-that they make is from that of one: the largest difference of a loss and of a gradient norm, as a part of it, and of a
-weight at the end, in learning rates, which is about what a step moves a weight by. The last line is a JSON object of
-all figures.
+Both make the same steps of the embedded WebShop with one thread a process, one after the other. The first table has,
+for each phase of a step, how many times as fast two processes are; the median of some repetitions. The second says how
+far the run that they make is from that of one, in the first repetition. The last line is a JSON object of all figures.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ WAYS: Final = {
 
 
 @dataclass(frozen=True)
-class Ran:
+class FinishedRun:
     """A run that was made.
 
     Attributes:
@@ -54,7 +52,7 @@ class Ran:
     episodes: list[list[tuple[int, ...]]]
 
 
-def run(way: str, steps: int, episodes: int) -> Ran:
+def run(way: str, steps: int, episodes: int) -> FinishedRun:
     """Makes a run in one of the `WAYS`."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "run"
@@ -66,7 +64,7 @@ def run(way: str, steps: int, episodes: int) -> Ran:
         spent = {phase: sum(row[phase] for row in rows) for phase in PHASES}
         checkpoint = latest_checkpoint(path)
         assert checkpoint is not None
-        return Ran(
+        return FinishedRun(
             spent | {"all": sum(spent.values())},
             [row["update"] for row in read_rows(path, "steps")],
             load_file(checkpoint.trainer / "model.safetensors"),
@@ -77,17 +75,19 @@ def run(way: str, steps: int, episodes: int) -> Ran:
         )
 
 
-def differences(one: Ran, other: Ran) -> dict[str, float]:
-    """Returns how far a run is from another, as the module says, and the share of its episodes with equal ids."""
-    pairs = list(zip(one.updates, other.updates, strict=True))
-    rates = sum(update["learning_rate"] for update in one.updates) / len(one.updates)
-    farthest = max(float((weight - other.weights[name]).abs().max()) for name, weight in one.weights.items())
-    same = [mine == theirs for mine, theirs in zip(one.episodes, other.episodes, strict=True)]
+def distances(run: FinishedRun, other: FinishedRun) -> dict[str, float]:
+    """Returns how far a run is from another one."""
+    pairs = list(zip(run.updates, other.updates, strict=True))
+    rate = max(update["learning_rate"] for update in other.updates if "learning_rate" in update)
+    farthest = max(float((weight - other.weights[name]).abs().max()) for name, weight in run.weights.items())
+    same = [mine == theirs for mine, theirs in zip(run.episodes, other.episodes, strict=True)]
     return {
-        "loss": max(abs(mine["loss"] / theirs["loss"] - 1) for mine, theirs in pairs),
-        "gradient norm": max(abs(mine["grad_norm"] / theirs["grad_norm"] - 1) for mine, theirs in pairs),
-        "weights": farthest / rates,
-        "equal episodes": sum(same) / len(same),
+        "loss, largest difference": max(abs(mine["loss"] - theirs["loss"]) for mine, theirs in pairs),
+        "norm of the gradient, largest difference": max(
+            abs(mine.get("grad_norm", 0.0) - theirs.get("grad_norm", 0.0)) for mine, theirs in pairs
+        ),
+        "weights at the end, largest difference in learning rates": farthest / rate,
+        "episodes with equal tokens": sum(same) / len(same),
     }
 
 
@@ -110,12 +110,16 @@ def main(
     }
     for phase, ratio in ratios.items():
         table.add_row(phase, *(f"{value:.2f}" for value in ratio.values()))
-    distances = {way: differences(measured[0][way], measured[0]["alone"]) for way in ("shared", "split")}
-    table.add_section()
-    for measure in distances["shared"]:
-        table.add_row(measure, *(f"{distance[measure]:.2g}" for distance in distances.values()))
-    Console().print(table)
-    print(json.dumps({"benchmark": "processes", "episodes": episodes, "ratios": ratios, "differences": distances}))  # noqa: T201
+    out = Console()
+    out.print(table)
+    alone = measured[0]["alone"]
+    apart = {way: distances(measured[0][way], alone) for way in ("shared", "split")}
+    table = Table("difference to one process", "two processes", "two processes, --shard")
+    for measure in apart["shared"]:
+        table.add_row(measure, *(f"{each[measure]:.2g}" for each in apart.values()))
+    out.print(table)
+    figures = {"episodes": episodes, "steps": steps, "ratios": ratios, "distances": apart}
+    print(json.dumps({"benchmark": "processes", **figures}))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from hero.distill.teacher import HindsightTeacher
 from hero.distill.trainer import TorchTrainer
 from hero.envs.taubench.env import TauBenchEnv
 from hero.envs.webshop.env import WebShopEnv
+from hero.errors import DataError
 from hero.models.export import export_model
 from hero.models.load import load
 from hero.policy import FunctionPolicy
@@ -80,10 +81,11 @@ def main(
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 8,
     episodes: Annotated[int, typer.Option(help="Episodes per step.")] = 4,
     careful: Annotated[
-        float, typer.Option(help="Share of the episodes with clicked options, or of care at the desk.")
+        float,
+        typer.Option(help="Share of episodes in which options are clicked; of turns with care at the desk."),
     ] = 0.25,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 1e-4,
-    seed: Annotated[int, typer.Option(help="Seed of tasks and shoppers.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of tasks and experts.")] = 0,
 ) -> None:
     """Warms a model up, and writes it as a directory of transformers."""
     lm: Any = load(str(model))
@@ -102,7 +104,7 @@ def main(
         gradient_checkpointing=at_desk,
     )
     rng = random.Random(seed)
-    losses = []
+    losses, too_long = [], 0
     for _ in track(range(steps), "warming..."):
         played = []
         for number in range(episodes):
@@ -111,9 +113,12 @@ def main(
         learned = examples(lm.chat, played) + hindsight(lm.chat, played, first=len(played))
         lengths = [len(each.tokens.prompt_ids) + len(each.tokens.action_ids) for each in learned]
         fitting = [each for each, length in zip(learned, lengths, strict=True) if length <= lm.context_length]
+        too_long += len(learned) - len(fitting)
+        if not fitting:
+            raise DataError(f"no turn fits into the {lm.context_length} tokens of {model}; take a larger model")
         losses.append(trainer.update(fitting)["loss"])
     export_model(lm, out)
-    typer.echo(json.dumps({"benchmark": "smollm2", "losses": losses}))
+    typer.echo(json.dumps({"benchmark": "smollm2", "losses": losses, "too_long": too_long}))
 
 
 if __name__ == "__main__":

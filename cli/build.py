@@ -169,14 +169,14 @@ def served(lm: Any, url: str, processes: Processes) -> Any:
     return ServedModel.of(lm, url, key=os.environ.get("OPENAI_API_KEY", ""), processes=processes)
 
 
-class Memory(NamedTuple):
-    """A sentence about the memory that training takes, and whether the device has as much."""
+class MemoryNote(NamedTuple):
+    """A sentence about the memory that training takes in each process, and whether the device has as much."""
 
     text: str
     fits: bool
 
 
-def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) -> Memory:
+def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) -> MemoryNote:
     """Compares the memory that training takes with that of the device, and says what would fit where it does not.
 
     Raises:
@@ -205,8 +205,9 @@ def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) ->
 
     estimate, available = needed(given), device_memory(lm.model.device)
     if not available or estimate.peak <= available:
-        of = f" of {available / GIB:.1f}" if available else ""
-        return Memory(f"training takes about {estimate.peak / GIB:.1f}{of} GiB", fits=True)
+        limit = f" of {available / GIB:.1f}" if available else ""
+        where = " in each process" if processes.size > 1 else ""
+        return MemoryNote(f"training takes about {estimate.peak / GIB:.1f}{limit} GiB{where}", fits=True)
     recompute, adapt = {"gradient_checkpointing": True}, {"lora": settings.lora or 16}
     fewer = ({"micro_batch_tokens": 2**power} for power in (13, 11, 9))
     less: list[dict[str, Any]] = [recompute, adapt, recompute | adapt, *(recompute | adapt | each for each in fewer)]
@@ -222,7 +223,7 @@ def require_memory(settings: Settings, lm: Any, processes: Processes = ALONE) ->
     text = f"training takes about {estimate}, and there are {available / GIB:.1f} GiB; {remedy}"
     if estimate.always > available:
         raise ConfigError(text)
-    return Memory(text, fits=False)
+    return MemoryNote(text, fits=False)
 
 
 def make_trainer(settings: Settings, lm: Any, processes: Processes = ALONE) -> TorchTrainer:

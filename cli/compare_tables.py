@@ -17,7 +17,7 @@ from hero.comparison.runs import Cost
 from hero.comparison.success import Success
 from hero.intervals import Estimate
 
-from .teaching import MEASURES, Measure, Range, first_and_last
+from .teaching import MEASURES
 from .terminal import estimate
 
 
@@ -82,20 +82,15 @@ def teaching_table(cells: Sequence[Cell]) -> list[Table]:
 
     There is no table where no run has trained.
     """
-    ranges = {cell.name: [first_and_last(run.steps) for run in cell.runs] for cell in cells}
-    rows = tuple((name, *(_first_to_last(each, runs) for each in MEASURES)) for name, runs in ranges.items())
+    steps = {cell.name: [run.steps for run in cell.runs] for cell in cells}
+    if not any(map(any, steps.values())):
+        return []
+    rows = [(name, *("→".join(measure.texts(runs) or "–") for measure in MEASURES)) for name, runs in steps.items()]
     title = (
-        "first step → last: turns diagnosed, verdicts and advice that are right, advice followed (%), "
+        "first step→last: turns diagnosed, verdicts and advice that are right, advice followed (%), "
         "lift (nats), unnecessary turns an episode"
     )
-    return [Table(title, ("", *(each.short for each in MEASURES)), rows)] if any(map(any, ranges.values())) else []
-
-
-def _first_to_last(measure: Measure, runs: Sequence[Mapping[str, Range]]) -> str:
-    """Returns the means of a metric over the runs that have it as text; a dash where none has."""
-    if not (there := [run[measure.path] for run in runs if measure.path in run]):
-        return "–"
-    return " → ".join(measure.text(fmean(values)) for values in zip(*there, strict=True))
+    return [Table(title, ("", *(measure.short for measure in MEASURES)), tuple(rows))]
 
 
 def mean_cost(cell: Cell) -> Cost:
@@ -127,11 +122,12 @@ def notes(cells: Sequence[Cell], at: Mapping[int, Success]) -> list[str]:
         texts.append(
             f"Over before {largest:,} turns, so that the last evaluation counts from there on: {', '.join(early)}"
         )
-    over = {cell.name: max(run.curve.over(largest) for run in cell.runs) for cell in cells}
-    if exceeded := [f"{name} {turns:,}" for name, turns in over.items() if turns]:
-        texts.append(
-            f"A last step counts as a whole, though it goes over {largest:,} turns, by at most: {', '.join(exceeded)}"
-        )
+    for turns in at:
+        over = {cell.name: max(run.curve.over(turns) for run in cell.runs) for cell in cells}
+        if exceeded := [f"{name} {more:,}" for name, more in over.items() if more]:
+            texts.append(
+                f"A last step counts as a whole, though it goes over {turns:,} turns, by at most: {', '.join(exceeded)}"
+            )
     if single := [cell.name for cell in cells if len(cell.runs) == 1]:
         texts.append(f"One seed, so that the interval covers other tasks, but not other seeds: {', '.join(single)}")
     return texts

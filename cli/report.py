@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Column, Table
 
-from .teaching import MEASURES, first_and_last
+from .teaching import MEASURES
 from .terminal import estimate
 
 if TYPE_CHECKING:
@@ -115,14 +115,13 @@ def outcome_table(summary: Mapping[str, Any]) -> Table:
 
 def teaching_table(steps: Sequence[Mapping[str, Any]]) -> Table:
     """Returns a table of how right the reviews were and whether the teacher followed, in the first and last step."""
-    ranges = first_and_last(steps)
     table = Table(
         "", "first step", "last step", box=None, pad_edge=False, header_style="dim", title_justify="left",
         title="\ntraining episodes",
     )  # fmt: skip
     for measure in MEASURES:
-        if measure.path in ranges:
-            table.add_row(measure.meaning, *map(measure.text, ranges[measure.path]))
+        if texts := measure.texts([steps]):
+            table.add_row(measure.meaning, *texts)
     return table
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
+from statistics import fmean
 from typing import Any, Final, NamedTuple
-
-Range = tuple[float, float]
-"""A metric in the first and in the last step that has it."""
 
 
 class Measure(NamedTuple):
-    """A metric of steps.jsonl for people.
+    """A metric of steps.jsonl for people; `hero.look.metrics` explains it.
 
     Attributes:
         short: one word for it.
@@ -27,9 +25,22 @@ class Measure(NamedTuple):
     scale: float
     digits: int
 
-    def text(self, value: float) -> str:
-        """Returns a value as text, without its unit."""
-        return f"{self.scale * value:.{self.digits}f}"
+    def texts(self, runs: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[str, str] | None:
+        """Returns it in the first and in the last step as texts without its unit: the means over runs.
+
+        A step that lacks it, such as one without any advice, does not count; a dash stands for no step that has it, and
+        None for neither.
+
+        Args:
+            runs: rows of steps.jsonl of each, which may be none.
+        """
+        first, last = (self._mean(rows[at] for rows in runs if rows) for at in (0, -1))
+        return (first or "–", last or "–") if first or last else None
+
+    def _mean(self, rows: Iterable[Mapping[str, Any]]) -> str:
+        """Returns the mean over those rows that have it as text; "" for none."""
+        values = [value for row in rows if (value := _at(row, self.path)) is not None]
+        return f"{self.scale * fmean(values):.{self.digits}f}" if values else ""
 
 
 MEASURES: Final = (
@@ -40,17 +51,7 @@ MEASURES: Final = (
     Measure("lift", "lift of the advised action, nats", "update.lift", 1, 1),
     Measure("unnecessary", "unnecessary turns an episode", "quality.unnecessary_turns", 1, 2),
 )
-"""What tells whether hindsight taught; `hero.look.metrics` explains each."""
-
-
-def first_and_last(steps: Sequence[Mapping[str, Any]]) -> dict[str, Range]:
-    """Returns each of `MEASURES` that a step has, by its path.
-
-    Args:
-        steps: rows of steps.jsonl.
-    """
-    there = {each.path: [value for row in steps if (value := _at(row, each.path)) is not None] for each in MEASURES}
-    return {path: (values[0], values[-1]) for path, values in there.items() if values}
+"""What tells whether hindsight had something to teach."""
 
 
 def _at(row: Mapping[str, Any], path: str) -> float | None:

@@ -147,7 +147,7 @@ def _require_work(run: Run | Replica, plan: Plan, more: Mapping[str, Any]) -> No
 @unmissable()
 def _build(
     path: Path, settings: Settings, source: str, date: str, stored: Mapping[str, Any], processes: Processes
-) -> tuple[Settings, dict[str, Any], dict[str, Any], build.Memory]:
+) -> tuple[Settings, dict[str, Any], dict[str, Any], build.MemoryNote]:
     """Builds the components of a run, what takes long last.
 
     It returns the settings with what the model brings, the components, their provenance, and the memory of training.
@@ -182,7 +182,7 @@ def _build(
         raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
     settings = with_model_defaults(settings, lm)
     build.use_adapter(settings.record(), lm)
-    memory = build.require_memory(settings, lm, processes) if settings.steps != 0 else build.Memory("", fits=True)
+    memory = build.require_memory(settings, lm, processes) if settings.steps != 0 else build.MemoryNote("", fits=True)
     if settings.serve:
         lm = build.served(lm, settings.serve, processes)
     with provenance.explain_missing(path, "reflector", ConfigError) if stored.get("reflector") else nullcontext():
@@ -208,7 +208,7 @@ def _train(
     components: dict[str, Any],
     log: LogKind,
     seconds: float,
-    memory: build.Memory,
+    memory: build.MemoryNote,
     warning: str,
 ) -> None:
     """Trains, and in the first process reports.
@@ -217,7 +217,7 @@ def _train(
 
     Args:
         seconds: wall-clock time since the command began.
-        memory: is shown first, and so is the warning; "" for none.
+        memory, warning: are shown first; a text that is "" is not.
     """
     from hero.train import Training
 

@@ -53,7 +53,7 @@ if __name__ == "__main__":
     curve.draw_curve = lambda *arguments: None
     provenance.model_provenance = lambda source: {"path": source}  # type: ignore[assignment, misc]
     build.make_trainer = make_trainer  # type: ignore[assignment]
-    build.require_memory = lambda settings, lm, processes: build.Memory("", fits=True)
+    build.require_memory = lambda settings, lm, processes: build.MemoryNote("", fits=True)
     lm = SimpleNamespace(
         model=SimpleNamespace(device=SimpleNamespace(type="cpu")), learning_rate=1e-5, max_new_tokens=4
     )

@@ -12,8 +12,10 @@ from rich.console import Console
 
 from hero.comparison.cells import Cell
 from hero.comparison.success import Success
+from hero.look.metrics import METRICS
 from hero_cli.compare_plots import draw_budgets, draw_cost, draw_curves
 from hero_cli.compare_tables import cost_table, difference_table, mean_cost, notes, success_table, teaching_table
+from hero_cli.teaching import MEASURES
 from tests.comparison.made import record
 
 NOTHING, HALF = (dict.fromkeys("abcdefgh", value) for value in (0.0, 0.5))
@@ -41,23 +43,28 @@ def test_cost_is_the_mean_of_a_run() -> None:
     assert len(table.header) == len(table.rows[1])
 
 
-def test_how_it_was_taught_is_the_mean_of_each_runs_first_and_last_measurement() -> None:
+def test_how_it_was_taught_is_the_mean_over_the_runs_of_their_first_and_last_steps() -> None:
     def step(**update: float) -> dict[str, object]:
         return {"quality": {"unnecessary_turns": 0.25}, "update": update}
 
     runs = (
         [step(followed=0.9, lift=-1.0), step(followed=0.5), step(loss=0.0)],
         [step(followed=0.8, lift=2.0), step(lift=4.0)],
-        [step()],
+        [step(loss=0.0)],
+        [],
     )
     taught = Cell("taught", tuple(record(seed=seed, steps=rows) for seed, rows in enumerate(runs)))
     (table,) = teaching_table([BASE, taught])
     assert table.header[1:] == ("diagnosed", "verdicts", "advice", "followed", "lift", "unnecessary")
     assert table.rows == (
         ("base | start", "–", "–", "–", "–", "–", "–"),
-        ("taught", "–", "–", "–", "85 → 65", "0.5 → 1.5", "0.25 → 0.25"),
+        ("taught", "–", "–", "–", "85→–", "0.5→4.0", "0.25→0.25"),
     )
     assert teaching_table([BASE]) == []
+
+
+def test_what_is_told_of_the_teaching_is_explained_among_the_metrics() -> None:
+    assert {measure.path for measure in MEASURES} <= {metric.path for metric in METRICS}
 
 
 def test_a_table_is_the_same_in_markdown_and_in_80_columns() -> None:
@@ -84,7 +91,8 @@ def test_notes_say_what_the_numbers_do_not() -> None:
         "One seed, so that the interval covers other tasks, but not other seeds: base | start",
     ]
     distill = Cell("distill", RISING.runs)
-    assert notes([distill], {50: Success.at_budget([distill], 50)}) == [
+    at = {turns: Success.at_budget([distill], turns) for turns in (50, 100)}
+    assert notes([distill], at) == [
         "Validation tasks: 6",
         "A last step counts as a whole, though it goes over 50 turns, by at most: distill 50",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from hero.comparison.runs import read_run
 from hero.intervals import Estimate
 from hero.runs.reader import read_rows, read_summary
 from hero.suite.measures import Measures
-from hero_cli.compare_tables import cost_table
+from hero_cli.compare_tables import cost_table, teaching_table
 from hero_cli.main import app
 from hero_cli.progress import LiveDisplay
 from hero_cli.report import report
@@ -111,9 +112,17 @@ def test_the_display_of_a_run_breaks_no_interval_and_cuts_no_name_off(finished: 
     assert [len(re.findall(r"\d % \[\d+\.\d, \d+\.\d\]", row)) for row in rows] == [2, 1, 2]
 
 
-def test_the_cost_of_a_comparison_fits(finished: Path) -> None:
+def test_the_tables_of_a_comparison_fit(finished: Path) -> None:
     console, file = screen()
     run = read_run(finished)
+    quality, update = {"verdicts_right": 1, "advice_right": 1, "unnecessary_turns": 10.25}, {"followed": 1, "lift": -10}
+    whole = {"reflection": {"turns_with_finding": 1}, "quality": quality, "update": update}
+    (taught,) = teaching_table([Cell("environment feedback", (replace(run, steps=[whole]),))])
+    console.print(taught.rich())
+    row = " ".join(plain(file.getvalue())[1:])
+    assert all(text in row for text in ("100→100", "-10.0→-10.0", "10.25→10.25"))
+    assert "…" not in row
+    console, file = screen()
     console.print(cost_table([Cell(name, (run,)) for name in ("distill", "environment feedback")]).rich())
     lines = plain(file.getvalue())
     assert not [line for line in lines if "…" in line]
