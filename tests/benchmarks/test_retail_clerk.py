@@ -33,12 +33,18 @@ def test_a_careful_clerk_solves_its_tasks(data: str | Path) -> None:
     assert fmean(valid) > 0.99  # some of the original's right calls fail
 
 
+def told(episodes: list[Trajectory], what: str) -> int:
+    """Counts the findings that advise an action with a text in it, where the action had none."""
+    return sum(
+        what in finding.advice and what not in episode.turns[finding.turn].action.text
+        for episode, diagnosis in zip(episodes, RulesReflector().reflect(episodes), strict=True)
+        for finding in diagnosis.findings
+    )
+
+
 @pytest.mark.parametrize("data", [EMBEDDED, pytest.param(DATA, marks=needs_recordings)])
-def test_a_careless_one_is_told_both_of_its_mistakes(data: str | Path) -> None:
-    told = {"#": 0, "(yes/no)?": 0}
-    for what, episodes in zip(told, (played(data, bare=1.0), played(data, no_question=1.0)), strict=True):
-        for episode, diagnosis in zip(episodes, RulesReflector().reflect(episodes), strict=True):
-            for finding in diagnosis.findings:
-                action = episode.turns[finding.turn].action.text
-                told[what] += what in finding.advice and what not in action
-        assert told[what] >= len(episodes) / 2
+def test_a_careless_one_is_told_of_either_mistake_and_a_careful_one_of_none(data: str | Path) -> None:
+    careful = played(data)
+    for what, careless in (("#", played(data, bare=1.0)), ("(yes/no)?", played(data, no_question=1.0))):
+        assert told(careful, what) == 0
+        assert told(careless, what) >= len(careless) / 2
