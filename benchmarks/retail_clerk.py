@@ -2,7 +2,7 @@
 
 Nothing in an episode says which of a customer's orders are meant, or what in them is to change, to a clerk that reads
 them as a program; so this one looks the task up, as `benchmarks.taubench.gold` does, and asks, looks up and proposes as
-the policy of the desk wants it.
+the rules of the desk want it.
 """
 
 from __future__ import annotations
