@@ -139,7 +139,7 @@ def test_processes_split_what_does_not_fit_in_one(monkeypatch: pytest.MonkeyPatc
     assert not too_much.fits
     assert require_memory(replace(settings, shard=True), lm, Processes(0, 4)).fits
     monkeypatch.setattr("hero.distill.memory.device_memory", lambda device: 8 * GIB)
-    assert require_memory(settings, lm) == (f"training takes about {estimate.peak / GIB:.1f} of 8.0 GiB", True)
+    assert require_memory(settings, lm) == (f"training takes up to {estimate.peak / GIB:.1f} of 8.0 GiB", True)
 
 
 def test_keys_and_values_that_do_not_fit_are_to_be_fewer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from tests.tiny_models import random_model
 def test_every_step_and_the_outcome_are_printed(finished: Path, shared: Path) -> None:
     lines = (shared / "output.txt").read_text().splitlines()
     assert [line.split()[1] for line in lines if re.match(r"step \d+/4 ", line)] == ["1/4", "2/4", "3/4", "4/4"]
-    assert len([line for line in lines if re.fullmatch(r"training takes about \d+\.\d of \d+\.\d GiB", line)]) == 1
+    assert len([line for line in lines if re.fullmatch(r"training takes up to \d+\.\d of \d+\.\d GiB", line)]) == 1
     evaluations = [re.match(r"step (\d)  turns used \d+  (sampled|greedy)  tasks 3  success", line) for line in lines]
     assert [each.groups() for each in evaluations if each] == [
         ("0", "sampled"), ("0", "greedy"), ("2", "sampled"), ("4", "sampled"), ("4", "greedy"),
