@@ -1,5 +1,6 @@
 # make run          set up and run the main command; options go into ARGS, as in: make run ARGS="--steps 40 --seed 1"
 # make test         set up and run every check
+# make test-gpu     check on this machine's GPU that the same comes out as on the CPU
 # make docs         build the documentation site into site/, to be read from disk: open site/index.html
 # make lock         choose the newest versions that pyproject.toml allows and write them to requirements/;
 #                   with UPGRADE= only those of packages that pyproject.toml added
@@ -16,13 +17,16 @@ UPGRADE ?= --upgrade
 # Idle threads that spin slow everything down where processes outnumber cores.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: run test docs lock test-oldest test-newest test-examples
+.PHONY: run test test-gpu docs lock test-oldest test-newest test-examples
 
 run: .venv/train
 	.venv/bin/hero run --env webshop --learner distill $(ARGS)
 
 test: .venv/dev
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
+
+test-gpu: .venv/dev
+	HERO_TEST_GPU=1 .venv/bin/python -m pytest -q tests/test_gpu.py
 
 # Without --quiet, with which warnings would pass.
 docs: export NO_MKDOCS_2_WARNING = 1

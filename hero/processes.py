@@ -42,7 +42,8 @@ class Processes:
         """Joins the processes that torchrun started, or returns a process that is alone.
 
         Raises:
-            ConfigError: variables that torchrun sets are missing, or not numbers.
+            ConfigError: variables that torchrun sets are missing, or not numbers; or there are fewer GPUs than
+                processes.
             UnavailableError: the other processes are out of reach.
         """
         if world_size() == 1:
@@ -52,7 +53,13 @@ class Processes:
 
         backend = None
         if torch.cuda.is_available():
-            torch.cuda.set_device(_number("LOCAL_RANK"))
+            local, gpus = _number("LOCAL_RANK"), torch.cuda.device_count()
+            if local >= gpus:
+                raise ConfigError(
+                    f"process {local} of this machine, counted from 0, has no GPU of its own: there are {gpus}; start "
+                    f"{gpus} with --nproc-per-node, or hide the GPUs with CUDA_VISIBLE_DEVICES= to use none"
+                )
+            torch.cuda.set_device(local)
             backend = "cpu:gloo,cuda:nccl"
         for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
             if name not in os.environ:

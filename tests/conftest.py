@@ -9,6 +9,8 @@ from pathlib import Path
 # Idle threads that spin slow everything down where processes outnumber cores; torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "HERO_TEST_GPU" not in os.environ:  # they round otherwise; tests/test_gpu.py is for them
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -77,6 +77,15 @@ def test_half_an_environment_of_torchrun_is_named(
         Processes.join()
 
 
+def test_a_process_without_a_gpu_of_its_own_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    for name, value in {"WORLD_SIZE": "3", "RANK": "2", "LOCAL_RANK": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="process 2 of this machine.* there are 2; start 2"):
+        Processes.join()
+
+
 def test_processes_exchange_and_notice_that_another_has_died() -> None:
     port = free_port()
     fellows = [
