@@ -75,11 +75,13 @@ def report(
     summary: Mapping[str, Any],
     steps: Sequence[Mapping[str, Any]],
     timings: Sequence[Mapping[str, Any]],
+    gpu_gib: Mapping[str, float],
 ) -> None:
     """Prints success and score at start and end, how it was taught, where the time went, and which command is next.
 
     Args:
         steps, timings: rows of steps.jsonl and timings.jsonl.
+        gpu_gib: most memory of the GPU that was in use, by phase; empty without one.
     """
     if summary["stopped"]:
         console.print(f"\nstopped early: {summary['stopped']}", style="yellow", markup=False)
@@ -89,7 +91,7 @@ def report(
     console.print(f"\nbest           after step {best['step']}: {success}", markup=False)
     if steps:
         console.print(teaching_table(steps))
-    console.print(time_table(timings))
+    console.print(time_table(timings, gpu_gib))
     console.print(f"\nrun directory  {path}", markup=False)
     console.print(f"learning curve {path / 'curve.png'}", markup=False)
     console.print(f"next           hero eval {path} --split test", markup=False)
@@ -125,17 +127,21 @@ def teaching_table(steps: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def time_table(timings: Sequence[Mapping[str, Any]]) -> Table:
-    """Returns a table of wall-clock seconds by phase, in all, as a share of the whole, and per step."""
+def time_table(timings: Sequence[Mapping[str, Any]], gpu_gib: Mapping[str, float]) -> Table:
+    """Returns a table of wall-clock seconds by phase, in all, as a share of the whole, and per step.
+
+    Where there is a GPU, the most memory that tensors took there in each phase, since the command began.
+    """
     phases = ("start_up", "rollout", "reflection", "update", "evaluation")
     seconds = {phase: sum(row.get(phase, 0.0) for row in timings) for phase in phases}
     total, steps = sum(seconds.values()), sum("rollout" in row for row in timings)
+    columns = ["phase", "seconds", "share", "per training step", *(["GPU memory"] if gpu_gib else [])]
     table = Table(
-        "phase", "seconds", "share", "per training step", box=None, pad_edge=False, header_style="dim",
-        title=f"\n{total:.0f} s in all", title_justify="left",
-    )  # fmt: skip
+        *columns, box=None, pad_edge=False, header_style="dim", title=f"\n{total:.0f} s in all", title_justify="left"
+    )
     for phase, spent in seconds.items():
         share = f"{100 * spent / total:.0f} %" if total else ""
         per_step = f"{spent / steps:.2f}" if steps and phase not in ("start_up", "evaluation") else ""
-        table.add_row(phase.replace("_", "-"), f"{spent:.1f}", share, per_step)
+        memory = [f"{gpu_gib[phase]:.1f} GiB"] if phase in gpu_gib else []
+        table.add_row(phase.replace("_", "-"), f"{spent:.1f}", share, per_step, *memory)
     return table

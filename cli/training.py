@@ -19,6 +19,7 @@ from hero.processes import Processes
 from hero.runs.reader import read_config, read_summary
 
 from . import build, provenance
+from .gpu_memory import GPUMemory
 from .interrupt import asked_to_stop, unmissable
 from .logs import LogKind, open_log
 from .main import INTERRUPTED
@@ -228,6 +229,7 @@ def _train(
     title = f"{settings.learner} of {settings.model} in {settings.env}"
     view = LiveDisplay(out, plan, *run.progress()) if out.is_interactive else LogLines(out, plan)
     finished, code, error = False, INTERRUPTED, ""
+    gpu = GPUMemory(components["trainer"].lm.model.device.type)
     with show_log(view.on_warning):
         try:
             with asked_to_stop(lambda: view.note("stopping after this step; Ctrl-C again stops at once")) as asked:
@@ -239,7 +241,7 @@ def _train(
                         view.on_warning(warning)
                 written = open_log(log if is_first else "none", run, settings)
                 with _entered(view, "the display failed"), _entered(written, f"--log {log} failed") as writer:
-                    callback = expendable(view, writer or Callback())
+                    callback = expendable(view, writer or Callback(), gpu)
                     finished = Training(run_dir=run, plan=plan, callback=callback, start_up=seconds, **components).run(
                         asked
                     )
@@ -248,7 +250,8 @@ def _train(
         except UnavailableError as unavailable:
             code, error = 2, str(unavailable)
         if is_first:
-            _report(run, title, finished)
+            gpu.end_phase()
+            _report(run, title, finished, gpu.peaks)
             envs = (env.unwrapped for env in (*components["envs"], *components["eval_envs"]))
             report_usage(out, (components["reflector"], *envs))
     if not finished:
@@ -261,7 +264,7 @@ def _train(
         raise typer.Exit(code)
 
 
-def _report(run: Run | Replica, title: str, finished: bool) -> None:
+def _report(run: Run | Replica, title: str, finished: bool, gpu_gib: Mapping[str, float]) -> None:
     """Draws the learning curve and, at the end of a run, prints the report; a failure of either is a warning."""
     from . import curve
     from .report import report
@@ -271,7 +274,7 @@ def _report(run: Run | Replica, title: str, finished: bool) -> None:
             curve.draw_curve(run.path / "curve.png", rows, title)
     if finished:
         with warn_on_error("no report"):
-            report(console(), run.path, read_summary(run.path), run.rows("steps"), run.rows("timings"))
+            report(console(), run.path, read_summary(run.path), run.rows("steps"), run.rows("timings"), gpu_gib)
 
 
 @contextmanager
