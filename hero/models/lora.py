@@ -88,7 +88,7 @@ def copy_adapter(model: PreTrainedModel, name: str) -> None:
 
 def merge_adapter(model: PreTrainedModel) -> None:
     """Adds the adapter `STUDENT` to the weights of the base, in place, and removes all adapters."""
-    for name, layer in list(_adapted_layers(model)):
+    for name, layer in list(adapted_layers(model)):
         layer.merge(adapter_names=[STUDENT])
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, layer.get_base_layer())
@@ -115,7 +115,7 @@ def adapter_pairs(model: PreTrainedModel, name: str) -> list[tuple[Tensor, Tenso
 def acting_as(model: PreTrainedModel, name: str | None) -> Iterator[None]:
     """Has the forward passes within the block use another adapter than `STUDENT`; None for the base alone."""
     if name is None:
-        for _, layer in _adapted_layers(model):
+        for _, layer in adapted_layers(model):
             layer.enable_adapters(False)
     else:
         _activate(model, name)
@@ -123,7 +123,7 @@ def acting_as(model: PreTrainedModel, name: str | None) -> Iterator[None]:
         yield
     finally:
         if name is None:
-            for _, layer in _adapted_layers(model):
+            for _, layer in adapted_layers(model):
                 layer.enable_adapters(True)
         _activate(model, STUDENT)
 
@@ -151,13 +151,16 @@ def load_adapter_state(model: PreTrainedModel, name: str, state: dict[str, Tenso
         weight.copy_(state[key])
 
 
-def _adapted_layers(model: PreTrainedModel) -> Iterator[tuple[str, BaseTunerLayer]]:
+def adapted_layers(model: PreTrainedModel) -> Iterator[tuple[str, BaseTunerLayer]]:
+    """Yields the layers that have adapters, with their names."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    return ((name, module) for name, module in model.named_modules() if isinstance(module, BaseTunerLayer))
+    for name, module in model.named_modules():
+        if isinstance(module, BaseTunerLayer):
+            yield name, module
 
 
 def _activate(model: PreTrainedModel, name: str) -> None:
     """Makes an adapter the one that forward passes use; the student alone is trained."""
-    for _, layer in _adapted_layers(model):
+    for _, layer in adapted_layers(model):
         layer.set_adapter(name, inference_mode=name != STUDENT)

@@ -18,6 +18,7 @@ from hero.chat.base import Chat
 from hero.errors import ConfigError, PolicyError
 from hero.models.architecture import context_length, kv_bytes_per_token
 from hero.models.kv_cache import CachedPrefix, PrefixStore, longest_prefix, prefill
+from hero.models.lora_sampling import quick_adapters
 from hero.types import Action, Message, Tokens
 
 KV_CACHE_BYTES: Final = 8 * 2**30
@@ -228,11 +229,11 @@ class _Reply:
 
 @contextmanager
 def _inference(model: Any) -> Iterator[None]:
-    """Turns gradients and dropout off while the block runs."""
+    """Turns gradients and dropout off, and computes adapters quickly, while the block runs."""
     training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), quick_adapters(model):
             yield
     finally:
         model.train(training)

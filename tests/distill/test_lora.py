@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from hero.distill.teacher_model import TEACHER, CopiedTeacher, TeacherWeights
 from hero.distill.trainer import TorchTrainer
 from hero.errors import ConfigError, RunError
 from hero.models.lora import STUDENT, acting_as, adapter_pairs, adapter_state, add_adapter, copy_adapter, merge_adapter
+from hero.models.lora_sampling import quick_adapters
+from hero.models.sampler import TransformersPolicy
 from hero.types import Message
 from tests.distill.doubles import episode
 from tests.tiny_models import TinyLM, tiny_model
@@ -194,3 +197,55 @@ def test_a_merged_adapter_leaves_a_plain_model_of_the_same_outputs() -> None:
     assert all(weight.requires_grad for weight in model.parameters())
     adapted(trainer.lm)
     assert torch.allclose(logits(model), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", [STUDENT, TEACHER, None])
+def test_for_sampling_an_adapter_is_computed_quickly_and_gives_the_same(name: str | None, dtype: torch.dtype) -> None:
+    model = adapted(rank=16).model
+    model.to(dtype)
+    copy_adapter(model, TEACHER)
+    for index, (student, teacher) in enumerate(adapter_pairs(model, TEACHER)):
+        torch.manual_seed(index)
+        torch.nn.init.normal_(student, std=0.1)
+        torch.nn.init.normal_(teacher, std=0.1)
+    layer = model.get_submodule("model.layers.0.self_attn.q_proj")
+    with torch.no_grad(), acting_as(model, name) if name != STUDENT else nullcontext():
+        expected = logits(model)
+        with quick_adapters(model):
+            assert ("forward" in vars(layer)) == (name is not None)
+            quick = logits(model)
+        assert torch.equal(logits(model), expected)
+    assert torch.allclose(
+        quick, expected, rtol=0, atol=(8 if name else 0) * torch.finfo(dtype).eps * expected.abs().max()
+    )
+
+
+def test_after_sampling_an_error_leaves_the_adapter_in_training() -> None:
+    model = adapted().model
+    with pytest.raises(RuntimeError), quick_adapters(model):
+        raise RuntimeError
+    assert not any("forward" in vars(module) for module in model.modules())
+
+
+def test_a_policy_samples_with_the_adapter_as_it_is_after_an_update() -> None:
+    trainer = make_trainer()
+    lm = trainer.lm
+    for _ in range(2):
+        trainer.update(EXAMPLES)
+        (action,) = TransformersPolicy(
+            lm.model,
+            lm.chat,
+            "adapted",
+            temperature=1.0,
+            seed=0,
+            max_new_tokens=6,
+            version=0,  # type: ignore[arg-type]
+        ).act([[Message("user", "hello")]])
+        assert action.tokens is not None
+        ids, ledger = action.tokens.action_ids, action.tokens.prompt_ids + action.tokens.action_ids
+        with torch.no_grad():
+            scores = lm.model(input_ids=torch.tensor([ledger])).logits[0].log_softmax(-1)[-len(ids) - 1 : -1]
+        assert action.tokens.logprobs == pytest.approx(
+            [row[i].item() for row, i in zip(scores, ids, strict=True)], abs=1e-6
+        )
