@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Self
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from hero.distill.scorer import CHUNK_LOGITS
 from hero.distill.teacher_model import TeacherWeights
 from hero.models.architecture import context_length, kv_bytes_per_token
+from hero.models.lora import is_adapted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -39,7 +41,9 @@ class ModelSize:
         adapter_parameters: number of weights that an adapter of rank 1 on all layers that can have one adds.
         vocabulary: number of ids.
         inputs: numbers per token that go into its layers.
-        kept: bytes per token that a forward pass keeps for the backward pass.
+        kept: bytes per token that a forward pass keeps for the backward pass where all weights are trained.
+        kept_adapted: those where an adapter alone is trained, which keeps the input of each layer in float32; the base
+            keeps none, since its weights need no gradient.
         keys_values: bytes per token of keys and values.
         layers: number of layers.
         context: maximum number of tokens of a sequence.
@@ -52,16 +56,22 @@ class ModelSize:
     vocabulary: int
     inputs: int
     kept: float
+    kept_adapted: float
     keys_values: int
     layers: int
     context: int
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> Self:
-        """Measures a model as it is loaded; an adapter is not counted."""
+        """Measures a model as it is loaded; the weights of an adapter are not counted.
+
+        Of a model with an adapter `kept` is what that keeps, too.
+        """
         config = model.config.get_text_config()
         weights = [weight for name, weight in model.named_parameters() if ".lora_" not in name]
         itemsize = weights[0].itemsize
+        with nullcontext() if is_adapted(model) else _as_if_adapted(model):
+            kept_adapted = _kept_per_token(model)
         return cls(
             parameters=sum(weight.numel() for weight in weights),
             nbytes=sum(weight.nbytes for weight in weights),
@@ -70,6 +80,7 @@ class ModelSize:
             vocabulary=config.vocab_size,
             inputs=config.num_hidden_layers * config.hidden_size,
             kept=_kept_per_token(model),
+            kept_adapted=kept_adapted,
             keys_values=kv_bytes_per_token(model),
             context=context_length(model),
             layers=config.num_hidden_layers,
@@ -141,7 +152,7 @@ def estimate_memory(
     trained = precision * (lora * size.adapter_parameters if lora else size.parameters)
     weights = size.nbytes + trained if lora else trained
     wider = 1.0 if lora else precision / size.itemsize
-    kept = size.kept
+    kept = size.kept_adapted if lora else size.kept
     if gradient_checkpointing:
         kept = size.inputs * size.itemsize + kept / size.layers  # of one layer at a time, besides all inputs
     logits = CHUNK_LOGITS if loss_tokens is None else min(CHUNK_LOGITS, size.vocabulary * loss_tokens)
@@ -185,6 +196,28 @@ def _kept_per_token(model: PreTrainedModel) -> float:
     """Returns the bytes that a forward pass keeps for the backward pass, per token of a longer sequence."""
     short, long = (min(length, context_length(model)) for length in PROBE_TOKENS)
     return (_kept(model, long) - _kept(model, short)) / max(1, long - short)
+
+
+@contextmanager
+def _as_if_adapted(model: PreTrainedModel) -> Iterator[None]:
+    """Has a forward pass keep what it would with an adapter of rank 1 on all layers, which the model need not have."""
+
+    def adapt(layer: torch.nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        down_I1 = torch.zeros(inputs[0].shape[-1], 1, device=output.device, requires_grad=True)
+        up_1O = torch.zeros(1, output.shape[-1], device=output.device, requires_grad=True)
+        return (output + inputs[0].float() @ down_I1 @ up_1O).to(output.dtype)
+
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    handles = [layer.register_forward_hook(adapt) for layer in _layers(model)]
+    for weight in trained:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in trained:
+            weight.requires_grad_(True)
+        for handle in handles:
+            handle.remove()
 
 
 def _kept(model: PreTrainedModel, tokens: int) -> int:

@@ -54,6 +54,20 @@ def test_the_adapter_that_is_counted_is_the_one_that_is_added() -> None:
     assert (after.parameters, after.adapter_parameters) == (before.parameters, before.adapter_parameters)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_an_adapter_keeps_is_known_before_there_is_one(dtype: torch.dtype) -> None:
+    pytest.importorskip("peft", reason="needs the extra lora")
+    model = tiny_model()
+    model.to(dtype)
+    before = ModelSize.of(model)
+    assert all(weight.requires_grad for weight in model.parameters())
+    add_adapter(model, rank=1)
+    after = ModelSize.of(model)
+    assert after.kept_adapted == after.kept == pytest.approx(before.kept_adapted, rel=1e-3)
+    # In bfloat16 an adapter keeps more than all weights would, since it computes in float32.
+    assert (before.kept_adapted > before.kept) == (dtype == torch.bfloat16)
+
+
 def test_keys_and_values_are_counted_per_token() -> None:
     model = tiny_model()
     cache = model(input_ids=torch.zeros(1, 7, dtype=torch.int64), use_cache=True).past_key_values
