@@ -5,7 +5,8 @@ models with one and two of their layers are measured, and what a layer adds is m
 
 Arms of `update`: all weights or an adapter of rank 16, with and without gradient checkpointing. Each is a process of
 its own, in which a model of a directory takes two updates on random tokens, of episodes as long as those in the
-embedded WebShop; the time is that of the second. The last line is a JSON object of all figures.
+embedded WebShop; the time is that of the second. Where there is a GPU, that is where the model is. The last line is a
+JSON object of all figures.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ import time
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import torch
 import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from transformers import AutoModelForCausalLM, PretrainedConfig, Qwen3Config, Qwen3MoeConfig
+from transformers import AutoModelForCausalLM
 
 from benchmarks.episodes import Ledger, episode
+from benchmarks.random_model import SHAPES
 from benchmarks.update import status
 from hero.distill.memory import GIB, ModelSize, estimate_memory
 from hero.distill.trainer import TorchTrainer
@@ -45,7 +47,7 @@ def measured(source: str, rank: int, gradient_checkpointing: bool, tokens: int, 
     """Returns estimate and peak in GiB, and seconds, of an update in this process."""
     import peft  # noqa: F401  # so that its code is not counted
 
-    baseline = 1024 * status("VmRSS")
+    baseline = memory("VmRSS")
     lm: Any = load(source)
     vocabulary = lm.model.config.get_text_config().vocab_size
     examples = [example for seed in range(2) for example in episode(seed, turns, vocabulary)]
@@ -66,29 +68,22 @@ def measured(source: str, rank: int, gradient_checkpointing: bool, tokens: int, 
     trainer.update(examples)
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the high-water mark starts again
     start = time.perf_counter()
-    trainer.update(examples)
+    trainer.update(examples)  # it ends with numbers of the GPU, so that there is nothing left to wait for
     seconds = time.perf_counter() - start
     return {
         "estimate": expected.peak / GIB,
-        "measured": (1024 * status("VmHWM") - baseline) / GIB,
+        "measured": (memory("VmHWM") - baseline) / GIB,
         "seconds": seconds,
     }
 
 
-SHAPES: Final[dict[str, tuple[type[PretrainedConfig], dict[str, Any]]]] = {
-    "Qwen3-4B": (
-        Qwen3Config,
-        {"hidden_size": 2560, "num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 8,
-         "head_dim": 128, "intermediate_size": 9728, "vocab_size": 151_936, "tie_word_embeddings": True},
-    ),
-    "Qwen3-30B-A3B": (
-        Qwen3MoeConfig,
-        {"hidden_size": 2048, "num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4,
-         "head_dim": 128, "intermediate_size": 6144, "moe_intermediate_size": 768, "num_experts": 128,
-         "num_experts_per_tok": 8, "vocab_size": 151_936, "tie_word_embeddings": False},
-    ),
-}  # fmt: skip
-"""Shapes as the models' own configurations have them."""
+def memory(kind: Literal["VmRSS", "VmHWM"]) -> int:
+    """Returns bytes in use, or the most since they were counted anew; on a GPU of its tensors, since the start."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() if kind == "VmHWM" else torch.cuda.memory_allocated()
+    return 1024 * status(kind)
+
+
 OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "": {},
     "--lora 16": {"lora": 16},
@@ -138,6 +133,7 @@ def update(
     tokens: Annotated[int, typer.Option(help="Tokens of a micro-batch.")] = 1900,
     turns: Annotated[int, typer.Option(help="Turns of each of two episodes.")] = 8,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 2,
+    ranks: Annotated[str, typer.Option(help="Ranks of adapters with commas between; 0 is all weights.")] = "0,16",
     arm: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Measures the memory of an update beside its estimate."""
@@ -148,7 +144,7 @@ def update(
         return
     table = Table("weights", "checkpointing", "estimate, GiB", "measured, GiB", "estimate / measured", "time")
     rows: list[dict[str, Any]] = []
-    for rank, gradient_checkpointing in track(list(product((0, 16), (0, 1))), "updating..."):
+    for rank, gradient_checkpointing in track(list(product(map(int, ranks.split(",")), (0, 1))), "updating..."):
         options = [f"--tokens={tokens}", f"--turns={turns}", f"--threads={threads}"]
         options.append(f"--arm={rank} {gradient_checkpointing}")
         command = [sys.executable, "-m", "benchmarks.memory", "update", model, *options]
