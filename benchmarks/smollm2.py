@@ -85,6 +85,10 @@ def main(
         typer.Option(help="Share of episodes in which options are clicked; of turns with care at the desk."),
     ] = 0.25,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 1e-4,
+    micro_batch_tokens: Annotated[
+        int | None,
+        typer.Option(help="Tokens that go through the model at once.", show_default="2048, at the desk 16384"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of tasks and experts.")] = 0,
 ) -> None:
     """Warms a model up, and writes it as a directory of transformers."""
@@ -100,7 +104,7 @@ def main(
         lm,
         learning_rate=learning_rate,
         teacher_weights="live",
-        micro_batch_tokens=16_384 if at_desk else 2_048,
+        micro_batch_tokens=micro_batch_tokens or (16_384 if at_desk else 2_048),
         gradient_checkpointing=at_desk,
     )
     rng = random.Random(seed)
