@@ -82,7 +82,7 @@ def test_a_process_without_a_gpu_of_its_own_is_told_so(monkeypatch: pytest.Monke
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     for name, value in {"WORLD_SIZE": "3", "RANK": "2", "LOCAL_RANK": "2"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigError, match="process 2 of this machine.* there are 2; start 2"):
+    with pytest.raises(ConfigError, match=r"process 2 of this machine.* there are 2; start 2"):
         Processes.join()
 
 

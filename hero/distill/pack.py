@@ -239,20 +239,28 @@ def shares(rows: Sequence[Row], count: int) -> list[list[Row]]:
     return parts
 
 
-def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
-    """Splits rows into batches of at most `tokens` tokens each, prefixes and padding included; a longer row goes alone.
+def micro_batches(rows: Sequence[Row], tokens: int, *, attended: int = 1) -> Iterator[list[Row]]:
+    """Splits rows into batches of at most `tokens` tokens each, padding included; a row that is longer goes alone.
+
+    Tokens of shared prefixes, which are not read but attended to, count as a part of one that is read, `attended` of
+    them as one.
 
     Rows with suffixes of about the same length come together, the longest first, and among them rows of like length:
     so there is little padding, both in the suffixes that are read and in the prefixes that are only attended to.
     """
     batch: list[Row] = []
     for row in sorted(rows, key=_size, reverse=True):
-        if batch and columns([*batch, row]) * (len(batch) + 1) > tokens:
+        if batch and _cost([*batch, row], attended) > tokens:
             yield batch
             batch = []
         batch.append(row)
     if batch:
         yield batch
+
+
+def _cost(rows: Sequence[Row], attended: int) -> float:
+    suffix = max(row.suffix_length for row in rows)
+    return len(rows) * (suffix + (columns(rows) - suffix) / attended)
 
 
 def _size(row: Row) -> tuple[int, int]:

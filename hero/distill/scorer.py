@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 CHUNK_LOGITS: Final = 2**24
 """Maximum number of a model's logits at a time (but those of one token at least): bounds the memory for losses."""
 
+ATTENDED_ON_GPU: Final = 8
+"""Tokens of a shared prefix that take no more memory of a GPU than one that is read without a gradient: of them there
+are keys and values of one layer at a time, of it all that a layer computes. There a pass over few rows takes as long as
+one over many; a processor is quicker with few."""
+
 
 def action_logits(model: PreTrainedModel, rows: Sequence[Row], prefixes: PrefixCache | None = None) -> Tensor:
     """Returns the logits of all action tokens [N, V], each from the position before its token.
@@ -130,7 +135,7 @@ def teacher_hidden_states(
         rows: the teacher's rows.
         students: the student's rows of the same examples; the prefixes that are shared with them are read in one
             forward pass.
-        tokens: maximum number of tokens of any other forward pass, padding included; a longer row goes alone.
+        tokens: maximum number of tokens of any other forward pass, as for `micro_batches`.
         lockstep: processes that have to make equally many forward passes.
 
     Yields:
@@ -145,7 +150,8 @@ def teacher_hidden_states(
             cache = PrefixCache(model, group)
         else:
             idle_pass(model)
-    for part in lockstep.even([*micro_batches(rows, tokens)]):
+    attended = ATTENDED_ON_GPU if model.device.type == "cuda" else 1
+    for part in lockstep.even([*micro_batches(rows, tokens, attended=attended)]):
         if part:
             yield part, hidden_states(model, part, cache)
         else:

@@ -144,19 +144,19 @@ def test_a_teacher_reads_the_privileged_prompt_and_then_the_sampled_ids() -> Non
     assert teacher_rows(examples, CharacterChat()) == [Row((5, 6, 3, 3, 7, 8), (Span(4, 6, (1,)),))]
 
 
-@given(st.data(), st.integers(1, 60))
-def test_micro_batches_part_the_rows_within_the_budget(data: st.DataObject, tokens: int) -> None:
+@given(st.data(), st.integers(1, 60), st.sampled_from([1, 4, 8]))
+def test_micro_batches_part_the_rows_within_the_budget(data: st.DataObject, tokens: int, attended: int) -> None:
     drawn = data.draw(rows)
     several = [replace(row, shared=data.draw(st.integers(0, row.spans[0].start - 1))) for row in drawn]
-    parts = list(micro_batches(several, tokens))
+    parts = list(micro_batches(several, tokens, attended=attended))
     joined = [row for part in parts for row in part]
     assert sorted(map(repr, joined)) == sorted(map(repr, several))
     own = [len(row.ids) - row.shared for row in joined]
     assert all(later <= 1.3 * earlier for earlier, later in pairwise(own))
 
-    def padded(part: list[Row]) -> int:
+    def padded(part: list[Row]) -> float:
         ids, _ = collate(part)
-        return ids.numel() + len(part) * max(row.shared for row in part)
+        return ids.numel() + len(part) * max(row.shared for row in part) / attended
 
     for index, part in enumerate(parts):
         assert len(part) == 1 or padded(part) <= tokens
