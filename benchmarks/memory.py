@@ -87,6 +87,7 @@ def memory(kind: Literal["VmRSS", "VmHWM"]) -> int:
 OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "": {},
     "--lora 16": {"lora": 16},
+    "--lora 16 --micro-batch-tokens 8192": {"lora": 16, "micro_batch_tokens": 8192},
     "--lora 16 --micro-batch-tokens 4096": {"lora": 16, "micro_batch_tokens": 4096},
     "--lora 16 --gradient-checkpointing": {"lora": 16, "gradient_checkpointing": True},
     "--lora 16 --gradient-checkpointing --micro-batch-tokens 8192 --kv-cache-gib 4": {
