@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING
 
 from hero.callback import Callback, Phase
 
-GIB: Final = 2**30
+if TYPE_CHECKING:
+    import torch
 
 
 class GPUMemory(Callback):
-    """Keeps the most memory that tensors on the current GPU took at a time, by phase.
+    """Keeps the most memory that tensors on a GPU took at a time, by phase.
 
     Attributes:
+        phase: the one that goes on; "" before the first.
         peaks: in GiB; empty where the device is not a GPU.
     """
 
-    def __init__(self, device_type: str) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self.phase = ""
         self.peaks: dict[str, float] = {}
-        self._measures = device_type == "cuda"
-        self._phase = ""
+        self._device = device
 
     def on_phase_begin(self, step: int, phase: Phase, episodes: int) -> None:
         self.end_phase()
-        self._phase = phase
+        self.phase = phase
 
     def end_phase(self) -> None:
         """Adds what was taken since the phase began; a phase ends when the next one begins."""
-        if not self._measures:
+        if self._device.type != "cuda":
             return
-        import torch
+        from hero.distill.memory import GIB, take_peak
 
-        if self._phase:
-            peak = torch.cuda.max_memory_allocated() / GIB
-            self.peaks[self._phase] = max(peak, self.peaks.get(self._phase, 0.0))
-        torch.cuda.reset_peak_memory_stats()
+        peak = take_peak(self._device) / GIB
+        if self.phase:
+            self.peaks[self.phase] = max(peak, self.peaks.get(self.phase, 0.0))

@@ -176,6 +176,17 @@ def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
     return more
 
 
+def with_other_memory(settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """Returns the settings of a run that is resumed, with others that change its memory alone.
+
+    Raises:
+        ConfigError: one is not possible.
+    """
+    changed = replace(settings, **given)
+    _check(changed)
+    return changed
+
+
 def check_types(record: Mapping[str, Any]) -> None:
     """Checks the types of settings, by the names of their options.
 

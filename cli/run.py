@@ -42,7 +42,8 @@ def run(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with the run in --out, with its settings; more --steps or --turn-budget make it longer.",
+            help="Go on with the run in --out, with its settings; more --steps or --turn-budget make it longer, and "
+            "--gradient-checkpointing, --micro-batch-tokens and --kv-cache-gib may be others.",
             rich_help_panel=MACHINE,
         ),
     ] = False,

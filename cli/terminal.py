@@ -18,6 +18,7 @@ from hero.errors import HeroError
 
 from .interrupt import interruptible
 from .main import INTERRUPTED
+from .out_of_memory import describe, is_out_of_memory
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,6 +76,8 @@ def loading(what: str) -> Iterator[Callable[[], float]]:
 def report_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Makes a command print errors of hero and of the system in red, and end with exit code 2, without a traceback.
 
+    A lack of memory is such an error.
+
     After Ctrl-C it ends with exit code 130. The lines of each paragraph of its help are joined, to fit any width.
     """
 
@@ -87,6 +90,10 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
             _exit_with(str(error))
         except OSError as error:
             _exit_with(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            _exit_with(f"no memory left: {describe(error)}; take a smaller model or another --device")
         except KeyboardInterrupt:
             console(errors=True).print("interrupted")
             raise typer.Exit(INTERRUPTED) from None

@@ -24,7 +24,8 @@ from .interrupt import asked_to_stop, unmissable
 from .logs import LogKind, open_log
 from .main import INTERRUPTED
 from .model import ModelChoice, load_model, with_model_defaults
-from .resolve import extension, stored_settings
+from .out_of_memory import MEMORY, describe, is_out_of_memory, less_memory
+from .resolve import extension, stored_settings, with_other_memory
 from .same_start import require_same_start, why_other_start
 from .settings import Settings, option
 from .terminal import console, show_log, warn_on_error
@@ -81,6 +82,8 @@ def start(
 def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[], float]) -> None:
     """Resumes a run on the data and the model that it was started with; longer where more steps or turns are given.
 
+    It may take another amount of memory.
+
     Args:
         loaded: as for `start`.
 
@@ -93,19 +96,23 @@ def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[],
     processes = Processes.join()
     settings, stored = stored_settings(path), read_config(path).provenance
     more = extension(settings, given)
-    same = {name: value for name, value in given.items() if name not in more}
+    memory: dict[str, Any] = {
+        name: given[name] for name in MEMORY if name in given and given[name] != getattr(settings, name)
+    }
+    settings = with_other_memory(settings, memory)
+    same = {name: value for name, value in given.items() if name not in more | memory}
     with _opened(path, lambda: Run.resume(path, same), processes) as run:
         if more:
             settings = replace(settings, **more)
             _require_work(run, settings.plan(), more)
         date = stored.get("date", provenance.today())
         source = provenance.model_source(path)
-        settings, components, now, memory = _build(path, settings, source, date, stored, processes)
-        if more:
-            run.extend(more)
+        settings, components, now, note = _build(path, settings, source, date, stored, processes)
+        if more or memory:
+            run.extend(more | memory)
         with build.closing([*components["envs"], *components["eval_envs"]]):
             changed = provenance.version_warning(stored.get("versions", {}), now["versions"])
-            _train(run, settings, components, log, loaded(), memory, changed)
+            _train(run, settings, components, log, loaded(), note, changed)
 
 
 @contextmanager
@@ -228,8 +235,8 @@ def _train(
     out = console() if is_first else console(silent=True)
     title = f"{settings.learner} of {settings.model} in {settings.env}"
     view = LiveDisplay(out, plan, *run.progress()) if out.is_interactive else LogLines(out, plan)
-    finished, code, error = False, INTERRUPTED, ""
-    gpu = GPUMemory(components["trainer"].lm.model.device.type)
+    finished, code, error, less = False, INTERRUPTED, "", ""
+    gpu = GPUMemory(components["trainer"].lm.model.device)
     with show_log(view.on_warning):
         try:
             with asked_to_stop(lambda: view.note("stopping after this step; Ctrl-C again stops at once")) as asked:
@@ -249,6 +256,11 @@ def _train(
             pass
         except UnavailableError as unavailable:
             code, error = 2, str(unavailable)
+        except RuntimeError as full:
+            if not is_out_of_memory(full):
+                raise
+            code, less = 2, less_memory(settings, gpu.phase)
+            error = f"no memory left ({gpu.phase}): {describe(full)}; {less or 'take a smaller model'} takes less"
         if is_first:
             gpu.end_phase()
             _report(run, title, finished, gpu.peaks)
@@ -259,7 +271,7 @@ def _train(
         if error:
             errors.print(f"error: {error}", style="red", markup=False)
         if is_first:
-            again = "" if log == "none" else f" --log {log}"
+            again = ("" if log == "none" else f" --log {log}") + (f" {less}" if less else "")
             errors.print(f"stopped; go on with: hero run --resume --out {run.path}{again}", markup=False)
         raise typer.Exit(code)
 

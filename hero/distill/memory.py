@@ -184,6 +184,13 @@ def device_memory(device: torch.device) -> int:
         return 0
 
 
+def take_peak(device: torch.device) -> int:
+    """Returns the most bytes that tensors on a GPU took at a time since the last call, or since the start."""
+    peak = torch.cuda.max_memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return peak
+
+
 def _layers(model: PreTrainedModel) -> Iterator[torch.nn.Linear]:
     """Yields the linear layers that can have an adapter: all but the head, and those of an adapter."""
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]

@@ -133,7 +133,7 @@ class Run:
         """Changes settings of the run, and removes its summary, since it is no longer finished.
 
         Args:
-            changes: settings that decide only how long the run lasts.
+            changes: settings that decide only how long the run lasts, or what memory it takes.
         """
         config = replace(self.config, settings={**self.config.settings, **changes})
         with durable.translate_write_errors(self.path):
