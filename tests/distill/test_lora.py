@@ -21,8 +21,9 @@ from hero.models.lora import STUDENT, acting_as, adapter_pairs, adapter_state, a
 from hero.models.lora_sampling import quick_adapters
 from hero.models.sampler import TransformersPolicy
 from hero.types import Message
-from tests.distill.doubles import episode
-from tests.tiny_models import TinyLM, tiny_model
+from tests.distill.doubles import episode, logprobs
+from tests.models.acting import tokens_of
+from tests.tiny_models import CharacterChat, TinyLM, tiny_model
 
 pytest.importorskip("peft", reason="needs the extra lora")
 
@@ -228,24 +229,16 @@ def test_after_sampling_an_error_leaves_the_adapter_in_training() -> None:
     assert not any("forward" in vars(module) for module in model.modules())
 
 
-def test_a_policy_samples_with_the_adapter_as_it_is_after_an_update() -> None:
+def test_a_policy_samples_quickly_with_the_adapter_as_it_is_after_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    from peft.tuners.lora import Linear
+
     trainer = make_trainer()
-    lm = trainer.lm
+    model, chat = trainer.lm.model, CharacterChat()
     for _ in range(2):
         trainer.update(EXAMPLES)
-        (action,) = TransformersPolicy(
-            lm.model,
-            lm.chat,
-            "adapted",
-            temperature=1.0,
-            seed=0,
-            max_new_tokens=6,
-            version=0,  # type: ignore[arg-type]
-        ).act([[Message("user", "hello")]])
-        assert action.tokens is not None
-        ids, ledger = action.tokens.action_ids, action.tokens.prompt_ids + action.tokens.action_ids
-        with torch.no_grad():
-            scores = lm.model(input_ids=torch.tensor([ledger])).logits[0].log_softmax(-1)[-len(ids) - 1 : -1]
-        assert action.tokens.logprobs == pytest.approx(
-            [row[i].item() for row, i in zip(scores, ids, strict=True)], abs=1e-6
-        )
+        policy = TransformersPolicy(model, chat, "adapted", temperature=1.0, seed=0, max_new_tokens=6, version=0)
+        with monkeypatch.context() as patched:
+            patched.setattr(Linear, "forward", lambda *args: pytest.fail("PEFT computes the adapter"))
+            (action,) = policy.act([[Message("user", "hello")]])
+        prompt, ids = tokens_of(action).prompt_ids, tokens_of(action).action_ids
+        assert tokens_of(action).logprobs == pytest.approx(logprobs(model, prompt, ids), abs=1e-6)

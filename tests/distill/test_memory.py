@@ -84,6 +84,8 @@ def test_recomputing_keeps_inputs_and_one_layer_and_fewer_tokens_keep_less() -> 
     assert whole == round(1000 * size.kept)
     assert less == round(1000 * (size.kept / 2 + 2 * 64 * size.itemsize))
     assert fewer == round(whole / 4)
+    options = {**LIMITS, "loss_tokens": 0, "lora": 4}
+    assert estimate_memory(size, teacher_weights="live", **options).activations == round(1000 * size.kept_adapted)
 
 
 def test_the_peak_is_that_of_playing_or_of_learning() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, LlamaModel, PreTrainedModel
 
+from hero.distill import scorer
 from hero.distill.pack import Row, Span
 from hero.distill.scorer import action_logits, hidden_states, student_hidden_states
 from hero.errors import ConfigError, PolicyError
@@ -170,3 +172,15 @@ def test_a_wrapped_decoder_is_left_as_it_was() -> None:
     torch.testing.assert_close(action_logits(model, ROWS), expected)
     assert model.model.forward is wrapped
     assert "forward" not in model.__dict__
+
+
+@pytest.mark.parametrize(("device", "attended"), [("cpu", 1), ("cuda", 8)])
+def test_on_a_gpu_what_is_only_attended_to_counts_less(
+    device: str, attended: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(scorer, "can_share_prefix", lambda model: False)
+    monkeypatch.setattr(scorer, "micro_batches", lambda rows, tokens, attended: asked.append((tokens, attended)) or [])
+    model: Any = SimpleNamespace(device=torch.device(device))
+    assert [*scorer.teacher_hidden_states(model, [], [], tokens=7)] == []
+    assert asked == [(7, attended)]
