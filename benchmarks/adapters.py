@@ -46,7 +46,8 @@ NARROW: Final = {"hidden_size": 64, "intermediate_size": 243, "num_attention_hea
 def narrow() -> Any:
     """Returns a model of random weights with many small layers."""
     kind, shape = SHAPES["Qwen3-4B"]
-    return AutoModelForCausalLM.from_config(kind(**{**shape, **NARROW})).eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return AutoModelForCausalLM.from_config(kind(**{**shape, **NARROW})).eval().to(device)
 
 
 def answer(model: Any, rows: int, tokens: int) -> None:

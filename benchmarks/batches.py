@@ -36,11 +36,11 @@ from hero_cli.resolve import stored_settings
 from hero_cli.terminal import report_errors
 
 TOKENS: Final = 16_384
-Batches = Callable[[Sequence[Row], int], Iterator[list[Row]]]
+Batches = Callable[..., Iterator[list[Row]]]
 
 
-def by_whole_length(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
-    """Parts rows into micro-batches by their whole length, shared prefixes included."""
+def by_whole_length(rows: Sequence[Row], tokens: int, *, attended: int = 1) -> Iterator[list[Row]]:
+    """Parts rows into micro-batches by their whole length, shared prefixes included, whatever is `attended`."""
     batch: list[Row] = []
     for row in sorted(rows, key=lambda row: len(row.ids), reverse=True):
         if batch and (len(batch) + 1) * len(batch[0].ids) > tokens:

@@ -52,6 +52,8 @@ def main(
     ranks: Annotated[Path, typer.Option(help="File of merge ranks, in tiktoken's format.")],
 ) -> None:
     """Writes a model in bfloat16 with random weights."""
+    if name not in SHAPES:
+        raise typer.BadParameter(f"{name} is none of {', '.join(SHAPES)}")
     kind, shape = SHAPES[name]
     spoken: Any = tokenizer(ranks)
     config = kind(**shape, max_position_embeddings=262_144, rope_theta=5_000_000.0, eos_token_id=spoken.eos_token_id)

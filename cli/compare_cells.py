@@ -18,6 +18,7 @@ from hero.runs.reader import is_run_dir
 from .build import check_components
 from .learner import read_learner
 from .options import UsageError, as_options, read_options
+from .out_of_memory import MEMORY_SETTINGS
 from .resolve import IdleSettingError, extension, settings_of, stored_settings
 from .settings import BROUGHT_BY_MODEL, Settings, option
 
@@ -177,7 +178,7 @@ def _arguments(path: Path, given: Mapping[str, Any], settings: Settings) -> list
     """Returns the arguments of `hero run` with which a run starts or goes on; none if it is finished.
 
     Raises:
-        ConfigError: the run was started with other settings, but for threads and a smaller limit.
+        ConfigError: the run was started with other settings, but for threads, memory and a smaller limit.
         RunError: the run cannot be read.
     """
     if not is_run_dir(path):
@@ -188,6 +189,7 @@ def _arguments(path: Path, given: Mapping[str, Any], settings: Settings) -> list
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     asked, there = settings.record(), replace(stored, **more).record() | {"threads": settings.threads}
+    there |= {name: asked[name] for name in MEMORY_SETTINGS}  # a run may have gone on with less
     asked |= {name: there[name] for name in BROUGHT_BY_MODEL if asked[name] is None}
     if names := [name for name in asked if asked[name] != there[name]]:
         differences = ", ".join(

@@ -14,7 +14,7 @@ class GPUMemory(Callback):
     """Keeps the most memory that tensors on a GPU took at a time, by phase.
 
     Attributes:
-        phase: the one that goes on; "" before the first.
+        phase: the current one; "" before the first.
         peaks: in GiB; empty where the device is not a GPU.
     """
 

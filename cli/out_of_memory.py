@@ -1,8 +1,7 @@
-"""Recognise that a device has no memory left, and say what would take less."""
+"""Recognise that there is no memory left, and say what takes less."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Final
 
 from hero.errors import short_message
@@ -10,29 +9,32 @@ from hero.errors import short_message
 if TYPE_CHECKING:
     from .settings import Settings
 
-MEMORY: Final = ("gradient_checkpointing", "kv_cache_gib", "micro_batch_tokens")
+MEMORY_SETTINGS: Final = ("gradient_checkpointing", "kv_cache_gib", "micro_batch_tokens")
 """Settings that change the memory of a run and, up to rounding, no result; a run that is resumed may change them."""
 LEAST_TOKENS: Final = 512
+LEAST_GIB: Final = 0.5
+SIGNS: Final = ("out of memory", "ALLOC_FAILED", "DefaultCPUAllocator")
+"""What messages of torch and of the libraries below it have in common."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether torch could not get memory, on a GPU or a processor."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return False
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    """Returns whether an error says that there is no memory left, on a GPU or a processor."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in SIGNS)
 
 
-def describe(error: BaseException) -> str:
-    """Returns what torch says of it, without its advice to its own users."""
+def without_advice(error: BaseException) -> str:
+    """Returns the message of such an error without what torch advises its own users."""
     return short_message(error).partition(" Of the allocated memory")[0].rstrip(".")
 
 
 def less_memory(settings: Settings, phase: str) -> str:
-    """Returns an option that has a run take less memory in a phase; "" where there is none left."""
-    if phase != "update":
-        return f"--kv-cache-gib {settings.kv_cache_gib / 2:g}"
-    if not settings.gradient_checkpointing:
-        return "--gradient-checkpointing"
-    fewer = settings.micro_batch_tokens // 2
-    return f"--micro-batch-tokens {fewer}" if fewer >= LEAST_TOKENS else ""
+    """Returns an option with which a run takes less memory in a phase; "" if there is none."""
+    if phase == "update":
+        if not settings.gradient_checkpointing:
+            return "--gradient-checkpointing"
+        fewer = settings.micro_batch_tokens // 2
+        return f"--micro-batch-tokens {fewer}" if fewer >= LEAST_TOKENS else ""
+    plays = phase in ("rollout", "evaluation") or (phase == "reflection" and settings.reflector == "self")
+    if not plays or settings.serve or settings.kv_cache_gib < 2 * LEAST_GIB:
+        return ""
+    return f"--kv-cache-gib {settings.kv_cache_gib / 2:g}"

@@ -28,7 +28,7 @@ from hero.types import Turn
 
 from .report import evaluation_facts, evaluation_table, step_facts
 
-PHASES: dict[Phase, str] = {
+PHASES: Mapping[str, str] = {
     "rollout": "playing",
     "reflection": "reflecting",
     "update": "learning",

@@ -130,7 +130,7 @@ def teaching_table(steps: Sequence[Mapping[str, Any]]) -> Table:
 def time_table(timings: Sequence[Mapping[str, Any]], gpu_gib: Mapping[str, float]) -> Table:
     """Returns a table of wall-clock seconds by phase, in all, as a share of the whole, and per step.
 
-    Where there is a GPU, the most memory that tensors took there in each phase, since the command began.
+    On a GPU it has the most memory that tensors took in each phase since the command began.
     """
     phases = ("start_up", "rollout", "reflection", "update", "evaluation")
     seconds = {phase: sum(row.get(phase, 0.0) for row in timings) for phase in phases}

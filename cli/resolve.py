@@ -17,6 +17,7 @@ from hero.reflect.base import with_model
 from hero.runs.reader import read_settings
 
 from .learner import GROUP, read_learner
+from .out_of_memory import MEMORY_SETTINGS
 from .settings import FIELDS, Settings, option, types
 
 CHOICES: Final = ("env", "learner")
@@ -176,13 +177,13 @@ def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
     return more
 
 
-def with_other_memory(settings: Settings, given: Mapping[str, Any]) -> Settings:
-    """Returns the settings of a run that is resumed, with others that change its memory alone.
+def with_memory_settings(settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """Returns the settings of a run that is resumed, with the `MEMORY_SETTINGS` among those that the user gave.
 
     Raises:
         ConfigError: one is not possible.
     """
-    changed = replace(settings, **given)
+    changed = replace(settings, **{name: given[name] for name in MEMORY_SETTINGS if name in given})
     _check(changed)
     return changed
 

@@ -43,7 +43,7 @@ def run(
         typer.Option(
             "--resume",
             help="Go on with the run in --out, with its settings; more --steps or --turn-budget make it longer, and "
-            "--gradient-checkpointing, --micro-batch-tokens and --kv-cache-gib may be others.",
+            "--gradient-checkpointing and other --micro-batch-tokens and --kv-cache-gib change its memory.",
             rich_help_panel=MACHINE,
         ),
     ] = False,

@@ -18,7 +18,7 @@ from hero.errors import HeroError
 
 from .interrupt import interruptible
 from .main import INTERRUPTED
-from .out_of_memory import describe, is_out_of_memory
+from .out_of_memory import is_out_of_memory, without_advice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,10 +90,10 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
             _exit_with(str(error))
         except OSError as error:
             _exit_with(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            _exit_with(f"no memory left: {describe(error)}; take a smaller model or another --device")
+            _exit_with(f"no memory left: {without_advice(error)}; take a smaller model, or a device that has more")
         except KeyboardInterrupt:
             console(errors=True).print("interrupted")
             raise typer.Exit(INTERRUPTED) from None

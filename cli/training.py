@@ -24,8 +24,8 @@ from .interrupt import asked_to_stop, unmissable
 from .logs import LogKind, open_log
 from .main import INTERRUPTED
 from .model import ModelChoice, load_model, with_model_defaults
-from .out_of_memory import MEMORY, describe, is_out_of_memory, less_memory
-from .resolve import extension, stored_settings, with_other_memory
+from .out_of_memory import MEMORY_SETTINGS, is_out_of_memory, less_memory, without_advice
+from .resolve import extension, stored_settings, with_memory_settings
 from .same_start import require_same_start, why_other_start
 from .settings import Settings, option
 from .terminal import console, show_log, warn_on_error
@@ -82,7 +82,7 @@ def start(
 def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[], float]) -> None:
     """Resumes a run on the data and the model that it was started with; longer where more steps or turns are given.
 
-    It may take another amount of memory.
+    Settings that change its memory alone may be others.
 
     Args:
         loaded: as for `start`.
@@ -91,28 +91,27 @@ def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[],
         ConfigError: a limit is smaller than before, or a larger one adds nothing.
         RunError: there is no run, a given setting is another, or data or model have changed.
     """
+    from hero.comparison.runs import is_finished
     from hero.runs.writer import Run
 
     processes = Processes.join()
     settings, stored = stored_settings(path), read_config(path).provenance
     more = extension(settings, given)
-    memory: dict[str, Any] = {
-        name: given[name] for name in MEMORY if name in given and given[name] != getattr(settings, name)
-    }
-    settings = with_other_memory(settings, memory)
-    same = {name: value for name, value in given.items() if name not in more | memory}
+    changes = more | {name: given[name] for name in MEMORY_SETTINGS if name in given}
+    settings = with_memory_settings(settings, given)
+    same = {name: value for name, value in given.items() if name not in changes}
     with _opened(path, lambda: Run.resume(path, same), processes) as run:
         if more:
             settings = replace(settings, **more)
             _require_work(run, settings.plan(), more)
         date = stored.get("date", provenance.today())
         source = provenance.model_source(path)
-        settings, components, now, note = _build(path, settings, source, date, stored, processes)
-        if more or memory:
-            run.extend(more | memory)
+        settings, components, now, memory = _build(path, settings, source, date, stored, processes)
+        if more or not is_finished(path):
+            run.extend(changes)
         with build.closing([*components["envs"], *components["eval_envs"]]):
             changed = provenance.version_warning(stored.get("versions", {}), now["versions"])
-            _train(run, settings, components, log, loaded(), note, changed)
+            _train(run, settings, components, log, loaded(), memory, changed)
 
 
 @contextmanager
@@ -229,7 +228,7 @@ def _train(
     """
     from hero.train import Training
 
-    from .progress import LiveDisplay, LogLines
+    from .progress import PHASES, LiveDisplay, LogLines
 
     is_first, plan = components["processes"].is_first, settings.plan()
     out = console() if is_first else console(silent=True)
@@ -256,11 +255,12 @@ def _train(
             pass
         except UnavailableError as unavailable:
             code, error = 2, str(unavailable)
-        except RuntimeError as full:
+        except (RuntimeError, MemoryError) as full:
             if not is_out_of_memory(full):
                 raise
             code, less = 2, less_memory(settings, gpu.phase)
-            error = f"no memory left ({gpu.phase}): {describe(full)}; {less or 'take a smaller model'} takes less"
+            remedy = f"{less} takes less" if less else "go on where there is more, or start a run of a smaller model"
+            error = f"no memory left while {PHASES.get(gpu.phase, 'loading')}: {without_advice(full)}; {remedy}"
         if is_first:
             gpu.end_phase()
             _report(run, title, finished, gpu.peaks)

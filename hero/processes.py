@@ -166,4 +166,6 @@ def _others_alive() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if "out of memory" in str(error):
+            raise
         raise UnavailableError("another process of this run has ended, or is out of reach") from error

@@ -75,8 +75,8 @@ class UpdateLoss:
             student (`hero.distill.teacher_model`).
         gradient_checkpointing: whether the student recomputes its layers in the backward pass, which takes less memory
             and more time. Changes no result.
-        micro_batch_tokens: maximum number of tokens that go through a model at once, padding included. Changes no
-            result, up to rounding.
+        micro_batch_tokens: maximum number of tokens that go through a model at once, padding included, where what the
+            teacher only attends to counts as in `micro_batches`. Changes no result, up to rounding.
         processes: those that share the work: each takes its part of the rows, and the gradient is that of all.
     """
 

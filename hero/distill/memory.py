@@ -79,7 +79,7 @@ class ModelSize:
             adapter_parameters=sum(module.in_features + module.out_features for module in _layers(model)),
             vocabulary=config.vocab_size,
             inputs=config.num_hidden_layers * config.hidden_size,
-            kept=_kept_per_token(model),
+            kept=kept_adapted if is_adapted(model) else _kept_per_token(model),
             kept_adapted=kept_adapted,
             keys_values=kv_bytes_per_token(model),
             context=context_length(model),
@@ -175,9 +175,12 @@ def estimate_memory(
 
 
 def device_memory(device: torch.device) -> int:
-    """Returns the memory of a device in bytes; of the CPU that of the machine, 0 where the system does not tell."""
+    """Returns the bytes that tensors can take on a device; of the CPU those of the machine, 0 where it does not tell.
+
+    Of a GPU that is nine tenths: CUDA itself takes some, and so do gaps between tensors.
+    """
     if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
+        return 9 * torch.cuda.get_device_properties(device).total_memory // 10
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

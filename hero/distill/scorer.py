@@ -39,9 +39,8 @@ CHUNK_LOGITS: Final = 2**24
 """Maximum number of a model's logits at a time (but those of one token at least): bounds the memory for losses."""
 
 ATTENDED_ON_GPU: Final = 8
-"""Tokens of a shared prefix that take no more memory of a GPU than one that is read without a gradient: of them there
-are keys and values of one layer at a time, of it all that a layer computes. There a pass over few rows takes as long as
-one over many; a processor is quicker with few."""
+"""Tokens of a shared prefix that count as one on a GPU: a pass over few rows takes as long there as one over many, and
+without a gradient there are keys and values of one layer at a time. A processor is quicker with few rows."""
 
 
 def action_logits(model: PreTrainedModel, rows: Sequence[Row], prefixes: PrefixCache | None = None) -> Tensor:

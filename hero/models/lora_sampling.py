@@ -28,14 +28,14 @@ def quick_adapters(model: PreTrainedModel) -> Iterator[None]:
     computed by PEFT.
     """
     adapted: list[Any] = [layer for _, layer in adapted_layers(model)] if is_adapted(model) else []
-    layers = [layer for layer in adapted if _is_plain(layer)]
-    for layer in layers:
-        layer.forward = _forward(layer)
+    quick = [(layer, _forward(layer)) for layer in adapted if _is_plain(layer)]
     try:
+        for layer, forward in quick:
+            layer.forward = forward
         yield
     finally:
-        for layer in layers:
-            del layer.forward  # that of its class is back
+        for layer, _ in quick:
+            vars(layer).pop("forward", None)  # that of its class is back
 
 
 def _is_plain(layer: Any) -> bool:

@@ -17,13 +17,14 @@ from hero.distill.base import Example
 from hero.distill.teacher_model import TEACHER, CopiedTeacher, TeacherWeights
 from hero.distill.trainer import TorchTrainer
 from hero.errors import ConfigError, RunError
+from hero.models import lora_sampling
 from hero.models.lora import STUDENT, acting_as, adapter_pairs, adapter_state, add_adapter, copy_adapter, merge_adapter
 from hero.models.lora_sampling import quick_adapters
 from hero.models.sampler import TransformersPolicy
 from hero.types import Message
 from tests.distill.doubles import episode, logprobs
 from tests.models.acting import tokens_of
-from tests.tiny_models import CharacterChat, TinyLM, tiny_model
+from tests.tiny_models import CharacterChat, TinyLM, gpt2, in_float64, tiny_model
 
 pytest.importorskip("peft", reason="needs the extra lora")
 
@@ -200,7 +201,7 @@ def test_a_merged_adapter_leaves_a_plain_model_of_the_same_outputs() -> None:
     assert torch.allclose(logits(model), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", [STUDENT, TEACHER, None])
 def test_for_sampling_an_adapter_is_computed_quickly_and_gives_the_same(name: str | None, dtype: torch.dtype) -> None:
     model = adapted(rank=16).model
@@ -220,6 +221,33 @@ def test_for_sampling_an_adapter_is_computed_quickly_and_gives_the_same(name: st
     assert torch.allclose(
         quick, expected, rtol=0, atol=(8 if name else 0) * torch.finfo(dtype).eps * expected.abs().max()
     )
+
+
+@pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False")
+def test_a_layer_of_another_kind_is_left_to_peft() -> None:
+    model = in_float64(gpt2)  # its layers are convolutions, with transposed weights
+    add_adapter(model, rank=4)
+    for student, _ in adapter_pairs(model, STUDENT):
+        torch.nn.init.normal_(student, std=0.1)
+    expected = logits(model)
+    with quick_adapters(model):
+        assert torch.allclose(logits(model), expected, rtol=0, atol=1e-5)
+
+
+def test_an_adapter_that_cannot_be_prepared_leaves_no_layer_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare, prepared = lora_sampling._forward, list[Any]()
+
+    def failing(layer: Any) -> Any:
+        prepared.append(layer)
+        if len(prepared) == 3:
+            raise MemoryError
+        return prepare(layer)
+
+    monkeypatch.setattr(lora_sampling, "_forward", failing)
+    model = adapted().model
+    with pytest.raises(MemoryError), quick_adapters(model):
+        pass
+    assert not any("forward" in vars(module) for module in model.modules())
 
 
 def test_after_sampling_an_error_leaves_the_adapter_in_training() -> None:

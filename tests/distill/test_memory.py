@@ -64,7 +64,7 @@ def test_what_an_adapter_keeps_is_known_before_there_is_one(dtype: torch.dtype) 
     add_adapter(model, rank=1)
     after = ModelSize.of(model)
     assert after.kept_adapted == after.kept == pytest.approx(before.kept_adapted, rel=1e-3)
-    # In bfloat16 an adapter keeps more than all weights would, since it computes in float32.
+    # In bfloat16 an adapter keeps more than a forward pass by itself, since it computes in float32.
     assert (before.kept_adapted > before.kept) == (dtype == torch.bfloat16)
 
 
