@@ -193,6 +193,12 @@ def test_runs_with_other_settings_are_refused_by_name(compared: Path, hero: Hero
     assert contents(compared) == before
 
 
+def test_runs_that_went_on_with_less_memory_are_taken_as_they_are(compared: Path, hero: Hero) -> None:
+    before = contents(compared / RUNS[0])
+    assert hero(*TWO, "--micro-batch-tokens", 512).exit_code == 0
+    assert contents(compared / RUNS[0]) == before
+
+
 def test_runs_that_share_no_task_are_refused(compared: Path, hero: Hero) -> None:
     for name in RUNS[:2]:
         file = compared / name / "evals.jsonl"
