@@ -66,7 +66,7 @@ def start(
     require_empty(path)
     if same_start_as:
         require_same_start(same_start_as, settings)
-    settings, components, now, memory = _build(path, settings, settings.model, provenance.today(), {}, processes)
+    settings, components, now, memory, gpu = _build(path, settings, settings.model, provenance.today(), {}, processes)
     not_taken = ""
     if same_start_as and (changes := why_other_start(same_start_as, settings, now)):
         not_taken = f"{same_start_as} started otherwise, so that its evaluation is made here again: {changes}"
@@ -76,7 +76,7 @@ def start(
         build.closing([*components["envs"], *components["eval_envs"]]),
         _opened(path, lambda: Run.create(path, settings.record(), now), processes) as run,
     ):
-        _train(run, settings, components, log, loaded(), memory, not_taken)
+        _train(run, settings, components, log, loaded(), memory, gpu, not_taken)
 
 
 def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[], float]) -> None:
@@ -106,12 +106,12 @@ def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[],
             _require_work(run, settings.plan(), more)
         date = stored.get("date", provenance.today())
         source = provenance.model_source(path)
-        settings, components, now, memory = _build(path, settings, source, date, stored, processes)
+        settings, components, now, memory, gpu = _build(path, settings, source, date, stored, processes)
         if more or not is_finished(path):
             run.extend(changes)
         with build.closing([*components["envs"], *components["eval_envs"]]):
             changed = provenance.version_warning(stored.get("versions", {}), now["versions"])
-            _train(run, settings, components, log, loaded(), memory, changed)
+            _train(run, settings, components, log, loaded(), memory, gpu, changed)
 
 
 @contextmanager
@@ -154,10 +154,11 @@ def _require_work(run: Run | Replica, plan: Plan, more: Mapping[str, Any]) -> No
 @unmissable()
 def _build(
     path: Path, settings: Settings, source: str, date: str, stored: Mapping[str, Any], processes: Processes
-) -> tuple[Settings, dict[str, Any], dict[str, Any], build.MemoryNote]:
+) -> tuple[Settings, dict[str, Any], dict[str, Any], build.MemoryNote, GPUMemory]:
     """Builds the components of a run, what takes long last.
 
-    It returns the settings with what the model brings, the components, their provenance, and the memory of training.
+    It returns the settings with what the model brings, the components, their provenance, the memory that training
+    takes, and what measures that of a GPU.
 
     Args:
         source: where to load the model from.
@@ -206,7 +207,7 @@ def _build(
     if stored:
         provenance.require_same(path, "reflector", stored.get("reflector", {}), now["reflector"])
     provenance.require_equal(processes.gather([now]))
-    return settings, components, now, memory
+    return settings, components, now, memory, GPUMemory(lm.model.device)
 
 
 def _train(
@@ -216,6 +217,7 @@ def _train(
     log: LogKind,
     seconds: float,
     memory: build.MemoryNote,
+    gpu: GPUMemory,
     warning: str,
 ) -> None:
     """Trains, and in the first process reports.
@@ -225,6 +227,7 @@ def _train(
     Args:
         seconds: wall-clock time since the command began.
         memory, warning: are shown first; a text that is "" is not.
+        gpu: measures the memory of each phase, and knows the current one.
     """
     from hero.train import Training
 
@@ -235,7 +238,6 @@ def _train(
     title = f"{settings.learner} of {settings.model} in {settings.env}"
     view = LiveDisplay(out, plan, *run.progress()) if out.is_interactive else LogLines(out, plan)
     finished, code, error, less = False, INTERRUPTED, "", ""
-    gpu = GPUMemory(components["trainer"].lm.model.device)
     with show_log(view.on_warning):
         try:
             with asked_to_stop(lambda: view.note("stopping after this step; Ctrl-C again stops at once")) as asked:
