@@ -95,7 +95,7 @@ def test_shares_of_time_are_those_of_the_phases() -> None:
         {"step": 2, "rollout": 2.0, "reflection": 0.5, "update": 1.5},
     ]
     console = Console(file=io.StringIO(), width=160)
-    console.print(time_table(timings))
+    console.print(time_table(timings, {}))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert [line.split() for line in lines[-4:]] == [
         ["rollout", "3.0", "30", "%", "1.50"],

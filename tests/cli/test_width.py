@@ -82,7 +82,7 @@ def test_the_report_of_a_run_breaks_a_label_rather_than_an_interval(finished: Pa
         estimates = {"success": success, "score": other, "turns_per_episode": other}
         gain = estimates | {"success": {"value": 0.1, "low": -0.245, "high": 0.345}}
         summary[mode] = {"start": estimates, "end": estimates, "gain": gain}
-    report(console, finished, summary, read_rows(finished, "steps"), read_rows(finished, "timings"))
+    report(console, finished, summary, read_rows(finished, "steps"), read_rows(finished, "timings"), {})
     lines = plain(file.getvalue())
     table = lines[: next(index for index, line in enumerate(lines) if line.startswith("best "))]
     assert [count for line in table if (count := len(re.findall(INTERVAL, line)))] == [3] * 6
