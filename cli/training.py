@@ -107,7 +107,7 @@ def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[],
         date = stored.get("date", provenance.today())
         source = provenance.model_source(path)
         settings, components, now, memory, gpu = _build(path, settings, source, date, stored, processes)
-        if more or not is_finished(path):
+        if more or (changes and not is_finished(path)):
             run.extend(changes)
         with build.closing([*components["envs"], *components["eval_envs"]]):
             changed = provenance.version_warning(stored.get("versions", {}), now["versions"])

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero.errors import ConfigError
-from hero.processes import ALONE, Processes
+from hero.errors import ConfigError, UnavailableError
+from hero.processes import ALONE, Processes, _others_alive
 
 FELLOW = """
 import os, sys
@@ -84,6 +84,13 @@ def test_a_process_without_a_gpu_of_its_own_is_told_so(monkeypatch: pytest.Monke
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=r"process 2 of this machine.* there are 2; start 2"):
         Processes.join()
+
+
+def test_a_lack_of_memory_is_not_taken_for_another_process_that_ended() -> None:
+    with pytest.raises(RuntimeError, match="CUDA out of memory"), _others_alive():
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    with pytest.raises(UnavailableError, match="another process of this run has ended"), _others_alive():
+        raise RuntimeError("Connection closed by peer")
 
 
 def test_processes_exchange_and_notice_that_another_has_died() -> None:

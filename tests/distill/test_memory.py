@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from hero.distill.base import Example
-from hero.distill.memory import ModelSize, estimate_memory
+from hero.distill.memory import GIB, ModelSize, device_memory, estimate_memory
 from hero.distill.teacher_model import TeacherWeights
 from hero.distill.trainer import TorchTrainer
 from hero.models.lora import add_adapter
@@ -66,6 +67,11 @@ def test_what_an_adapter_keeps_is_known_before_there_is_one(dtype: torch.dtype) 
     assert after.kept_adapted == after.kept == pytest.approx(before.kept_adapted, rel=1e-3)
     # In bfloat16 an adapter keeps more than a forward pass by itself, since it computes in float32.
     assert (before.kept_adapted > before.kept) == (dtype == torch.bfloat16)
+
+
+def test_of_a_gpu_nine_tenths_are_for_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: SimpleNamespace(total_memory=80 * GIB))
+    assert device_memory(torch.device("cuda")) == 72 * GIB
 
 
 def test_keys_and_values_are_counted_per_token() -> None:
