@@ -15,7 +15,7 @@ from hero.comparison.runs import find_runs, read_run
 from hero.errors import ConfigError
 from hero.runs.reader import is_run_dir
 
-from .compare_cells import EXAMPLE, PlannedRun, plan_runs, read_cells
+from .compare_cells import EXAMPLE, SWEEP_EXAMPLE, PlannedRun, plan_runs, read_cells
 from .interrupt import asked_to_stop
 from .main import INTERRUPTED
 from .options import with_settings
@@ -43,6 +43,15 @@ def compare(
         list[str] | None,
         typer.Option(
             help=f"Another cell of the table: its name, a colon, options of hero run, as in {EXAMPLE}. Repeat it.",
+            rich_help_panel=PANEL,
+            show_default=False,
+        ),
+    ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Every cell that has a use for an option of hero run once with each value, as in {SWEEP_EXAMPLE}. "
+            "Repeat it for all combinations.",
             rich_help_panel=PANEL,
             show_default=False,
         ),
@@ -106,7 +115,8 @@ def compare(
     """
     wanted = _budgets(budgets)
     if runs:
-        others = {"learners": learners, "cell": cell, "seeds": seeds, "first_seed": first_seed, "jobs": jobs}
+        others = {"learners": learners, "cell": cell, "sweep": sweep, "seeds": seeds}
+        others |= {"first_seed": first_seed, "jobs": jobs}
         for name in [*given, *(name for name, value in others.items() if value not in (None, ""))]:
             raise ConfigError(f"{option(name)} does nothing for runs that exist; leave it out")
         folder = out or (runs[0] if len(runs) == 1 and not is_run_dir(runs[0]) else None)
@@ -117,7 +127,7 @@ def compare(
         report(read, wanted, against, folder)
         return
     names = [name.strip() for name in learners.split(",") if name.strip()]
-    if not (names or cell):
+    if not (names or cell or sweep):
         raise ConfigError(
             f"there is nothing to compare; give --learners base,grpo or {EXAMPLE}, or directories of runs"
         )
@@ -125,7 +135,7 @@ def compare(
     with loading(env):
         from .compare_report import report
 
-        cells = read_cells(given, names, cell or [])
+        cells = read_cells(given, names, cell or [], sweep or [])
         if against and against not in cells:
             raise ConfigError(f"--against {against!r} is not a cell; there are: {', '.join(cells)}")
         folder = out or Path("runs") / f"compare-{env}"

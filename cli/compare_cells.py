@@ -7,8 +7,9 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hero import registry
 from hero.comparison.runs import is_finished
@@ -23,6 +24,7 @@ from .resolve import IdleSettingError, extension, settings_of, stored_settings
 from .settings import BROUGHT_BY_MODEL, Settings, option
 
 EXAMPLE: Final = '--cell "no advice: --teacher-arg advice=false"'
+SWEEP_EXAMPLE: Final = "--sweep learning-rate=1e-4,2e-4"
 FOR_ALL: Final = ("env", "env_args", "model", "chat_args", "eval_tasks")
 """Settings that no cell may have for itself: all start with one model, and are evaluated on the same tasks."""
 COMPONENTS: Final = {"learner_args": "", "reflector_args": "student", "teacher_args": ""}
@@ -51,8 +53,26 @@ class PlannedRun:
         return f"{self.cell}, seed {self.seed}"
 
 
+class SweptValue(NamedTuple):
+    """One value of a sweep: a setting, the value as it was written, and what it means."""
+
+    setting: str
+    text: str
+    value: Any
+
+    def counts(self, shared: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+        """Returns whether a cell has a use for it.
+
+        Args:
+            shared: settings for all cells that the cell has a use for.
+            own: settings of the cell itself, which take precedence.
+        """
+        overridden = self.setting in COMPONENTS and not self.value.keys().isdisjoint(own.get(self.setting, {}))
+        return self.setting in shared and not overridden
+
+
 def read_cells(
-    given: Mapping[str, Any], learners: Iterable[str], cells: Iterable[str]
+    given: Mapping[str, Any], learners: Iterable[str], cells: Iterable[str], sweeps: Iterable[str] = ()
 ) -> dict[str, tuple[dict[str, Any], Settings]]:
     """Returns the settings that count in each cell as given, and all of its settings, by its name.
 
@@ -60,25 +80,37 @@ def read_cells(
         given: settings for all cells that have a use for them.
         learners: each makes a cell of its name.
         cells: each is a name, a colon, and options of `hero run`, which take precedence.
+        sweeps: each is an option of `hero run`, an equals sign, and values; cells that have a use for it are there once
+            for each combination of values, which end their names. Without learners and cells, the learner is the cell.
 
     Raises:
-        ConfigError: a cell or its settings are not possible, or no cell has a use for a setting.
+        ConfigError: a cell, a sweep or its settings are not possible, or no cell has a use for a setting.
     """
     if "seed" in given:
         raise ConfigError(f"--seed {given['seed']} is not for a comparison; give --seeds and --first-seed")
     own = [(name, {"learner": name}) for name in learners] + [_read_cell(text) for text in cells]
+    variants = _variants(given, [_read_sweep(text) for text in sweeps])
+    if not own:
+        own = [(given.get("learner", Settings().learner), {})]
     made: dict[str, tuple[dict[str, Any], Settings]] = {}
-    idle = {name: f"{option(name)} is given in every cell; leave it out" for name in given}
-    for name, settings in own:
-        if _folder(name) in map(_folder, made):
-            raise ConfigError(f"two cells would be in {_folder(name)}-seedN; give {name!r} another name")
-        try:
-            shared, reasons = _useful(given, settings)
-            made[name] = (counting := _merged(shared, settings)), settings_of(counting)
-            check_components(made[name][1])
-        except ConfigError as error:
-            raise ConfigError(f"cell {name!r}: {error}") from error
-        idle = {each: reasons.get(each, reason) for each, reason in idle.items() if each not in shared}
+    idle = {name: f"{option(name)} is given in every cell; leave it out" for _, values in variants for name in values}
+    for cell, settings in own:
+        for swept, values in variants:
+            try:
+                shared, reasons = _useful(values, settings)
+                counting = _merged(shared, settings)
+                both = counting, settings_of(counting)
+                check_components(both[1])
+            except ConfigError as error:
+                raise ConfigError(f"cell {cell!r}: {error}") from error
+            idle = {each: reasons.get(each, reason) for each, reason in idle.items() if each not in shared}
+            useful = [value.text for value in swept if value.counts(shared, settings)]
+            name = " ".join([cell, *useful])
+            if len(useful) < len(swept) and made.get(name) == both:
+                continue  # this cell has no use for what is swept
+            if _folder(name) in map(_folder, made):
+                raise ConfigError(f"two cells would be in {_folder(name)}-seedN; give {name!r} another name")
+            made[name] = both
     if idle:
         raise ConfigError(f"no cell has a use for {' and '.join(map(option, idle))}: {next(iter(idle.values()))}")
     return made
@@ -114,13 +146,67 @@ def _read_cell(text: str) -> tuple[str, dict[str, Any]]:
     if not (name and colon):
         raise ConfigError(f"--cell {text[:80]!r} is not a name, a colon and options; an example is {EXAMPLE}")
     try:
-        settings = read_options(shlex.split(options))
-    except (UsageError, ValueError) as error:
-        why = error.format_message() if isinstance(error, UsageError) else str(error)
-        raise ConfigError(f"--cell {name!r}: {why}; give options of hero run, as in {EXAMPLE}") from error
+        return name, _read_own(shlex.split(options))
+    except (ConfigError, UsageError, ValueError) as error:
+        raise ConfigError(f"--cell {name!r}: {_why(error, EXAMPLE)}") from error
+
+
+def _read_sweep(text: str) -> list[SweptValue]:
+    """Returns the values of a sweep.
+
+    Raises:
+        ConfigError: the text is not that of a sweep.
+    """
+    name, _, values = text.partition("=")
+    texts = [value.strip() for value in values.split(",") if value.strip()]
+    if not (name.strip() and texts):
+        raise ConfigError(f"--sweep {text[:80]!r} is not an option, = and values; an example is {SWEEP_EXAMPLE}")
+    flag = option(name.strip().lstrip("-"))
+    try:
+        return [
+            SweptValue(name, each, value) for each in texts for name, value in _read_own([f"{flag}={each}"]).items()
+        ]
+    except (ConfigError, UsageError) as error:
+        raise ConfigError(f"--sweep {text[:80]!r}: {_why(error, SWEEP_EXAMPLE)}") from error
+
+
+def _read_own(options: Sequence[str]) -> dict[str, Any]:
+    """Returns the settings that options of `hero run` give to some of the cells.
+
+    Raises:
+        ConfigError, UsageError: they are no such options, or have to be the same in all cells.
+    """
+    settings = read_options(options)
     if own := [each for each in ("seed", *FOR_ALL) if each in settings]:
-        raise ConfigError(f"--cell {name!r}: {option(own[0])} is the same for all cells; give it outside of --cell")
-    return name, settings
+        raise ConfigError(f"{option(own[0])} is the same for all cells; give it by itself")
+    return settings
+
+
+def _why(error: Exception, example: str) -> str:
+    """Returns what is wrong with options of `hero run`, and what they are like."""
+    if isinstance(error, ConfigError):
+        return str(error)
+    why = error.format_message() if isinstance(error, UsageError) else str(error)
+    return f"{why}; give options of hero run, as in {example}"
+
+
+def _variants(
+    given: Mapping[str, Any], sweeps: Sequence[Sequence[SweptValue]]
+) -> list[tuple[tuple[SweptValue, ...], dict[str, Any]]]:
+    """Returns each combination of swept values, with the settings for all cells that it makes.
+
+    Raises:
+        ConfigError: a setting is given twice.
+    """
+    variants = []
+    for combination in product(*sweeps):
+        values = dict(given)
+        for name, _, value in combination:
+            if name in values and not (name in COMPONENTS and values[name].keys().isdisjoint(value)):
+                raise ConfigError(f"{option(name)} is swept, and given besides; leave one of them out")
+            values[name] = {**values[name], **value} if name in values else value
+        variants.append((combination, values))
+    return variants
 
 
 def _useful(given: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

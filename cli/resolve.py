@@ -18,7 +18,7 @@ from hero.runs.reader import read_settings
 
 from .learner import GROUP, read_learner
 from .out_of_memory import MEMORY_SETTINGS
-from .settings import FIELDS, Settings, option, types
+from .settings import FIELDS, LEARNING, Settings, option, types
 
 CHOICES: Final = ("env", "learner")
 """Settings that name a component whose own defaults count: no other component may choose them."""
@@ -56,6 +56,14 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
             raise IdleSettingError(
                 name, f"{option(name)} {given[name]} does nothing with --learner {learner.text}; leave it out"
             )
+    if for_learner.get("steps") == 0 and "steps" not in given:
+        # An adapter stays, so that the evaluation is also that of other learners' start.
+        for name in given:
+            if FIELDS[name].metadata["panel"] == LEARNING and not name.startswith("lora"):
+                raise IdleSettingError(
+                    name,
+                    f"{option(name)} {given[name]} does nothing with --learner {learner.text}, which does not train",
+                )
     values = {"threads": _cores(), **for_env, **for_learner, **given}
     if "turn_budget" in given and "steps" not in given:
         values["steps"] = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.errors import ConfigError
@@ -88,6 +89,50 @@ def test_a_sum_and_a_control_take_options_that_are_given_for_all_cells() -> None
         "sum": {"learner": "grpo+distill", "learner_args": {"grpo.clip_high": 0.28}},
         "control": {"reflector": "shuffled", "reflector_args": {"seed": 3, "of": "rules"}},
         "plain": {},
+    }
+
+
+rates = st.lists(st.floats(1e-9, 1, exclude_min=True), min_size=1, max_size=2, unique=True)
+
+
+@given(rates, st.lists(st.sampled_from([8, 16, 24]), max_size=2, unique=True))
+@settings(max_examples=10)
+def test_a_sweep_makes_the_cells_that_can_be_written_by_hand(rates: list[float], sizes: list[int]) -> None:
+    sweeps = ["learning-rate=" + ",".join(map(str, rates))]
+    sweeps += ["--episodes = " + " , ".join(map(str, sizes))] if sizes else []
+    by_hand = [
+        f"{learner} {' '.join(map(str, values))}: --learner {learner} "
+        + " ".join(f"--{name} {value}" for name, value in zip(("learning-rate", "episodes"), values, strict=False))
+        for learner in ("distill", "grpo")
+        for values in product(*filter(None, (rates, sizes)))
+    ]
+    given = {"steps": 3}
+    assert read_cells(given, ["distill", "grpo"], [], sweeps) == read_cells(given, [], by_hand)
+
+
+def test_a_cell_without_a_use_for_what_is_swept_is_there_once() -> None:
+    cells = ["own: --learning-rate 3e-4", "clip: --learner grpo --learner-arg clip_high=0.3"]
+    sweeps = ["learning-rate=1e-4,2e-4", "learner-arg=clip_high=0.2,clip_high=0.28"]
+    shared = {"learner_args": {"clip": 0.1}}
+    made = settings_in(read_cells(shared, ["base", "grpo"], cells, sweeps))
+    assert list(made) == [
+        "base",
+        *("grpo 1e-4 clip_high=0.2", "grpo 1e-4 clip_high=0.28", "grpo 2e-4 clip_high=0.2", "grpo 2e-4 clip_high=0.28"),
+        "own",
+        *("clip 1e-4", "clip 2e-4"),
+    ]
+    assert made["base"] == {"learner": "base"}
+    assert made["own"] == {"learning_rate": 3e-4}
+    assert made["clip 2e-4"]["learner_args"] == {"clip": 0.1, "clip_high": 0.3}
+    assert made["grpo 1e-4 clip_high=0.28"] == {
+        "learner": "grpo", "learning_rate": 1e-4, "learner_args": {"clip": 0.1, "clip_high": 0.28},
+    }  # fmt: skip
+
+
+def test_a_sweep_alone_is_of_the_learner_that_is_given() -> None:
+    assert list(read_cells({}, [], [], ["weight-decay=0,1"])) == ["distill 0", "distill 1"]
+    assert settings_in(read_cells({"learner": "grpo"}, [], [], ["weight-decay=1"])) == {
+        "grpo 1": {"learner": "grpo", "weight_decay": 1.0}
     }
 
 
