@@ -50,7 +50,7 @@ def compare(
     sweep: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Every cell that has a use for an option of hero run once with each value, as in {SWEEP_EXAMPLE}. "
+            help=f"Make every cell that has a use for an option once with each value, as in {SWEEP_EXAMPLE}. "
             "Repeat it for all combinations.",
             rich_help_panel=PANEL,
             show_default=False,

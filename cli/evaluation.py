@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,11 +17,11 @@ from hero.look.entries import make_empty, write_evaluation
 from hero.runs.reader import read_config
 
 from . import build
-from .arguments import read_arguments
 from .interrupt import unmissable
 from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
+from .options import with_settings
 from .provenance import env_provenance, explain_missing, require_same, run_dir_of, version_warning, versions
-from .resolve import env_settings, settings_of, stored_settings
+from .resolve import PLAYED, settings_to_play
 from .settings import Settings
 from .suite import evaluate_suite, refuse_idle
 from .terminal import console, estimate, loading, report_errors, show_log, with_default
@@ -39,30 +39,12 @@ SUITE = "Held-out text"
 
 
 @report_errors
+@partial(with_settings, names=PLAYED, of_run=set(PLAYED) - {"device"})
 def evaluate_command(
+    given: dict[str, Any],
     context: typer.Context,
     policy: ModelArgument,
     checkpoint: CheckpointOption = None,
-    chat_arg: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=with_default("Variable of the model's chat template, key=value.", "the run's, or none"),
-            show_default=False,
-        ),
-    ] = None,
-    env: Annotated[
-        str | None,
-        typer.Option(
-            help=with_default("Environment: a name, gym:ID or module:Class.", "the run's, or webshop"),
-            show_default=False,
-        ),
-    ] = None,
-    env_arg: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=with_default("Argument of the environment, key=value.", "the run's, or none"), show_default=False
-        ),
-    ] = None,
     split: Annotated[str, typer.Option(help="Which tasks: train, validation or test.")] = "validation",
     tasks: Annotated[
         int | None,
@@ -71,14 +53,6 @@ def evaluate_command(
     trials: Annotated[
         int, typer.Option(help="Episodes per task; with more than one, pass^k is reported.", min=1, max=1000)
     ] = 1,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help=with_default("Sampling temperature; 0 is greedy.", f"the run's, or {Settings().temperature}"),
-            show_default=False,
-            min=0,
-        ),
-    ] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Short for --temperature 0.")] = False,
     seed: Annotated[
         int, typer.Option(help="Seed of sampling; equal seeds give equal answers.", min=0, max=2**63 - 1)
@@ -113,21 +87,22 @@ def evaluate_command(
     """
     if suite:
         refuse_idle(context)
-    if greedy and temperature:
-        raise ConfigError(f"--greedy and --temperature {temperature} contradict each other; give one of them")
+    if greedy and given.setdefault("temperature", 0.0):
+        raise ConfigError(f"--greedy and --temperature {given['temperature']} contradict each other; give one of them")
     run = run_dir_of(policy)
     if checkpoint and not run:
         raise ConfigError(f"--checkpoint {checkpoint} does nothing with {policy}, which is not a run; leave it out")
     with loading(policy) as loaded:
-        settings = stored_settings(run) if run else settings_of({"model": policy} | ({"env": env} if env else {}))
-        given: dict[str, Any] = {"temperature": 0.0 if greedy else temperature}
-        if env_arg or env:
-            given["env_args"] = read_arguments("env_args", env_arg or [])
-            given |= env_settings(env, given["env_args"])
-        settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
+        settings = settings_to_play(policy, run, given)
         stored = read_config(run).provenance if run else {}
-        stored_env = {} if "env_args" in given else stored.get("env", {})
-        model = ModelChoice(policy, read_arguments("chat_args", chat_arg or []), checkpoint=checkpoint or "best")
+        stored_env = {} if "env" in given or "env_args" in given else stored.get("env", {})
+        model = ModelChoice(
+            policy,
+            given.get("chat_args", {}),
+            checkpoint=checkpoint or "best",
+            device=given.get("device"),
+            dtype=given.get("dtype"),
+        )
         warning = version_warning(stored.get("versions", {}), versions(settings))
 
         def begin() -> None:

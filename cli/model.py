@@ -97,6 +97,8 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
     if kind == "openai" and name:
         if choice.chat_args:
             raise ConfigError(f"--chat-arg does nothing with {source}, whose endpoint writes the prompt; leave it out")
+        if idle := [name for name in ("device", "dtype") if getattr(choice, name)]:
+            raise ConfigError(f"--{idle[0]} does nothing with {source}, which runs elsewhere; leave it out")
         return _endpoint_model(name), None
     if registry.is_known("hero.models", source):
         if choice.chat_args:

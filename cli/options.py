@@ -19,7 +19,11 @@ UsageError: Any = typer.BadParameter.__base__
 
 
 def with_settings(
-    command: Callable[..., None], *, names: Collection[str] = FIELDS, defaults: Mapping[str, Any] | None = None
+    command: Callable[..., None],
+    *,
+    names: Collection[str] = FIELDS,
+    defaults: Mapping[str, Any] | None = None,
+    of_run: Collection[str] = (),
 ) -> Callable[..., None]:
     """Gives a command an option per setting.
 
@@ -28,6 +32,7 @@ def with_settings(
             options of the usual kind.
         names: the settings.
         defaults: values of settings that stand for what the user does not give, where they differ from those of a run.
+        of_run: settings that a run brings which the command is given, before any default.
     """
     defaults = defaults or {}
     _, *others = inspect.signature(command, eval_str=True).parameters.values()
@@ -39,7 +44,7 @@ def with_settings(
         command({**defaults, **read}, **options)
 
     parameters = [
-        *(_parameter(name, defaults) for name in names),
+        *(_parameter(name, defaults, name in of_run) for name in names),
         *(each.replace(kind=each.KEYWORD_ONLY) for each in others),
     ]
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -47,9 +52,11 @@ def with_settings(
     return wrapped
 
 
-def _parameter(name: str, defaults: Mapping[str, Any]) -> inspect.Parameter:
+def _parameter(name: str, defaults: Mapping[str, Any], of_run: bool) -> inspect.Parameter:
     declared = FIELDS[name].metadata
     default = str(defaults[name]) if name in defaults else declared["shown"] or str(FIELDS[name].default)
+    if of_run:
+        default = f"the run's, or {default}"
     kind: Any = list[str] if "example" in declared else types()[name]
     choices, help = _choices(kind), declared["help"]
     if any(f"{each}:" not in help for each in choices):

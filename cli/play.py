@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from random import randrange
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +11,11 @@ import typer
 from hero.errors import ConfigError, RunError
 from hero.types import Stop
 
-from .arguments import read_arguments
+from .model import ModelChoice
+from .options import with_settings
 from .provenance import run_dir_of
-from .resolve import env_settings, settings_of, stored_settings
-from .settings import Settings
+from .resolve import PLAYED, settings_of, settings_to_play
+from .settings import Settings, option
 from .terminal import console, loading, report_errors, with_default
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ LIMITS = {
 
 
 @report_errors
+@partial(with_settings, names=PLAYED, of_run=set(PLAYED) - {"device"})
 def play(
+    given: dict[str, Any],
     policy: Annotated[
         str | None,
         typer.Option(
@@ -50,17 +53,6 @@ def play(
             show_default=False,
         ),
     ] = None,
-    env: Annotated[
-        str | None,
-        typer.Option(
-            help=with_default("Environment: a name, gym:ID or module:Class.", "the run's, or webshop"),
-            show_default=False,
-        ),
-    ] = None,
-    env_arg: Annotated[
-        list[str] | None,
-        typer.Option(help=with_default("Option of the environment, key=value.", "none"), show_default=False),
-    ] = None,
     split: Annotated[str, typer.Option(help="Which tasks: train, validation or test.")] = "train",
     task: Annotated[
         int | None, typer.Option(help=with_default("Number of the task.", "a random one"), show_default=False, min=0)
@@ -68,39 +60,18 @@ def play(
     seed: Annotated[
         int | None, typer.Option(help=with_default("Seed of the environment.", "random"), show_default=False, min=0)
     ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help=with_default(
-                "Sampling temperature of the policy; 0 is greedy.", f"the run's, or {Settings().temperature}"
-            ),
-            show_default=False,
-            min=0,
-        ),
-    ] = None,
 ) -> None:
     """Play an environment yourself: type an action, or the number of one. Ctrl-D leaves.
 
-    Or watch a policy play, with --policy.
+    Or watch a policy play, with --policy; with --temperature 0 it is greedy.
     """
     from .build import closing, make_envs
 
-    with loading(policy or env or Settings().env) as loaded:
-        if policy is None:
-            if temperature is not None:
-                raise ConfigError(
-                    f"--temperature {temperature} does nothing without --policy; add that, or leave it out"
-                )
-            settings = Settings()
-        elif run := run_dir_of(policy):
-            settings = stored_settings(run)
-        else:
-            settings = settings_of({"model": policy} | ({"env": env} if env else {}))
-        if env or env_arg:
-            arguments = read_arguments("env_args", env_arg or [])
-            settings = replace(settings, **{"env_args": arguments, **env_settings(env, arguments)})
-        if temperature is not None:
-            settings = replace(settings, temperature=temperature)
+    if policy is None and (idle := given.keys() - {"env", "env_args"}):
+        names = " and ".join(option(name) for name in PLAYED if name in idle)
+        raise ConfigError(f"{names} does nothing without --policy; add that, or leave it out")
+    with loading(policy or given.get("env") or Settings().env) as loaded:
+        settings = settings_to_play(policy, run_dir_of(policy), given) if policy else settings_of(given)
         (game,) = make_envs(settings.env, split, 1, settings.env_args)
         if task is not None and task >= game.num_tasks:
             raise ConfigError(f"--task {task}, but {split} has {game.num_tasks}; give 0 to {game.num_tasks - 1}")
@@ -111,7 +82,10 @@ def play(
                     loaded()
                     _episode(out, game, {} if task is None else {"task": task}, seed)
                 else:
-                    _watch(out, game, policy, settings, task, seed, loaded)
+                    model = ModelChoice(
+                        policy, given.get("chat_args", {}), device=given.get("device"), dtype=given.get("dtype")
+                    )
+                    _watch(out, game, model, settings, task, seed, loaded)
         except (EOFError, KeyboardInterrupt):
             out.print("\ngood bye")
 
@@ -119,7 +93,7 @@ def play(
 def _watch(
     out: Console,
     game: TextEnv,
-    model: str,
+    model: ModelChoice,
     settings: Settings,
     task: int | None,
     seed: int | None,
@@ -133,12 +107,12 @@ def _watch(
     from hero.rollout import Task, rollout
 
     from .build import require_train_extra, use_threads
-    from .model import ModelChoice, load_model
+    from .model import load_model
 
-    if not model.startswith("openai:"):
+    if not model.source.startswith("openai:"):
         require_train_extra()
     use_threads(settings.threads)
-    policy = load_model(ModelChoice(model), settings).policy(temperature=settings.temperature)
+    policy = load_model(model, settings).policy(temperature=settings.temperature)
     loaded()
     index = randrange(game.num_tasks) if task is None else task
     chosen = Task(index, randrange(2**31) if seed is None else seed)
@@ -148,7 +122,7 @@ def _watch(
     def show(_: int, turn: Turn) -> None:
         out.print("─" * 40, style="dim")
         out.print(game.readable(turn.prompt[-1].content), markup=False)
-        out.print(f"{model}> {turn.action.text}", style="cyan", markup=False)
+        out.print(f"{model.source}> {turn.action.text}", style="cyan", markup=False)
         if not turn.info.get("action_valid", True):
             out.print(f"not valid: {turn.feedback or 'nothing happened'}", style="yellow", markup=False)
 

@@ -24,6 +24,13 @@ CHOICES: Final = ("env", "learner")
 """Settings that name a component whose own defaults count: no other component may choose them."""
 
 
+PLAYED: Final = (
+    *("env", "env_args", "chat_args", "temperature", "max_turns", "max_tokens", "action_tokens"),
+    *("threads", "device", "dtype", "kv_cache_gib"),
+)
+"""Settings that a policy can be played with in whatever way, also one that was trained with others."""
+
+
 class IdleSettingError(ConfigError):
     """A setting that would do nothing.
 
@@ -79,6 +86,34 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
                 )
     _check(settings)
     return settings
+
+
+def settings_to_play(policy: str, run: Path | None, given: Mapping[str, Any]) -> Settings:
+    """Returns the settings that a policy is played with: those that the user gave, then those of its run or the usual.
+
+    In another environment, or the same with other arguments, no arguments of the run count.
+
+    Args:
+        run: the directory of the run that the policy is from; None if it is from none.
+        given: settings among `PLAYED`.
+
+    Raises:
+        ConfigError: a setting is not possible.
+        RunError: the run cannot be read.
+    """
+    given = dict(given)
+    temperature = given.pop("temperature", None)  # 0 is for playing alone
+    if temperature is not None and not 0 <= temperature < math.inf:
+        raise ConfigError(f"--temperature {temperature} is not possible; give at least 0, which is greedy")
+    if run is None:
+        settings = settings_of({"model": policy, **given})
+    else:
+        if "env" in given or "env_args" in given:
+            given.setdefault("env_args", {})
+            given |= env_settings(given.get("env"), given["env_args"])
+        settings = replace(stored_settings(run), **given)
+        _check(settings)
+    return settings if temperature is None else replace(settings, temperature=temperature)
 
 
 def env_settings(env: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:

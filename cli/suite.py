@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.table import Table
@@ -21,10 +21,16 @@ from hero.suite.measures import Measures, Score, compare, measure, worsened
 from . import build
 from .interrupt import unmissable
 from .model import ModelChoice, load_checkpoint, load_start
-from .settings import Settings
+from .resolve import PLAYED
+from .settings import Settings, option
 from .terminal import console, show_log
 
-EPISODES_ONLY = ("env", "env_arg", "split", "tasks", "trials", "temperature", "greedy", "seed", "out")
+SUITE_SETTINGS: Final = ("chat_args", "threads", "device", "dtype")
+"""Settings that decide how a model answers a suite."""
+EPISODES_ONLY: Final = (
+    *(name for name in PLAYED if name not in SUITE_SETTINGS),
+    *("split", "tasks", "trials", "greedy", "seed", "out"),
+)
 """Parameters of `hero eval` that do nothing with a suite."""
 WIDE = 120
 """Columns that a terminal needs for values and their intervals side by side."""
@@ -40,9 +46,7 @@ def refuse_idle(context: typer.Context) -> None:
     for name in EPISODES_ONLY:
         source = context.get_parameter_source(name)
         if source is not None and source.name != "DEFAULT":
-            raise ConfigError(
-                f"--{name.replace('_', '-')} does nothing with --suite, which plays no episodes; leave it out"
-            )
+            raise ConfigError(f"{option(name)} does nothing with --suite, which plays no episodes; leave it out")
 
 
 def evaluate_suite(

@@ -153,6 +153,21 @@ def test_a_run_is_evaluated_with_its_own_settings_and_weights(
         assert again("run", *default, name="run (best checkpoint, step 0)") == of_the_base
 
 
+def test_a_policy_is_evaluated_with_the_settings_that_are_given(hero: Hero, model: str, finished: Path) -> None:
+    def row(label: str, policy: object, *arguments: object) -> str:
+        result = hero("eval", policy, *GUESS, *arguments)
+        assert result.exit_code == 0, result.output
+        return next(line for line in result.stdout.splitlines() if line.startswith(label))
+
+    for policy in (model, finished):
+        assert not row("turns per episode", policy).split()[3].startswith("1.0")
+        assert row("turns per episode", policy, "--max-turns", 1).split()[3:] == ["1.0", "[1.0,", "1.0]"]
+        assert row("valid actions", policy, "--action-tokens", 1).split()[2] == "0.0"
+        same = row("success", policy)
+        others = ("--device", "cpu", "--dtype", "float32", "--kv-cache-gib", 0.001, "--threads", 1)
+        assert row("success", policy, *others) == same
+
+
 def test_mistakes_are_reported(hero: Hero, model: str, tmp_path: Path) -> None:
     for arguments, message in (
         ([model, *GUESS, "--greedy", "--temperature", 0.5], "--greedy and --temperature 0.5 contradict each other"),
@@ -168,6 +183,13 @@ def test_mistakes_are_reported(hero: Hero, model: str, tmp_path: Path) -> None:
             [model, *GUESS, "--checkpoint", "newest"],
             f"--checkpoint newest does nothing with {model}, which is not a run; leave it out",
         ),
+        ([model, *GUESS, "--max-turns", 0], "--max-turns 0 is too few; give at least 1"),
+        ([model, *GUESS, "--temperature", -1], "--temperature -1.0 is not possible; give at least 0"),
+        ([model, *GUESS, "--temperature", "nan"], "--temperature nan is not possible"),
+        ([model, *GUESS, "--device", "cuda:99"], "cuda:99"),
+        ([model, *GUESS, "--dtype", "int8"], "'int8' is not one of 'float32', 'bfloat16', 'float16'"),
+        (["openai:x", *GUESS, "--dtype", "float16"], "--dtype does nothing with openai:x, which runs elsewhere"),
+        (["openai:x", *GUESS, "--chat-arg", "a=1"], "--chat-arg does nothing with openai:x"),
         ([model, *GUESS, "--seed", 10**22], "'--seed'"),
         ([model, *GUESS, "--trials", 10**20], "'--trials'"),
         ([model, *GUESS, "--temperature", 1e-320], "gives logits that are not finite after a prompt of"),

@@ -66,6 +66,7 @@ def test_a_policy_is_watched(hero: Hero, model: str) -> None:
     assert "\nreward " in result.stdout
     assert hero(*arguments).stdout == result.stdout
     assert hero(*arguments, "--temperature", 2).stdout != result.stdout
+    assert hero(*arguments, "--max-turns", 1).stdout.count(f"{model}> ") == 1
 
 
 def test_a_run_is_watched_where_it_was_trained_unless_told_otherwise(hero: Hero, finished: Path) -> None:
@@ -74,5 +75,6 @@ def test_a_run_is_watched_where_it_was_trained_unless_told_otherwise(hero: Hero,
 
 
 def test_what_would_do_nothing_or_is_not_there_is_an_error(hero: Hero) -> None:
-    refused(hero("play", "--temperature", 1), "--temperature 1.0 does nothing without --policy")
+    refused(hero("play", "--temperature", 1), "--temperature does nothing without --policy")
+    refused(hero("play", "--device", "cpu", "--max-turns", 1), "--max-turns and --device does nothing without --policy")
     refused(hero("play", "--policy", "tinny"), "did you mean 'tiny'?")

@@ -90,6 +90,8 @@ def test_mistakes_are_reported(hero: Hero, model: str, suite: str, tmp_path: Pat
         ([model, "--suite", suite, "--split", "validation"], "--split does nothing with --suite"),
         ([model, "--suite", suite, "--greedy"], "--greedy does nothing with --suite"),
         ([model, "--suite", suite, "--env-arg", "a=1"], "--env-arg does nothing with --suite"),
+        ([model, "--suite", suite, "--max-turns", 3], "--max-turns does nothing with --suite"),
+        ([model, "--suite", suite, "--kv-cache-gib", 3], "--kv-cache-gib does nothing with --suite"),
         ([model, "--suite", suite, "--checkpoint", "best"], "--checkpoint best does nothing with"),
         ([model, "--suite", "none.jsonl"], "none.jsonl: No such file"),
         ([model, "--suite", "suite.csv"], "neither .jsonl"),
