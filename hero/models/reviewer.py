@@ -23,7 +23,8 @@ class LocalReflector(LanguageModelReflector):
         device: such as `cuda:1` or `cpu`; None for that of the student.
         dtype: precision of the weights; None for bfloat16 on a GPU and float32 elsewhere.
         max_new_tokens: number of tokens after which a review is cut off.
-        student: the model in training, on whose device, and with whose date in its template, it reviews.
+        student: the model in training, on whose device, with whose date in its template and whose limit of keys and
+            values it reviews.
 
     Raises:
         ConfigError: there is no such model, it cannot be loaded or used, or has no room for `max_new_tokens` tokens.
@@ -56,6 +57,7 @@ class LocalReflector(LanguageModelReflector):
             options = {"template_args": template_args, "date": date, "device": device, "dtype": dtype}
             lm = registry.build("hero.models", "hf", source=model, **options)
             name = lm.name
+        lm.kv_cache_bytes = getattr(student, "kv_cache_bytes", lm.kv_cache_bytes)
         super().__init__(lm, f"local:{name}", max_new_tokens=max_new_tokens, own_ids=False)
         self._source = model
 

@@ -104,6 +104,10 @@ def test_reviews_on_the_device_and_with_the_date_of_the_student(
     LocalReflector(model="someone/large", student=student, max_new_tokens=4, device="cpu", dtype="bfloat16")
     common = {"template_args": None, "date": "2031-01-01"}
     assert asked == [common | {"device": "meta", "dtype": None}, common | {"device": "cpu", "dtype": "bfloat16"}]
+    for model in ("someone/large", "tiny"):
+        student = SimpleNamespace(kv_cache_bytes=123)
+        local = LocalReflector(model=model, student=student, max_new_tokens=4)
+        assert local.lm.kv_cache_bytes == 123  # type: ignore[attr-defined]
     half = LocalReflector(model="tiny", dtype="bfloat16")
     assert half.lm.model.dtype == torch.bfloat16  # type: ignore[attr-defined]
 
