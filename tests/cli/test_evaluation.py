@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from hero.models.sampler import TransformersPolicy
 from hero.plan import Purpose
 from hero.runs.reader import read_rows
 from hero.runs.writer import Run
-from hero.types import Tools
+from hero.types import Action, Tools
 from hero_cli.resolve import settings_of
 from tests.cli.conftest import FAST, Hero
 from tests.doubles import GivenUpEnv, GuessEnv
@@ -151,6 +154,7 @@ def test_a_run_is_evaluated_with_its_own_settings_and_weights(
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["best"]["step"] == 0
     for default in ([], ["--checkpoint", "best"]):
         assert again("run", *default, name="run (best checkpoint, step 0)") == of_the_base
+    assert "12 episodes of 12 tasks" in hero("eval", "run", "--env", "guess").stdout
 
 
 def test_a_policy_is_evaluated_with_the_settings_that_are_given(hero: Hero, model: str, finished: Path) -> None:
@@ -166,6 +170,21 @@ def test_a_policy_is_evaluated_with_the_settings_that_are_given(hero: Hero, mode
         same = row("success", policy)
         others = ("--device", "cpu", "--dtype", "float32", "--kv-cache-gib", 0.001, "--threads", 1)
         assert row("success", policy, *others) == same
+
+
+@pytest.mark.parametrize("command", [["eval"], ["play", "--policy"]], ids=["eval", "play"])
+def test_the_precision_that_is_given_counts(
+    hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    act, kinds = TransformersPolicy.act, set[torch.dtype]()
+
+    def watched(policy: TransformersPolicy, *arguments: Any) -> list[Action]:
+        kinds.add(policy.model.dtype)
+        return act(policy, *arguments)
+
+    monkeypatch.setattr(TransformersPolicy, "act", watched)
+    assert hero(*command, model, "--env", "guess", "--dtype", "bfloat16").exit_code == 0
+    assert kinds == {torch.bfloat16}
 
 
 def test_mistakes_are_reported(hero: Hero, model: str, tmp_path: Path) -> None:

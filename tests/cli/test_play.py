@@ -72,9 +72,12 @@ def test_a_policy_is_watched(hero: Hero, model: str) -> None:
 def test_a_run_is_watched_where_it_was_trained_unless_told_otherwise(hero: Hero, finished: Path) -> None:
     assert "Guess the colour." in hero("play", "--policy", finished, "--task", 2).stdout
     assert "You shop online" in hero("play", "--policy", finished, "--env", "webshop", "--task", 2).stdout
+    refused(hero("play", "--policy", finished, "--max-turns", 0), "--max-turns 0 is too few; give at least 1")
+    refused(hero("play", "--policy", finished, "--kv-cache-gib", 0), "--kv-cache-gib 0.0 is not possible")
 
 
 def test_what_would_do_nothing_or_is_not_there_is_an_error(hero: Hero) -> None:
     refused(hero("play", "--temperature", 1), "--temperature does nothing without --policy")
     refused(hero("play", "--device", "cpu", "--max-turns", 1), "--max-turns and --device does nothing without --policy")
     refused(hero("play", "--policy", "tinny"), "did you mean 'tiny'?")
+    refused(hero("play", "--policy", "tiny", "--device", "cuda:99"), "cuda:99")
