@@ -17,6 +17,7 @@ from hero.runs.reader import is_run_dir
 
 from .compare_cells import EXAMPLE, SWEEP_EXAMPLE, PlannedRun, plan_runs, read_cells
 from .interrupt import asked_to_stop
+from .logs import LogKind, require_package
 from .main import INTERRUPTED
 from .options import with_settings
 from .settings import Settings, option
@@ -98,6 +99,15 @@ def compare(
             show_default=False,
         ),
     ] = "",
+    log: Annotated[
+        LogKind,
+        typer.Option(
+            help="tensorboard: every run writes its log for TensorBoard, too, as hero run --log does. wandb: every run "
+            "is sent to Weights & Biases.",
+            metavar="NAME",
+            rich_help_panel=PANEL,
+        ),
+    ] = "none",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -116,7 +126,7 @@ def compare(
     wanted = _budgets(budgets)
     if runs:
         others = {"learners": learners, "cell": cell, "sweep": sweep, "seeds": seeds}
-        others |= {"first_seed": first_seed, "jobs": jobs}
+        others |= {"first_seed": first_seed, "jobs": jobs, "log": "" if log == "none" else log}
         for name in [*given, *(name for name, value in others.items() if value not in (None, ""))]:
             raise ConfigError(f"{option(name)} does nothing for runs that exist; leave it out")
         folder = out or (runs[0] if len(runs) == 1 and not is_run_dir(runs[0]) else None)
@@ -126,6 +136,7 @@ def compare(
             read = group_by_method(map(read_run, find_runs(runs)))
         report(read, wanted, against, folder)
         return
+    require_package(log)
     names = [name.strip() for name in learners.split(",") if name.strip()]
     if not (names or cell or sweep):
         raise ConfigError(
@@ -140,7 +151,7 @@ def compare(
             raise ConfigError(f"--against {against!r} is not a cell; there are: {', '.join(cells)}")
         folder = out or Path("runs") / f"compare-{env}"
         first, jobs = first_seed or 0, jobs or 1
-        planned = plan_runs(cells, folder, range(first, first + (seeds or 5)), jobs)
+        planned = plan_runs(cells, folder, range(first, first + (seeds or 5)), jobs, log)
     complete = _run(planned, folder, jobs)
     there = {name: [run.path for run in planned if run.cell == name and is_run_dir(run.path)] for name in cells}
     report([Cell(name, tuple(map(read_run, there[name]))) for name in cells], wanted, against, folder)

@@ -18,6 +18,7 @@ from hero.runs.reader import is_run_dir
 
 from .build import check_components
 from .learner import read_learner
+from .logs import LogKind
 from .options import UsageError, as_options, read_options
 from .out_of_memory import MEMORY_SETTINGS
 from .resolve import IdleSettingError, extension, settings_of, stored_settings
@@ -117,9 +118,16 @@ def read_cells(
 
 
 def plan_runs(
-    cells: Mapping[str, tuple[Mapping[str, Any], Settings]], out: Path, seeds: Sequence[int], jobs: int
+    cells: Mapping[str, tuple[Mapping[str, Any], Settings]],
+    out: Path,
+    seeds: Sequence[int],
+    jobs: int,
+    log: LogKind = "none",
 ) -> list[PlannedRun]:
     """Returns all runs, seed by seed, so that whatever is finished early is balanced.
+
+    Args:
+        log: what each run that is not finished writes besides.
 
     Raises:
         ConfigError: a run in `out` was started with other settings.
@@ -132,6 +140,8 @@ def plan_runs(
             path = out / f"{_folder(name)}-seed{seed}"
             own = replace(settings, seed=seed, threads=threads)
             arguments = _arguments(path, {**given, "seed": seed, "threads": threads}, own)
+            if arguments and log != "none":
+                arguments.append(f"--log={log}")
             runs.append(PlannedRun(name, seed, path, tuple(arguments), own))
     return runs
 

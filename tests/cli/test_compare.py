@@ -176,6 +176,7 @@ def test_ctrl_c_stops_all_after_their_step_and_says_how_to_go_on(
         (["--sweep", "top-k=1,1"], ["two cells would be in distill-1-seedN"]),
         (["--sweep", "learning-rate=-1"], ["cell 'distill': --learning-rate -1.0 is not possible"]),
         (["--learner", "base", "--sweep", "learning-rate=1"], ["no cell has a use for --learning-rate", "not train"]),
+        ([".", "--log", "wandb"], ["--log does nothing for runs that exist; leave it out"]),
         ([".", "--sweep", "top-k=1"], ["--sweep does nothing for runs that exist; leave it out"]),
         (["--learners", "grpo", "--seed", 3], ["--seed 3 is not for a comparison; give --seeds and --first-seed"]),
         (["--learners", "grpo", "--reflector", "self"], ["no cell has a use for --reflector", "--learner grpo"]),

@@ -150,3 +150,5 @@ def test_runs_are_planned_seed_by_seed_and_share_the_processors(monkeypatch: pyt
         "--steps=3", "--learner=grpo", "--weight-decay=1.0", "--seed=5", "--threads=2", "--out=c/no-advice-seed5",
     )  # fmt: skip
     assert [run.settings.threads for run in plan_runs(cells, Path("c"), [0], 9)] == [1, 1, 5]
+    logged = plan_runs(cells, Path("c"), [4, 5], 3, "wandb")
+    assert [run.arguments for run in logged] == [(*run.arguments, "--log=wandb") for run in runs]

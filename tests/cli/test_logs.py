@@ -221,10 +221,11 @@ def test_a_missing_package_is_named_before_anything_is_loaded(
     if folder:
         (tmp_path / "path" / "absent_logger").mkdir(parents=True)
         monkeypatch.syspath_prepend(str(tmp_path / "path"))
-    refused(
-        hero("run", "--out", "run", "--log", kind, *FAST),
-        f"--log {kind} needs absent_logger, which is not installed; run: pip install 'hero-agents[{kind}]'",
-    )
+    for command in ("run", "compare"):
+        refused(
+            hero(command, "--out", "run", "--log", kind, "--learner", "grpo", *FAST),
+            f"--log {kind} needs absent_logger, which is not installed; run: pip install 'hero-agents[{kind}]'",
+        )
     assert not (tmp_path / "run").exists()
 
 
