@@ -102,8 +102,7 @@ def compare(
     log: Annotated[
         LogKind,
         typer.Option(
-            help="tensorboard: every run writes its log for TensorBoard, too, as hero run --log does. wandb: every run "
-            "is sent to Weights & Biases.",
+            help="tensorboard, wandb: what hero run --log does, for every run that starts or goes on.",
             metavar="NAME",
             rich_help_panel=PANEL,
         ),

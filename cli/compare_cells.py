@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shlex
@@ -55,21 +56,11 @@ class PlannedRun:
 
 
 class SweptValue(NamedTuple):
-    """One value of a sweep: a setting, the value as it was written, and what it means."""
+    """One value of a sweep: a setting, the value as it ends the name of a cell, and what it means."""
 
     setting: str
     text: str
     value: Any
-
-    def counts(self, shared: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
-        """Returns whether a cell has a use for it.
-
-        Args:
-            shared: settings for all cells that the cell has a use for.
-            own: settings of the cell itself, which take precedence.
-        """
-        overridden = self.setting in COMPONENTS and not self.value.keys().isdisjoint(own.get(self.setting, {}))
-        return self.setting in shared and not overridden
 
 
 def read_cells(
@@ -94,7 +85,9 @@ def read_cells(
     if not own:
         own = [(given.get("learner", Settings().learner), {})]
     made: dict[str, tuple[dict[str, Any], Settings]] = {}
-    idle = {name: f"{option(name)} is given in every cell; leave it out" for _, values in variants for name in values}
+    idle = {
+        key: f"{option(key[0])} is given in every cell; leave it out" for _, values in variants for key in _keys(values)
+    }
     for cell, settings in own:
         for swept, values in variants:
             try:
@@ -104,16 +97,23 @@ def read_cells(
                 check_components(both[1])
             except ConfigError as error:
                 raise ConfigError(f"cell {cell!r}: {error}") from error
-            idle = {each: reasons.get(each, reason) for each, reason in idle.items() if each not in shared}
-            useful = [value.text for value in swept if value.counts(shared, settings)]
-            name = " ".join([cell, *useful])
-            if len(useful) < len(swept) and made.get(name) == both:
+            useful = _keys(shared)
+            idle = {key: reasons.get(key, reason) for key, reason in idle.items() if key not in useful}
+            labels = [
+                value.text for value in swept if all(key in useful for key in _keys({value.setting: value.value}))
+            ]
+            name = " ".join([cell, *labels])
+            if len(labels) < len(swept) and made.get(name) == both:
                 continue  # this cell has no use for what is swept
-            if _folder(name) in map(_folder, made):
-                raise ConfigError(f"two cells would be in {_folder(name)}-seedN; give {name!r} another name")
+            if other := next((each for each in made if _folder(each) == _folder(name)), None):
+                raise ConfigError(
+                    f"two cells, {other!r} and {name!r}, would be in {_folder(name)}-seedN; give one another name"
+                    + " with --cell" * bool(swept)
+                )
             made[name] = both
     if idle:
-        raise ConfigError(f"no cell has a use for {' and '.join(map(option, idle))}: {next(iter(idle.values()))}")
+        names = " and ".join(f"{option(setting)} {key}".strip() for setting, key in idle)
+        raise ConfigError(f"no cell has a use for {names}: {next(iter(idle.values()))}")
     return made
 
 
@@ -167,17 +167,25 @@ def _read_sweep(text: str) -> list[SweptValue]:
     Raises:
         ConfigError: the text is not that of a sweep.
     """
-    name, _, values = text.partition("=")
-    texts = [value.strip() for value in values.split(",") if value.strip()]
-    if not (name.strip() and texts):
-        raise ConfigError(f"--sweep {text[:80]!r} is not an option, = and values; an example is {SWEEP_EXAMPLE}")
-    flag = option(name.strip().lstrip("-"))
+    where = f"--sweep {text[:80]!r}"
+    name, _, values = (part.strip() for part in text.partition("="))
+    flag, key = option(name.lstrip("-")), ""
+    if flag in map(option, COMPONENTS):
+        key, equals, values = values.partition("=")
+        key += equals
+    texts = [each.strip() for each in next(csv.reader([values], skipinitialspace=True), []) if each.strip()]
+    if not (name and texts):
+        raise ConfigError(f"{where} is not an option, = and values; an example is {SWEEP_EXAMPLE}")
     try:
-        return [
-            SweptValue(name, each, value) for each in texts for name, value in _read_own([f"{flag}={each}"]).items()
-        ]
+        read = [(f"{key}{each}", _read_own([f"{flag}={key}{each}"])) for each in texts]
     except (ConfigError, UsageError) as error:
-        raise ConfigError(f"--sweep {text[:80]!r}: {_why(error, SWEEP_EXAMPLE)}") from error
+        raise ConfigError(f"{where}: {_why(error, SWEEP_EXAMPLE)}") from error
+    swept = [SweptValue(setting, label, value) for label, settings in read for setting, value in settings.items()]
+    if swept[0].setting == "learner":
+        raise ConfigError(f"{where}: give --learners {values}")
+    if twice := next((each.text for i, each in enumerate(swept) if each.value in (o.value for o in swept[:i])), None):
+        raise ConfigError(f"{where} has {twice} twice; leave one of them out")
+    return swept
 
 
 def _read_own(options: Sequence[str]) -> dict[str, Any]:
@@ -187,8 +195,10 @@ def _read_own(options: Sequence[str]) -> dict[str, Any]:
         ConfigError, UsageError: they are no such options, or have to be the same in all cells.
     """
     settings = read_options(options)
-    if own := [each for each in ("seed", *FOR_ALL) if each in settings]:
-        raise ConfigError(f"{option(own[0])} is the same for all cells; give it by itself")
+    if "seed" in settings:
+        raise ConfigError("every cell has the same seeds; give --seeds and --first-seed")
+    if own := [each for each in FOR_ALL if each in settings]:
+        raise ConfigError(f"{option(own[0])} is the same for all cells; give it outside of --cell and --sweep")
     return settings
 
 
@@ -219,41 +229,49 @@ def _variants(
     return variants
 
 
-def _useful(given: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Returns those settings for all cells that a cell has a use for, and the reason against each other one.
+def _keys(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns the names of settings; of the options of a component, each with its own name, which is else ""."""
+    return [(name, key) for name, value in settings.items() for key in (value if name in COMPONENTS else ("",))]
+
+
+def _useful(given: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[dict[str, Any], dict[tuple[str, str], str]]:
+    """Returns those settings for all cells that count in a cell, and the reason against others by their `_keys`.
 
     Raises:
         ConfigError: the settings of the cell itself are not possible, or would do nothing.
     """
     shared = {name: value for name, value in given.items() if name not in own or name in COMPONENTS}
-    reasons: dict[str, str] = {}
+    reasons: dict[tuple[str, str], str] = {}
     while True:
         try:
             settings = settings_of(_merged(shared, own))
         except IdleSettingError as error:
             if error.setting not in shared:
                 raise
-            reasons[error.setting] = str(error)
-            del shared[error.setting]
+            reasons |= dict.fromkeys(_keys({error.setting: shared.pop(error.setting)}), str(error))
         else:
             break
     for name in COMPONENTS.keys() & shared.keys():
-        if why := _refusal(settings, name):
-            reasons[name] = why
+        refused = {key: why for key in shared[name] if (why := _refusal(settings, name, key))}
+        reasons |= {(name, key): why for key, why in refused.items()}
+        shared[name] = {
+            key: value for key, value in shared[name].items() if key not in refused and key not in own.get(name, ())
+        }
+        if not shared[name]:
             del shared[name]
     return shared, reasons
 
 
-def _refusal(settings: Settings, name: str) -> str:
-    """Returns why the component of some settings does not take its options; "" if it does."""
-    component, options = getattr(settings, name.removesuffix("_args")), getattr(settings, name)
+def _refusal(settings: Settings, name: str, key: str) -> str:
+    """Returns why the component of some settings has no use for an option; "" if it has."""
+    component = getattr(settings, name.removesuffix("_args"))
     if component is None:
         return f"{option(name)} does nothing with --learner {settings.learner}; leave it out"
     try:
         if name == "learner_args":
-            read_learner(component).check(options)  # it may be a sum
+            read_learner(component).require_option(key)  # it may be a sum
         else:
-            registry.check(f"hero.{name.removesuffix('_args')}s", component, options, later=[COMPONENTS[name]])
+            registry.require_option(f"hero.{name.removesuffix('_args')}s", component, key, later=[COMPONENTS[name]])
     except ConfigError as error:
         return str(error)
     return ""

@@ -21,7 +21,7 @@ from .interrupt import unmissable
 from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
 from .options import with_settings
 from .provenance import env_provenance, explain_missing, require_same, run_dir_of, version_warning, versions
-from .resolve import PLAYED, settings_to_play
+from .resolve import PLAYED, settings_to_play, stored_settings
 from .settings import Settings
 from .suite import evaluate_suite, refuse_idle
 from .terminal import console, estimate, loading, report_errors, show_log, with_default
@@ -86,7 +86,7 @@ def evaluate_command(
     {"kind": "review", "messages": \\[{"role": "user", "content": "..."}], "reply": "...", "pattern": "useful|failed.*"}
     """
     if suite:
-        refuse_idle(context)
+        refuse_idle(context, policy)
     if greedy and given.setdefault("temperature", 0.0):
         raise ConfigError(f"--greedy and --temperature {given['temperature']} contradict each other; give one of them")
     run = run_dir_of(policy)
@@ -95,7 +95,9 @@ def evaluate_command(
     with loading(policy) as loaded:
         settings = settings_to_play(policy, run, given)
         stored = read_config(run).provenance if run else {}
-        stored_env = {} if "env" in given or "env_args" in given else stored.get("env", {})
+        own = stored_settings(run) if run else settings
+        same_env = (settings.env, settings.env_args) == (own.env, own.env_args)
+        stored_env = stored.get("env", {}) if same_env else {}
         model = ModelChoice(
             policy,
             given.get("chat_args", {}),
@@ -130,6 +132,7 @@ def evaluate_command(
         "temperature": settings.temperature,
         "seed": seed,
         "trials": trials,
+        **{name: getattr(settings, name) for name in ("max_turns", "max_tokens", "action_tokens", "dtype")},
         **evaluation.record(),
     }
     if out:

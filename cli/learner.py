@@ -114,6 +114,16 @@ class LearnerChoice:
         for part, options in self._options(arguments):
             registry.check(GROUP, part.name, options, later=["teacher"])
 
+    def require_option(self, key: str) -> None:
+        """Checks that a part has an option, whatever its value.
+
+        Raises:
+            ConfigError: none has.
+        """
+        for part, options in self._options({key: None}):
+            for name in options:
+                registry.require_option(GROUP, part.name, name, later=["teacher"])
+
     def build(self, arguments: Mapping[str, Any], teacher: Teacher | None) -> Learner:
         """Builds the learner.
 

@@ -97,8 +97,6 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
     if kind == "openai" and name:
         if choice.chat_args:
             raise ConfigError(f"--chat-arg does nothing with {source}, whose endpoint writes the prompt; leave it out")
-        if idle := [name for name in ("device", "dtype") if getattr(choice, name)]:
-            raise ConfigError(f"--{idle[0]} does nothing with {source}, which runs elsewhere; leave it out")
         return _endpoint_model(name), None
     if registry.is_known("hero.models", source):
         if choice.chat_args:
@@ -136,15 +134,20 @@ def _endpoint_model(name: str) -> Any:
 
 
 def load_start(run: Path, choice: ModelChoice) -> Any:
-    """Returns the language model that a run started from, in the precision and with the adapter that it is trained in.
+    """Returns the language model that a run started from, with the adapter that it trains.
 
     Args:
-        choice: the run, and what its chat template is given besides.
+        choice: the run, what its chat template is given besides, and a precision if not that of the training.
 
     Raises:
         ConfigError: the model does not take the `chat_args`.
         RunError: the run cannot be read, or its model has changed since.
     """
+    return _in_precision(_load_start(run, choice), choice.dtype)
+
+
+def _load_start(run: Path, choice: ModelChoice) -> Any:
+    """Returns what `load_start` does, in the precision of the training."""
     config = read_config(run)
     source = model_source(run)
     stored = config.provenance.get("model")
@@ -153,8 +156,8 @@ def load_start(run: Path, choice: ModelChoice) -> Any:
             now = model_provenance(source)
         require_same(run, "model", stored or now, now)
     chat_args = {**config.settings.get("chat_args", {}), **choice.chat_args}
-    date, dtype = choice.date or config.provenance.get("date"), choice.dtype or config.settings.get("dtype")
-    lm, _ = _load(ModelChoice(source, chat_args, date, device=choice.device, dtype=dtype))
+    date = choice.date or config.provenance.get("date")
+    lm, _ = _load(ModelChoice(source, chat_args, date, device=choice.device, dtype=config.settings.get("dtype")))
     from hero.distill.state import widen
 
     use_adapter(config.settings, lm)
@@ -162,11 +165,20 @@ def load_start(run: Path, choice: ModelChoice) -> Any:
     return lm
 
 
+def _in_precision(lm: Any, dtype: str | None) -> Any:
+    """Converts the weights of a model, unless `dtype` is None, and returns it."""
+    if dtype:
+        import torch
+
+        lm.model.to(dtype=getattr(torch, dtype))
+    return lm
+
+
 def _load_trained(run: Path, choice: ModelChoice) -> tuple[Any, int]:
     """Returns the model of a run as it is in a checkpoint, and the step of that."""
     from hero.distill.state import MODEL, read_weights
 
-    lm = load_start(run, choice)
+    lm = _load_start(run, choice)
 
     def read(checkpoint: Checkpoint) -> int:
         read_weights(lm.model, checkpoint.trainer / MODEL)
@@ -175,4 +187,4 @@ def _load_trained(run: Path, choice: ModelChoice) -> tuple[Any, int]:
     step = read_checkpoint(run, choice.checkpoint, read)
     if step is None:
         raise RunError(f"{run} has no complete step yet; take its model, {model_source(run)}, or resume it first")
-    return lm, step
+    return _in_precision(lm, choice.dtype), step

@@ -35,6 +35,7 @@ def less_memory(settings: Settings, phase: str) -> str:
         fewer = settings.micro_batch_tokens // 2
         return f"--micro-batch-tokens {fewer}" if fewer >= LEAST_TOKENS else ""
     plays = phase in ("rollout", "evaluation") or (phase == "reflection" and settings.reflector == "self")
-    if not plays or settings.serve or settings.kv_cache_gib < 2 * LEAST_GIB:
+    here = (plays and not settings.serve) or (phase == "reflection" and settings.reflector == "local")
+    if not here or settings.kv_cache_gib < 2 * LEAST_GIB:
         return ""
     return f"--kv-cache-gib {settings.kv_cache_gib / 2:g}"

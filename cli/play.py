@@ -67,9 +67,8 @@ def play(
     """
     from .build import closing, make_envs
 
-    if policy is None and (idle := given.keys() - {"env", "env_args"}):
-        names = " and ".join(option(name) for name in PLAYED if name in idle)
-        raise ConfigError(f"{names} does nothing without --policy; add that, or leave it out")
+    if policy is None and (idle := [name for name in given if name not in ("env", "env_args")]):
+        raise ConfigError(f"{option(idle[0])} does nothing without --policy; add that, or leave it out")
     with loading(policy or given.get("env") or Settings().env) as loaded:
         settings = settings_to_play(policy, run_dir_of(policy), given) if policy else settings_of(given)
         (game,) = make_envs(settings.env, split, 1, settings.env_args)

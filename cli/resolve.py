@@ -18,7 +18,7 @@ from hero.runs.reader import read_settings
 
 from .learner import GROUP, read_learner
 from .out_of_memory import MEMORY_SETTINGS
-from .settings import FIELDS, LEARNING, Settings, option, types
+from .settings import AFTER_START, FIELDS, Settings, option, types
 
 CHOICES: Final = ("env", "learner")
 """Settings that name a component whose own defaults count: no other component may choose them."""
@@ -63,10 +63,9 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
             raise IdleSettingError(
                 name, f"{option(name)} {given[name]} does nothing with --learner {learner.text}; leave it out"
             )
-    if for_learner.get("steps") == 0 and "steps" not in given:
-        # An adapter stays, so that the evaluation is also that of other learners' start.
+    if for_learner.get("steps") == 0:
         for name in given:
-            if FIELDS[name].metadata["panel"] == LEARNING and not name.startswith("lora"):
+            if name in AFTER_START.difference(("learner", "learner_args", "min_valid_actions")):
                 raise IdleSettingError(
                     name,
                     f"{option(name)} {given[name]} does nothing with --learner {learner.text}, which does not train",
@@ -91,7 +90,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
 def settings_to_play(policy: str, run: Path | None, given: Mapping[str, Any]) -> Settings:
     """Returns the settings that a policy is played with: those that the user gave, then those of its run or the usual.
 
-    In another environment, or the same with other arguments, no arguments of the run count.
+    The arguments of a run's environment are not those of another one.
 
     Args:
         run: the directory of the run that the policy is from; None if it is from none.
@@ -106,12 +105,16 @@ def settings_to_play(policy: str, run: Path | None, given: Mapping[str, Any]) ->
     if temperature is not None and not 0 <= temperature < math.inf:
         raise ConfigError(f"--temperature {temperature} is not possible; give at least 0, which is greedy")
     if run is None:
+        elsewhere = ("max_tokens", "threads", "device", "dtype", "kv_cache_gib") if policy.startswith("openai:") else ()
+        if idle := [option(name) for name in elsewhere if name in given]:
+            raise ConfigError(f"{idle[0]} does nothing with {policy}, which runs elsewhere; leave it out")
         settings = settings_of({"model": policy, **given})
     else:
-        if "env" in given or "env_args" in given:
+        settings = stored_settings(run)
+        given |= env_settings(given.get("env"), given.get("env_args", {}))
+        if given.get("env", settings.env) != settings.env:
             given.setdefault("env_args", {})
-            given |= env_settings(given.get("env"), given["env_args"])
-        settings = replace(stored_settings(run), **given)
+        settings = replace(settings, **given)
         _check(settings)
     return settings if temperature is None else replace(settings, temperature=temperature)
 

@@ -12,17 +12,9 @@ from hero.runs.reader import check_rows, read_config, step_folders
 
 from .provenance import differences, versions
 from .resolve import stored_settings
-from .settings import FIELDS, Settings, option
+from .settings import AFTER_START, FIELDS, Settings, option
 
-ELSEWHERE: Final = frozenset(
-    ("learner", "learner_args", "reflector", "reflector_args", "teacher", "teacher_args",
-     "steps", "turn_budget", "stop_when_worse", "min_valid_actions", "when_few_follow", "episodes", "group_size",
-     "learning_rate", "warmup_steps", "decay_steps", "weight_decay", "max_grad_norm", "teacher_weights", "turn_gate",
-     "ema_decay", "divergence", "beta", "top_k", "top_k_of", "lora_alpha", "lora_targets",
-     "eval_tasks_between", "eval_every", "save_every", "micro_batch_tokens", "gradient_checkpointing")
-)  # fmt: skip
-"""Settings that have no part in the evaluation before training, where an adapter changes nothing yet."""
-DECISIVE: Final = tuple(name for name in FIELDS if name not in ELSEWHERE)
+DECISIVE: Final = tuple(name for name in FIELDS if name not in AFTER_START)
 """Settings that it depends on, if only by rounding; so does a new one, unless it is said to have no part."""
 
 

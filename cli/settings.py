@@ -58,7 +58,7 @@ class Settings:
 
     env: str = setting(
         "webshop",
-        "Environment to learn in: a name of hero env list, gym:ID of gymnasium, or module:Class.",
+        "Environment: a name of hero env list, gym:ID of gymnasium, or module:Class.",
         panel=WHAT,
     )
     env_args: dict[str, Any] = arguments("Option of the environment", "level=hard")
@@ -252,7 +252,7 @@ class Settings:
     )
     dtype: Literal["float32", "bfloat16", "float16"] | None = setting(
         None,
-        "Precision of the weights. Those that are trained become float32.",
+        "Precision of the weights; in training those that are trained become float32.",
         panel=MACHINE,
         shown="bfloat16 on a GPU, else float32",
     )
@@ -261,9 +261,10 @@ class Settings:
     )
     kv_cache_gib: float = setting(
         8.0,
-        "GiB for keys and values while episodes are played. Less is slower, and changes no result.",
+        "GiB for keys and values while episodes are played and reviewed. Less is slower, and changes no result.",
         panel=MACHINE,
         above=0,
+        below=2**20,
     )
     serve: str | None = setting(
         None,
@@ -303,6 +304,14 @@ class Settings:
 
 BROUGHT_BY_MODEL: Final = ("learning_rate", "action_tokens")
 """Settings that are None until the model is loaded, unless they are given."""
+AFTER_START: Final = frozenset(
+    ("learner", "learner_args", "reflector", "reflector_args", "teacher", "teacher_args",
+     "steps", "turn_budget", "stop_when_worse", "min_valid_actions", "when_few_follow", "episodes", "group_size",
+     "learning_rate", "warmup_steps", "decay_steps", "weight_decay", "max_grad_norm", "teacher_weights", "turn_gate",
+     "ema_decay", "divergence", "beta", "top_k", "top_k_of", "lora_alpha", "lora_targets",
+     "eval_tasks_between", "eval_every", "save_every", "micro_batch_tokens", "gradient_checkpointing")
+)  # fmt: skip
+"""Settings that have no part in the evaluation before training, where an adapter changes nothing yet."""
 FIELDS: Final[Mapping[str, Field[Any]]] = {each.name: each for each in fields(Settings)}
 
 

@@ -37,12 +37,14 @@ WIDE = 120
 WORDS = {"nats": "nats per token", "exact": "exact replies", "well_formed": "well-formed replies"}
 
 
-def refuse_idle(context: typer.Context) -> None:
-    """Refuses options that a suite has no use for.
+def refuse_idle(context: typer.Context, model: str) -> None:
+    """Refuses options that a suite has no use for, and models whose probabilities are not known.
 
     Raises:
         ConfigError: the user gave one.
     """
+    if model.startswith("openai:"):
+        raise ConfigError(f"--suite needs a model on this machine, whose probabilities it reads, not {model}")
     for name in EPISODES_ONLY:
         source = context.get_parameter_source(name)
         if source is not None and source.name != "DEFAULT":

@@ -118,28 +118,29 @@ def check(group: str, name: str, options: Mapping[str, Any], later: Collection[s
     Raises:
         ConfigError: an option is unknown, missing or of another type; the message names it and what there is.
     """
-    component = load(group, name)
-    try:
-        declared = parameters(component)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{name} ({group}) is {component!r:.80}, not a class or function with a signature") from None
-    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in declared.values())
+    component, declared = _declared(group, name)
     for option, value in options.items():
-        if option in later:
-            raise ConfigError(f"{option} of {name} ({group}) is given by the run; it is not an option: leave it out")
+        _require_option(group, name, declared, option, later)
         if option in declared:
             _require_type(f"{name} ({group})", component, declared[option], value)
-        elif not takes_any or option == "self":
-            close = get_close_matches(option, declared, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            listed = _list_of(component, declared, later)
-            raise ConfigError(f"{name} ({group}) has no option {option!r}; {hint}{listed}")
     for option, parameter in declared.items():
         required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         if required and option not in options and option not in later:
             listed = _list_of(component, declared, later)
             raise ConfigError(f"{name} ({group}) needs the option {option!r}; {listed}")
     return component
+
+
+def require_option(group: str, name: str, option: str, later: Collection[str] = ()) -> None:
+    """Checks that a component has an option, whatever its value.
+
+    Args:
+        later: as for `check`.
+
+    Raises:
+        ConfigError: it has not; the message says what there is.
+    """
+    _require_option(group, name, _declared(group, name)[1], option, later)
 
 
 def parameters(component: Any) -> dict[str, inspect.Parameter]:
@@ -153,6 +154,29 @@ def parameters(component: Any) -> dict[str, inspect.Parameter]:
     if any(each.kind is each.POSITIONAL_ONLY and each.default is each.empty for each in signature.parameters.values()):
         raise TypeError(f"{signature} needs an argument that has no name")
     return {name: each for name, each in signature.parameters.items() if each.kind in by_name}
+
+
+def _declared(group: str, name: str) -> tuple[Any, dict[str, inspect.Parameter]]:
+    """Returns a component and its parameters."""
+    component = load(group, name)
+    try:
+        return component, parameters(component)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} ({group}) is {component!r:.80}, not a class or function with a signature") from None
+
+
+def _require_option(
+    group: str, name: str, declared: Mapping[str, inspect.Parameter], option: str, later: Collection[str]
+) -> None:
+    if option in later:
+        raise ConfigError(f"{option} of {name} ({group}) is given by the run; it is not an option: leave it out")
+    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in declared.values())
+    if option not in declared and (not takes_any or option == "self"):
+        close = get_close_matches(option, declared, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigError(
+            f"{name} ({group}) has no option {option!r}; {hint}{_list_of(load(group, name), declared, later)}"
+        )
 
 
 def _list_of(component: Any, declared: Mapping[str, inspect.Parameter], later: Collection[str]) -> str:

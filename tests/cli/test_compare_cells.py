@@ -75,8 +75,9 @@ def test_a_cell_takes_precedence_and_its_own_settings_must_have_a_use() -> None:
 
 def test_options_of_a_component_add_up() -> None:
     given = {"learner": "grpo", "env_args": {"level": "hard"}, "teacher_args": {"show_thoughts": False}}
-    cells = read_cells(given, [], ["a: --learner distill --teacher-arg show_thoughts=true", "b:"])
+    cells = read_cells(given, ["sdar"], ["a: --learner distill --teacher-arg show_thoughts=true", "b:"])
     assert settings_in(cells) == {
+        "sdar": {**given, "learner": "sdar"},
         "a": {"learner": "distill", "env_args": {"level": "hard"}, "teacher_args": {"show_thoughts": True}},
         "b": {"learner": "grpo", "env_args": {"level": "hard"}},
     }
@@ -112,7 +113,7 @@ def test_a_sweep_makes_the_cells_that_can_be_written_by_hand(rates: list[float],
 
 def test_a_cell_without_a_use_for_what_is_swept_is_there_once() -> None:
     cells = ["own: --learning-rate 3e-4", "clip: --learner grpo --learner-arg clip_high=0.3"]
-    sweeps = ["learning-rate=1e-4,2e-4", "learner-arg=clip_high=0.2,clip_high=0.28"]
+    sweeps = ["learning-rate=1e-4,2e-4", "learner-arg=clip_high=0.2,0.28"]
     shared = {"learner_args": {"clip": 0.1}}
     made = settings_in(read_cells(shared, ["base", "grpo"], cells, sweeps))
     assert list(made) == [
@@ -130,10 +131,39 @@ def test_a_cell_without_a_use_for_what_is_swept_is_there_once() -> None:
 
 
 def test_a_sweep_alone_is_of_the_learner_that_is_given() -> None:
-    assert list(read_cells({}, [], [], ["weight-decay=0,1"])) == ["distill 0", "distill 1"]
+    assert list(read_cells({}, [], [], ["weight_decay=0, 1"])) == ["distill 0", "distill 1"]
     assert settings_in(read_cells({"learner": "grpo"}, [], [], ["weight-decay=1"])) == {
         "grpo 1": {"learner": "grpo", "weight_decay": 1.0}
     }
+
+
+def test_an_option_that_a_component_lacks_leaves_its_others() -> None:
+    given = {"learner_args": {"clip": 0.1}}
+    cells = read_cells(given, ["grpo", "gigpo", "distill+grpo"], [], ["learner-arg=discount=0.9,0.99"])
+    assert {name: each.get("learner_args") for name, each in settings_in(cells).items()} == {
+        "grpo": {"clip": 0.1},
+        "gigpo discount=0.9": {"clip": 0.1, "discount": 0.9},
+        "gigpo discount=0.99": {"clip": 0.1, "discount": 0.99},
+        "distill+grpo": None,
+    }
+    both = ["learner-arg=clip_high=0.2,0.28", "learner-arg=grpo.clip_high=0.2"]
+    assert list(read_cells({}, ["grpo", "distill+grpo"], [], both)) == [
+        "grpo clip_high=0.2 grpo.clip_high=0.2",
+        "grpo clip_high=0.28 grpo.clip_high=0.2",
+        "distill+grpo grpo.clip_high=0.2",
+    ]
+
+
+def test_a_value_with_a_comma_is_quoted() -> None:
+    cells = read_cells({"lora": 4}, [], [], ['lora-targets="q_proj,v_proj", all-linear'])
+    assert [each["lora_targets"] for each in settings_in(cells).values()] == ["q_proj,v_proj", "all-linear"]
+
+
+def test_what_trains_nothing_has_no_use_for_options_of_training() -> None:
+    given = {"steps": 12, "eval_every": 3, "eval_tasks_between": 9, "lora": 4, "lora_alpha": 8.0, "episodes": 8}
+    cells = settings_in(read_cells(given, ["base", "distill"], [], ["save-every=1,2"]))
+    assert cells["base"] == {"learner": "base", "lora": 4}
+    assert list(cells) == ["base", "distill 1", "distill 2"]
 
 
 def test_runs_are_planned_seed_by_seed_and_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:

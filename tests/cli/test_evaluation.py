@@ -154,7 +154,8 @@ def test_a_run_is_evaluated_with_its_own_settings_and_weights(
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["best"]["step"] == 0
     for default in ([], ["--checkpoint", "best"]):
         assert again("run", *default, name="run (best checkpoint, step 0)") == of_the_base
-    assert "12 episodes of 12 tasks" in hero("eval", "run", "--env", "guess").stdout
+    assert "5 episodes of 5 tasks" in hero("eval", "run", "--env", "guess").stdout
+    assert "2 episodes of 2 tasks" in hero("eval", "run", "--env", "webshop", "--tasks", 2, "--max-turns", 1).stdout
 
 
 def test_a_policy_is_evaluated_with_the_settings_that_are_given(hero: Hero, model: str, finished: Path) -> None:
@@ -174,7 +175,7 @@ def test_a_policy_is_evaluated_with_the_settings_that_are_given(hero: Hero, mode
 
 @pytest.mark.parametrize("command", [["eval"], ["play", "--policy"]], ids=["eval", "play"])
 def test_the_precision_that_is_given_counts(
-    hero: Hero, model: str, monkeypatch: pytest.MonkeyPatch, command: list[str]
+    hero: Hero, model: str, finished: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     act, kinds = TransformersPolicy.act, set[torch.dtype]()
 
@@ -183,8 +184,10 @@ def test_the_precision_that_is_given_counts(
         return act(policy, *arguments)
 
     monkeypatch.setattr(TransformersPolicy, "act", watched)
-    assert hero(*command, model, "--env", "guess", "--dtype", "bfloat16").exit_code == 0
-    assert kinds == {torch.bfloat16}
+    for policy in (model, finished):
+        kinds.clear()
+        assert hero(*command, policy, "--env", "guess", "--dtype", "bfloat16").exit_code == 0
+        assert kinds == {torch.bfloat16}
 
 
 def test_mistakes_are_reported(hero: Hero, model: str, tmp_path: Path) -> None:
@@ -207,6 +210,9 @@ def test_mistakes_are_reported(hero: Hero, model: str, tmp_path: Path) -> None:
         ([model, *GUESS, "--temperature", "nan"], "--temperature nan is not possible"),
         ([model, *GUESS, "--device", "cuda:99"], "cuda:99"),
         ([model, *GUESS, "--dtype", "int8"], "'int8' is not one of 'float32', 'bfloat16', 'float16'"),
+        (["openai:x", *GUESS, "--threads", 2], "--threads does nothing with openai:x, which runs elsewhere"),
+        (["openai:x", "--suite", "x.txt"], "--suite needs a model on this machine, whose probabilities it reads"),
+        ([model, *GUESS, "--kv-cache-gib", 1e300], "--kv-cache-gib 1e+300 is not possible"),
         (["openai:x", *GUESS, "--dtype", "float16"], "--dtype does nothing with openai:x, which runs elsewhere"),
         (["openai:x", *GUESS, "--chat-arg", "a=1"], "--chat-arg does nothing with openai:x"),
         ([model, *GUESS, "--seed", 10**22], "'--seed'"),

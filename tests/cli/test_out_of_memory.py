@@ -111,7 +111,10 @@ def test_every_remedy_takes_less_than_the_one_before() -> None:
     assert less_memory(Settings(), "rollout") == "--kv-cache-gib 4"
     assert less_memory(Settings(kv_cache_gib=1.0), "reflection") == "--kv-cache-gib 0.5"
     assert less_memory(Settings(kv_cache_gib=0.9), "rollout") == ""
-    assert less_memory(Settings(reflector="local"), "reflection") == less_memory(Settings(), "") == ""
+    assert less_memory(Settings(reflector="rules"), "reflection") == less_memory(Settings(), "") == ""
+    for settings in (Settings(reflector="local"), Settings(reflector="local", serve="http://localhost", lora=8)):
+        assert less_memory(settings, "reflection") == "--kv-cache-gib 4"
+    assert less_memory(Settings(serve="http://localhost", lora=8), "reflection") == ""
     assert less_memory(Settings(serve="http://localhost", lora=8), "rollout") == ""
     assert less_memory(Settings(), "update") == "--gradient-checkpointing"
     assert less_memory(Settings(gradient_checkpointing=True), "update") == "--micro-batch-tokens 8192"

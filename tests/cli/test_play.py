@@ -78,6 +78,6 @@ def test_a_run_is_watched_where_it_was_trained_unless_told_otherwise(hero: Hero,
 
 def test_what_would_do_nothing_or_is_not_there_is_an_error(hero: Hero) -> None:
     refused(hero("play", "--temperature", 1), "--temperature does nothing without --policy")
-    refused(hero("play", "--device", "cpu", "--max-turns", 1), "--max-turns and --device does nothing without --policy")
+    refused(hero("play", "--device", "cpu", "--max-turns", 1), "--max-turns does nothing without --policy")
     refused(hero("play", "--policy", "tinny"), "did you mean 'tiny'?")
     refused(hero("play", "--policy", "tiny", "--device", "cuda:99"), "cuda:99")
