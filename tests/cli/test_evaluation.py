@@ -15,6 +15,7 @@ from hero.plan import Purpose
 from hero.runs.reader import read_rows
 from hero.runs.writer import Run
 from hero.types import Action, Tools
+from hero_cli.options import as_options
 from hero_cli.resolve import settings_of
 from tests.cli.conftest import FAST, Hero
 from tests.doubles import GivenUpEnv, GuessEnv
@@ -188,6 +189,12 @@ def test_the_precision_that_is_given_counts(
         kinds.clear()
         assert hero(*command, policy, "--env", "guess", "--dtype", "bfloat16").exit_code == 0
         assert kinds == {torch.bfloat16}
+
+
+def test_the_record_says_how_the_episodes_were_played(hero: Hero, model: str) -> None:
+    given = {"max_turns": 2, "max_tokens": 99, "action_tokens": 3, "dtype": "bfloat16", "temperature": 0.7, "seed": 4}
+    record = json.loads(hero("eval", model, *GUESS, "--json", *as_options(given)).stdout)
+    assert {name: record[name] for name in given} == given
 
 
 def test_mistakes_are_reported(hero: Hero, model: str, tmp_path: Path) -> None:

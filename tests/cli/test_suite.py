@@ -74,6 +74,14 @@ def test_a_run_is_measured_at_its_start_and_at_its_checkpoint(
     assert difference["value"] == pytest.approx(checkpoint["value"] - start["value"])
     assert 0 < difference["low"] < difference["value"] < difference["high"]
 
+    half, of_model, of_best = (
+        json.loads(hero("eval", policy, "--suite", suite, "--json", "--dtype", "bfloat16", *which).stdout)["scores"]
+        for policy, which in (("run", ["--checkpoint", "newest"]), (model, []), ("run", []))
+    )
+    assert half["start"] == of_model["model"] == of_best["start"] == of_best["checkpoint"]
+    for name in ("start", "checkpoint"):
+        assert half[name] != record["scores"][name]
+
 
 def test_plain_text_has_no_replies(hero: Hero, model: str, tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text("Once upon a time.", encoding="utf-8")
