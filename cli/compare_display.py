@@ -52,7 +52,10 @@ class ComparisonLines:
 
 
 class ComparisonTable(ComparisonLines):
-    """Redraws in place a table of all cells and seeds, and a line for each run that goes on or has failed."""
+    """Redraws in place a line for each run that goes on or has failed, and a table of all cells and seeds.
+
+    The table is last, since a terminal that is too low cuts off the end.
+    """
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -85,7 +88,7 @@ class ComparisonTable(ComparisonLines):
             if status.state in ("running", "failed")
         ]
         done = sum(status.state == "finished" for status in self.shown.values())
-        return Group(table, *lines, Text(f"{done} of {len(self.shown)} runs finished", "dim"))
+        return Group(Text(f"{done} of {len(self.shown)} runs finished", "dim"), *lines, table)
 
 
 def _mark(status: Status) -> Text:
