@@ -84,11 +84,17 @@ class Readiness:
                 "It is open whether hindsight can teach here: the reflector calls no action wrong; give more "
                 "--episodes, or a --reflector that judges actions",
             )
-        if not self.turns_faulted or self.repeated is None:
+        if not self.turns_faulted:
             return Answer(
                 "unknown",
                 f"It is open whether hindsight can teach {model} here: its actions hold thoughts, which say nothing "
                 "about each other; watch teacher_gap and success in a short run",
+            )
+        if self.repeated is None:
+            return _no(
+                model,
+                f"in all {self.turns_faulted} faulted turns the diagnosis advises the very action that was taken; take "
+                "another --reflector",
             )
         return self._following(model, self.repeated)
 
@@ -139,7 +145,7 @@ class Readiness:
             "valid actions": _percent(self.valid_actions),
             "turns with a finding": _percent(self.turns_with_finding),
             "takes the advised action": of(self.followed, "the faulted turns with advice"),
-            "repeats the action": of(self.repeated, f"{self.turns_faulted} faulted turns"),
+            "repeats the action": of(self.repeated, "the faulted turns that do not advise it"),
             "lift of the advised action": "not measured" if self.lift is None else f"{self.lift:.2f} nats",
             "verdicts that are right": _known(self.verdicts_right),
             "advice that is right": _known(self.advice_right),

@@ -153,37 +153,41 @@ def _apart(rows: Rows) -> str:
     )
 
 
-def _of_faulted(rows: Rows, metric: str) -> float | None:
-    """Returns a metric of the faulted turns of the newest step; None if it was not measured, or on too few."""
+def _of_consistent(rows: Rows, metric: str) -> float | None:
+    """Returns a metric of the faulted turns of the newest step whose findings do not contradict themselves.
+
+    It is None if it was not measured, or on too few.
+    """
     update = rows[-1]["update"]
     value: float | None = update.get(metric)
-    return value if update.get("turns_faulted", 0) >= MIN_FAULTED else None
+    enough = update.get("turns_faulted", 0) - update.get("turns_contradicted", 0) >= MIN_FAULTED
+    return value if enough else None
 
 
 def _few_follow(rows: Rows) -> str:
-    followed = _of_faulted(rows, "followed")
+    followed = _of_consistent(rows, "followed")
     if followed is None or followed >= FEW_FOLLOW:
         return ""
     return f"the teacher takes {100 * followed:.0f} % of the advice that it is shown; the rest teaches nothing"
 
 
 def _repeats(rows: Rows) -> str:
-    repeated = _of_faulted(rows, "repeated")
+    repeated = _of_consistent(rows, "repeated")
     if repeated is None or repeated <= MANY_REPEAT:
         return ""
     return f"the teacher would repeat {100 * repeated:.0f} % of the actions that it is shown to be wrong"
 
 
 def _no_lift(rows: Rows) -> str:
-    lift = _of_faulted(rows, "lift")
+    lift = _of_consistent(rows, "lift")
     if lift is None or lift > 0:
         return ""
     return f"the teacher finds the advised actions no likelier than the student does (lift {lift:.2f} nats)"
 
 
 def _contradicts(rows: Rows) -> str:
-    contradicted, faulted = _of_faulted(rows, "turns_contradicted"), rows[-1]["update"].get("turns_faulted", 0)
-    if contradicted is None or contradicted <= MANY_CONTRADICT * faulted:
+    contradicted, faulted = (rows[-1]["update"].get(f"turns_{name}", 0) for name in ("contradicted", "faulted"))
+    if faulted < MIN_FAULTED or contradicted <= MANY_CONTRADICT * faulted:
         return ""
     return (
         f"in {100 * contradicted / faulted:.0f} % of the turns that the reflector calls wrong, it advises the very "

@@ -126,6 +126,18 @@ def test_few_faulted_turns_and_none_at_all_say_nothing_about_the_teacher(metric:
     assert raised(unmeasured) == []
 
 
+@pytest.mark.parametrize(("metric", "value", "alarm"), [
+    ("followed", 0.0, "few_follow"), ("repeated", 1.0, "repeats"), ("lift", -1.0, "no_lift"),
+])  # fmt: skip
+def test_turns_whose_advice_contradicts_itself_say_nothing_about_the_teacher(
+    metric: str, value: float, alarm: str
+) -> None:
+    faulted = {"turns_faulted": MIN_FAULTED + 5.0}
+    assert raised(row(**{metric: value}, **faulted, turns_contradicted=5.0)) == [alarm]
+    assert raised(row(**{metric: value}, **faulted, turns_contradicted=6.0)) == []
+    assert raised(row(turns_faulted=float(MIN_FAULTED), turns_contradicted=float(MIN_FAULTED))) == ["contradicts"]
+
+
 def test_a_run_without_a_reflector_needs_no_findings() -> None:
     silent = row(episodes_with_finding=0.0)
     assert raised(silent) == ["no_findings"]

@@ -151,8 +151,8 @@ class Following:
         metrics = {f"turns_{name}": float(len(turns)) for name, turns in counts.items()}
         if followed := [score.likeliest for index, score in self._advised.items() if index not in unchanged]:
             metrics["followed"] = fmean(followed)
-        if self._faulted:
-            metrics["repeated"] = fmean(self._taken[index].likeliest for index in self._faulted)
+        if consistent := self._faulted - unchanged:
+            metrics["repeated"] = fmean(self._taken[index].likeliest for index in consistent)
         if self._lifts:
             metrics["lift"] = median(self._lifts)  # a few turns whose advice cannot be followed would decide a mean
         return metrics

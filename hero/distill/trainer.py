@@ -195,10 +195,10 @@ class TorchTrainer:
             log p teacher - log p student of the sampled tokens; `teacher_gap_abs`, that of its absolute value;
             `teacher_tokens`, the number of tokens that the teacher read of the actions taken and their prompts, and
             `teacher_tokens_apart`, the number that it would have read without shared prefixes.
-            Where turns are faulted: `repeated`, the share of them in which the action taken is again the teacher's
-            likeliest; and of those that advise another action `followed`, the share in which the advised action is the
-            likeliest, and `lift`, the median of log p teacher - log p student of the whole advised action, of at most
-            16 turns.
+            Where turns are faulted whose advice is not the action that was taken: `repeated`, the share of them in
+            which that action is again the teacher's likeliest; and of those with advice `followed`, the share in which
+            the advised action is the likeliest, and `lift`, the median of log p teacher - log p student of the whole
+            advised action, of at most 16 turns.
             Where there is a policy gradient: `clip_fraction` of its tokens.
 
         Raises:

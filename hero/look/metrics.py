@@ -83,8 +83,8 @@ METRICS: Final = (
     Metric("update.followed", "follow rate: share of the faulted turns that advise another action in which that is the "
            "teacher's likeliest", "near 1", "below one half: hindsight cannot teach this model here, alarm "
            "`few_follow`"),
-    Metric("update.repeated", "share of the faulted turns in which the teacher would repeat the fault", "near 0",
-           "alarm `repeats`"),
+    Metric("update.repeated", "share of the faulted turns, but for contradicted ones, in which the teacher would "
+           "repeat the fault", "near 0", "alarm `repeats`"),
     Metric("update.lift", "median of log p teacher - log p student of the whole advised action, in nats", "above 0",
            "alarm `no_lift`"),
     Metric("update.teacher_tokens", "tokens that the teacher read", "as few as possible"),

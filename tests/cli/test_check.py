@@ -143,6 +143,7 @@ def test_settings_that_decide_nothing_here_are_no_options(hero: Hero) -> None:
         ({"turns_too_long": 91}, "no", "91 of 181 privileged prompts exceed its context; give fewer --max-turns"),
         ({"turns_called_wrong": 0, "turns_faulted": 0}, "unknown", "calls no action wrong; give more --episodes"),
         ({"turns_faulted": 0, "repeated": None}, "unknown", "its actions hold thoughts"),
+        ({"repeated": None, "followed": None}, "no", "in all 60 faulted turns the diagnosis advises the very action"),
     ],
     ids=str,
 )

@@ -90,20 +90,21 @@ def expected(examples: Sequence[Example], turn_gate: TurnGate) -> dict[str, floa
         if example.finding.verdict not in FAULTS:
             continue
         prompt_ids, taken = CHAT.encode(example.teacher), example.tokens.action_ids
+        advice = example.finding.advice
+        ids = CHAT.encode_reply(advice) if advice else []
+        if tuple(ids) == taken:
+            contradicted += 1
+            continue
         # An action that was sampled may hold a stop token within, which only ends what is decoded.
         repeated.append(all(decoded(TEACHER, [*prompt_ids, *taken[:n]], 1) == (taken[n],) for n in range(len(taken))))
-        if advice := example.finding.advice:
-            ids = CHAT.encode_reply(advice)
-            if tuple(ids) == taken:
-                contradicted += 1
-                continue
+        if advice:
             followed.append(decoded(TEACHER, prompt_ids, 9) == tuple(ids))
             lifts.append(
                 sum(logprobs(TEACHER, prompt_ids, ids)) - sum(logprobs(STUDENT, example.tokens.prompt_ids, ids))
             )
     count = min(LIFT_TURNS, len(lifts))
     return {
-        "turns_faulted": len(repeated),
+        "turns_faulted": len(repeated) + contradicted,
         "turns_contradicted": contradicted,
         "turns_gated": sum(not counts(example, turn_gate, CHAT, STUDENT, TEACHER) for example in examples),
         "followed": fmean(followed),
