@@ -106,10 +106,8 @@ def read_cells(
             if len(labels) < len(swept) and made.get(name) == both:
                 continue  # this cell has no use for what is swept
             if other := next((each for each in made if _folder(each) == _folder(name)), None):
-                raise ConfigError(
-                    f"two cells, {other!r} and {name!r}, would be in {_folder(name)}-seedN; give one another name"
-                    + " with --cell" * bool(swept)
-                )
+                remedy = "write one with --cell and another name" if swept else "give one another name"
+                raise ConfigError(f"two cells, {other!r} and {name!r}, would be in {_folder(name)}-seedN; {remedy}")
             made[name] = both
     if idle:
         names = " and ".join(f"{option(setting)} {key}".strip() for setting, key in idle)
@@ -173,7 +171,10 @@ def _read_sweep(text: str) -> list[SweptValue]:
     if flag in map(option, COMPONENTS):
         key, equals, values = values.partition("=")
         key += equals
-    texts = [each.strip() for each in next(csv.reader([values], skipinitialspace=True), []) if each.strip()]
+    try:
+        texts = [each.strip() for each in next(csv.reader([values], skipinitialspace=True), []) if each.strip()]
+    except csv.Error as error:
+        raise ConfigError(f"{where}: {error}; an example is {SWEEP_EXAMPLE}") from error
     if not (name and texts):
         raise ConfigError(f"{where} is not an option, = and values; an example is {SWEEP_EXAMPLE}")
     try:
@@ -183,8 +184,9 @@ def _read_sweep(text: str) -> list[SweptValue]:
     swept = [SweptValue(setting, label, value) for label, settings in read for setting, value in settings.items()]
     if swept[0].setting == "learner":
         raise ConfigError(f"{where}: give --learners {values}")
-    if twice := next((each.text for i, each in enumerate(swept) if each.value in (o.value for o in swept[:i])), None):
-        raise ConfigError(f"{where} has {twice} twice; leave one of them out")
+    for index, each in enumerate(swept):
+        if each.value in [earlier.value for earlier in swept[:index]]:
+            raise ConfigError(f"{where} has {each.text} twice; leave one of them out")
     return swept
 
 

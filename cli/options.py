@@ -32,7 +32,7 @@ def with_settings(
             options of the usual kind.
         names: the settings.
         defaults: values of settings that stand for what the user does not give, where they differ from those of a run.
-        of_run: settings that a run brings which the command is given, before any default.
+        of_run: settings that are those of a run, if the command is given one, before any default.
     """
     defaults = defaults or {}
     _, *others = inspect.signature(command, eval_str=True).parameters.values()

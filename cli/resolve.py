@@ -28,7 +28,7 @@ PLAYED: Final = (
     *("env", "env_args", "chat_args", "temperature", "max_turns", "max_tokens", "action_tokens"),
     *("threads", "device", "dtype", "kv_cache_gib"),
 )
-"""Settings that a policy can be played with in whatever way, also one that was trained with others."""
+"""Settings that a policy is played with, which need not be those that it was trained with."""
 
 
 class IdleSettingError(ConfigError):

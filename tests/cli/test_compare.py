@@ -172,6 +172,7 @@ def test_ctrl_c_stops_all_after_their_step_and_says_how_to_go_on(
             ["--sweep 'learning-rate' is not an option, = and values; an ex"],
         ),
         (["--sweep", "learning-rate=,"], ["--sweep 'learning-rate=,' is not an option, = and values"]),
+        (["--sweep", "top-k=1\n2"], ["--sweep 'top-k=1\\n2': new-line character seen in unquoted field"]),
         (["--sweep", "klip=1"], ["--sweep 'klip=1': No such option: --klip"]),
         (["--sweep", "seed=1,2"], ["--sweep 'seed=1,2': every cell has the same seeds; give --seeds and --first-seed"]),
         (["--sweep", "env=a,b"], ["--sweep 'env=a,b': --env is the same for all cells; give it outside of --cell"]),
