@@ -165,12 +165,12 @@ def _load_start(run: Path, choice: ModelChoice) -> Any:
     return lm
 
 
-def _in_precision(lm: Any, dtype: str | None) -> Any:
+def _in_precision(lm: Any, dtype: Any) -> Any:
     """Converts the weights of a model, unless `dtype` is None, and returns it."""
     if dtype:
-        import torch
+        from hero.models.load import placement
 
-        lm.model.to(dtype=getattr(torch, dtype))
+        lm.model.to(dtype=placement(str(lm.model.device), dtype)[1])
     return lm
 
 
