@@ -79,10 +79,10 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
             needed_name, value = needed
             actual = getattr(settings, needed_name)
             if actual is None or (value is not None and actual != value):
-                needs = f"{option(needed_name)} {value or 'N'}"
-                raise IdleSettingError(
-                    name, f"{option(name)} {given[name]} does nothing without {needs}; add that, or leave it out"
-                )
+                why = f"without {option(needed_name)} {value or 'N'}; add that, or leave it out"
+                if for_learner.get(needed_name, "any") is None:
+                    why = f"with --learner {learner.text}; leave it out"
+                raise IdleSettingError(name, f"{option(name)} {given[name]} does nothing {why}")
     _check(settings)
     return settings
 
