@@ -21,7 +21,7 @@ from .interrupt import unmissable
 from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
 from .options import with_settings
 from .provenance import env_provenance, explain_missing, require_same, run_dir_of, version_warning, versions
-from .resolve import PLAYED, settings_to_play, stored_settings
+from .resolve import PLAYED, settings_to_play
 from .settings import Settings
 from .suite import evaluate_suite, refuse_idle
 from .terminal import console, estimate, loading, report_errors, show_log, with_default
@@ -94,17 +94,12 @@ def evaluate_command(
         raise ConfigError(f"--checkpoint {checkpoint} does nothing with {policy}, which is not a run; leave it out")
     with loading(policy) as loaded:
         settings = settings_to_play(policy, run, given)
-        stored = read_config(run).provenance if run else {}
-        own = stored_settings(run) if run else settings
-        same_env = (settings.env, settings.env_args) == (own.env, own.env_args)
+        config = read_config(run) if run else None
+        stored = config.provenance if config else {}
+        played_in = {"env": settings.env, "env_args": settings.env_args}
+        same_env = config is not None and played_in.items() <= config.settings.items()
         stored_env = stored.get("env", {}) if same_env else {}
-        model = ModelChoice(
-            policy,
-            given.get("chat_args", {}),
-            checkpoint=checkpoint or "best",
-            device=given.get("device"),
-            dtype=given.get("dtype"),
-        )
+        model = ModelChoice.of(policy, given, checkpoint or "best")
         warning = version_warning(stored.get("versions", {}), versions(settings))
 
         def begin() -> None:

@@ -57,6 +57,12 @@ class ModelChoice:
     device: str | None = None
     dtype: Any = None
 
+    @classmethod
+    def of(cls, source: str, given: Mapping[str, Any], checkpoint: WhichCheckpoint = "best") -> ModelChoice:
+        """Returns the choice of a user who gave some settings to play with."""
+        placed = {name: given.get(name) for name in ("device", "dtype")}
+        return cls(source, given.get("chat_args", {}), checkpoint=checkpoint, **placed)
+
 
 def load_model(choice: ModelChoice, settings: Settings) -> Any:
     """Returns the language model of a choice, whose policies have the limits of the settings.

@@ -81,10 +81,7 @@ def play(
                     loaded()
                     _episode(out, game, {} if task is None else {"task": task}, seed)
                 else:
-                    model = ModelChoice(
-                        policy, given.get("chat_args", {}), device=given.get("device"), dtype=given.get("dtype")
-                    )
-                    _watch(out, game, model, settings, task, seed, loaded)
+                    _watch(out, game, ModelChoice.of(policy, given), settings, task, seed, loaded)
         except (EOFError, KeyboardInterrupt):
             out.print("\ngood bye")
 

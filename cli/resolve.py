@@ -31,6 +31,10 @@ PLAYED: Final = (
 """Settings that a policy is played with, which need not be those that it was trained with."""
 
 
+OF_TRAINING: Final = AFTER_START - {"learner", "learner_args", "min_valid_actions"}
+"""Settings that do nothing where nothing is trained."""
+
+
 class IdleSettingError(ConfigError):
     """A setting that would do nothing.
 
@@ -65,7 +69,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
             )
     if for_learner.get("steps") == 0:
         for name in given:
-            if name in AFTER_START.difference(("learner", "learner_args", "min_valid_actions")):
+            if name in OF_TRAINING:
                 raise IdleSettingError(
                     name,
                     f"{option(name)} {given[name]} does nothing with --learner {learner.text}, which does not train",
