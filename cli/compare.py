@@ -15,7 +15,8 @@ from hero.comparison.runs import find_runs, read_run
 from hero.errors import ConfigError
 from hero.runs.reader import is_run_dir
 
-from .compare_cells import EXAMPLE, SWEEP_EXAMPLE, PlannedRun, plan_runs, read_cells
+from .compare_cells import EXAMPLE, SWEEP_EXAMPLE, read_cells
+from .compare_plan import PlannedRun, plan_runs
 from .interrupt import asked_to_stop
 from .logs import LogKind, require_package
 from .main import INTERRUPTED

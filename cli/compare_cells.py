@@ -1,29 +1,22 @@
-"""The cells of a comparison, from what a user gave, and the runs that they need."""
+"""The cells of a comparison, from what a user gave."""
 
 from __future__ import annotations
 
 import csv
-import json
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hero import registry
-from hero.comparison.runs import is_finished
 from hero.errors import ConfigError
-from hero.runs.reader import is_run_dir
 
 from .build import check_components
+from .compare_plan import cell_folder
 from .learner import read_learner
-from .logs import LogKind
-from .options import UsageError, as_options, read_options
-from .out_of_memory import MEMORY_SETTINGS
-from .resolve import IdleSettingError, extension, settings_of, stored_settings
-from .settings import BROUGHT_BY_MODEL, Settings, option
+from .options import UsageError, read_options
+from .resolve import IdleSettingError, settings_of
+from .settings import Settings, option
 
 EXAMPLE: Final = '--cell "no advice: --teacher-arg advice=false"'
 SWEEP_EXAMPLE: Final = "--sweep learning-rate=1e-4,2e-4"
@@ -31,28 +24,6 @@ FOR_ALL: Final = ("env", "env_args", "model", "chat_args", "eval_tasks")
 """Settings that no cell may have for itself: all start with one model, and are evaluated on the same tasks."""
 COMPONENTS: Final = {"learner_args": "", "reflector_args": "student", "teacher_args": ""}
 """Settings that hold options of a component, each of which counts by itself, and the parameter that a run gives it."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PlannedRun:
-    """One run of a comparison, equal to itself alone.
-
-    Attributes:
-        cell: name of the cell.
-        arguments: those of `hero run` with which it starts or goes on; empty if it is finished.
-        settings: its settings.
-    """
-
-    cell: str
-    seed: int
-    path: Path
-    arguments: tuple[str, ...]
-    settings: Settings
-
-    @property
-    def name(self) -> str:
-        """Its name in a line of text."""
-        return f"{self.cell}, seed {self.seed}"
 
 
 class SweptValue(NamedTuple):
@@ -105,43 +76,14 @@ def read_cells(
             name = " ".join([cell, *labels])
             if len(labels) < len(swept) and made.get(name) == both:
                 continue  # this cell has no use for what is swept
-            if other := next((each for each in made if _folder(each) == _folder(name)), None):
+            if other := next((each for each in made if cell_folder(each) == cell_folder(name)), None):
                 remedy = "write one with --cell and another name" if swept else "give one another name"
-                raise ConfigError(f"two cells, {other!r} and {name!r}, would be in {_folder(name)}-seedN; {remedy}")
+                raise ConfigError(f"two cells, {other!r} and {name!r}, would be in {cell_folder(name)}-seedN; {remedy}")
             made[name] = both
     if idle:
         names = " and ".join(f"{option(setting)} {key}".strip() for setting, key in idle)
         raise ConfigError(f"no cell has a use for {names}: {next(iter(idle.values()))}")
     return made
-
-
-def plan_runs(
-    cells: Mapping[str, tuple[Mapping[str, Any], Settings]],
-    out: Path,
-    seeds: Sequence[int],
-    jobs: int,
-    log: LogKind = "none",
-) -> list[PlannedRun]:
-    """Returns all runs, seed by seed, so that whatever is finished early is balanced.
-
-    Args:
-        log: what each run that is not finished writes besides.
-
-    Raises:
-        ConfigError: a run in `out` was started with other settings.
-        RunError: a run in `out` cannot be read.
-    """
-    runs = []
-    for seed in seeds:
-        for name, (given, settings) in cells.items():
-            threads = given.get("threads", max(1, settings.threads // jobs))
-            path = out / f"{_folder(name)}-seed{seed}"
-            own = replace(settings, seed=seed, threads=threads)
-            arguments = _arguments(path, {**given, "seed": seed, "threads": threads}, own)
-            if arguments and log != "none":
-                arguments.append(f"--log={log}")
-            runs.append(PlannedRun(name, seed, path, tuple(arguments), own))
-    return runs
 
 
 def _read_cell(text: str) -> tuple[str, dict[str, Any]]:
@@ -283,33 +225,3 @@ def _merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
     """Returns the settings of both; of the options of a component each counts by itself."""
     args = {name: shared[name] | own[name] for name in COMPONENTS if name in shared and name in own}
     return {**shared, **own, **args}
-
-
-def _folder(name: str) -> str:
-    """Returns the part of a directory's name that stands for a cell: letters, digits, dots and dashes."""
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.") or "cell"
-
-
-def _arguments(path: Path, given: Mapping[str, Any], settings: Settings) -> list[str]:
-    """Returns the arguments of `hero run` with which a run starts or goes on; none if it is finished.
-
-    Raises:
-        ConfigError: the run was started with other settings, but for threads, memory and a smaller limit.
-        RunError: the run cannot be read.
-    """
-    if not is_run_dir(path):
-        return [*as_options(given), f"--out={path}"]
-    stored = stored_settings(path)
-    try:
-        more = extension(stored, {name: getattr(settings, name) for name in ("steps", "turn_budget")})
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    asked, there = settings.record(), replace(stored, **more).record() | {"threads": settings.threads}
-    there |= {name: asked[name] for name in MEMORY_SETTINGS}  # a run may have gone on with less
-    asked |= {name: there[name] for name in BROUGHT_BY_MODEL if asked[name] is None}
-    if names := [name for name in asked if asked[name] != there[name]]:
-        differences = ", ".join(
-            f"{option(name)} {json.dumps(there[name])}, not {json.dumps(asked[name])}" for name in names
-        )
-        raise ConfigError(f"{path} was started with {differences}; choose another --out, or another name for the cell")
-    return [] if is_finished(path) and not more else ["--resume", f"--out={path}", *as_options(more)]

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Column, Table
 from rich.text import Text
 
-from .compare_cells import PlannedRun
+from .compare_plan import PlannedRun
 from .compare_runs import Status, Statuses
 
 MARKS: Final = {

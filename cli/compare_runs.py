@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from hero.errors import RunError
 from hero.runs.reader import is_run_dir, read_rows, step_folders
 
-from .compare_cells import PlannedRun
+from .compare_plan import PlannedRun
 from .same_start import start_alike
 
 # Without -P a file in the working directory could take the place of a module.

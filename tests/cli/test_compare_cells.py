@@ -1,9 +1,8 @@
-"""Cells of a comparison: each has the settings that it has a use for, and its runs are asked for by them."""
+"""Cells of a comparison: each has the settings that it has a use for."""
 
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from hero.errors import ConfigError
 from hero.testing.strategies import words
-from hero_cli.compare_cells import plan_runs, read_cells
+from hero_cli.compare_cells import read_cells
 from hero_cli.options import as_options, read_options
 from hero_cli.settings import Settings
 
@@ -164,21 +163,3 @@ def test_what_trains_nothing_has_no_use_for_options_of_training() -> None:
     cells = settings_in(read_cells(given, ["base", "distill"], [], ["save-every=1,2"]))
     assert cells["base"] == {"learner": "base", "lora": 4}
     assert list(cells) == ["base", "distill 1", "distill 2"]
-
-
-def test_runs_are_planned_seed_by_seed_and_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    cells = read_cells({"steps": 3}, ["distill"], ["No Advice!: --weight-decay 1 --learner grpo", "fast: --threads 5"])
-    runs = plan_runs(cells, Path("c"), [4, 5], 3)
-    assert [(run.cell, run.seed, str(run.path)) for run in runs] == [
-        (name, seed, f"c/{folder}-seed{seed}")
-        for seed in (4, 5)
-        for name, folder in (("distill", "distill"), ("No Advice!", "no-advice"), ("fast", "fast"))
-    ]
-    assert [run.settings.threads for run in runs] == [2, 2, 5] * 2
-    assert runs[4].arguments == (
-        "--steps=3", "--learner=grpo", "--weight-decay=1.0", "--seed=5", "--threads=2", "--out=c/no-advice-seed5",
-    )  # fmt: skip
-    assert [run.settings.threads for run in plan_runs(cells, Path("c"), [0], 9)] == [1, 1, 5]
-    logged = plan_runs(cells, Path("c"), [4, 5], 3, "wandb")
-    assert [run.arguments for run in logged] == [(*run.arguments, "--log=wandb") for run in runs]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hero_cli.compare_cells import PlannedRun
 from hero_cli.compare_display import ComparisonLines, ComparisonTable
+from hero_cli.compare_plan import PlannedRun
 from hero_cli.compare_runs import Status
 from hero_cli.settings import Settings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hero_cli.compare_cells import PlannedRun
+from hero_cli.compare_plan import PlannedRun
 from hero_cli.compare_runs import Progress, Status, Statuses, run_all
 from hero_cli.settings import Settings
 from tests.platforms import NEEDS_POSIX

@@ -1,0 +1,28 @@
+"""Runs of a comparison are ordinary runs, in directories of their own, and asked for by the settings of their cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hero_cli.compare_cells import read_cells
+from hero_cli.compare_plan import plan_runs
+
+
+def test_runs_are_planned_seed_by_seed_and_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    cells = read_cells({"steps": 3}, ["distill"], ["No Advice!: --weight-decay 1 --learner grpo", "fast: --threads 5"])
+    runs = plan_runs(cells, Path("c"), [4, 5], 3)
+    assert [(run.cell, run.seed, str(run.path)) for run in runs] == [
+        (name, seed, f"c/{folder}-seed{seed}")
+        for seed in (4, 5)
+        for name, folder in (("distill", "distill"), ("No Advice!", "no-advice"), ("fast", "fast"))
+    ]
+    assert [run.settings.threads for run in runs] == [2, 2, 5] * 2
+    assert runs[4].arguments == (
+        "--steps=3", "--learner=grpo", "--weight-decay=1.0", "--seed=5", "--threads=2", "--out=c/no-advice-seed5",
+    )  # fmt: skip
+    assert [run.settings.threads for run in plan_runs(cells, Path("c"), [0], 9)] == [1, 1, 5]
+    logged = plan_runs(cells, Path("c"), [4, 5], 3, "wandb")
+    assert [run.arguments for run in logged] == [(*run.arguments, "--log=wandb") for run in runs]
