@@ -22,7 +22,7 @@ COMMONEST: Final = 0.6
 LESS_VALID: Final = 0.2
 """Fall in the share of valid actions since the first steps that is an alarm."""
 MIN_FAULTED: Final = 10
-"""Smallest number of faulted turns whose shares and means say something about the teacher."""
+"""Smallest number of turns whose shares and medians say something about the teacher."""
 FEW_FOLLOW: Final = 0.2
 """Share of the faulted turns with advice below which the teacher does not follow it."""
 MANY_REPEAT: Final = 0.3
@@ -153,33 +153,33 @@ def _apart(rows: Rows) -> str:
     )
 
 
-def _of_consistent(rows: Rows, metric: str) -> float | None:
-    """Returns a metric of the faulted turns of the newest step whose findings do not contradict themselves.
+def _of_advised(rows: Rows, metric: str) -> float | None:
+    """Returns a metric of the turns of the newest step with advice to do otherwise.
 
     It is None if it was not measured, or on too few.
     """
     update = rows[-1]["update"]
     value: float | None = update.get(metric)
-    enough = update.get("turns_faulted", 0) - update.get("turns_contradicted", 0) >= MIN_FAULTED
-    return value if enough else None
+    return value if update.get("turns_advised", 0) >= MIN_FAULTED else None
 
 
 def _few_follow(rows: Rows) -> str:
-    followed = _of_consistent(rows, "followed")
+    followed = _of_advised(rows, "followed")
     if followed is None or followed >= FEW_FOLLOW:
         return ""
     return f"the teacher takes {100 * followed:.0f} % of the advice that it is shown; the rest teaches nothing"
 
 
 def _repeats(rows: Rows) -> str:
-    repeated = _of_consistent(rows, "repeated")
-    if repeated is None or repeated <= MANY_REPEAT:
+    update = rows[-1]["update"]
+    repeated, consistent = update.get("repeated"), update.get("turns_faulted", 0) - update.get("turns_contradicted", 0)
+    if repeated is None or repeated <= MANY_REPEAT or consistent < MIN_FAULTED:
         return ""
     return f"the teacher would repeat {100 * repeated:.0f} % of the actions that it is shown to be wrong"
 
 
 def _no_lift(rows: Rows) -> str:
-    lift = _of_consistent(rows, "lift")
+    lift = _of_advised(rows, "lift")
     if lift is None or lift > 0:
         return ""
     return f"the teacher finds the advised actions no likelier than the student does (lift {lift:.2f} nats)"
@@ -196,8 +196,9 @@ def _contradicts(rows: Rows) -> str:
 
 
 def _wrong_advice(rows: Rows) -> str:
-    right = rows[-1].get("quality", {}).get("advice_right")
-    if right is None or right >= LITTLE_RIGHT or rows[-1]["update"].get("turns_faulted", 0) < MIN_FAULTED:
+    right, update = rows[-1].get("quality", {}).get("advice_right"), rows[-1]["update"]
+    with_advice = update.get("turns_advised", 0) + update.get("turns_contradicted", 0)
+    if right is None or right >= LITTLE_RIGHT or with_advice < MIN_FAULTED:
         return ""
     return (
         f"only {100 * right:.0f} % of the advice is right, as the environment knows, and the rest is taught as well; "

@@ -147,10 +147,11 @@ class Following:
     def metrics(self) -> dict[str, float]:
         """Returns the metrics that `TorchTrainer.update` describes; the shares only where there is such a turn."""
         unchanged = self._batch.judged.unchanged
-        counts = {"faulted": self._faulted, "contradicted": unchanged, "gated": self._gated}
+        advised = self._advised.keys() - unchanged
+        counts = {"faulted": self._faulted, "contradicted": unchanged, "advised": advised, "gated": self._gated}
         metrics = {f"turns_{name}": float(len(turns)) for name, turns in counts.items()}
-        if followed := [score.likeliest for index, score in self._advised.items() if index not in unchanged]:
-            metrics["followed"] = fmean(followed)
+        if advised:
+            metrics["followed"] = fmean(self._advised[index].likeliest for index in advised)
         if consistent := self._faulted - unchanged:
             metrics["repeated"] = fmean(self._taken[index].likeliest for index in consistent)
         if self._lifts:

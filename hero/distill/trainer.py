@@ -185,8 +185,9 @@ class TorchTrainer:
             `turns_distilled`: distilled examples. `turns_too_long`: those that are not, since with their privileged
             text they exceed the model's context. `turns_gated`: distilled examples that `turn_gate` leaves out.
             `turns_faulted`: those whose action is called wrong, as far as they are measured. `turns_contradicted`:
-            those of them whose advice is the very action that was taken, which the gate leaves out. `loss`: the sum of
-            the components `policy_gradient`, `cross_entropy` and `distillation`.
+            those of them whose advice is the very action that was taken, which the gate leaves out. `turns_advised`:
+            those with other advice. `loss`: the sum of the components `policy_gradient`, `cross_entropy` and
+            `distillation`.
             Where a step was taken also: `grad_norm` before clipping; `learning_rate`.
             Where there are examples, gated or not: `action_length`, the mean in tokens; and, from before the step, in
             nats per token, at the temperature of sampling: `entropy` of the student; `mismatch`, the gap between

@@ -79,8 +79,9 @@ METRICS: Final = (
     Metric("update.turns_faulted", "distilled turns whose action is called wrong", "falls as it learns"),
     Metric("update.turns_contradicted", "faulted turns whose advice is the very action that was taken; gated out",
            "0", "alarm `contradicts`"),
+    Metric("update.turns_advised", "faulted turns that advise another action", "most of the faulted turns"),
     Metric("update.turns_gated", "turns left out, since the teacher does not follow their finding", "few"),
-    Metric("update.followed", "follow rate: share of the faulted turns that advise another action in which that is the "
+    Metric("update.followed", "follow rate: share of `update.turns_advised` in which the advised action is the "
            "teacher's likeliest", "near 1", "below one half: hindsight cannot teach this model here, alarm "
            "`few_follow`"),
     Metric("update.repeated", "share of the faulted turns, but for contradicted ones, in which the teacher would "

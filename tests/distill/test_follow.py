@@ -106,6 +106,7 @@ def expected(examples: Sequence[Example], turn_gate: TurnGate) -> dict[str, floa
     return {
         "turns_faulted": len(repeated) + contradicted,
         "turns_contradicted": contradicted,
+        "turns_advised": len(followed),
         "turns_gated": sum(not counts(example, turn_gate, CHAT, STUDENT, TEACHER) for example in examples),
         "followed": fmean(followed),
         "repeated": fmean(repeated),
