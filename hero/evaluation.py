@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import correlation, fmean, variance
 from typing import Any, Final, Literal, Self
 
-from hero.intervals import Estimate, clamp, paired_difference, t_interval, wilson_interval
+from hero.intervals import Estimate, clamp, paired_difference, t_interval, t_quantile, wilson_interval
 from hero.outcomes import Outcome, metric_values
 from hero.types import Stop
 
@@ -36,15 +36,19 @@ class Evaluation:
     def success(self) -> Estimate:
         """Share of episodes that succeeded, with Wilson's score interval (1927).
 
-        With repeated trials n is the effective sample size, the variance of one episode over that of the mean (Dean
-        and Pagano 2015), never less than the number of tasks and never more than the number of episodes.
+        Its n is the number of tasks. With repeated trials n is the effective sample size, the variance of one episode
+        over that of the mean, and the quantile that of Student's t, since the variance is estimated (Dean and Pagano
+        2015), if that interval is narrower. It is at most the number of episodes.
         """
         means = list(self.per_task("success").values())
-        share = fmean(means)
-        episode_variance = share * (1 - share)
-        mean_variance = variance(means) / len(means) if len(means) > 1 else 0.0
-        size = episode_variance / mean_variance if mean_variance else math.inf if episode_variance else 0.0
-        return wilson_interval(share, min(max(size, len(means)), len(self.outcomes)))
+        share, tasks = fmean(means), len(means)
+        by_tasks = wilson_interval(share, tasks)
+        if tasks == 1 or tasks == len(self.outcomes) or not 0 < share < 1:
+            return by_tasks
+        mean_variance = variance(means) / tasks
+        size = share * (1 - share) / mean_variance if mean_variance else math.inf
+        by_trials = wilson_interval(share, min(size, len(self.outcomes)), t_quantile(tasks - 1))
+        return min(by_tasks, by_trials, key=lambda interval: interval.high - interval.low)
 
     @property
     def score(self) -> Estimate:

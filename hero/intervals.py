@@ -106,4 +106,4 @@ def paired_difference(new: Estimate, old: Estimate, r: float) -> Estimate:
 
 
 def _half_width(a: float, b: float, r: float) -> float:
-    return math.sqrt(max(0.0, a * a - 2 * r * a * b + b * b))
+    return math.sqrt(max(a * a - 2 * r * a * b + b * b, 0.0))  # in this order NaN stays NaN

@@ -7,10 +7,12 @@ import json
 from dataclasses import replace
 from statistics import fmean
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.special import expit
 
 from hero.evaluation import Evaluation, difference
 from hero.intervals import t_interval, wilson_interval
@@ -52,7 +54,24 @@ def test_repeating_a_task_that_always_ends_alike_adds_no_certainty() -> None:
 
 def test_trials_that_do_not_depend_on_the_task_count_in_full() -> None:
     got = evaluation(*([True, False] for _ in range(50))).success
-    assert (got.low, got.high) == pytest.approx((wilson_interval(0.5, 100).low, wilson_interval(0.5, 100).high))
+    want = wilson_interval(0.5, 100, float(stats.t(49).ppf(0.975)))
+    assert (got.low, got.high) == pytest.approx((want.low, want.high))
+
+
+def test_trials_of_one_task_say_nothing_about_others() -> None:
+    assert evaluation([True, False] * 50).success == wilson_interval(0.5, 1)
+
+
+@pytest.mark.parametrize("tasks", [2, 3, 5, 10])
+def test_the_interval_of_repeated_trials_covers_the_success_of_tasks_that_differ(tasks: int) -> None:
+    random = np.random.default_rng(tasks)
+    effects = 1.5 * stats.norm.ppf((np.arange(2000) + 0.5) / 2000)
+    truth, covered = float(expit(effects).mean()), 0
+    for _ in range(300):
+        chances = expit(random.normal(0, 1.5, tasks))
+        got = evaluation(*((random.random(10) < chance).tolist() for chance in chances)).success
+        covered += got.low <= truth <= got.high
+    assert covered >= 0.94 * 300  # with the quantile of the normal distribution 0.80 to 0.92
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5), st.integers(1, 4))

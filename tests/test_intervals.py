@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hero.intervals import t_interval, wilson_interval
+from hero.intervals import Estimate, paired_difference, t_interval, wilson_interval
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=30))
@@ -37,3 +37,12 @@ def test_one_task_has_no_spread() -> None:
     assert math.isnan(got.low)
     assert math.isnan(got.high)
     assert got.record() == {"value": 0.5, "low": None, "high": None}
+
+
+def test_a_difference_of_what_has_no_spread_has_none() -> None:
+    single, known = t_interval([0.5]), Estimate(0.2, 0.1, 0.3)
+    for new, old in ((single, known), (known, single), (single, single)):
+        got = paired_difference(new, old, 0.0)
+        assert got.value == new.value - old.value
+        assert math.isnan(got.low)
+        assert math.isnan(got.high)
