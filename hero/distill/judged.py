@@ -53,14 +53,14 @@ class JudgedTurns:
         student_rows: list[Row] = []
         for index, row in teacher_rows.items():
             finding, tokens = examples[index].finding, examples[index].tokens
-            if finding is None or finding.verdict is None or _holds_thought(chat.decode(tokens.action_ids)):
+            if finding is None or finding.verdict is None or _holds_thought(taken := chat.decode(tokens.action_ids)):
                 continue
             if finding.verdict in FAULTS and finding.advice:
                 advice_ids = tuple(chat.encode_reply(finding.advice))
                 start = row.spans[0].start
                 if _holds_thought(finding.advice) or start + len(advice_ids) > context:
                     continue
-                if advice_ids == tokens.action_ids:
+                if chat.decode(advice_ids).strip() == taken.strip():  # whatever ids it was sampled as
                     unchanged.add(index)
                 else:
                     advice_rows[index] = action_row(row.ids[:start], advice_ids, index, advised=True)

@@ -41,8 +41,8 @@ def add_adapter(
     Args:
         rank: number of columns of the two matrices whose product is added to each weight.
         alpha: the product is multiplied by alpha / rank.
-        targets: names of the layers to adapt, or the ends of these, such as `q_proj`; `all-linear` for every linear
-            layer but the head.
+        targets: names of the linear layers to adapt, or the ends of these, such as `q_proj`; `all-linear` for all but
+            the head, which has no adapter: the teacher reads hidden states with its own, and shares the head.
         seed: draws the first of the two matrices; the second is 0.
 
     Raises:
@@ -51,6 +51,7 @@ def add_adapter(
     if find_spec("peft") is None:
         raise ConfigError("peft is not installed, which adapters need; run: pip install 'hero-agents[lora]'")
     from peft import LoraConfig, inject_adapter_in_model
+    from transformers.pytorch_utils import Conv1D
 
     if not targets:
         raise ConfigError("an adapter needs the names of layers; give all-linear for every linear layer but the head")
@@ -58,11 +59,13 @@ def add_adapter(
         raise ConfigError(f"an adapter of rank {rank} and alpha {alpha} is not possible; give a rank of 1 or more")
     if is_adapted(model):
         raise ConfigError("the model has an adapter already; merge that into its weights first")
-    layers = [name.removesuffix(".weight") for name, weight in model.named_parameters() if weight.ndim > 1]
+    head = model.get_output_embeddings()
+    linear = [name for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear | Conv1D)]
+    layers = [name for name in linear if model.get_submodule(name) is not head]
     for target in targets:
         if target != ALL_LINEAR and not any(f".{name}".endswith(f".{target}") for name in layers):
             ends = sorted({name.rpartition(".")[2] for name in layers})
-            raise ConfigError(f"no layer is called {target!r}; there are: {', '.join(ends)}")
+            raise ConfigError(f"{target!r} is no linear layer, or the head; there are: {', '.join(ends)}")
     names = ALL_LINEAR if ALL_LINEAR in targets else list(targets)
     config = LoraConfig(r=rank, lora_alpha=cast("int", alpha), target_modules=names, lora_dropout=0.0)
     with torch.random.fork_rng():

@@ -92,7 +92,7 @@ def expected(examples: Sequence[Example], turn_gate: TurnGate) -> dict[str, floa
         prompt_ids, taken = CHAT.encode(example.teacher), example.tokens.action_ids
         advice = example.finding.advice
         ids = CHAT.encode_reply(advice) if advice else []
-        if tuple(ids) == taken:
+        if CHAT.decode(ids).strip() == CHAT.decode(taken).strip():
             contradicted += 1
             continue
         # An action that was sampled may hold a stop token within, which only ends what is decoded.
@@ -208,6 +208,18 @@ def test_without_findings_no_model_reads_anything_more() -> None:
     assert read == ["teacher", "student"]
     for hook in hooks:
         hook.remove()
+
+
+@pytest.mark.parametrize("taken", ["IL", "IL ", "\nIL", "I"])
+def test_advice_of_the_action_taken_contradicts_itself_however_that_was_sampled(taken: str) -> None:
+    chat = random_model().chat
+    for ids in (chat.encode_reply(taken), chat.encode_reply(taken)[:-1]):  # the second is cut off
+        tokens = Tokens((1, 2), tuple(ids), (-1.0,) * len(ids))
+        finding = Finding(0, Verdict.FAILED, advice="IL")
+        example = Example(0, tokens, (Message("user", "hm"),), distillation=1.0, finding=finding)
+        turns = UpdateBatch.of([example], chat, 128).judged
+        assert turns.unchanged == ({0} if taken != "I" else set())
+        assert turns.advice_rows.keys() == ({0} if taken == "I" else set())
 
 
 def test_only_advice_of_another_action_is_read_by_the_student() -> None:

@@ -167,16 +167,21 @@ def test_the_state_of_another_adapter_is_refused(options: dict[str, Any], tmp_pa
     ("add", "message"),
     [
         (lambda lm: adapted(lm, targets=("q_proj", "nothing_proj_x")), None),
-        (lambda lm: adapted(lm, targets=("nothing",)), "no layer is called .nothing.; there are: .*q_proj"),
+        (
+            lambda lm: adapted(lm, targets=("nothing",)),
+            ".nothing. is no linear layer, or the head; there are: .*q_proj",
+        ),
         (lambda lm: adapted(lm, targets=()), "an adapter needs the names of layers"),
-        (lambda lm: adapted(lm, targets=("norm",)), "no layer is called 'norm'"),
+        (lambda lm: adapted(lm, targets=("norm",)), "'norm' is no linear layer"),
+        (lambda lm: adapted(lm, targets=("q_proj", "embed_tokens")), "'embed_tokens' is no linear layer"),
+        (lambda lm: adapted(lm, targets=("lm_head",)), "'lm_head' is no linear layer, or the head"),
         (lambda lm: adapted(adapted(lm)), "has an adapter already"),
         (lambda lm: adapted(lm, rank=0), "rank 0 and alpha 8.0 is not possible"),
         (lambda lm: adapted(lm, alpha=float("inf")), "alpha inf is not possible"),
     ],
 )
 def test_an_adapter_that_is_not_possible_is_refused(add: Callable[[TinyLM], object], message: str | None) -> None:
-    with pytest.raises(ConfigError, match=message or "no layer is called .nothing_proj_x."):
+    with pytest.raises(ConfigError, match=message or ".nothing_proj_x. is no linear layer"):
         add(TinyLM())
 
 
