@@ -121,8 +121,8 @@ def _no_review(rows: Rows) -> str:
     if failed <= MANY_PROBLEMS * episodes:
         return ""
     return (
-        f"the reviews of {failed} of {episodes} episodes failed, since they were too long or the answer could not be "
-        "read; episodes.jsonl has each problem"
+        f"the reviews of {failed} of {episodes} episodes failed, since they were too long, or an answer was cut off or "
+        "could not be read; episodes.jsonl has each problem"
     )
 
 

@@ -48,7 +48,7 @@ def rollout_metrics(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
 def reflection_metrics(pairs: Sequence[tuple[Trajectory, Diagnosis]]) -> dict[str, float]:
     """Returns the shares of turns and of episodes that have a finding, and what writing them cost in tokens.
 
-    `problems` is the number of episodes whose review failed, such as by an answer that cannot be read.
+    `problems` is the number of episodes whose review failed, such as by an answer that is cut off or cannot be read.
     """
     findings = [[finding for finding in diagnosis.findings if finding.text()] for _, diagnosis in pairs]
     turns = sum(len(trajectory.turns) for trajectory, _ in pairs)

@@ -235,7 +235,7 @@ class Diagnosis:
         author: name of the reflector.
         findings: at most one per turn, in the order of the turns; empty if there is nothing to say.
         tokens: number of tokens, in prompt and answer, that writing it took; 0 for a reflector that runs no model.
-        problem: why there is no review of an episode that has turns, such as an unreadable answer; "" for none.
+        problem: why turns have no review that should have one, such as an unreadable answer; "" for none.
 
     Raises:
         ValueError: two findings about one turn, or findings out of order.

@@ -47,7 +47,7 @@ METRICS: Final = (
     Metric("reflection.turns_with_finding", "share of the turns that the reflector says something about", "high",
            "near 0: nothing to learn from, alarm `no_findings`"),
     Metric("reflection.episodes_with_finding", "share of the episodes with a finding", "near 100 %"),
-    Metric("reflection.problems", "number of episodes whose review failed, such as an answer that cannot be read", "0",
+    Metric("reflection.problems", "number of episodes whose review failed, such as an answer that is cut off", "0",
            "alarm `no_review`"),
     Metric("reflection.tokens", "tokens that reviewing took, read and written", "what you can pay for"),
     Metric("quality.verdicts_right", "share of verdicts that the hidden state of the environment agrees with",

@@ -59,7 +59,7 @@ def add_adapter(
         raise ConfigError(f"an adapter of rank {rank} and alpha {alpha} is not possible; give a rank of 1 or more")
     if is_adapted(model):
         raise ConfigError("the model has an adapter already; merge that into its weights first")
-    head = model.get_output_embeddings()
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     linear = [name for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear | Conv1D)]
     layers = [name for name in linear if model.get_submodule(name) is not head]
     for target in targets:

@@ -37,7 +37,7 @@ class LocalReflector(LanguageModelReflector):
         template_args: dict[str, Any] | None = None,
         device: str | None = None,
         dtype: Literal["float32", "bfloat16", "float16"] | None = None,
-        max_new_tokens: int = 256,
+        max_new_tokens: int = 512,
         student: Any = None,
     ) -> None:
         _require_model(model)

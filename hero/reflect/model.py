@@ -47,7 +47,8 @@ class ModelReflector:
         """Returns one diagnosis per trajectory.
 
         It is empty for an episode without turns. It names a problem, and has no finding, where a review does not fit
-        the context of a `ContextLimited` policy, and where nothing in the answer can be read.
+        the context of a `ContextLimited` policy, and where nothing in the answer can be read. An answer that was cut
+        off counts up to its last whole line, and the problem says so where turns are left without a review.
         """
         reviews = [self._prompt(trajectory) if trajectory.turns else () for trajectory in trajectories]
         asked = [bool(review) and self._fits(review) for review in reviews]
@@ -69,8 +70,17 @@ class ModelReflector:
     def _diagnosis(self, answer: Action, turns: int) -> Diagnosis:
         tokens = answer.tokens
         cost = len(tokens.prompt_ids) + len(tokens.action_ids) if tokens else 0
-        findings = parse_review(answer.text, turns)
-        return Diagnosis(self.name, findings, cost, "" if findings else f"no line can be read in {answer.text!r:.200}")
+        # The last line of an answer that was cut off may lack a part of its advice.
+        findings = parse_review(answer.text.rpartition("\n")[0] if answer.cut_off else answer.text, turns)
+        problem, reviewed = "", findings[-1].turn + 1 if findings else 0
+        if answer.cut_off and reviewed < turns:
+            problem = (
+                f"it was cut off after turn {reviewed} of {turns}; let the reflector write more (max_new_tokens, or "
+                "max_tokens of one behind an endpoint)"
+            )
+        elif not findings:
+            problem = f"no line can be read in {answer.text!r:.200}"
+        return Diagnosis(self.name, findings, cost, problem)
 
 
 class Student(Protocol):
@@ -121,7 +131,7 @@ class SelfReflector(LanguageModelReflector):
         ConfigError: the student has no room for a prompt and `max_new_tokens` tokens.
     """
 
-    def __init__(self, student: Student, *, max_new_tokens: int = 256) -> None:
+    def __init__(self, student: Student, *, max_new_tokens: int = 512) -> None:
         super().__init__(student, "self", max_new_tokens=max_new_tokens, own_ids=True)
 
 

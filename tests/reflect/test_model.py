@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hero.policy import FunctionPolicy
 from hero.reflect.model import REQUEST, ModelReflector, parse_review, review_prompt
-from hero.types import Action, Finding, Message, Stop, Tokens, Trajectory, Turn, Verdict
+from hero.types import Action, Diagnosis, Finding, Message, Stop, Tokens, Trajectory, Turn, Verdict
 from tests.hostile import call_with_each, texts
 
 WORDS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)
@@ -131,6 +131,28 @@ def test_one_diagnosis_per_episode_in_order_and_none_for_an_empty_one() -> None:
     ]
     assert {diagnosis.author for diagnosis in diagnoses} == {"judge"}
     assert [diagnosis.problem for diagnosis in diagnoses] == ["", "", "no line can be read in 'nothing to say'", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "reviewed"),
+    [
+        ("1 useful\n2 failed: over budget; instead: click[b0", 1),
+        ("1 useful\n2 failed; instead: click[b]\n", 2),
+        ("1 useful\n2 fa", 1),
+        ("1 useful", 0),
+        ("", 0),
+    ],
+)
+def test_an_answer_that_was_cut_off_counts_up_to_its_last_whole_line(text: str, reviewed: int) -> None:
+    class Limited(FunctionPolicy):
+        def act(self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int] | None = None) -> list[Action]:
+            return [Action(text, cut_off=True) for _ in prompts]
+
+    policy = Limited(lambda _: "")
+    (whole,) = ModelReflector(policy).reflect([episode(["a"] * reviewed)]) if reviewed else [Diagnosis("self")]
+    (cut,) = ModelReflector(policy).reflect([episode(["a", "b", "c"])])
+    assert len(cut.findings) == len(whole.findings) == reviewed
+    assert (cut.problem.partition(";")[0], whole.problem) == (f"it was cut off after turn {reviewed} of 3", "")
 
 
 def test_an_episode_that_is_too_long_to_review_is_skipped() -> None:
