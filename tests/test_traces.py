@@ -110,6 +110,9 @@ ERRORS = [
     ('{"isError": true}', "not a success"),
     ("zsh: command not found: x", "zsh: command not found: x"),
     ("sh: 1: foo: not found", "sh: 1: foo: not found"),
+    ("/bin/sh: 1: foo: not found", "/bin/sh: 1: foo: not found"),
+    ("/bin/bash: line 1: foo: command not found", "/bin/bash: line 1: foo: command not found"),
+    ("bash: line 1: cd: /x: No such file or directory", "bash: line 1: cd: /x: No such file or directory"),
     ("Error", "Error"),
 ]
 FINE = [
@@ -121,6 +124,7 @@ FINE = [
     "{broken",
     "[1]",
     "ErrorLog.txt",
+    "push: no such file was not found",
 ]
 
 

@@ -93,8 +93,8 @@ class GRPO:
             the advantage is only centred, as in Dr. GRPO (2503.20783), and no task counts more for its small spread.
         clip: how far the ratio of the policy gradient may fall below 1 (1707.06347).
         clip_high: how far it may rise above 1 (clip-higher, 2503.14476); None for as far.
-        mean: `token`, the mean of the loss over all tokens, or `episode`, the mean over episodes of their own means, as
-            in 2402.03300, with which the tokens of a short episode count more.
+        mean: `token`, the mean of the loss over all tokens whose advantage is not 0, or `episode`, the mean over
+            episodes of their own means, as in 2402.03300, with which the tokens of a short episode count more.
     """
 
     defaults: ClassVar[Mapping[str, JSON]] = {"group_size": 8, "reflector": None}

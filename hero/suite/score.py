@@ -63,7 +63,8 @@ def score_suite(
         on_progress(done := done + 1, total)
     for indices, actions in _answers(lm, parts, asked):
         for index, action in zip(indices, actions, strict=True):
-            scores[index] = _with_reply(scores[index], parts[index][0], action)
+            item, _, reply = parts[index]
+            scores[index] = _with_reply(scores[index], item, lm.chat.decode(reply), action)
         on_progress(done := done + len(actions), total)
     return [scores[index] for index in range(len(parts))]
 
@@ -121,7 +122,12 @@ def _answers(
             yield indices, policy.act([parts[index][0].messages for index in indices])
 
 
-def _with_reply(score: Score, item: Item, action: Action) -> Score:
-    """Returns the score with a greedy reply; one that was cut off is not well formed, and too long to be exact."""
-    form = not action.cut_off and re.fullmatch(item.pattern, action.text) is not None if item.pattern else None
-    return replace(score, reply=action.text, exact=action.text == item.reply, well_formed=form)
+def _with_reply(score: Score, item: Item, right: str, action: Action) -> Score:
+    """Returns the score with a greedy reply; one that was cut off is not well formed, and too long to be exact.
+
+    Args:
+        right: the right reply as the model writes it, which some chat templates begin with a blank.
+    """
+    text = action.text.removeprefix(right.removesuffix(item.reply) if right.endswith(item.reply) else "")
+    form = not action.cut_off and re.fullmatch(item.pattern, text) is not None if item.pattern else None
+    return replace(score, reply=text, exact=text == item.reply, well_formed=form)

@@ -38,7 +38,8 @@ def checked(script: Script, name: str) -> Script:
     """Returns a script whose mistakes are named.
 
     Raises:
-        ConfigError: by the returned script, where the given one raises, takes too long, or answers with no text.
+        ConfigError: by the returned script, where the given one raises, takes too long, or answers with no text or
+            several lines.
     """
 
     def ask(messages: Sequence[Message]) -> str:
@@ -53,6 +54,11 @@ def checked(script: Script, name: str) -> Script:
             ) from error
         if not isinstance(action, str):
             raise ConfigError(f"{name} returned {action!r:.60}; it has to return the text of an action")
+        if len(action.splitlines()) > 1:
+            raise ConfigError(
+                f"{name} returned {action!r:.60}, which has several lines; a review is one line a turn, so that it "
+                "cannot advise such an action"
+            )
         return action
 
     return ask

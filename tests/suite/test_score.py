@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
 
+from hero.chat.tiktoken import TiktokenChat
 from hero.errors import DataError, PolicyError
+from hero.models.language_model import LanguageModel
+from hero.policy import FunctionPolicy
 from hero.suite import score as module
 from hero.suite.items import Item
 from hero.suite.measures import compare, measure, worsened
 from hero.suite.score import score_suite
 from hero.types import Message
 from tests.distill.doubles import logprobs
-from tests.tiny_models import random_model
+from tests.tiny_models import ENCODING, random_model
 
 
 def item(text: str, reply: str, *, kind: str = "a", pattern: str = "") -> Item:
@@ -69,6 +73,20 @@ def test_greedy_replies_are_held_against_the_right_one_and_its_form() -> None:
         assert (formed.exact, formed.well_formed) == (False, True)
         assert (exact.exact, exact.well_formed) == (text != "", len(text) < 2)
         assert other.exact is False
+
+
+def test_a_blank_that_the_chat_template_writes_is_no_part_of_a_reply() -> None:
+    class Padded(TiktokenChat):
+        def encode_reply(self, text: str) -> list[int]:
+            return super().encode_reply(" " + text)
+
+    class Padding(LanguageModel):
+        def policy(self, **_: Any) -> Any:
+            return FunctionPolicy(lambda _: " Paris")
+
+    lm = Padding(random_model().model, Padded(ENCODING), "padding")
+    (score,) = score_suite(lm, [item("The capital of France?", "Paris", pattern="P.*")])
+    assert (score.reply, score.exact, score.well_formed) == ("Paris", True, True)
 
 
 def test_a_reply_that_is_cut_off_is_neither_exact_nor_well_formed() -> None:
