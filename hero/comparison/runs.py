@@ -22,7 +22,7 @@ class Cost:
         policy_tokens: tokens that the policy read and sampled in training episodes; what an episode repeats of its past
             counts once.
         reflector_tokens: tokens of prompts and answers of the reflector.
-        teacher_tokens: tokens that the teacher read.
+        teacher_tokens: tokens that the teacher read, advised actions included.
         training_seconds: wall-clock seconds of rollouts, reflection and updates.
         evaluation_seconds: wall-clock seconds of evaluations.
     """
@@ -70,7 +70,7 @@ def read_run(path: Path) -> RunRecord:
         turns=steps[-1]["turns"] if steps else 0,
         policy_tokens=sum(_tokens_of(episode.trajectory) for episode in read_episodes(path)),
         reflector_tokens=sum(row["reflection"]["tokens"] for row in steps),
-        teacher_tokens=sum(row["update"].get("teacher_tokens", 0) for row in steps),
+        teacher_tokens=sum(row["update"].get(f"{what}_tokens", 0) for row in steps for what in ("teacher", "advice")),
         training_seconds=sum(row.get(phase, 0.0) for row in timings for phase in ("rollout", "reflection", "update")),
         evaluation_seconds=sum(row.get("evaluation", 0.0) for row in timings),
     )

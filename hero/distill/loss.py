@@ -140,17 +140,19 @@ class UpdateLoss:
             for index in examples
             if index in by_example
         ]
-        taken: list[Row] = []
+        read: list[Row] = []
         taken_states: dict[int, Tensor] = {}
         advice_states: dict[int, Tensor] = {}
         with self.acting():
             for part, states_MD in teacher_hidden_states(
                 self.teacher, teacher_rows, rows, tokens=self.micro_batch_tokens, lockstep=self._lockstep
             ):
-                taken += [row for row in part if not row.advised]
+                read += part
                 for row, _, states in by_span(part, states_MD):
                     (advice_states if row.advised else taken_states)[row.example] = states
+        taken = [row for row in read if not row.advised]
         sums["teacher_tokens"] += tokens_read(taken)
+        sums["advice_tokens"] += tokens_read(read) - tokens_read(taken)
         sums["teacher_tokens_apart"] += sum(len(row.ids) for row in taken)
         return taken_states, advice_states
 
@@ -234,7 +236,7 @@ def report(batch: UpdateBatch, sums: Mapping[str, float], following: Following) 
         metrics |= {name: sums[name] / tokens for name in ("mismatch", "entropy")}
     if distilled := batch.tokens["distillation"]:
         metrics |= {name: sums[name] / distilled for name in ("divergence", "teacher_gap", "teacher_gap_abs")}
-        metrics |= {name: sums[name] for name in ("teacher_tokens", "teacher_tokens_apart")}
+        metrics |= {name: sums[name] for name in ("teacher_tokens", "teacher_tokens_apart", "advice_tokens")}
     if reinforced := batch.tokens["policy_gradient"]:
         metrics["clip_fraction"] = sums["clipped"] / reinforced
     turns = {"turns_distilled": len(batch.teacher_rows), "turns_too_long": batch.turns_too_long}

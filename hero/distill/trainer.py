@@ -195,7 +195,8 @@ class TorchTrainer:
             Where anything was distilled, at temperature 1: `divergence`, unweighted; `teacher_gap`, the mean of
             log p teacher - log p student of the sampled tokens; `teacher_gap_abs`, that of its absolute value;
             `teacher_tokens`, the number of tokens that the teacher read of the actions taken and their prompts, and
-            `teacher_tokens_apart`, the number that it would have read without shared prefixes.
+            `teacher_tokens_apart`, the number that it would have read without shared prefixes; `advice_tokens`, the
+            number that it read besides, of advised actions.
             Where turns are faulted whose advice is not the action that was taken: `repeated`, the share of them in
             which that action is again the teacher's likeliest; and of those with advice `followed`, the share in which
             the advised action is the likeliest, and `lift`, the median of log p teacher - log p student of the whole

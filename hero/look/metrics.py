@@ -88,9 +88,11 @@ METRICS: Final = (
            "repeat the fault", "near 0", "alarm `repeats`"),
     Metric("update.lift", "median of log p teacher - log p student of the whole advised action, in nats", "above 0",
            "alarm `no_lift`"),
-    Metric("update.teacher_tokens", "tokens that the teacher read", "as few as possible"),
+    Metric("update.teacher_tokens", "tokens that the teacher read of actions taken and their prompts", "as few as "
+           "possible"),
     Metric("update.teacher_tokens_apart", "tokens that it would have read without shared prefixes", "more than "
            "`update.teacher_tokens`", "alarm `apart`"),
+    Metric("update.advice_tokens", "tokens that it read besides, of advised actions", "as few as possible"),
     Metric("update.clip_fraction", "share of the tokens of a policy gradient that are clipped", "a few percent"),
     Metric("update.grad_norm", "norm of the gradient before clipping", "settles", "grows: lower the learning rate"),
     Metric("update.learning_rate", "learning rate of the step", "as set"),

@@ -52,7 +52,7 @@ def test_tokens_are_those_read_and_sampled_each_once(tmp_path: Path) -> None:
     with Run.create(tmp_path / "run", SETTINGS) as run:
         for step, played in enumerate((appended, rewritten, silent), 1):
             run.record("episodes", Episode(step, played, Diagnosis("self", tokens=step)).record())
-            update = {"teacher_tokens": 10.0} if step > 1 else {}
+            update = {"teacher_tokens": 7.0, "advice_tokens": 3.0} if step > 1 else {}
             run.record("steps", {"step": step, "turns": step, "reflection": {"tokens": step}, "update": update})
     cost = read_run(tmp_path / "run").cost
     assert (cost.policy_tokens, cost.reflector_tokens, cost.teacher_tokens) == (7 + 9, 6, 20)

@@ -340,3 +340,22 @@ def test_the_teacher_reads_the_past_of_an_episode_once() -> None:
     ]
     report, _ = gradient(forgetful)
     assert report["teacher_tokens"] == report["teacher_tokens_apart"]
+    assert report["advice_tokens"] == 0
+
+
+@pytest.mark.parametrize("micro_batch_tokens", [30, 10_000])
+def test_advised_actions_are_counted_among_what_the_teacher_reads(micro_batch_tokens: int) -> None:
+    taken = episode(STUDENT, 5, turns=4)
+    advised = Finding(0, Verdict.FAILED, advice="IL")
+    examples = [
+        Example(0, tokens, teacher=privileged(tokens, "xyz"), distillation=1.0, finding=finding)
+        for tokens, finding in zip(taken, (advised, None, advised, None), strict=True)
+    ]
+    report, _ = gradient(examples, micro_batch_tokens=micro_batch_tokens)
+    plain, _ = gradient([replace(e, finding=None) for e in examples], micro_batch_tokens=micro_batch_tokens)
+    assert report["teacher_tokens"] == plain["teacher_tokens"]
+    read = 0  # behind the prompts of the two turns, which the teacher has read already
+    for example in examples:
+        if example.finding:
+            read += len("xyz") + len(CHAT.encode_reply("IL"))
+    assert report["advice_tokens"] == read

@@ -131,7 +131,16 @@ def test_turns_that_are_too_long_with_hindsight_are_left_out_and_counted() -> No
     assert report["turns_distilled"] == len(short)
     torch.testing.assert_close(weights(both), weights(alone))
     nothing = dict.fromkeys(
-        ("tokens_with_loss", "turns_distilled", "turns_faulted", "turns_contradicted", "turns_gated", "loss"), 0
+        (
+            "tokens_with_loss",
+            "turns_distilled",
+            "turns_faulted",
+            "turns_contradicted",
+            "turns_advised",
+            "turns_gated",
+            "loss",
+        ),
+        0,
     )
     assert make_trainer().update(long) == nothing | {"turns_too_long": 1}
     size = len(SAMPLED[0].prompt_ids + SAMPLED[0].action_ids)
@@ -150,7 +159,7 @@ def test_where_rewards_are_equal_grpo_leaves_every_weight_alone_and_distillation
     before = weights(trainer)
     row = trainer.update(GRPO().examples(group, [Diagnosis("none")] * 4))
     assert set(row.values()) == {0}
-    turns = {f"turns_{name}" for name in ("distilled", "too_long", "faulted", "contradicted", "gated")}
+    turns = {f"turns_{name}" for name in ("distilled", "too_long", "faulted", "contradicted", "advised", "gated")}
     assert set(row) == {"tokens_with_loss", "loss"} | turns
     row = trainer.update([Example(0, tokens, policy_gradient=0.0) for tokens in SAMPLED])
     assert row["tokens_with_loss"] == trainer.updates == 0
