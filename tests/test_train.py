@@ -404,7 +404,7 @@ class Deaf(GuessTrainer):
 
     def update(self, examples: Sequence[Example]) -> Mapping[str, float]:
         followed = 0.9 if self.updates < 2 else 0.1
-        return {**super().update(examples), "turns_faulted": 20.0, "followed": followed}
+        return {**super().update(examples), "turns_faulted": 20.0, "turns_advised": 20.0, "followed": followed}
 
 
 def test_a_run_whose_teacher_does_not_follow_warns_once_and_stops_with_a_whole_evaluation(tmp_path: Path) -> None:
