@@ -130,6 +130,7 @@ def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
         turns_distilled=int(metrics["turns_distilled"]),
         turns_too_long=int(metrics["turns_too_long"]),
         turns_faulted=int(metrics["turns_faulted"]),
+        turns_advised=int(metrics["turns_advised"]),
         turns_gated=int(metrics["turns_gated"]),
         followed=metrics.get("followed"),
         repeated=metrics.get("repeated"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, NamedTuple
 
+from hero.alarms import MIN_FAULTED
+
 LEAST_FINDINGS: Final = 0.05
 """Smallest share of turns with a finding."""
 LEAST_FOLLOWED: Final = 0.3
@@ -39,7 +41,7 @@ class Readiness:
         success: share of the episodes.
         turns_with_finding: share of all turns.
         turns_called_wrong: turns whose action a finding calls unnecessary, invalid or failed.
-        turns_faulted, turns_gated, turns_distilled, turns_too_long, followed, repeated, lift: as
+        turns_faulted, turns_advised, turns_gated, turns_distilled, turns_too_long, followed, repeated, lift: as
             `TorchTrainer.update` returns them with the gate `follow`; None for a mean over no turn.
         verdicts_right, advice_right: as in `quality` of a step's metrics, by the hidden state of the environment; None
             where it does not tell.
@@ -55,6 +57,7 @@ class Readiness:
     turns_distilled: int
     turns_too_long: int
     turns_faulted: int
+    turns_advised: int
     turns_gated: int
     followed: float | None
     repeated: float | None
@@ -90,6 +93,12 @@ class Readiness:
                 f"It is open whether hindsight can teach {model} here: its actions hold thoughts, which say nothing "
                 "about each other; watch teacher_gap and success in a short run",
             )
+        if self.turns_faulted < MIN_FAULTED:
+            return Answer(
+                "unknown",
+                f"It is open whether hindsight can teach {model} here: {self.turns_faulted} actions are called wrong, "
+                f"and {MIN_FAULTED} are needed to tell; give more --episodes",
+            )
         if self.repeated is None:
             return _no(
                 model,
@@ -101,7 +110,7 @@ class Readiness:
     def _following(self, model: str, repeated: float) -> Answer:
         """Returns the answer where the teacher's scores decide."""
         followed, least, what = self.followed, LEAST_FOLLOWED, "it takes the advised action"
-        if followed is None:
+        if followed is None or self.turns_advised < MIN_FAULTED:
             followed, least = 1 - self.turns_gated / self.turns_faulted, LEAST_LOWERED
             what = "it finds the action less likely than before"
         shown = f"shown the diagnosis, {what} in {_percent(followed)} of the faulted turns "

@@ -24,6 +24,7 @@ READY = Readiness(
     turns_distilled=90,
     turns_too_long=0,
     turns_faulted=60,
+    turns_advised=50,
     turns_gated=6,
     followed=0.5,
     repeated=0.5,
@@ -40,7 +41,7 @@ def test_it_measures_what_the_first_step_of_a_run_learns_from(hero: Hero) -> Non
         "--env-arg",
         "level=easy",
         "--episodes",
-        6,
+        12,
         "--max-turns",
         4,
         "--threads",
@@ -56,13 +57,14 @@ def test_it_measures_what_the_first_step_of_a_run_learns_from(hero: Hero) -> Non
     ran = hero("run", *arguments, "--steps", 1, "--eval-tasks", 1, "--out", "run")
     assert ran.exit_code == 0, ran.output
     (step,) = read_rows(Path("run"), "steps")
-    for name in ("turns_distilled", "turns_too_long", "turns_faulted", "turns_gated", "followed", "repeated", "lift"):
+    counts = [f"turns_{name}" for name in ("distilled", "too_long", "faulted", "advised", "gated")]
+    for name in (*counts, "followed", "repeated", "lift"):
         assert record[name] == pytest.approx(step["update"][name]), name
     for name in ("success", "valid_actions", "episodes"):
         assert record[name] == step["rollout"][name]
     assert record["turns_with_finding"] == step["reflection"]["turns_with_finding"]
-    assert record["turns_faulted"] > 3
-    assert record["followed"] > 0.5  # the policy that ships follows advice
+    assert record["turns_advised"] >= 10
+    assert record["followed"] > 0.3  # the policy that ships follows advice
     assert 100 < record["longest_prompt"] < record["context_length"] == 4096
     assert record["can_teach"] == "yes"
     assert record["thresholds"] == {"turns_with_finding": 0.05, "followed": 0.3, "repeated": 0.5, "advice_right": 0.5}
@@ -143,6 +145,10 @@ def test_settings_that_decide_nothing_here_are_no_options(hero: Hero) -> None:
         ({"turns_too_long": 91}, "no", "91 of 181 privileged prompts exceed its context; give fewer --max-turns"),
         ({"turns_called_wrong": 0, "turns_faulted": 0}, "unknown", "calls no action wrong; give more --episodes"),
         ({"turns_faulted": 0, "repeated": None}, "unknown", "its actions hold thoughts"),
+        ({"turns_faulted": 9, "repeated": 1.0}, "unknown", "9 actions are called wrong, and 10 are needed to tell"),
+        ({"turns_faulted": 10, "repeated": 1.0}, "no", "it takes the same action again in 100 %"),
+        ({"turns_advised": 10, "followed": 0.0}, "no", "takes the advised action in 0 % of the faulted turns"),
+        ({"turns_advised": 9, "followed": 0.0}, "yes", "it finds the action less likely than before in 90 %"),
         ({"repeated": None, "followed": None}, "no", "in all 60 faulted turns the diagnosis advises the very action"),
     ],
     ids=str,
