@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
+from importlib import import_module
 from typing import Any, SupportsFloat, cast
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec, find_highest_version, get_env_id, load_env_creator, parse_env_id
 
 from hero import registry
 from hero.envs.adapt import SeededEnv
@@ -27,6 +29,7 @@ class GymnasiumEnv(SeededEnv):
 
     Args:
         id: an id that `gymnasium.make` knows, `module:ID-v0` for one that a module registers, or `module:Class`.
+        split: train, validation or test; an environment that has an option `split` of its own is given it as well.
         instructions: how to act, in words: the system message of a policy.
         actions: the names of the actions of a `Discrete` space, in its order.
         success_above: sum of rewards above which an episode without `success` in its info is one.
@@ -34,7 +37,8 @@ class GymnasiumEnv(SeededEnv):
         **options: keyword arguments of the environment itself.
 
     Raises:
-        ConfigError: there is no such environment, it does not take the options, or its spaces hold no texts.
+        ConfigError: there is no such environment, it does not take the options, its spaces hold no texts, or an option
+            is given that it has as well.
     """
 
     def __init__(
@@ -53,10 +57,12 @@ class GymnasiumEnv(SeededEnv):
         super().__init__(split=split, tasks=tasks, render_mode=render_mode)
         self.env_id, self.instructions, self.step_timeout = id, instructions, step_timeout
         self.success_above = success_above
-        make = _maker(id)
-        _refuse_shadowed(
-            id, make, {"tasks": tasks != 1000, "instructions": instructions != "", "actions": bool(actions)}
-        )
+        make, own = _maker(id)
+        given = {"tasks": tasks != 1000, "instructions": instructions != "", "actions": bool(actions)}
+        given |= {"success_above": success_above != 0.0, "step_timeout": step_timeout != 600.0}
+        _refuse_shadowed(id, own, given | {"render_mode": render_mode is not None})
+        if "split" in own:
+            options["split"] = split
         with self._fence.inside(), translate_errors(ConfigError, f"the environment {id} cannot be built"):
             self.env = make(**options)
         _require_texts(id, self.env)
@@ -112,26 +118,43 @@ class GymnasiumEnv(SeededEnv):
         return [*listed]
 
 
-def _maker(name: str) -> Callable[..., gymnasium.Env[Any, Any]]:
-    """Returns what builds the environment of a name.
+def _maker(name: str) -> tuple[Callable[..., gymnasium.Env[Any, Any]], Set[str]]:
+    """Returns what builds the environment of a name, and the options of its own that are open.
 
     Raises:
-        ConfigError: a module cannot be imported, or has something else under that name.
+        ConfigError: a module cannot be imported, or has something else under that name, or gymnasium has no such id.
     """
     if registry.is_path(name):
         component = registry.load("hero.envs", name)
         if not callable(component):
             raise ConfigError(f"{name} is {brief(component)}, not an environment of gymnasium")
-        return component  # type: ignore[no-any-return]
-    return partial(gymnasium.make, name, disable_env_checker=True)  # which warns of what is filled in here
+        return component, _own_options(component)
+    with translate_errors(ConfigError, f"the environment {name} cannot be built"):
+        spec = _registered(name)
+        creator = load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else spec.entry_point
+    make = partial(gymnasium.make, name, disable_env_checker=True)  # which warns of what is filled in here
+    return make, _own_options(creator) - spec.kwargs.keys()  # an id may stand for one split
 
 
-def _refuse_shadowed(name: str, make: Callable[..., Any], given: Mapping[str, bool]) -> None:
-    """Refuses an option that both sides have; which of them was meant, nobody can tell."""
+def _registered(name: str) -> EnvSpec:
+    """Returns the registration that `gymnasium.make` takes: of an id without a version the newest."""
+    module, _, env_id = name.rpartition(":")
+    if module:
+        import_module(module)
+    namespace, short, version = parse_env_id(env_id)
+    newest = find_highest_version(namespace, short) if version is None else version
+    return gymnasium.spec(get_env_id(namespace, short, newest))
+
+
+def _own_options(creator: Any) -> Set[str]:
     try:
-        own = registry.parameters(make).keys()
+        return registry.parameters(creator).keys()
     except (TypeError, ValueError):  # it has no signature
-        return
+        return set()
+
+
+def _refuse_shadowed(name: str, own: Set[str], given: Mapping[str, bool]) -> None:
+    """Refuses an option that both sides have; which of them was meant, nobody can tell."""
     if shadowed := [option for option, is_given in given.items() if is_given and option in own]:
         raise ConfigError(
             f"{name} has an option {shadowed[0]} of its own, which this one hides; write a function that builds the "

@@ -63,6 +63,16 @@ class Talkative(Oracle):
         return "You should say yes.", 0.0, action == "yes", False, info
 
 
+class Questions(Oracle):
+    """Has questions in splits of its own, and other options that ours has, too."""
+
+    def __init__(self, split: str = "train", success_above: int = 3, render_mode: str | None = None) -> None:
+        self.split, self.render_mode = split, render_mode
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        return f"A question of {self.split}", {"available_actions": ["yes", "no"]}
+
+
 class Numbers(gymnasium.Env[int, int]):
     """Shows numbers, which no policy of texts can read."""
 
@@ -85,3 +95,5 @@ def strange() -> list[int]:
 
 
 gymnasium.register("HeroTestCorridor-v0", entry_point=Corridor, max_episode_steps=3)
+gymnasium.register("HeroTestQuestions-v2", entry_point=f"{__name__}:Questions")
+gymnasium.register("HeroTestExam-v0", entry_point=Questions, kwargs={"split": "test"})

@@ -103,6 +103,20 @@ def test_splits_share_no_seed() -> None:
     assert len(said) == 15
 
 
+@pytest.mark.parametrize("name", [f"{HOME}:Questions", "HeroTestQuestions-v2", f"{HOME}:HeroTestQuestions-v2"])
+def test_an_environment_with_splits_of_its_own_plays_the_one_that_is_asked_for(name: str) -> None:
+    for split in FIRST_SEEDS:
+        env = hero.envs.make(f"gym:{name}", split=split)
+        assert env.reset(options={"task": 0})[0] == f"A question of {split}"
+
+
+def test_an_id_without_a_version_is_the_newest_and_one_of_a_split_keeps_it() -> None:
+    assert GymnasiumEnv(id="HeroTestExam-v0", split="train").reset(options={"task": 0})[0] == "A question of test"
+    with pytest.warns(UserWarning, match="Using the latest versioned environment `HeroTestQuestions-v2`"):
+        env = GymnasiumEnv(id="HeroTestQuestions", split="test")
+    assert env.reset(options={"task": 0})[0] == "A question of test"
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4)), max_size=12))
 def test_every_fence_draws_as_if_it_were_alone(blocks: list[tuple[int, int]]) -> None:
     """Blocks of several fences, in any order, and the process itself, each go on with their own numbers."""
@@ -136,6 +150,10 @@ def test_every_fence_draws_as_if_it_were_alone(blocks: list[tuple[int, int]]) ->
         ({"id": f"{HOME}:Oracle", "actions": ["a"]}, "does nothing with .*whose actions are texts"),
         ({"id": f"{HOME}:Corridor", "width": 3, **NAMED}, "cannot be built: .*unexpected keyword argument 'width'"),
         ({"id": f"{HOME}:long_corridor", "tasks": 5, **NAMED}, "has an option tasks of its own, which this one hides"),
+        ({"id": f"{HOME}:Questions", "success_above": 0.5}, "has an option success_above of its own"),
+        ({"id": "HeroTestQuestions-v2", "success_above": 0.5}, "has an option success_above of its own"),
+        ({"id": "HeroTestQuestions-v2", "render_mode": "ansi"}, "has an option render_mode of its own"),
+        ({"id": "nowhere:Env-v0"}, "the environment nowhere:Env-v0 cannot be built: .*No module named 'nowhere'"),
         ({"id": f"{HOME}:Corridor", "split": "dev", **NAMED}, "split='dev' is not one of"),
         ({"id": f"{HOME}:Corridor", "tasks": MAX_TASKS + 1, **NAMED}, "at least 1 and at most 1000000"),
     ],
