@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from hero.chat.base import Chat, drift_tokens
 from hero.distill.base import Example, Learner, Teacher
+from hero.distill.turns import siblings_of
 from hero.errors import HeroError, PolicyError
 from hero.policy import ContextLimited, Policy
 from hero.reflect.base import Reflector, diagnoses_of
@@ -69,9 +70,9 @@ def check_teacher(teacher: Teacher, *, cases: int = CASES) -> None:
 
     def law(drawn: tuple[Group, list[Diagnosis]]) -> None:
         group, diagnoses = drawn
-        copies = deepcopy(group.members)
-        for member, diagnosis in zip(group.members, diagnoses, strict=True):
-            siblings = tuple(each for each in group.members if each is not member)
+        copy = deepcopy(group)
+        for episode, (member, diagnosis) in enumerate(zip(group.members, diagnoses, strict=True)):
+            siblings = siblings_of(group, episode)
             for turn in range(len(member.turns)):
                 context = teacher.context(member, turn, diagnosis, siblings)
                 require(
@@ -81,7 +82,7 @@ def check_teacher(teacher: Teacher, *, cases: int = CASES) -> None:
                 )
                 again = teacher.context(member, turn, diagnosis, siblings)
                 require(context == again, "the same turn has another prompt when it is asked about again")
-        require(group.members == copies, "the teacher changed an episode; copy what you change")
+        require(group == copy, "the teacher changed an episode; copy what you change")
 
     _try(law, strategies.diagnosed_groups(), cases)
 

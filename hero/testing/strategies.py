@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
@@ -133,25 +134,32 @@ def trajectories(
 
 @st.composite
 def diagnoses(draw: st.DrawFn, *, num_turns: int = 5) -> Diagnosis:
-    """Draws findings about some of `num_turns` turns, some of them with nothing to say."""
+    """Draws findings about some of `num_turns` turns, some with nothing to say, or a problem in their place."""
     about = draw(st.sets(st.integers(0, num_turns - 1))) if num_turns else set()
     verdicts = st.none() | st.sampled_from(Verdict)
     findings = [
         Finding(turn, draw(verdicts), draw(st.just("") | texts), draw(st.just("") | texts)) for turn in sorted(about)
     ]
-    return Diagnosis(
-        author=draw(words), findings=tuple(findings), tokens=draw(st.integers(0, 1000)), problem=draw(words)
-    )
+    problem = "" if findings else draw(st.just("") | words)
+    return Diagnosis(author=draw(words), findings=tuple(findings), tokens=draw(st.integers(0, 1000)), problem=problem)
 
 
 @st.composite
 def groups(
     draw: st.DrawFn, *, turn: st.SearchStrategy[Turn] | None = None, min_members: int = 1, max_members: int = 3
 ) -> Group:
-    """Draws episodes of one task."""
+    """Draws episodes of one task, and up to two earlier successes at it."""
     env_id, task_id = draw(words), draw(words)
+    turn = turns() if turn is None else turn
     episode = trajectories(env_id=st.just(env_id), task_id=st.just(task_id), turn=turn)
-    return Group(tuple(draw(st.lists(episode, min_size=min_members, max_size=max_members))))
+    members = draw(st.lists(episode, min_size=min_members, max_size=max_members))
+    return Group(tuple(members), tuple(draw(st.lists(st.builds(_solved, episode, turn), max_size=2))))
+
+
+def _solved(episode: Trajectory, last: Turn) -> Trajectory:
+    """Returns an episode that goes on with a turn that solves the task."""
+    last = replace(last, info={**last.info, "success": True})
+    return replace(episode, turns=(*episode.turns, last), stop=Stop.TERMINATED, error="")
 
 
 @st.composite

@@ -7,10 +7,11 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import Phase
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from hero import registry
@@ -123,6 +124,36 @@ def scribble(_: int, trajectory: Trajectory, diagnosis: Diagnosis) -> Diagnosis:
 def test_a_faulty_reflector_is_caught(fault: Any, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_reflector(Faulty(fault))
+
+
+@given(strategies.diagnosed_groups())
+def test_a_review_has_findings_or_a_problem_and_earlier_episodes_are_solved(drawn: Any) -> None:
+    group, diagnoses = drawn
+    assert all(not (each.findings and each.problem) for each in diagnoses)
+    assert all(each.success for each in group.earlier)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda group, diagnosis: diagnosis.findings,
+        lambda group, diagnosis: diagnosis.problem,
+        lambda group, diagnosis: not diagnosis.findings and not diagnosis.problem,
+        lambda group, diagnosis: diagnosis.findings and group.earlier,
+    ],
+)
+def test_all_kinds_of_reviewed_groups_are_drawn(kind: Any) -> None:
+    at_once = settings(phases=(Phase.generate,), deadline=None)
+    find(strategies.diagnosed_groups(), lambda drawn: any(kind(drawn[0], each) for each in drawn[1]), settings=at_once)
+
+
+@pytest.mark.usefixtures("unshrunk")
+def test_a_teacher_is_given_earlier_successes() -> None:
+    def wrong(trajectory: Trajectory, turn: int, diagnosis: Diagnosis, siblings: Sequence[Trajectory] = ()) -> Any:
+        return "text" if len(siblings) > 2 else None  # more than the other members of any group that is drawn
+
+    with pytest.raises(AssertionError, match="context must return None, or a tuple"):
+        check_teacher(SimpleNamespace(context=wrong))
 
 
 @pytest.mark.usefixtures("unshrunk")
