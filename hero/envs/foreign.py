@@ -13,6 +13,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec, find_highest_version, get_env_id, load_env_creator, parse_env_id
 
 from hero import registry
+from hero.chat.thoughts import readings
 from hero.envs.adapt import SeededEnv
 from hero.envs.base import StepResult
 from hero.envs.validate import brief
@@ -22,10 +23,12 @@ from hero.errors import ConfigError, translate_errors
 class GymnasiumEnv(SeededEnv):
     """Plays an environment of gymnasium that was not written for HERO: `--env gym:ID`, or `--env module:Class`.
 
-    Its observations are strings, and its actions are strings or a number of named ones (`Discrete`). What it lacks is
-    filled in: tasks are seeds (see `SeededEnv`); an action outside its action space is not valid, and costs a turn
-    without a step; an episode is a success if its `info` says so at the end (`success`, a bool), else if the rewards
-    add up to more than `success_above`. From its `info`, `action_valid`, `available_actions` and `feedback` are taken.
+    Its observations are strings, and its actions are strings or a number of named ones (`Discrete`). A name may stand
+    in any form of `hero.chat.thoughts`; where actions are strings, it is given whole texts, thoughts included. What it
+    lacks is filled in: tasks are seeds (see `SeededEnv`); an action outside its action space is not valid, and costs a
+    turn without a step; an episode is a success if its `info` says so at the end (`success`, a bool), else if the
+    rewards add up to more than `success_above`. From its `info`, `action_valid`, `available_actions` and `feedback` are
+    taken.
 
     Args:
         id: an id that `gymnasium.make` knows, `module:ID-v0` for one that a module registers, or `module:Class`.
@@ -108,8 +111,9 @@ class GymnasiumEnv(SeededEnv):
         """Returns the action of the environment itself; None for a text that names none."""
         if not self.actions:
             return action
-        text, space = action.strip(), cast("spaces.Discrete", self.env.action_space)
-        return int(space.start) + self.actions.index(text) if text in self.actions else None
+        space = cast("spaces.Discrete", self.env.action_space)
+        named = next((text for text in (action, *readings(action)) if text in self.actions), None)
+        return None if named is None else int(space.start) + self.actions.index(named)
 
     def _actions_of(self, info: Mapping[str, Any]) -> list[str]:
         listed = info.get("available_actions", self.actions)

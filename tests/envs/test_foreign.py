@@ -54,6 +54,22 @@ def test_named_actions_reach_the_environment_and_others_cost_a_turn() -> None:
         assert answer[4]["success"] == (total > 0)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["left", " left\n", '"left"', "<think>not right</think>left", "Thought: go.\nAction: left", "```\nleft\n```"],
+)
+def test_a_named_action_is_understood_as_models_write_it(text: str) -> None:
+    env = GymnasiumEnv(id=f"{HOME}:Corridor", **NAMED)
+    env.reset(options={"task": 0})
+    assert env.step(text)[4]["action_valid"]
+
+
+def test_a_name_that_reads_as_a_label_is_a_name() -> None:
+    env = GymnasiumEnv(id=f"{HOME}:Corridor", actions=["Action: left", "'right'"])
+    for name in env.reset(options={"task": 0})[1]["available_actions"]:
+        assert env.step(name)[4]["action_valid"]
+
+
 def test_success_is_what_the_environment_says_or_a_sum_of_rewards_above_the_threshold() -> None:
     env = GymnasiumEnv(id=f"{HOME}:Corridor", success_above=0.85, **NAMED)
     outcomes = set()
