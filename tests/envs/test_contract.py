@@ -166,6 +166,12 @@ class OwnSpaces(GuessEnv):
         self.action_space = gymnasium.spaces.Text(8)  # type: ignore[assignment]
 
 
+@broken(r"call super\(\).__init__\(\)")
+class NoSpaces(GuessEnv):
+    def __init__(self) -> None:
+        self.num_tasks = 10
+
+
 @broken("must be picklable")
 class Unpicklable:
     def __init__(self) -> None:

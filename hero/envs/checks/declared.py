@@ -36,7 +36,7 @@ def check_declarations(make: Callable[[], TextEnv]) -> None:
         read_provenance(env.provenance())
     except (TypeError, ValueError) as error:
         raise AssertionError(str(error)) from error
-    spaces = (env.observation_space, env.action_space)
+    spaces = (getattr(env, "observation_space", None), getattr(env, "action_space", None))
     require(all(isinstance(space, AnyText) for space in spaces), "call super().__init__(), which sets both spaces")
 
 
