@@ -55,6 +55,16 @@ def test_its_tests_pass_and_check_each_point_by_itself(project: Path) -> None:
     assert "11 passed" in done.stdout
 
 
+def test_it_is_rendered_where_that_is_asked_for(project: Path) -> None:
+    code = """
+from my_game.env import MyGame
+env = MyGame(render_mode="ansi")
+assert env.render() == "" != env.reset(seed=0)[0] == env.render()
+"""
+    path = os.pathsep.join([str(project), str(ROOT)])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=project, env=os.environ | {"PYTHONPATH": path})
+
+
 def test_its_code_is_clean(project: Path) -> None:
     lint = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E,F,W,I,B,UP", "--line-length", "120"]
     done = subprocess.run([*lint, "."], cwd=project, capture_output=True, text=True)

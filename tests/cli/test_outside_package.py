@@ -37,8 +37,10 @@ def test_it_is_made_by_name_and_by_its_gymnasium_id(installed: dict[str, str], t
     code = """
 import gymnasium, hero.envs
 hero.envs.register()
-named, made = hero.envs.make("higher-lower", split="test"), gymnasium.make("HigherLower-v0", split="test")
+named = hero.envs.make("higher-lower", split="test")
+made = gymnasium.make("HigherLower-v0", split="test", render_mode="ansi")
 assert named.reset(seed=3) == made.reset(seed=3)
+assert made.render() == "What is your guess?"
 assert type(made.unwrapped).__module__ == "higher_lower.env"
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=installed)
