@@ -212,6 +212,8 @@ class _Wrapped(gymnasium.Wrapper[str, str, str, str]):
     """An environment in wrappers that passes every attribute of the inner environment on."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "env" or name.startswith("__"):  # a copy that is not complete; and how to copy is not passed on
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self.env.get_wrapper_attr(name)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,22 @@ TRANSPARENT: dict[str, Callable[[Env], Env]] = {
     "StickyAction": lambda env: wrappers.StickyAction(env, 0.0),
     "several": lambda env: wrappers.TimeLimit(wrappers.OrderEnforcing(wrappers.PassiveEnvChecker(env)), 50),
 }
+
+
+@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_wrapped_environment_is_copied_with_its_wrappers(twin: Callable[[Any], Any]) -> None:
+    class Copied(Shop):
+        """Says itself how it is copied."""
+
+        def __deepcopy__(self, memo: dict[int, Any]) -> Copied:
+            return Copied()
+
+    for inner in (Shop(), Copied()) if twin is copy.deepcopy else (Shop(),):
+        env = text_env(wrappers.TimeLimit(inner, 2))
+        again = twin(env)
+        assert (again.env_id, again.noop_reward(0)) == (env.env_id, 0.25)
+        again.reset(options={"task": 1})
+        assert [again.step("red")[3] for _ in range(2)] == [False, True]
 
 
 @pytest.mark.parametrize("kind", TRANSPARENT)
