@@ -16,7 +16,7 @@ from hero import registry
 from hero.chat.thoughts import readings
 from hero.envs.adapt import SeededEnv
 from hero.envs.base import StepResult
-from hero.envs.validate import brief
+from hero.envs.validate import brief, unpack_reset, unpack_step
 from hero.errors import ConfigError, translate_errors
 
 
@@ -73,8 +73,8 @@ class GymnasiumEnv(SeededEnv):
 
     def start(self, seed: int) -> tuple[str, Mapping[str, Any]]:
         self._total = 0.0
-        observation, info = self.env.reset(seed=seed)
-        self._observation, self._listed = _text(observation), self._actions_of(info)
+        self._observation, info = unpack_reset(self.env.reset(seed=seed))
+        self._listed = self._actions_of(info)
         return self._observation, {"available_actions": self._listed}
 
     def act(self, action: str) -> StepResult:
@@ -84,8 +84,8 @@ class GymnasiumEnv(SeededEnv):
             remedy = f"answer with one of: {', '.join(names)}" if names else f"it is not in {space}"
             listed = {"available_actions": self._listed}
             return StepResult(self._observation, action_valid=False, feedback=remedy, info=listed)
-        observation, reward, terminated, truncated, info = self.env.step(chosen)
-        self._observation, self._total = _text(observation), self._total + _number(reward)
+        self._observation, reward, terminated, truncated, info = unpack_step(self.env.step(chosen))
+        self._total += _number(reward)
         self._listed = self._actions_of(info)
         valid, feedback = _flag("action_valid", info.get("action_valid", True)), info.get("feedback", "")
         if not isinstance(feedback, str):
@@ -202,12 +202,6 @@ def _action_names(name: str, space: Any, given: Sequence[str]) -> list[str]:
             f'order, such as --env-arg \'actions=["left", "right"]\', not {names}'
         )
     return names
-
-
-def _text(observation: Any) -> str:
-    if not isinstance(observation, str):
-        raise TypeError(f"the environment's observation is {brief(observation)}, not a str")
-    return observation
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -18,10 +18,7 @@ def read_start(answer: Any) -> tuple[str, str]:
     Raises:
         TypeError: it is of another shape; the message names the value.
     """
-    if not (isinstance(answer, tuple) and len(answer) == 2):
-        raise TypeError(f"reset must return (observation, info), not {brief(answer)}")
-    observation, info = answer
-    _require_shape("reset", observation, info)
+    observation, info = unpack_reset(answer)
     if not isinstance(task_id := info.get("task_id"), str):
         raise TypeError(f"the info of reset must have task_id, a str, not {brief(task_id)}")
     return observation, task_id
@@ -34,10 +31,7 @@ def read_step(answer: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
         TypeError: it is of another shape; the message names the value.
         ValueError: the reward or a metric is not a finite number.
     """
-    if not (isinstance(answer, tuple) and len(answer) == 5):
-        raise TypeError(f"step must return (observation, reward, terminated, truncated, info), not {brief(answer)}")
-    observation, reward, terminated, truncated, info = answer
-    _require_shape("step", observation, info)
+    observation, reward, terminated, truncated, info = unpack_step(answer)
     if not _is_finite(reward):
         raise ValueError(f"the reward of step must be a finite number, not {brief(reward)}")
     if not isinstance(feedback := info.get("feedback", ""), str):
@@ -48,6 +42,30 @@ def read_step(answer: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
     if "metrics" in info:
         info = info | {"metrics": read_metrics(info["metrics"])}
     return observation, float(reward), bool(terminated), bool(truncated), info
+
+
+def unpack_reset(answer: Any) -> tuple[str, dict[str, Any]]:
+    """Returns the two values that gymnasium asks of `reset`, a str and a dict.
+
+    Raises:
+        TypeError: it returned others, as in the older gym; the message names the value.
+    """
+    if not (isinstance(answer, tuple) and len(answer) == 2):
+        raise TypeError(f"reset must return (observation, info), not {brief(answer)}")
+    _require_shape("reset", *answer)
+    return answer
+
+
+def unpack_step(answer: Any) -> tuple[str, Any, Any, Any, dict[str, Any]]:
+    """Returns the five values that gymnasium asks of `step`, the first a str and the last a dict.
+
+    Raises:
+        TypeError: it returned others, as in the older gym; the message names the value.
+    """
+    if not (isinstance(answer, tuple) and len(answer) == 5):
+        raise TypeError(f"step must return (observation, reward, terminated, truncated, info), not {brief(answer)}")
+    _require_shape("step", answer[0], answer[4])
+    return answer
 
 
 def read_metrics(metrics: Any) -> dict[str, float]:

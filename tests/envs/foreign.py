@@ -73,6 +73,27 @@ class Questions(Oracle):
         return f"A question of {self.split}", {"available_actions": ["yes", "no"]}
 
 
+class OldReset(Oracle):
+    """Begins as an environment of the older gym."""
+
+    def reset(self, **_: Any) -> Any:
+        return "Say yes."
+
+
+class OldStep(Oracle):
+    """Answers as an environment of the older gym."""
+
+    def step(self, action: str) -> Any:
+        return "Yes.", 1.0, True, {}
+
+
+class NoInfo(Oracle):
+    """Has no info."""
+
+    def step(self, action: str) -> Any:
+        return "Yes.", 1.0, True, False, None
+
+
 class Numbers(gymnasium.Env[int, int]):
     """Shows numbers, which no policy of texts can read."""
 

@@ -180,6 +180,23 @@ def test_what_cannot_be_filled_in_is_named(options: dict[str, Any], message: str
 
 
 @pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("OldReset", r"reset must return \(observation, info\), not 'Say yes.'"),
+        (
+            "OldStep",
+            r"step must return \(observation, reward, terminated, truncated, info\), not \('Yes.', 1.0, True, {}\)",
+        ),
+        ("NoInfo", "the info of step must be a dict, not None"),
+    ],
+)
+def test_an_environment_of_another_interface_is_told_what_gymnasium_asks_for(name: str, message: str) -> None:
+    env = GymnasiumEnv(id=f"{HOME}:{name}")
+    with pytest.raises(TypeError, match=message):
+        [env.reset(options={"task": 0}), env.step("yes")]
+
+
+@pytest.mark.parametrize(
     ("name", "resolved"),
     [
         ("webshop", ("webshop", {})),
