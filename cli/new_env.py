@@ -21,8 +21,8 @@ FILES: Final = {
     "test_env.py": "tests/test_env.py",
 }
 """Templates by name, and the files that they become."""
-TAKEN: Final = ("SeededEnv", "StepResult", "Mapping", "Any")
-"""Names that the template of the environment imports."""
+TAKEN: Final = ("SeededEnv", "StepResult", "Mapping", "Any", "Point")
+"""Names that the templates of the environment and of its test import."""
 
 
 def write_project(name: str, out: Path) -> list[Path]:
@@ -33,7 +33,7 @@ def write_project(name: str, out: Path) -> list[Path]:
     """
     package = name.replace("-", "_")
     cls = "".join(map(str.capitalize, re.split("[-_]", name)))
-    if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name) or keyword.iskeyword(package):
+    if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name) or {package, cls} & {*keyword.kwlist}:
         raise ConfigError(f"{name!r} is not possible as a name; give lower-case letters and digits, such as my-game")
     if find_spec(package) or cls in TAKEN:
         raise ConfigError(f"the name {name} is that of another package or of a part of HERO; give another")

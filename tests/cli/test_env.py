@@ -130,6 +130,8 @@ def test_an_unfinished_base_goes_on_with_the_same_options_alone(
     [
         (["env", "new", "My Game"], "'My Game' is not possible as a name"),
         (["env", "new", "class"], "'class' is not possible as a name"),
+        (["env", "new", "none"], "'none' is not possible as a name"),
+        (["env", "new", "point"], "the name point is that of another package or of a part of HERO"),
         (["env", "new", "webshop"], "there is an environment webshop already"),
         (["env", "new", "json"], "the name json is that of another package"),
         (["env", "new", "step-result"], "the name step-result is that of another package or of a part of HERO"),
