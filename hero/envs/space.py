@@ -16,7 +16,7 @@ from gymnasium import spaces
 from gymnasium.vector.utils import create_shared_memory, read_from_shared_memory, write_to_shared_memory
 
 MAX_BYTES: Final = 2**20
-"""Maximum size of an observation in shared memory, in UTF-8; memory that no observation fills is never touched."""
+"""Maximum size of an observation in shared memory, in UTF-8; an environment takes all of it from the start."""
 _HEAD: Final = 8
 _SIZE: Final = _HEAD + MAX_BYTES
 
