@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
+from hero.envs.shared import Shared
 from hero.envs.taubench.data.reading import MAX_DEPTH
 
 Record = dict[str, Any]
@@ -62,7 +63,7 @@ def merge(record: Record, change: Mapping[str, Any]) -> None:
             record[key] = copied(value)
 
 
-class Snapshot:
+class Snapshot(Shared):
     """Tables as they are at the beginning, never changed.
 
     Args:

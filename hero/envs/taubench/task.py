@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hero.envs.shared import Shared
 from hero.envs.taubench.action import Call
 
 
@@ -30,7 +31,7 @@ class WantedCall:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceTask:
+class ServiceTask(Shared):
     """A user's wishes, and the outcome that an episode has to have.
 
     Attributes:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from hero.envs.shared import Shared
 from hero.envs.taubench import answers
 from hero.envs.taubench.action import Call
 from hero.envs.taubench.database import Changes, Database, Snapshot, merge
@@ -34,7 +35,7 @@ class Gold:
 
 
 @dataclass(frozen=True)
-class World:
+class World(Shared):
     """One domain.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -111,11 +112,10 @@ class WebShopEnv(TextEnv):
             goal_seed=goal_seed,
             split_by=split_by or "goal",
         )
-        self._goals = self._shop.goals[split]
+        self.split = split
         if not self._goals:
             raise ConfigError(f"split {split!r} holds no {instruction_kind} goals; choose another split or other goals")
         self.num_tasks = len(self._goals)
-        self.split = split
         self._observation_kind = observation
         self._all_or_nothing = reward == "success"
         self._upstream = compat == "upstream"
@@ -165,6 +165,10 @@ class WebShopEnv(TextEnv):
     def readable(self, observation: str) -> str:
         """Returns a page with one piece of text a line."""
         return observation.replace(SEPARATOR, "\n")
+
+    @property
+    def _goals(self) -> Sequence[Goal]:
+        return self._shop.goals[self.split]
 
     def _new_oracle(self, task_id: str) -> Oracle:
         split, _, task = task_id.rpartition("-")

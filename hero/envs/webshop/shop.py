@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from hero.envs.shared import Shared
 from hero.envs.webshop.catalogue.disk_index import INDEX, open_index
 from hero.envs.webshop.catalogue.embedded import generate
 from hero.envs.webshop.catalogue.files import locate, read_directory
@@ -53,7 +54,7 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class Shop(Shared):
     """An inventory with the prices and goals that one seed drew for it.
 
     Attributes:

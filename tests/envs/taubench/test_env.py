@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -61,11 +62,16 @@ def embedded(**arguments: Any) -> TauBenchEnv:
 
 def play(env: TauBenchEnv, drawn: list[str], **reset: Any) -> list[Any]:
     """Plays an episode and returns the results of reset and of every step."""
-    record: list[Any] = [env.reset(**reset)]
+    return play_on(env, [env.reset(**reset)], drawn)
+
+
+def play_on(env: TauBenchEnv, record: list[Any], drawn: list[str]) -> list[Any]:
+    """Plays an episode on until its end, and returns the whole record."""
+    record = [*record]
     for action in drawn:
-        record.append(env.step(action))
-        if record[-1][2] or record[-1][3]:
+        if True in record[-1][2:4]:
             break
+        record.append(env.step(action))
     return record
 
 
@@ -106,6 +112,19 @@ def test_no_action_breaks_an_episode(drawn: list[str], seed: int) -> None:
         if not info["action_valid"]:
             assert observation.startswith(("Error: ", "Unknown action "))
     assert all(isinstance(observation, str) for observation, *_ in record)
+
+
+@given(*[st.lists(actions, max_size=6)] * 3, st.integers(0, 199))
+def test_a_copy_goes_on_by_itself(before: list[str], after: list[str], aside: list[str], task: int) -> None:
+    right = [written(call) for call in WORLD.tasks["dev"][task].actions]
+    env = embedded(split="dev")
+    record = play(env, before + right[:1], seed=3, options={"task": task})
+    twin = deepcopy(env)
+    play_on(env, record, aside + right[1:])
+    expected = play(embedded(split="dev"), before + right + after, seed=3, options={"task": task})
+    assert play_on(twin, record, right[1:] + after) == expected
+    assert twin.reset() == env.reset()
+    assert twin._world is env._world
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=200) | actions)

@@ -20,13 +20,17 @@ moves = st.lists(st.one_of(strings, st.integers(0, 30)), max_size=15)
 def play(env: WebShopEnv, drawn: list[str | int], **reset: Any) -> list[Any]:
     """Plays an episode and returns, for reset and every step, the action and the result."""
     observation, info = env.reset(**reset)
-    record: list[Any] = [("", observation, 0.0, False, False, info)]
+    return play_on(env, [("", observation, 0.0, False, False, info)], drawn)
+
+
+def play_on(env: WebShopEnv, record: list[Any], drawn: list[str | int]) -> list[Any]:
+    """Plays an episode on until its end, and returns the whole record."""
+    record = [*record]
     for move in drawn:
+        *_, terminated, truncated, info = record[-1]
+        if terminated or truncated:
+            break
         listed = info["available_actions"]
         action = move if isinstance(move, str) else listed[move % len(listed)] if listed else "search[x]"
-        step = env.step(action)
-        record.append((action, *step))
-        info = step[4]
-        if step[2] or step[3]:
-            break
+        record.append((action, *env.step(action)))
     return record

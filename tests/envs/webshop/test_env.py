@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +22,7 @@ from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.goals.goals import Goal
 from hero.envs.webshop.reward import score
 from hero.errors import ConfigError
-from tests.envs.webshop.episodes import moves, play
+from tests.envs.webshop.episodes import moves, play, play_on
 from tests.envs.webshop.recorded import DATA, lines, needs_recordings
 
 
@@ -94,6 +95,19 @@ def test_no_action_breaks_an_episode(drawn: list[str | int], seed: int, compat: 
         else:
             assert text == before[1]
             assert info["clickables"] == before[5]["clickables"]
+
+
+@given(moves, moves, moves, st.integers(0, 2**31), st.sampled_from([None, "upstream"]))
+def test_a_copy_goes_on_by_itself(
+    before: list[str | int], after: list[str | int], aside: list[str | int], seed: int, compat: Any
+) -> None:
+    env = WebShopEnv(level="easy", compat=compat)
+    record = play(env, before, seed=seed)
+    twin = deepcopy(env)
+    play_on(env, record, aside)
+    assert play_on(twin, record, after) == play(WebShopEnv(level="easy", compat=compat), before + after, seed=seed)
+    assert twin.reset() == env.reset()
+    assert twin._shop is env._shop
 
 
 @given(moves, st.integers(0, 2**31))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import product as combinations
 from typing import Final
 
+from hero.envs.shared import Shared
 from hero.envs.webshop.products.product import Instruction, Product
 
 BOUNDS: Final = range(10, 1000, 10)
@@ -21,7 +22,7 @@ ORDER_SEED: Final = 233
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(Shared):
     """One task.
 
     Attributes:
