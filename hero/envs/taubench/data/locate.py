@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -74,9 +75,8 @@ def _installed() -> Path | None:
     return root if tau2.find(root, "retail") else None
 
 
-@lru_cache(maxsize=8)
 def open_world(domain: Domain, root: Path | None, seed: int) -> World:
-    """Returns the world of one configuration; equal arguments give the same object.
+    """Returns the world of one configuration; equal arguments give the same object until a file of the data changes.
 
     Args:
         root: root of the data, from `locate`; None for the embedded world.
@@ -86,15 +86,29 @@ def open_world(domain: Domain, root: Path | None, seed: int) -> World:
         DataError: the directory holds no data of that domain, or they are malformed.
     """
     if root is None:
-        return generate(seed)
+        return _generated(seed)
     try:
         if directory := v1.find(root, domain):
-            return v1.read(directory, domain)
+            return _read(v1.read, directory, domain, _stamps(v1.sources(directory, domain)))
         if directory := tau2.find(root, domain):
-            return tau2.read(directory, domain)
+            return _read(tau2.read, directory, domain, _stamps(tau2.sources(directory, domain)))
     except OSError as error:
         raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}") from error
     raise DataError(
         f"{root} holds no {domain} data: neither tau_bench/envs/{domain}/wiki.md of a tau-bench checkout nor "
         f"tau2/domains/{domain}/db.json of tau2-bench"
     )
+
+
+_Stamps = tuple[tuple[Path, int, int], ...]
+"""Path, size and modification time of each file of the data in its current state, as a key of the cache."""
+_generated = lru_cache(maxsize=8)(generate)
+
+
+@lru_cache(maxsize=8)
+def _read(read: Callable[[Path, Domain], World], directory: Path, domain: Domain, stamps: _Stamps) -> World:
+    return read(directory, domain)
+
+
+def _stamps(files: Iterable[Path]) -> _Stamps:
+    return tuple((file, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files if file.is_file())

@@ -49,7 +49,7 @@ def read(directory: Path, domain: Domain) -> World:
         if unknown := [name for name in names if name not in tasks]:
             raise DataError(f"{where}: {split} names task {unknown[0]!r}, which is not there")
         of_split[split] = tuple(tasks[name] for name in names)
-    hashed = fingerprint(*(directory / name for name in ("db.json", "policy.md", "tasks.json", "split_tasks.json")))
+    hashed = fingerprint(*sources(directory, domain))
     return World(
         domain=domain,
         version=f"tau2-{hashed[:8]}",
@@ -59,6 +59,11 @@ def read(directory: Path, domain: Domain) -> World:
         tasks=of_split,
         fingerprint=hashed,
     )
+
+
+def sources(directory: Path, domain: Domain) -> list[Path]:
+    """Returns the files that `read` reads; some may be missing."""
+    return [directory / name for name in ("db.json", "policy.md", "tasks.json", "split_tasks.json")]
 
 
 def _tasks(path: Path, domain: Domain) -> dict[str, ServiceTask]:

@@ -36,12 +36,10 @@ def read(directory: Path, domain: Domain) -> World:
     Raises:
         DataError: a file is missing or malformed; the message names the file and the record.
     """
-    folder = directory / "data" if (directory / "data").is_dir() else directory
-    files = {name: folder / f"{name}.json" for name in COLUMNS[domain]}
+    files = _tables_files(directory, domain)
     tables = {name: read_json(path) for name, path in files.items()}
     snapshot = read_snapshot(domain, tables, {name: str(path) for name, path in files.items()})
     tasks = {split: _tasks(directory, domain, split) for split in SPLITS}
-    task_files = [path for split in SPLITS if (path := _tasks_file(directory, domain, split))]
     if not any(tasks.values()):
         raise DataError(f"{directory} holds no tasks: neither tasks_*.py nor ../tasks_{domain}_*.json")
     return World(
@@ -51,8 +49,20 @@ def read(directory: Path, domain: Domain) -> World:
         schemas=_schemas(directory, domain),
         policy=read_text(directory / "wiki.md"),
         tasks=tasks,
-        fingerprint=fingerprint(*files.values(), directory / "wiki.md", *task_files, *_tools_files(directory, domain)),
+        fingerprint=fingerprint(*sources(directory, domain)),
     )
+
+
+def sources(directory: Path, domain: Domain) -> list[Path]:
+    """Returns the files that `read` reads; the tables may be missing."""
+    task_files = [path for split in SPLITS if (path := _tasks_file(directory, domain, split))]
+    tables = _tables_files(directory, domain).values()
+    return [*tables, directory / "wiki.md", *task_files, *_tools_files(directory, domain)]
+
+
+def _tables_files(directory: Path, domain: Domain) -> dict[str, Path]:
+    folder = directory / "data" if (directory / "data").is_dir() else directory
+    return {name: folder / f"{name}.json" for name in COLUMNS[domain]}
 
 
 def _tasks_file(directory: Path, domain: Domain, split: Split) -> Path | None:

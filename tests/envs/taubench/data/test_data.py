@@ -287,15 +287,12 @@ def test_the_directory_that_was_found_is_reported_and_can_be_given_as_an_argumen
     provenance = TauBenchEnv(split=split).provenance()
     assert provenance["arguments"] == {"data": str(tmp_path / "data")}
     monkeypatch.delenv("TAU_BENCH_DIR")
-    locate.open_world.cache_clear()
     assert TauBenchEnv(split=split, **provenance["arguments"]).provenance() == provenance  # type: ignore[arg-type]
     for path in (path for path in folder.rglob("*") if path.is_file()):
         content = path.read_bytes()
         path.write_bytes(content + b"\n")
-        locate.open_world.cache_clear()
         assert TauBenchEnv(split=split, **provenance["arguments"]).provenance()["data"] != provenance["data"], path  # type: ignore[arg-type]
         path.write_bytes(content)
-    locate.open_world.cache_clear()
 
 
 def test_the_embedded_world_is_reported_by_its_seed() -> None:
