@@ -122,6 +122,9 @@ class TextEnv(gymnasium.Env[str, str]):
 
         Returns:
             None where the hidden state leaves it open, which is always so unless an environment overrides this.
+
+        Raises:
+            ConfigError: the trajectory is of a task that no split of this environment has.
         """
         return None
 

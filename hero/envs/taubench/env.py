@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -168,7 +169,11 @@ class TauBenchEnv(TextEnv):
             close()
 
     def _new_oracle(self, task_id: str) -> Oracle:
-        return Oracle(self._world, next(task for task in self._tasks if task.id == task_id))
+        tasks = chain.from_iterable(self._world.tasks.values())
+        task = next((task for task in tasks if task.id == task_id), None)
+        if task is None:
+            raise ConfigError(f"{self.env_id} has no task {task_id!r}; build the environment that it was played in")
+        return Oracle(self._world, task)
 
     def _follow(self, move: Call | Reply | Malformed) -> tuple[str, str]:
         """Returns the answer to an action, and the feedback about it, "" for none."""

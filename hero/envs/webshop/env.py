@@ -172,7 +172,13 @@ class WebShopEnv(TextEnv):
 
     def _new_oracle(self, task_id: str) -> Oracle:
         split, _, task = task_id.rpartition("-")
-        return Oracle(self._shop, self._shop.goals[split][int(task)], upstream=self._upstream)
+        try:
+            goal = self._shop.goals[split][int(task)]
+        except (KeyError, ValueError, IndexError):
+            raise ConfigError(
+                f"{self.env_id} has no task {task_id!r}; build the environment that it was played in"
+            ) from None
+        return Oracle(self._shop, goal, upstream=self._upstream)
 
     def _follow(self, action: str) -> tuple[State | None, str]:
         """Returns the state that an action leads to, None for an invalid action, and the feedback about it."""

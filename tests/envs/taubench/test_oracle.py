@@ -18,6 +18,7 @@ from hero.envs.taubench.oracle import Oracle
 from hero.envs.taubench.task import ServiceTask
 from hero.envs.taubench.tools.domains import reads, writes
 from hero.envs.taubench.tools.shared import TRANSFER
+from hero.errors import ConfigError
 from hero.policy import FunctionPolicy
 from hero.rollout import Task, rollout
 from tests.envs.taubench.recorded import DATA, lines, needs_recordings
@@ -127,6 +128,16 @@ def test_an_environment_that_did_not_play_the_episode_labels_it() -> None:
     assert found == [True] * len(task.actions) + [None] * 2
     change = task.actions[-1].text()
     assert [fresh.is_right(played, index, change) for index in range(len(found))][-2:] == [False, False]
+
+
+def test_an_environment_of_any_split_answers_and_an_unknown_task_is_named() -> None:
+    env, task = TauBenchEnv(data="embedded"), TASKS[0]
+    (played,) = rollout([env], FunctionPolicy(lambda _: "x"), [Task(env._tasks.index(task), 0)], max_turns=1)
+    other = TauBenchEnv(data="embedded", split="test")
+    change = next(call for call in task.actions if writes(call.name)).text()
+    assert other.is_right(played, 0, change) is True
+    with pytest.raises(ConfigError, match="taubench/retail/embedded/scripted has no task 'nowhere-1'; build the env"):
+        other.is_right(replace(played, task_id="nowhere-1"), 0, change)
 
 
 @needs_recordings

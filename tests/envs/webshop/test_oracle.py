@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hero.envs.webshop.env import WebShopEnv
 from hero.envs.webshop.oracle import Oracle
 from hero.envs.webshop.page_parts import Page, State
 from hero.envs.webshop.reward import score
+from hero.errors import ConfigError
 from hero.policy import FunctionPolicy
 from hero.rollout import Task, rollout
 from hero.types import Trajectory
@@ -167,6 +169,15 @@ def test_the_way_back_from_an_item_depends_on_the_results() -> None:
         assert [oracle.is_right(near, f"click[{name}]") for name in ("< prev", "back to search")] == [True, False]
         assert [oracle.is_right(far, f"click[{name}]") for name in ("< prev", "back to search")] == [True, True]
     assert oracle.is_right(State(Page.FEATURES, found, 1, wanted.asin), "click[< prev]") is True
+
+
+@pytest.mark.parametrize("name", ["nowhere-1", "train-one", "train-999999999", "train", ""])
+def test_an_environment_of_any_split_answers_and_an_unknown_task_is_named(name: str) -> None:
+    (played,) = rollout([WebShopEnv(level="easy")], FunctionPolicy(lambda _: "x"), [Task(0, 0)], max_turns=1)
+    other = WebShopEnv(level="easy", split="test")
+    assert other.is_right(played, 0, "x") is False
+    with pytest.raises(ConfigError, match=f"webshop has no task '{name}'; build the environment that it was played"):
+        other.is_right(replace(played, task_id=name), 0, "x")
 
 
 def test_a_goal_that_its_own_product_cannot_meet_is_left_open(tmp_path: Path) -> None:
