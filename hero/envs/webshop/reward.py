@@ -37,7 +37,6 @@ class Reward:
         r_att: share of the goal's attributes that the product has.
         r_option: share of the goal's options that were chosen; None for a goal without options.
         r_price: whether the price is within the bound.
-        w_att: weight of `r_att` in the sum that `r_type` is multiplied with; likewise `w_option` and `w_price`.
         title_score: share of the nouns of the wanted title in the title of the purchase.
     """
 
@@ -46,9 +45,6 @@ class Reward:
     r_att: float
     r_option: float | None
     r_price: bool
-    w_att: float
-    w_option: float | None
-    w_price: float
     query_match: bool
     category_match: bool
     title_score: float
@@ -80,9 +76,6 @@ def score(goal: Goal, product: Product, options: Mapping[str, str], price: float
         r_att=attributes / len(goal.attributes),
         r_option=matched / len(goal.options) if goal.options else None,
         r_price=r_price,
-        w_att=len(goal.attributes) / count,
-        w_option=len(goal.options) / count if goal.options else None,
-        w_price=1 / count,
         query_match=query_match,
         category_match=category_match,
         title_score=title_score,

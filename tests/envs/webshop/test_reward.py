@@ -29,6 +29,12 @@ def all_goals(shop: Shop) -> list[Goal]:
     return [goal for split in ("test", "validation", "train") for goal in shop.goals[split]]
 
 
+def weights_of(goal: Goal) -> dict[str, float]:
+    """Returns the weight of each part that there is in the sum that the kind of product multiplies."""
+    counts = {"w_att": len(goal.attributes), "w_option": len(goal.options), "w_price": 1}
+    return {name: count / sum(counts.values()) for name, count in counts.items() if count}
+
+
 def subsequence(a: str, b: str) -> int:
     """Returns the length of the longest common subsequence, by dynamic programming."""
     row = [0] * (len(b) + 1)
@@ -95,12 +101,10 @@ def test_the_total_is_the_weighted_sum_of_the_parts(data: st.DataObject, upstrea
     item = data.draw(st.sampled_from([*shop.inventory.products.values(), goal.product]))
     chosen = {group: data.draw(st.sampled_from(values)) for group, values in item.options.items()}
     reward = score(goal, item, chosen, data.draw(st.floats(0, 200)), upstream=upstream)
-    parts = reward.r_att * reward.w_att + reward.r_price * reward.w_price
-    weights = reward.w_att + reward.w_price
-    if reward.r_option is not None and reward.w_option is not None:
-        parts, weights = parts + reward.r_option * reward.w_option, weights + reward.w_option
-    assert weights == pytest.approx(1)
-    assert reward.total == pytest.approx(parts * reward.r_type)
+    weights = weights_of(goal)
+    assert sum(weights.values()) == pytest.approx(1)
+    parts = {name: getattr(reward, name.replace("w_", "r_")) * weight for name, weight in weights.items()}
+    assert reward.total == pytest.approx(sum(parts.values()) * reward.r_type)
     assert 0 <= reward.total <= 1
     assert reward.r_type in (0.0, 0.1, 0.5, 1.0)
 
@@ -112,7 +116,7 @@ def test_each_part_fails_for_its_own_reason() -> None:
     chosen = {group: value for group, values in item.options.items() for value in values if value in goal.options}
     full = score(goal, item, chosen, price)
     assert score(goal, item, chosen, goal.price_upper + 0.01) == replace(
-        full, total=full.total - full.w_price, r_price=False
+        full, total=full.total - weights_of(goal)["w_price"], r_price=False
     )
     assert score(goal, item, chosen, goal.price_upper) == full
     assert score(goal, item, {}, price).r_option == 0.0
@@ -187,8 +191,9 @@ def test_rewards_are_those_that_were_recorded() -> None:
     for record in records:
         item = shop.inventory.products[record["asin"]]
         assert shop.prices[item.asin] == record["price"]
-        reward = score(goals[record["goal_idx"]], item, record["options"], record["price"], upstream=True)
-        parts = {name: value for name, value in asdict(reward).items() if value is not None}
+        goal = goals[record["goal_idx"]]
+        reward = score(goal, item, record["options"], record["price"], upstream=True)
+        parts = weights_of(goal) | {name: value for name, value in asdict(reward).items() if value is not None}
         assert parts == {"total": record["reward"], **record["info"]}
 
 
