@@ -76,6 +76,8 @@ class WebShopEnv(TextEnv):
             split_by: how the goals of the original's files are split. "goal", which None stands for, is the custom:
                 ranges of goals, which those of one product straddle. "product" leaves no product and no synthetic
                 instruction in two splits. The embedded catalogue is always split by product.
+            observation: `text` is one line with all that a page says; `text_rich` has a line for each piece, and marks
+                what can be clicked. The rules read both.
             reward: `score` is the original's, the share of what was asked for that a purchase has; `success` is 1 for
                 all of it and 0 for anything less, as in GiGPO (2505.10978), so that a group without success teaches
                 nothing by its rewards.

@@ -1,6 +1,6 @@
 """Reads the text of WebShop pages into values. Pure functions of strings; any text is accepted.
 
-The text is the observation `text` of the original: segments joined by ` [SEP] `.
+The text is one of the original's observations: `text`, segments joined by ` [SEP] `, or `text_rich`, one to a line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from hero.envs.webshop.rules.instruction import GROUP_NAMES
 
 MAX_RESULTS: Final = 50
 """Maximum number of results that are read from a page; the original's searches return no more."""
+_MARKED: Final = re.compile(r"^\n?(  )?\[(clicked )?button\] (.*) \[(?:clicked )?button_\]$", re.MULTILINE)
+"""A line of `text_rich` that can be clicked; an empty one stands before a link, and blanks before an option."""
+_CLICKED: Final = re.compile(r"\A(?:You have clicked .*\n)+")
+"""The head of `text_rich`, which names the selected options."""
 _AMOUNT: Final = re.compile(r"\$([0-9]+(?:\.[0-9]+)?)")
 _RESULTS: Final = re.compile(re.escape(page_parts.RESULTS).replace(r"\{\}", "[0-9]+"))
 
@@ -56,7 +60,8 @@ class ParsedPage:
 
 def parse_page(text: str) -> ParsedPage | None:
     """Returns the page that an observation shows; None for any other text, the thanks after a purchase included."""
-    parts = [part.strip() for part in text.split(page_parts.SEPARATOR)]
+    segments = _rich_segments(text) if _MARKED.search(text) else text.split(page_parts.SEPARATOR)
+    parts = [part.strip() for part in segments]
     if INSTRUCTION not in parts[:2] or len(parts) <= parts.index(INSTRUCTION) + 1:
         return None
     start = parts.index(INSTRUCTION) + 1
@@ -72,6 +77,16 @@ def parse_page(text: str) -> ParsedPage | None:
     if rest[-1] == page_parts.BUY.text:
         return _item_page(instruction, rest[2:])
     return ParsedPage("details", instruction, empty=len(rest) == 2)
+
+
+def _rich_segments(text: str) -> list[str]:
+    """Returns the segments that the page of a `text_rich` has as `text`."""
+
+    def plain(marked: re.Match[str]) -> str:
+        is_option, clicked, value = marked.groups()
+        return value.strip() + SELECTED if is_option and clicked else value
+
+    return _MARKED.sub(plain, _CLICKED.sub("", text)).removesuffix("\n").split("\n")
 
 
 def _results(parts: list[str]) -> tuple[ParsedItem, ...]:

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero.envs.webshop.env import WebShopEnv
+from hero.envs.webshop.rules.read import parse_page
 from hero.policy import FunctionPolicy
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.testing.strategies import trajectories, turns
 from hero.types import Action, Diagnosis, Finding, Message, Stop, Trajectory
+from tests.envs.webshop.episodes import moves, play
 from tests.envs.webshop.recorded import DATA, needs_recordings
 from tests.hostile import call_with_each, texts
 from tests.played import FAILED, INVALID, UNNECESSARY, USEFUL, episode, findings
@@ -434,6 +436,29 @@ def test_no_click_that_led_to_full_reward_on_a_human_goal_is_faulted(compat: Any
             judged = RulesReflector().reflect([played])[0].findings
             assert {finding.verdict for finding in judged if finding.turn} <= {USEFUL}, judged
     assert solved >= 10
+
+
+@settings(max_examples=60)
+@given(moves, st.integers(0, 20), st.sampled_from(["easy", "hard"]))
+def test_both_observations_lead_to_the_same_findings(drawn: list[str | int], task: int, level: str) -> None:
+    env = WebShopEnv(level=level)
+    goal = env._goals[task]
+    found = [
+        f"search[{goal.product.title}]",
+        f"click[{goal.product.asin}]",
+        *(f"click[{each}]" for each in goal.options),
+    ]
+    actions = [action for action, *_ in play(env, [*found, *drawn], options={"task": task})[1:]]
+    judged = []
+    for kind in ("text", "text_rich"):
+        script = iter(actions)
+        policy = FunctionPolicy(lambda _, script=script: next(script))
+        shown = WebShopEnv(level=level, observation=kind)
+        (played,) = rollout([shown], policy, [Task(task, 0)], max_turns=len(actions))
+        pages = [*map(parse_page, played.observations)]
+        judged.append((pages, RulesReflector().reflect([played])[0].findings))
+        assert None not in pages[: len(actions)]
+    assert judged[0] == judged[1]
 
 
 @settings(max_examples=60)
