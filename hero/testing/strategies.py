@@ -134,13 +134,13 @@ def trajectories(
 
 @st.composite
 def diagnoses(draw: st.DrawFn, *, num_turns: int = 5) -> Diagnosis:
-    """Draws findings about some of `num_turns` turns, some with nothing to say, or a problem in their place."""
+    """Draws findings about some of `num_turns` turns, some with nothing to say, and a problem now and then."""
     about = draw(st.sets(st.integers(0, num_turns - 1))) if num_turns else set()
     verdicts = st.none() | st.sampled_from(Verdict)
     findings = [
         Finding(turn, draw(verdicts), draw(st.just("") | texts), draw(st.just("") | texts)) for turn in sorted(about)
     ]
-    problem = "" if findings else draw(st.just("") | words)
+    problem = draw(st.just("") | words)  # beside findings, too, where an answer was cut off
     return Diagnosis(author=draw(words), findings=tuple(findings), tokens=draw(st.integers(0, 1000)), problem=problem)
 
 
