@@ -94,7 +94,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
 def settings_to_play(policy: str, run: Path | None, given: Mapping[str, Any]) -> Settings:
     """Returns the settings that a policy is played with: those that the user gave, then those of its run or the usual.
 
-    The arguments of a run's environment are not those of another one.
+    The arguments of a run's environment are not those of another one; where it is the same, they stay unless given.
 
     Args:
         run: the directory of the run that the policy is from; None if it is from none.
@@ -115,9 +115,10 @@ def settings_to_play(policy: str, run: Path | None, given: Mapping[str, Any]) ->
         settings = settings_of({"model": policy, **given})
     else:
         settings = stored_settings(run)
+        named = {"env": settings.env, "env_args": {}} | env_settings(given.get("env"), {})
+        is_theirs = named["env"] == settings.env and named["env_args"].items() <= settings.env_args.items()
         given |= env_settings(given.get("env"), given.get("env_args", {}))
-        if given.get("env", settings.env) != settings.env:
-            given.setdefault("env_args", {})
+        given["env_args"] = (settings.env_args if is_theirs else {}) | given.get("env_args", {})
         settings = replace(settings, **given)
         _check(settings)
     return settings if temperature is None else replace(settings, temperature=temperature)

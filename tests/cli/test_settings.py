@@ -20,7 +20,7 @@ from hero.runs.sealed import seal
 from hero.testing.strategies import json_values
 from hero_cli import build
 from hero_cli.arguments import read_arguments
-from hero_cli.resolve import extension, settings_of, stored_settings
+from hero_cli.resolve import extension, settings_of, settings_to_play, stored_settings
 from hero_cli.settings import FIELDS, Settings, option
 
 
@@ -96,6 +96,25 @@ def test_settings_are_stored_and_read(tmp_path: Path) -> None:
     ):
         assert stored(tmp_path, settings.record()) == settings
     assert stored(tmp_path, settings_of({}).record() | {"learning_rate": 1}).learning_rate == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "env", "arguments"),
+    [
+        ({}, "gym", {"id": "CliffWalking-v1", "tasks": 5}),
+        ({"env_args": {"actions": [1]}}, "gym", {"id": "CliffWalking-v1", "tasks": 5, "actions": [1]}),
+        ({"env": "gym:CliffWalking-v1", "env_args": {"tasks": 6}}, "gym", {"id": "CliffWalking-v1", "tasks": 6}),
+        ({"env": "gym:Taxi-v3"}, "gym", {"id": "Taxi-v3"}),
+        ({"env": "webshop"}, "webshop", {}),
+        ({"env": "webshop", "env_args": {"level": "hard"}}, "webshop", {"level": "hard"}),
+    ],
+)
+def test_arguments_of_a_runs_environment_stay_unless_another_is_named(
+    tmp_path: Path, given: dict[str, object], env: str, arguments: dict[str, object]
+) -> None:
+    stored(tmp_path, settings_of({"env": "gym:CliffWalking-v1", "env_args": {"tasks": 5}}).record())
+    settings = settings_to_play(str(tmp_path), tmp_path, given)
+    assert (settings.env, settings.env_args) == (env, arguments)
 
 
 @pytest.mark.parametrize("change", [{"colour": "red"}, {"seed": ...}])
