@@ -11,11 +11,10 @@ from typing import Any
 
 from hero.comparison.runs import is_finished
 from hero.errors import ConfigError
-from hero.runs.reader import is_run_dir
+from hero.runs.reader import MEMORY_SETTINGS, is_run_dir
 
 from .logs import LogKind
 from .options import as_options
-from .out_of_memory import MEMORY_SETTINGS
 from .resolve import extension, stored_settings
 from .settings import BROUGHT_BY_MODEL, Settings, option
 

@@ -9,8 +9,6 @@ from hero.errors import short_message
 if TYPE_CHECKING:
     from .settings import Settings
 
-MEMORY_SETTINGS: Final = ("gradient_checkpointing", "kv_cache_gib", "micro_batch_tokens")
-"""Settings that change the memory of a run and, up to rounding, no result; a run that is resumed may change them."""
 LEAST_TOKENS: Final = 512
 LEAST_GIB: Final = 0.5
 SIGNS: Final = ("out of memory", "ALLOC_FAILED", "DefaultCPUAllocator")

@@ -14,10 +14,9 @@ from hero import registry
 from hero.distill.sums import min_group_size
 from hero.errors import ConfigError, RunError
 from hero.reflect.base import with_model
-from hero.runs.reader import read_settings
+from hero.runs.reader import MEMORY_SETTINGS, read_settings
 
 from .learner import GROUP, read_learner
-from .out_of_memory import MEMORY_SETTINGS
 from .settings import AFTER_START, FIELDS, Settings, option, types
 
 CHOICES: Final = ("env", "learner")

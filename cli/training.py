@@ -16,7 +16,7 @@ import typer
 from hero.callback import Callback, expendable
 from hero.errors import ConfigError, DataError, UnavailableError
 from hero.processes import Processes
-from hero.runs.reader import read_config, read_summary
+from hero.runs.reader import MEMORY_SETTINGS, read_config, read_summary
 
 from . import build, provenance
 from .gpu_memory import GPUMemory
@@ -24,7 +24,7 @@ from .interrupt import asked_to_stop, unmissable
 from .logs import LogKind, open_log
 from .main import INTERRUPTED
 from .model import ModelChoice, load_model, with_model_defaults
-from .out_of_memory import MEMORY_SETTINGS, is_out_of_memory, less_memory, without_advice
+from .out_of_memory import is_out_of_memory, less_memory, without_advice
 from .resolve import extension, stored_settings, with_memory_settings
 from .same_start import require_same_start, why_other_start
 from .settings import Settings, option

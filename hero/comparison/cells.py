@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from hero.comparison.runs import RunRecord
 from hero.errors import RunError
+from hero.runs.reader import MEMORY_SETTINGS
 
-IGNORED: Final = ("seed", "threads", "micro_batch_tokens")
+IGNORED: Final = ("seed", "threads", *MEMORY_SETTINGS)
 """Settings in which runs of one cell may differ: random numbers, and what is for memory and speed."""
 
 

@@ -12,7 +12,16 @@ from zlib import crc32
 
 from hero.errors import RunError
 from hero.runs.codec import decode_trajectory, encode_trajectory
-from hero.runs.reader import CHECKED, EVALUATION, check_rows, read_config, read_each, read_episodes, read_validation
+from hero.runs.reader import (
+    CHECKED,
+    EVALUATION,
+    MEMORY_SETTINGS,
+    check_rows,
+    read_config,
+    read_each,
+    read_episodes,
+    read_validation,
+)
 from hero.runs.sealed import seal, unseal
 from hero.types import Diagnosis, Trajectory
 
@@ -85,10 +94,10 @@ def is_evaluation(path: Path) -> bool:
 def identity(path: Path) -> int:
     """Returns a checksum by which notes about a run are known to be about it: that of how it was started.
 
-    Of the settings, those with which a run is made longer are left out.
+    Of the settings, those that may change when a run is resumed are left out.
     """
-    config = read_config(path)
-    settings = {name: value for name, value in config.settings.items() if name not in ("steps", "turn_budget")}
+    config, changing = read_config(path), {"steps", "turn_budget", *MEMORY_SETTINGS}
+    settings = {name: value for name, value in config.settings.items() if name not in changing}
     return crc32(json.dumps([settings, config.provenance, config.version], sort_keys=True).encode())
 
 

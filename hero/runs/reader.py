@@ -22,6 +22,9 @@ KINDS: Final = ("episodes", "validation", "steps", "evals", "timings")
 CHECKED: Final = ("episodes", "validation", "steps", "evals")
 """Kinds whose checksums a checkpoint holds: all but the wall-clock times, in which equal runs differ."""
 
+MEMORY_SETTINGS: Final = ("gradient_checkpointing", "kv_cache_gib", "micro_batch_tokens")
+"""Settings that change the memory of a run and, up to rounding, no result; a run that is resumed may change them."""
+
 EVALUATION: Final = "evaluation.json"
 """What `hero eval --out` writes beside the episodes, by which a directory is known not to be that of a run."""
 

@@ -29,7 +29,7 @@ settings = st.fixed_dictionaries(
 def test_a_cell_has_all_seeds_of_a_method(methods: list[dict[str, Any]], seeds: int, drawn: random.Random) -> None:
     different = [method for index, method in enumerate(methods) if method not in methods[:index]]
     runs = [
-        record(path=f"run{index}{seed}", seed=seed, threads=seed + 1, **method)
+        record(path=f"run{index}{seed}", seed=seed, threads=seed + 1, kv_cache_gib=8 / (seed + 1), **method)
         for index, method in enumerate(different)
         for seed in range(seeds)
     ]

@@ -90,8 +90,9 @@ def test_notes_about_another_run_are_refused_even_if_it_began_alike(run: Path, t
     other = write_run(tmp_path / "other", [(1, played("a"), Diagnosis("rules"))], settings=settings)
     with pytest.raises(RunError, match="is about another run"):
         read_notes(file, "scores", other)
-    longer = write_run(tmp_path / "longer", [(1, played("a"), Diagnosis("rules"))], settings=SETTINGS | {"steps": 9})
-    read_notes(file, "scores", longer)
+    settings = SETTINGS | {"steps": 9, "kv_cache_gib": 1.0, "micro_batch_tokens": 512, "gradient_checkpointing": True}
+    resumed = write_run(tmp_path / "resumed", [(1, played("a"), Diagnosis("rules"))], settings=settings)
+    read_notes(file, "scores", resumed)
 
 
 def test_nothing_is_written_into_a_run_or_onto_a_directory(run: Path) -> None:
