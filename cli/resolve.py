@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -76,7 +77,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     values = {"threads": _cores(), **for_env, **for_learner, **given}
     if "turn_budget" in given and "steps" not in given:
         values["steps"] = None
-    settings = _with_model_of_reflector(Settings(**values))
+    settings = Settings(**values)
+    settings = replace(settings, **reflector_settings(settings.reflector, settings.reflector_args))
     for name in given:
         if needed := FIELDS[name].metadata.get("needs"):
             needed_name, value = needed
@@ -137,19 +139,19 @@ def env_settings(env: str | None, arguments: Mapping[str, Any]) -> dict[str, Any
     return {"env": name} | ({"env_args": options} if options else {})
 
 
-def _with_model_of_reflector(settings: Settings) -> Settings:
-    """Returns settings in which the reflector NAME:MODEL is NAME, with the option model=MODEL.
+def reflector_settings(reflector: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a reflector; of NAME:MODEL they are NAME and the option model=MODEL; {} for None.
 
     A path is absolute, since a run may be resumed from another directory.
     """
-    if settings.reflector is None:
-        return settings
-    name, options = with_model(settings.reflector, settings.reflector_args)
+    if reflector is None:
+        return {}
+    name, options = with_model(reflector, arguments)
     model = options.get("model")
     is_registered = registry.is_known("hero.models", str(model))
     if name == "local" and model and not is_registered and os.path.exists(path := os.path.expanduser(str(model))):
         options["model"] = os.path.abspath(path)
-    return replace(settings, reflector=name, reflector_args=options)
+    return {"reflector": name} | ({"reflector_args": options} if options else {})
 
 
 def _component_defaults(group: str, name: str) -> Mapping[str, Any]:
@@ -189,6 +191,25 @@ def stored_settings(path: Path) -> Settings:
     except ConfigError as error:
         raise RunError(f"{config} holds settings that are not possible ({error}); use the version of it") from error
     return settings
+
+
+def require_unchanged(path: Path, settings: Settings, given: Mapping[str, Any]) -> None:
+    """Refuses settings that a user gave to a run that is resumed where they are not the run's.
+
+    Args:
+        settings: those of the run.
+
+    Raises:
+        RunError: one differs.
+    """
+    named = env_settings(given.get("env"), given.get("env_args", {}))
+    named |= reflector_settings(given.get("reflector"), given.get("reflector_args", {}))
+    for name, value in {**given, **named}.items():
+        if (before := getattr(settings, name)) != value:
+            raise RunError(
+                f"{path} was started with {option(name)} {json.dumps(before)}, not {json.dumps(value)}; resume without "
+                "that option, or start another run with another --out"
+            )
 
 
 def extension(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:

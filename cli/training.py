@@ -25,7 +25,7 @@ from .logs import LogKind, open_log
 from .main import INTERRUPTED
 from .model import ModelChoice, load_model, with_model_defaults
 from .out_of_memory import is_out_of_memory, less_memory, without_advice
-from .resolve import extension, stored_settings, with_memory_settings
+from .resolve import extension, require_unchanged, stored_settings, with_memory_settings
 from .same_start import require_same_start, why_other_start
 from .settings import Settings, option
 from .terminal import console, show_log, warn_on_error
@@ -99,8 +99,8 @@ def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[],
     more = extension(settings, given)
     changes = more | {name: given[name] for name in MEMORY_SETTINGS if name in given}
     settings = with_memory_settings(settings, given)
-    same = {name: value for name, value in given.items() if name not in changes}
-    with _opened(path, lambda: Run.resume(path, same), processes) as run:
+    require_unchanged(path, settings, {name: value for name, value in given.items() if name not in changes})
+    with _opened(path, lambda: Run.resume(path, {}), processes) as run:
         if more:
             settings = replace(settings, **more)
             _require_work(run, settings.plan(), more)

@@ -47,7 +47,7 @@ def test_a_finished_run_can_be_resumed(finished: Path, hero: Hero) -> None:
 
 def test_changed_settings_are_refused_on_resume(finished: Path, hero: Hero) -> None:
     before = contents(finished)
-    refused(hero("run", "--resume", "--out", finished, "--teacher-weights", "live"), 'teacher_weights = "ema", not')
+    refused(hero("run", "--resume", "--out", finished, "--teacher-weights", "live"), '--teacher-weights "ema", not')
     refused(hero("run", "--resume", "--out", finished, "--steps", 3), "--steps 3, but the run was started with --steps")
     refused(hero("run", "--resume", "--out", finished, "--turn-budget", 9), "was started without that limit")
     assert contents(finished) == before
@@ -98,7 +98,7 @@ def test_a_run_that_stopped_by_itself_is_finished_and_names_its_best_checkpoint(
         "--steps 10 adds nothing: after 4 steps the run stopped by itself (2 evaluations in a row",
         "start another run from its best checkpoint with --model run",
     )
-    refused(hero("run", "--resume", "--out", "run", "--stop-when-worse", 3), "was started with stop_when_worse = 2")
+    refused(hero("run", "--resume", "--out", "run", "--stop-when-worse", 3), "was started with --stop-when-worse 2")
     assert contents(tmp_path / "run") == before
 
 
@@ -129,6 +129,12 @@ def test_a_run_whose_reviewer_changed_is_refused(
     result = hero("run", "--resume", "--out", tmp_path / "run", "--steps", 2)
     assert result.exit_code == 0, result.output
     monkeypatch.chdir(tmp_path)
+    result = hero("run", "--resume", "--model", model, "--steps", 2, "--out", "run", *FAST, *options)
+    assert result.exit_code == 0, result.output
+    refused(
+        hero("run", "--resume", "--out", "run", "--reflector", "local:tiny"),
+        f'run was started with --reflector-arg {{"model": "{tmp_path / "judge"}", "max_new_tokens": 4}}, not',
+    )
     file = tmp_path / "judge" / "config.json"
     file.write_bytes(file.read_bytes() + b" ")
     before = contents(tmp_path / "run")
@@ -254,7 +260,7 @@ def test_chat_arguments_reach_the_template_and_stay(
     assert hero("eval", "run", "--tasks", 3, "--chat-arg", "style=3").exit_code == 0
     thinking = {"enable_thinking": False}
     assert seen == [thinking, thinking, thinking, {**thinking, "style": 3}]
-    refused(hero("run", "--resume", "--out", "run", "--chat-arg", "enable_thinking=true"), "chat_args")
+    refused(hero("run", "--resume", "--out", "run", "--chat-arg", "enable_thinking=true"), "--chat-arg")
     refused(hero("run", "--model", "tiny", "--out", "other", *FAST, *chat), "--chat-arg does nothing with --model tiny")
 
 

@@ -20,7 +20,7 @@ from hero.runs.sealed import seal
 from hero.testing.strategies import json_values
 from hero_cli import build
 from hero_cli.arguments import read_arguments
-from hero_cli.resolve import extension, settings_of, settings_to_play, stored_settings
+from hero_cli.resolve import extension, require_unchanged, settings_of, settings_to_play, stored_settings
 from hero_cli.settings import FIELDS, Settings, option
 
 
@@ -115,6 +115,24 @@ def test_arguments_of_a_runs_environment_stay_unless_another_is_named(
     stored(tmp_path, settings_of({"env": "gym:CliffWalking-v1", "env_args": {"tasks": 5}}).record())
     settings = settings_to_play(str(tmp_path), tmp_path, given)
     assert (settings.env, settings.env_args) == (env, arguments)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"env": "gym:CliffWalking-v1"},
+        {"env": "gym:CliffWalking-v1", "env_args": {"tasks": 5}},
+        {"reflector": "openai:someone/large", "reflector_args": {"max_new_tokens": 64}},
+        {"reflector": "local:tiny"},
+        {"reflector": "rules"},
+        {"learner": "grpo"},
+    ],
+)
+def test_what_a_run_was_started_with_is_no_change(given: dict[str, object]) -> None:
+    require_unchanged(Path("run"), settings_of(given), given)
+    for name, other in (("env", "gym:Taxi-v3"), ("reflector", "openai:small")):
+        with pytest.raises(RunError, match=rf"run was started with --{name}.*, not .*; resume without that option"):
+            require_unchanged(Path("run"), settings_of(given), {name: other})
 
 
 @pytest.mark.parametrize("change", [{"colour": "red"}, {"seed": ...}])
