@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from hero import registry
 from hero.envs.base import StepResult
 from hero.models.language_model import LanguageModel
+from hero.models.sampler import TransformersPolicy
 from hero.runs.reader import read_config, read_rows
-from tests.cli.conftest import FAST, Hero, contents, refused, without_loading
+from tests.cli.conftest import FAST, ROOT, Hero, contents, refused, without_loading
 from tests.doubles import GivenUpEnv, GuessEnv
 from tests.loop import trained
 from tests.platforms import NEEDS_POSIX
@@ -35,6 +38,27 @@ def test_ctrl_c_ends_the_step_and_the_run_goes_on_as_if_it_had_not_been(
     assert not (tmp_path / "run" / "summary.json").exists()
     result = hero("run", "--resume", "--out", tmp_path / "run")
     assert result.exit_code == 0
+    assert contents(tmp_path / "run") == contents(finished)
+
+
+@NEEDS_POSIX
+def test_a_run_that_was_cut_off_before_its_first_checkpoint_goes_on(
+    finished: Path, hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def restart() -> list[str]:
+        """Returns what docs/many-machines.md adds to the options of a job that is started again."""
+        (line,) = re.findall(r"`\$\((\[.* echo --resume)\)`", (ROOT / "docs" / "many-machines.md").read_text("utf-8"))
+        done = subprocess.run(["sh", "-c", line.replace("/shared", str(tmp_path))], capture_output=True, text=True)
+        return done.stdout.split()
+
+    command = ["run", "--model", model, "--steps", 4, "--out", tmp_path / "run", *FAST]
+    assert restart() == []
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(TransformersPolicy, "act", Mock(side_effect=KeyboardInterrupt))
+        assert hero(*command).exit_code == 130
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    result = hero(*command, *restart())
+    assert result.exit_code == 0, result.output
     assert contents(tmp_path / "run") == contents(finished)
 
 
