@@ -17,6 +17,7 @@ from hero.errors import RunError
 from hero.runs.reader import is_run_dir, read_rows, step_folders
 
 from .compare_plan import PlannedRun
+from .interrupt import cleaning_up
 from .same_start import start_alike
 
 # Without -P a file in the working directory could take the place of a module.
@@ -172,10 +173,11 @@ def _evaluated_alike(run: PlannedRun, runs: Sequence[PlannedRun]) -> Path | None
 
 @contextmanager
 def _children() -> Iterator[dict[PlannedRun, Child]]:
-    """Kills whatever processes are left in the dictionary when the block ends."""
+    """Kills whatever processes are left in the dictionary when the block ends, also where the session does."""
     children: dict[PlannedRun, Child] = {}
-    try:
-        yield children
-    finally:
-        for child in children.values():
-            child.kill()
+    with cleaning_up():
+        try:
+            yield children
+        finally:
+            for child in children.values():
+                child.kill()

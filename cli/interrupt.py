@@ -1,10 +1,13 @@
-"""Handle Ctrl-C: stop at once while a run is built; later the first asks the run to stop, and the second stops it."""
+"""Handle Ctrl-C: stop at once while a run is built; later the first asks the run to stop, and the second stops it.
+
+What stops a process from outside can be made to leave nothing behind.
+"""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Thread, current_thread, main_thread
 from types import FrameType
 
@@ -64,13 +67,35 @@ def asked_to_stop(announce: Callable[[], None]) -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _handled_by(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Lets a function handle Ctrl-C in the block; does nothing outside the main thread, which alone gets signals."""
+def cleaning_up() -> Iterator[None]:
+    """Lets the end of the session and SIGTERM end the block with SystemExit, unless they are ignored, as by nohup.
+
+    A further one does not interrupt what the block does at its end.
+    """
+    ended = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            raise SystemExit(128 + number)
+
+    with ExitStack() as stack:
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number and signal.getsignal(number) is not signal.SIG_IGN:
+                stack.enter_context(_handled_by(handle, number))
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], object], number: int = signal.SIGINT) -> Iterator[None]:
+    """Lets a function handle a signal in the block; does nothing outside the main thread, which alone gets signals."""
     if current_thread() is not main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, handler)
+    before = signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
 
 import pytest
 
@@ -62,9 +65,24 @@ def test_once_asked_to_stop_nothing_begins(tmp_path: Path, monkeypatch: pytest.M
     assert [status.state for status in statuses.values()] == ["waiting", "waiting"]
 
 
+def refuse(number: int, frame: FrameType | None) -> NoReturn:
+    raise AssertionError(f"nothing handles signal {number}")
+
+
 @NEEDS_POSIX
-def test_whatever_ends_it_leaves_no_process_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "pid"
+@pytest.mark.parametrize(
+    ("name", "before", "error"),
+    [
+        ("SIGINT", signal.default_int_handler, KeyboardInterrupt),
+        ("SIGTERM", refuse, SystemExit),
+        ("SIGHUP", refuse, SystemExit),
+        ("SIGHUP", signal.SIG_IGN, StopIteration),  # by nohup
+    ],
+)
+def test_whatever_ends_it_leaves_no_process_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, before: Any, error: type[BaseException]
+) -> None:
+    file, number = tmp_path / "pid", getattr(signal, name)
     stand_in(
         monkeypatch,
         f"import os, pathlib, signal; new = pathlib.Path({str(tmp_path / 'new')!r}); new.write_text(str(os.getpid())); "
@@ -73,10 +91,16 @@ def test_whatever_ends_it_leaves_no_process_behind(tmp_path: Path, monkeypatch: 
 
     def show(statuses: Statuses) -> None:
         if file.exists():
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
+            raise StopIteration
 
-    with pytest.raises(KeyboardInterrupt):
-        run_all(planned(tmp_path), tmp_path, 1, show, lambda: False)
+    old = signal.signal(number, before)
+    try:
+        with pytest.raises(error):
+            run_all(planned(tmp_path), tmp_path, 1, show, lambda: False)
+        assert signal.getsignal(number) is before
+    finally:
+        signal.signal(number, old)
     with pytest.raises(ProcessLookupError):
         os.kill(int(file.read_text()), 0)
 
