@@ -13,7 +13,7 @@ from hero.errors import ConfigError, RunError
 
 from . import build
 from .interrupt import unmissable
-from .model import ModelChoice, load_model
+from .model import ModelChoice, load_model, require_weights
 from .options import with_settings
 from .provenance import today
 from .readiness import Readiness
@@ -96,6 +96,7 @@ def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
     learner = build.make_learner(settings)
     choice = ModelChoice(settings.model, settings.chat_args, today(), device=settings.device, dtype=settings.dtype)
     lm = load_model(choice, settings)
+    require_weights(lm, settings.model)
     reflector = cast("Reflector", build.make_reflector(settings, lm))
     loaded()
     with (

@@ -74,6 +74,16 @@ def load_model(choice: ModelChoice, settings: Settings) -> Any:
     return load_checkpoint(choice, settings)[0]
 
 
+def require_weights(lm: Any, source: str) -> None:
+    """Refuses a model that can only be played, such as one behind an endpoint.
+
+    Raises:
+        ConfigError: it has no weights here.
+    """
+    if not hasattr(lm, "model"):
+        raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
+
+
 def load_checkpoint(choice: ModelChoice, settings: Settings | None = None) -> tuple[Any, int | None]:
     """Returns what `load_model` does, and of a run the step of the checkpoint, None for other models."""
     lm, step = _load(choice)

@@ -23,7 +23,7 @@ from .gpu_memory import GPUMemory
 from .interrupt import asked_to_stop, unmissable
 from .logs import LogKind, open_log
 from .main import INTERRUPTED
-from .model import ModelChoice, load_model, with_model_defaults
+from .model import ModelChoice, load_model, require_weights, with_model_defaults
 from .out_of_memory import is_out_of_memory, less_memory, without_advice
 from .resolve import extension, require_unchanged, stored_settings, with_memory_settings
 from .same_start import require_same_start, why_other_start
@@ -186,8 +186,7 @@ def _build(
     learner = build.make_learner(settings)
     choice = ModelChoice(source, settings.chat_args, date, device=settings.device, dtype=settings.dtype)
     lm = load_model(choice, settings)
-    if not hasattr(lm, "model"):
-        raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
+    require_weights(lm, source)
     settings = with_model_defaults(settings, lm)
     build.use_adapter(settings.record(), lm)
     memory = build.require_memory(settings, lm, processes) if settings.steps != 0 else build.MemoryNote("", fits=True)

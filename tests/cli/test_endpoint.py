@@ -71,6 +71,7 @@ def test_a_model_behind_an_endpoint_is_watched(endpoint: Endpoint, hero: Hero) -
     ("arguments", "message"),
     [
         (["run", "--model", "openai:big", "--out", "run", *FAST], "--model openai:big has no weights to train here"),
+        (["check", "--model", "openai:big", "--env", "guess"], "--model openai:big has no weights to train here"),
         (["run", "--reflector", "openai", "--out", "run", *RUN], "the reflector openai needs HERO_REFLECTOR_MODEL"),
         (
             ["run", "--reflector", "opnai:big", "--out", "run", *RUN],
