@@ -11,7 +11,7 @@ import typer
 
 from hero.distill.teacher import HindsightTeacher
 from hero.errors import ConfigError, RunError
-from hero.look.entries import Entry, batches, is_evaluation, read_entries
+from hero.look.entries import Entry, is_evaluation, read_entries
 from hero.runs.codec import decode_diagnosis
 from hero.runs.reader import Checkpoint, read_checkpoint
 
@@ -25,7 +25,7 @@ from .terminal import console, loading, report_errors, with_default
 
 if TYPE_CHECKING:
     from hero.distill.base import Teacher
-    from hero.types import Diagnosis, Trajectory
+    from hero.types import Diagnosis
 
 RunArgument = Annotated[Path, typer.Argument(help="A run directory.", show_default=False)]
 LastOption = Annotated[
@@ -122,7 +122,7 @@ def _score(
     from rich.progress import MofNCompleteColumn, Progress
 
     from hero.look.notes import NotesWriter
-    from hero.look.score import score_batch, scored_turns
+    from hero.look.score import score_batch, scored_turns, with_earlier
 
     messages = console(errors=True)
     settings = replace(stored_settings(run), shard=False)
@@ -142,9 +142,7 @@ def _score(
     if step is None:
         raise RunError(f"{run} has no complete step yet; resume it first")
     about = {"checkpoint": step, "diagnoses": source}
-    played = [*batches(entries)]
-    solved = [entry.trajectory for entry in entries if entry.trajectory.success]
-    turns = (turn for batch in played for turn in scored_turns(teacher, batch, diagnoses, solved))
+    turns = (turn for each in with_earlier(entries) for turn in scored_turns(teacher, each[0], diagnoses, each[1]))
     if not any(entry.key in chosen for entry, *_ in turns):
         raise RunError(
             f"the teacher has hindsight on no turn of {run}, since nobody has reviewed it; hero reflect {run} writes "
@@ -154,13 +152,11 @@ def _score(
         NotesWriter(file, "scores", run, about) as writer,
         Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=messages, transient=True) as bars,
     ):
-        earlier: list[Trajectory] = []
         bar = bars.add_task("episodes", total=len(chosen))
-        for batch in played:
+        for batch, earlier in with_earlier(entries):
             asked = chosen.intersection(entry.key for entry in batch)
             if todo := asked - writer.done:
                 writer.write(score_batch(trainer, teacher, lm.chat, batch, diagnoses, earlier, only=todo))
-            earlier = [entry.trajectory for entry in batch if entry.trajectory.success] + earlier
             bars.advance(bar, len(asked))
     return step
 

@@ -23,7 +23,6 @@ from .view import DiagnosesOption, ScoresOption, sources_of
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hero.distill.base import Teacher
     from hero.look.score import Token
     from hero.types import Diagnosis, Finding, Message, Turn, Verdict
 
@@ -71,8 +70,22 @@ def show(
     entry = next((each for each in entries if each.key in keys), None)
     if entry is None:
         raise ConfigError(f"{run} has no episode {episode}; hero show {run} lists them")
-    teacher = None if is_evaluation(run) else teacher_of_run(stored_settings(run))
-    _tell(console(), entry, given[entry.key], teacher, scores_of(entry, source.scores))
+    read = {} if is_evaluation(run) else _read_by_teacher(run, entries, entry, given)
+    _tell(console(), entry, given[entry.key], read, scores_of(entry, source.scores))
+
+
+def _read_by_teacher(
+    run: Path, entries: Sequence[Entry], entry: Entry, diagnoses: Mapping[str, Diagnosis | None]
+) -> dict[int, Sequence[Message]]:
+    """Returns the privileged prompts of an episode by turn, as the run's teacher wrote them; empty without one."""
+    from hero.look.score import scored_turns, with_earlier
+
+    if (teacher := teacher_of_run(stored_settings(run))) is None:
+        return {}
+    batch, earlier = next(each for each in with_earlier(entries) if entry in each[0])
+    reviewed = {key: diagnosis for key, diagnosis in diagnoses.items() if key == entry.key and diagnosis}
+    turns = scored_turns(teacher, batch, reviewed, earlier)
+    return {turn: example.teacher for _, turn, example in turns if example.teacher}
 
 
 def _list(out: Console, entries: Sequence[Entry], diagnoses: Mapping[str, Diagnosis | None], run: Path) -> None:
@@ -97,10 +110,14 @@ def _tell(
     out: Console,
     entry: Entry,
     diagnosis: Diagnosis | None,
-    teacher: Teacher | None,
+    read: Mapping[int, Sequence[Message]],
     notes: Mapping[int, Mapping[str, Any]],
 ) -> None:
-    """Prints an episode turn by turn."""
+    """Prints an episode turn by turn.
+
+    Args:
+        read: what the teacher read, by turn.
+    """
     played = entry.trajectory
     result = "solved" if played.success else "not solved"
     by = f", reviewed by {diagnosis.author}" if diagnosis else ""
@@ -120,8 +137,8 @@ def _tell(
         out.print()
         out.rule(Text.assemble(f"turn {number + 1}", *_verdict(finding.verdict if finding else None)), align="left")
         out.print(_facts(_fields(number, saw, turn, finding, note)))
-        if diagnosis and teacher and (context := teacher.context(played, number, diagnosis)):
-            out.print(_facts([("teacher read", Text(_hindsight(turn.prompt, context), "dim"))]))
+        if number in read:
+            out.print(_facts([("teacher read", Text(_hindsight(turn.prompt, read[number]), "dim"))]))
 
 
 def _fields(

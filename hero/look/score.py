@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hero.chat.base import Chat
 from hero.distill.base import Example, Teacher
 from hero.distill.turns import FAULTS, finding_about, sampled_turns
-from hero.look.entries import Entry
+from hero.look.entries import Entry, batches
 from hero.look.notes import Note
 from hero.types import Action, Diagnosis, Message, Trajectory
 
@@ -71,6 +71,14 @@ def score_batch(
                 note["would"] = would[index].text
             notes[entry.key]["turns"].append(note)
     return notes
+
+
+def with_earlier(entries: Sequence[Entry]) -> Iterator[tuple[list[Entry], list[Trajectory]]]:
+    """Yields the entries that were played together, in order, with the successes before them, the newest first."""
+    earlier: list[Trajectory] = []
+    for batch in batches(entries):
+        yield batch, earlier
+        earlier = [entry.trajectory for entry in batch if entry.trajectory.success] + earlier
 
 
 def scored_turns(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,12 @@ from hero.look.entries import read_entries
 from hero.look.notes import checksum_of, read_notes
 from hero.runs.codec import decode_diagnosis
 from hero.runs.reader import read_episodes, read_rows
+from hero.types import Action, Diagnosis, Tokens, Trajectory
 from hero_cli.learner import read_learner
+from hero_cli.resolve import settings_of
 from tests.cli.conftest import Hero, contents, refused
+from tests.look.made import write_run
+from tests.played import episode
 
 
 @pytest.fixture
@@ -200,6 +205,22 @@ def test_episodes_of_a_learner_without_a_teacher_can_be_reviewed_and_scored(hero
     assert hero("view", "r", "--no-open", "--diagnoses", "r-diagnoses-rules.jsonl").exit_code == 0
     assert any("tokens" in turn for each in page(Path("r.html"))["episodes"] for turn in each["turns"])
     assert hero("show", "r", "--episode", 1).exit_code == 0
+
+
+def test_what_the_teacher_read_of_other_episodes_is_shown(hero: Hero, tmp_path: Path) -> None:
+    def played(action: str, reward: float) -> Trajectory:
+        trajectory = episode([(action, "then")], reward=reward)
+        (turn,) = trajectory.turns
+        sampled = replace(turn, action=Action(action, Tokens((1,), (2,), (0.0,))))
+        return replace(trajectory, turns=(sampled,))
+
+    tries = [(1, played("left", 0)), (1, played("right", 1)), (2, played("up", 0)), (2, played("down", 0))]
+    settings = settings_of({"env": "guess", "learner": "demo", "group_size": 2}).record()
+    write_run(tmp_path / "r", [(step, each, Diagnosis("none")) for step, each in tries], settings=settings)
+    shown = {number: hero("show", "r", "--episode", number).stdout for number in (1, 2, 3)}
+    for number in (1, 3):  # a sibling of the same step, and one of an earlier step
+        assert "A successful attempt at this task.\n               Action: right" in shown[number]
+    assert "teacher read" not in shown[2]
 
 
 @pytest.mark.parametrize("learner", ["demo+grpo", "distill+grpo", "sdar"])
