@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hero.errors import ConfigError, DataError, RunError
+from hero.errors import ConfigError, RunError
 from hero.look.entries import make_empty, write_evaluation
-from hero.runs.reader import read_config
 
 from . import build
 from .interrupt import unmissable
 from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
 from .options import with_settings
-from .provenance import env_provenance, explain_missing, require_same, run_dir_of, version_warning, versions
+from .played import make_env, warn_of_versions
+from .provenance import run_dir_of
 from .resolve import PLAYED, settings_to_play
 from .settings import Settings
 from .suite import evaluate_suite, refuse_idle
@@ -94,25 +93,18 @@ def evaluate_command(
         raise ConfigError(f"--checkpoint {checkpoint} does nothing with {policy}, which is not a run; leave it out")
     with loading(policy) as loaded:
         settings = settings_to_play(policy, run, given)
-        config = read_config(run) if run else None
-        stored = config.provenance if config else {}
-        played_in = {"env": settings.env, "env_args": settings.env_args}
-        same_env = config is not None and played_in.items() <= config.settings.items()
-        stored_env = stored.get("env", {}) if same_env else {}
         model = ModelChoice.of(policy, given, checkpoint or "best")
-        warning = version_warning(stored.get("versions", {}), versions(settings))
 
         def begin() -> None:
             loaded()
-            if warning:
-                console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
+            warn_of_versions(run, settings)
 
         if suite:
             evaluate_suite(suite, model, run, settings, as_json, begin)
             return
         if out:
             make_empty(out)
-        played, has_tools, step = _play(settings, run, stored_env, model, split, tasks, trials, seed, begin)
+        played, has_tools, step = _play(settings, run, model, split, tasks, trials, seed, begin)
     from hero.evaluate import hopeless
     from hero.evaluation import Evaluation
 
@@ -147,7 +139,6 @@ def evaluate_command(
 def _play(
     settings: Settings,
     run: Path | None,
-    stored_env: Mapping[str, Any],
     model: ModelChoice,
     split: str,
     num_tasks: int | None,
@@ -159,7 +150,6 @@ def _play(
 
     Args:
         run: the run whose policy is evaluated; None for any other model.
-        stored_env: provenance of the run's environment; empty where the policy is evaluated in another one.
         begin: is called when everything is loaded.
     """
     from rich.progress import Progress
@@ -171,11 +161,7 @@ def _play(
 
     build.require_train_extra()
     build.use_threads(settings.threads)
-    env_args = settings.env_args | stored_env.get("arguments", {})
-    with explain_missing(run, "env", DataError) if run and stored_env else nullcontext():
-        (env,) = build.make_envs(settings.env, split, 1, env_args)
-    if run and stored_env:
-        require_same(run, "env", stored_env, env_provenance(env))
+    env, env_args = make_env(settings, run, split)
     if num_tasks is None:
         num_tasks = env.num_tasks
     elif num_tasks > env.num_tasks:

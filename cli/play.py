@@ -65,23 +65,30 @@ def play(
 
     Or watch a policy play, with --policy; with --temperature 0 it is greedy.
     """
-    from .build import closing, make_envs
+    from .build import closing
+    from .played import make_env, warn_of_versions
 
     if policy is None and (idle := [name for name in given if name not in ("env", "env_args")]):
         raise ConfigError(f"{option(idle[0])} does nothing without --policy; add that, or leave it out")
     with loading(policy or given.get("env") or Settings().env) as loaded:
-        settings = settings_to_play(policy, run_dir_of(policy), given) if policy else settings_of(given)
-        (game,) = make_envs(settings.env, split, 1, settings.env_args)
+        run = run_dir_of(policy) if policy else None
+        settings = settings_to_play(policy, run, given) if policy else settings_of(given)
+        game, _ = make_env(settings, run, split)
         if task is not None and task >= game.num_tasks:
             raise ConfigError(f"--task {task}, but {split} has {game.num_tasks}; give 0 to {game.num_tasks - 1}")
         out = console()
+
+        def begin() -> None:
+            loaded()
+            warn_of_versions(run, settings)
+
         try:
             with closing([game]):
                 if policy is None:
-                    loaded()
+                    begin()
                     _episode(out, game, {} if task is None else {"task": task}, seed)
                 else:
-                    _watch(out, game, ModelChoice.of(policy, given), settings, task, seed, loaded)
+                    _watch(out, game, ModelChoice.of(policy, given), settings, task, seed, begin)
         except (EOFError, KeyboardInterrupt):
             out.print("\ngood bye")
 
@@ -93,12 +100,12 @@ def _watch(
     settings: Settings,
     task: int | None,
     seed: int | None,
-    loaded: Callable[[], float],
+    begin: Callable[[], None],
 ) -> None:
     """Has a policy play, and shows each page with its action.
 
     Args:
-        loaded: is called when everything is loaded.
+        begin: is called when everything is loaded.
     """
     from hero.rollout import Task, rollout
 
@@ -109,7 +116,7 @@ def _watch(
         require_train_extra()
     use_threads(settings.threads)
     policy = load_model(model, settings).policy(temperature=settings.temperature)
-    loaded()
+    begin()
     index = randrange(game.num_tasks) if task is None else task
     chosen = Task(index, randrange(2**31) if seed is None else seed)
     out.print(game.instructions, style="dim", markup=False)

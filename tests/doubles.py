@@ -61,11 +61,11 @@ class GuessEnv(TextEnv):
 class LocatedEnv(GuessEnv):
     """A `GuessEnv` whose number of tasks is in a file, which an environment variable names where no argument does."""
 
-    def __init__(self, split: str = "train", data: str | None = None) -> None:
+    def __init__(self, split: str = "train", data: str | None = None, broken: Sequence[int] = ()) -> None:
         self.data = Path(data or os.environ["GUESS_DATA"]).absolute()
         if not self.data.exists():
             raise DataError(f"there is no data {self.data}")
-        super().__init__(split, int(self.data.read_text("utf-8").split()[0]))
+        super().__init__(split, int(self.data.read_text("utf-8").split()[0]), broken)
 
     def provenance(self) -> dict[str, JSON]:
         return {"arguments": {"data": str(self.data)}, "data": fingerprint(self.data)}

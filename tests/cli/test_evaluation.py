@@ -17,7 +17,7 @@ from hero.runs.writer import Run
 from hero.types import Action, Tools
 from hero_cli.options import as_options
 from hero_cli.resolve import settings_of
-from tests.cli.conftest import FAST, Hero
+from tests.cli.conftest import FAST, Hero, refused
 from tests.doubles import GivenUpEnv, GuessEnv
 
 GUESS = ["--env", "guess", "--tasks", 4]
@@ -281,7 +281,7 @@ def test_an_evaluation_whose_service_is_given_up_ends_at_once(hero: Hero, model:
     assert "error: the user was given up" in result.stderr
 
 
-def test_a_run_is_evaluated_on_what_it_was_started_on(
+def test_a_run_is_played_on_what_it_was_started_on(
     hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data"
@@ -292,9 +292,20 @@ def test_a_run_is_evaluated_on_what_it_was_started_on(
     monkeypatch.delenv("GUESS_DATA")
     assert "5 episodes of 5 tasks" in hero("eval", "run").stdout
     (tmp_path / "other").write_text("6", "utf-8")
+    assert hero("play", "--policy", "run", "--task", 0).exit_code == 0
     assert "6 episodes of 6 tasks" in hero("eval", "run", "--env-arg", "data=other").stdout
     data.write_text("6", "utf-8")
-    result = hero("eval", "run")
-    assert result.exit_code == 2
-    assert "env.data was" in result.stderr
-    assert "bring back the data" in result.stderr
+    for command in (["eval", "run"], ["play", "--policy", "run"]):
+        refused(hero(*command), "env.data was", "bring back the data")
+
+
+def test_other_arguments_leave_the_data_of_a_run_where_they_are(
+    hero: Hero, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").write_text("5", "utf-8")
+    arguments = ["--env", "located", "--env-arg", "data=data", *FAST[2:]]
+    assert hero("run", "--model", model, "--steps", 0, "--out", "run", *arguments).exit_code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert "5 episodes of 5 tasks" in hero("eval", tmp_path / "run", "--env-arg", "broken=[0]").stdout
+    assert hero("play", "--policy", tmp_path / "run", "--env-arg", "broken=[0]", "--task", 1).exit_code == 0
