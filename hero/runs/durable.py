@@ -17,7 +17,10 @@ from hero.errors import RunError
 from hero.runs.sealed import require_file
 
 PARTIAL: Final = ".partial"
-"""Name of a file or directory that is not yet complete, or not yet removed in full; the next writer removes it."""
+"""Name of a directory that is not yet complete, or not yet removed in full, and end of that of such a file.
+
+The next writer of a run removes them.
+"""
 LOCK: Final = ".lock"
 
 
@@ -52,8 +55,8 @@ def lock(path: Path) -> FileLock:
 
 
 def write(file: Path, content: bytes) -> None:
-    """Writes a file in full or not at all."""
-    partial = file.with_name(PARTIAL)
+    """Writes a file in full or not at all, whatever else is being written beside it."""
+    partial = file.with_name(f".{file.name}-{os.getpid()}{PARTIAL}")
     with partial.open("wb") as opened:
         opened.write(content)
         opened.flush()
@@ -94,12 +97,17 @@ def discard(folder: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Removes the partial file or directory in a folder, if there is one."""
-    partial = folder / PARTIAL
-    if partial.is_dir() and not partial.is_symlink():
-        shutil.rmtree(partial)
-    else:
-        partial.unlink(missing_ok=True)
+    """Removes the partial files and directories in a folder."""
+    for partial in partials(folder):
+        if partial.is_dir() and not partial.is_symlink():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def partials(folder: Path) -> list[Path]:
+    """Returns the partial files and directories in a folder; empty where there is no folder."""
+    return list(folder.glob(f".*{PARTIAL.removeprefix('.')}"))
 
 
 def truncate(file: Path, rows: int, checksum: int | None) -> None:

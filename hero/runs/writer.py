@@ -217,8 +217,8 @@ def require_empty(path: Path) -> None:
         RunError: the directory is not empty, or cannot be written.
     """
     with durable.translate_write_errors(path):
-        ours = {durable.LOCK, durable.PARTIAL}
-        names = sorted({entry.name for entry in path.iterdir()} - ours) if path.exists() else []
+        ours = {path / durable.LOCK, *durable.partials(path)}
+        names = sorted(entry.name for entry in {*path.iterdir()} - ours) if path.exists() else []
         existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if names:
         content = "a run" if "config.json" in names else repr(names[0])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hero.runs import durable
 from hero.runs.reader import KINDS
 from hero.runs.writer import Run
 
@@ -59,6 +60,23 @@ class Mortal:
 @pytest.fixture(scope="module")
 def mortal() -> Mortal:
     return Mortal()
+
+
+@pytest.mark.parametrize("other", ["page.html", "rows.jsonl"])
+def test_files_that_two_processes_write_into_one_folder_do_not_meet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    fsync = os.fsync
+
+    def meanwhile(descriptor: int) -> None:
+        fsync(descriptor)
+        monkeypatch.undo()
+        monkeypatch.setattr(os, "getpid", lambda: 1)
+        durable.write(tmp_path / other, b"theirs")
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    durable.write(tmp_path / "page.html", b"ours")
+    assert everything(tmp_path) == {other: b"theirs"} | {"page.html": b"ours"}
 
 
 def train(path: Path, steps: int) -> None:

@@ -63,7 +63,7 @@ def test_a_directory_with_anything_in_it_is_refused(tmp_path: Path) -> None:
 
 def test_a_creation_that_was_cut_short_can_be_repeated(tmp_path: Path) -> None:
     (tmp_path / ".lock").touch()
-    (tmp_path / ".partial").write_text('{"sch')
+    (tmp_path / ".config.json-1.partial").write_text('{"sch')
     with Run.create(tmp_path, SETTINGS):
         assert read_settings(tmp_path) == SETTINGS
 
