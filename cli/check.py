@@ -35,10 +35,11 @@ CHECKED: Final = (
     *("seed", "threads", "device", "dtype", "micro_batch_tokens", "kv_cache_gib"),
 )
 """Settings of a run that decide what its first step shows."""
+DEFAULTS: Final = {"episodes": 32}
 
 
 @report_errors
-@partial(with_settings, names=CHECKED, defaults={"episodes": 32})
+@partial(with_settings, names=CHECKED, defaults=DEFAULTS)
 def check(
     given: dict[str, Any],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
@@ -49,7 +50,7 @@ def check(
     takes the advised one. It trains nothing.
     """
     with loading(given.get("model") or given.get("env") or Settings().env) as loaded:
-        settings = settings_of(given)
+        settings = settings_of(given, DEFAULTS)
         readiness = _measure(settings, loaded)
     answer = readiness.answer(settings.model)
     out = console()

@@ -31,7 +31,7 @@ def with_settings(
         command: called with the values that the user gave, by setting, as its first argument; its other parameters are
             options of the usual kind.
         names: the settings.
-        defaults: values of settings that stand for what the user does not give, where they differ from those of a run.
+        defaults: values that the command takes for what the user does not give, where they differ from those of a run.
         of_run: settings that are those of a run, if the command is given one, before any default.
     """
     defaults = defaults or {}
@@ -41,7 +41,7 @@ def with_settings(
     def wrapped(**options: Any) -> None:
         given = {name: options.pop(name) for name in names}
         read = {name: _read(name, value) for name, value in given.items() if value is not None}
-        command({**defaults, **read}, **options)
+        command(read, **options)
 
     parameters = [
         *(_parameter(name, defaults, name in of_run) for name in names),

@@ -47,21 +47,22 @@ class IdleSettingError(ConfigError):
         self.setting = setting
 
 
-def settings_of(given: Mapping[str, Any]) -> Settings:
+def settings_of(given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Settings:
     """Returns the settings of a new run.
 
     Args:
         given: settings that the user gave; every other has the default of the learner, the environment or `Settings`,
             the first that has one.
+        defaults: those of the command, which come before.
 
     Raises:
         ConfigError: a setting is not possible, or would do nothing, which is an `IdleSettingError`.
     """
     given = {**given, **env_settings(given.get("env"), given.get("env_args", {}))}
-    defaults = {"env": Settings().env, "learner": Settings().learner} | given
-    learner = read_learner(defaults["learner"])
+    chosen = {name: given.get(name, getattr(Settings(), name)) for name in CHOICES}
+    learner = read_learner(chosen["learner"])
     for_learner = learner.defaults({part.name: _component_defaults(GROUP, part.name) for part in learner.parts}, given)
-    for_env = _component_defaults("hero.envs", defaults["env"])
+    for_env = _component_defaults("hero.envs", chosen["env"])
     for name, value in for_learner.items():
         if value is None and name in given:
             raise IdleSettingError(
@@ -74,7 +75,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
                     name,
                     f"{option(name)} {given[name]} does nothing with --learner {learner.text}, which does not train",
                 )
-    values = {"threads": _cores(), **for_env, **for_learner, **given}
+    values = {"threads": _cores(), **for_env, **for_learner, **(defaults or {}), **given}
     if "turn_budget" in given and "steps" not in given:
         values["steps"] = None
     settings = Settings(**values)

@@ -91,6 +91,7 @@ def test_a_model_that_follows_nothing_cannot_be_taught(hero: Hero, model: str) -
             ["--learner", "grpo", "--group-size", 2],
             "--learner grpo reads no diagnoses, so there is nothing to check; give one that does",
         ),
+        (["--learner", "base"], "--episodes 4 does nothing with --learner base"),
         (["--env", "gues"], "hero.envs has no 'gues'; did you mean 'guess'?"),
         (["--model", "tinny"], "there is no model 'tinny'; did you mean 'tiny'?"),
         (["--episodes", 5, "--group-size", 2], "--episodes 5 cannot be split into groups of 2"),
@@ -100,6 +101,11 @@ def test_a_model_that_follows_nothing_cannot_be_taught(hero: Hero, model: str) -
 def test_mistakes_are_reported(hero: Hero, model: str, arguments: list[str], message: str) -> None:
     result = hero("check", "--env", "guess", "--model", model, "--episodes", 4, "--action-tokens", 4, *arguments)
     refused(result, message)
+
+
+def test_a_default_of_its_own_is_not_taken_for_an_option(hero: Hero) -> None:
+    refused(hero("check", "--learner", "base"), "--learner base reads no diagnoses, so there is nothing to check")
+    assert "[default: 32]" in hero("check", "--help").stdout
 
 
 def test_a_check_leaves_the_weights_in_the_precision_that_they_have(
