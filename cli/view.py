@@ -49,7 +49,11 @@ def view(
     ] = None,
     max_episodes: Annotated[
         int,
-        typer.Option(help="Maximum number of episodes of a run; of more, whole steps are left out.", min=1),
+        typer.Option(
+            help="Maximum number of episodes of each split of a run, training and validation; of more, whole steps are "
+            "left out.",
+            min=1,
+        ),
     ] = 1000,
     no_open: Annotated[bool, typer.Option("--no-open", help="Only write the file.")] = False,
 ) -> None:

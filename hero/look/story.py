@@ -59,23 +59,31 @@ def tell(sources: Sequence[Source], max_episodes: int) -> Json:
 
 
 def thinned(entries: Sequence[Entry], most: int) -> Iterator[Entry]:
-    """Yields at most about `most` entries of each split: whole steps, the first and the last ones among them.
+    """Yields at most `most` entries of each split: whole steps, evenly spread, the first and the last ones among them.
 
-    Of a step with more than `most` entries the first ones are kept.
+    Where those two alone are too many, the first entries of both are kept.
     """
-    kept: set[tuple[str, int]] = set()
+    kept: dict[tuple[str, int], int] = {}
     for split in dict.fromkeys(entry.split for entry in entries):
-        steps = list(dict.fromkeys(entry.step for entry in entries if entry.split == split))
-        per_step = sum(entry.split == split for entry in entries) / len(steps)
-        count = min(len(steps), max(2, int(most / per_step)))
-        chosen = {round(number * (len(steps) - 1) / max(1, count - 1)) for number in range(count)}
-        kept |= {(split, steps[number]) for number in chosen}
+        sizes = Counter(entry.step for entry in entries if entry.split == split)
+        steps = list(sizes)
+        count = min(len(steps), most, max(2, most * len(steps) // sizes.total()))
+        while count > 2 and sum(sizes[step] for step in _spread(steps, count)) > most:
+            count -= 1
+        chosen = _spread(steps, count)
+        each = most if sum(sizes[step] for step in chosen) <= most else most // count
+        kept |= {(split, step): each for step in chosen}
     number_in_step: Counter[tuple[str, int]] = Counter()
     for entry in entries:
         place = entry.split, entry.step
         number_in_step[place] += 1
-        if place in kept and number_in_step[place] <= most:
+        if number_in_step[place] <= kept.get(place, 0):
             yield entry
+
+
+def _spread(steps: Sequence[int], count: int) -> list[int]:
+    """Returns `count` of the steps, evenly spread, from the first to the last one."""
+    return [steps[round(number * (len(steps) - 1) / max(1, count - 1))] for number in range(count)]
 
 
 def _names(sources: Sequence[Source]) -> list[str]:
