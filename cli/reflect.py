@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hero import registry
+from hero.errors import ConfigError
 from hero.look.entries import Entry, Split, batches, read_entries
 from hero.runs.codec import encode_diagnosis
 
@@ -61,7 +62,7 @@ def reflect(
     entries = [each for split in splits for each in [e for e in stored if e.split == split][-(last or 0) :]]
     about = {"reflector": name, "arguments": dict(asked.reflector_args)}
     with unmissable():
-        _reflect(run, checkpoint or "best", name, asked.reflector_args, entries, file, about)
+        _reflect(run, checkpoint, name, asked.reflector_args, entries, file, about)
     given = stored_diagnoses(file, run)
     _compare(entries, given)
     console().print(f"\n{len(given)} episodes reviewed by {name}: {file}", markup=False)
@@ -88,8 +89,12 @@ def _reflect(
         settings = stored_settings(run)
         build.use_threads(settings.threads)
         with loading(str(run)):
-            student, step = load_checkpoint(ModelChoice(str(run), checkpoint=which), settings)
+            student, step = load_checkpoint(ModelChoice(str(run), checkpoint=which or "best"), settings)
         about = {**about, "checkpoint": step}
+    elif which:
+        raise ConfigError(
+            f"--checkpoint {which} does nothing with --reflector {name}, which does not ask the student; leave it out"
+        )
     reflector = build_reflector(name, arguments, student)
     about = {**about, **({"provenance": model} if (model := reflector_provenance(reflector)) else {})}
     with (

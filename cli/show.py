@@ -17,7 +17,7 @@ from hero.look.entries import Entry, Split, is_evaluation, read_entries
 
 from .resolve import stored_settings
 from .score import teacher_of_run
-from .terminal import console, report_errors
+from .terminal import console, report_errors, with_default
 from .view import DiagnosesOption, ScoresOption, sources_of
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def show(
     failed: Annotated[bool, typer.Option("--failed", help="List only episodes that were not solved.")] = False,
     step: Annotated[int | None, typer.Option(help="List only episodes of this step.", show_default=False)] = None,
     split: Annotated[
-        Literal["training", "validation"], typer.Option(help="List these episodes of a run.")
-    ] = "training",
+        Literal["training", "validation"] | None,
+        typer.Option(help=with_default("Which episodes of a run.", "training"), show_default=False),
+    ] = None,
     scores: ScoresOption = None,
     diagnoses: DiagnosesOption = None,
 ) -> None:
@@ -56,17 +57,23 @@ def show(
     """
     from hero.look.story import scores_of
 
+    if split and is_evaluation(run):
+        raise ConfigError(f"--split {split} does nothing with {run}, which holds one evaluation; leave it out")
+    if split and "/" in (episode or ""):
+        raise ConfigError(f"--split {split} does nothing with --episode {episode}; leave it out")
+    if scores and episode is None:
+        raise ConfigError(f"--scores {scores} does nothing without --episode; add that, or leave it out")
     (source,) = sources_of([run], scores, diagnoses)
     entries = read_entries(run)
     given = {entry.key: source.diagnoses.get(entry.key, entry.diagnosis) for entry in entries}
     if episode is None:
-        listed: set[Split] = {split, "evaluation"}
+        listed: set[Split] = {split or "training", "evaluation"}
         chosen = [e for e in entries if e.split in listed and not (failed and e.trajectory.success)]
         _list(console(), [e for e in chosen if step in (None, e.step)], given, run)
         return
     if failed or step is not None:
         raise ConfigError("--failed and --step choose what is listed, and --episode shows one; leave them out")
-    keys = [episode] if "/" in episode else [f"training/{episode}", f"evaluation/{episode}"]
+    keys = [episode] if "/" in episode else [f"{split or 'training'}/{episode}", f"evaluation/{episode}"]
     entry = next((each for each in entries if each.key in keys), None)
     if entry is None:
         raise ConfigError(f"{run} has no episode {episode}; hero show {run} lists them")

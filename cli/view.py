@@ -84,7 +84,7 @@ def sources_of(runs: Sequence[Path], scores: Path | None, diagnoses: Path | None
     """Returns the runs with the notes that stand beside them; those that are named belong to the first.
 
     Raises:
-        ConfigError: a directory is neither a run nor an evaluation.
+        ConfigError: a directory is neither a run nor an evaluation, or an evaluation is given notes.
         RunError: notes cannot be read, or are about another run.
     """
     from hero.look.story import Source
@@ -93,6 +93,9 @@ def sources_of(runs: Sequence[Path], scores: Path | None, diagnoses: Path | None
         if run_dir_of(str(path)) is None and not is_evaluation(path):
             raise ConfigError(f"{path} is neither a run directory nor what hero eval --out wrote; give one of them")
     first, *others = runs
+    for name, file in (("scores", scores), ("diagnoses", diagnoses)):
+        if file and is_evaluation(first):
+            raise ConfigError(f"--{name} {file} does nothing with {first}, which is not a run; leave it out")
     given = stored_diagnoses(diagnoses, first) if diagnoses else {}
     sources = [Source(first, _scores_of(first, scores, diagnoses), given)]
     return sources + [Source(path, _scores_of(path, None, None)) for path in others]

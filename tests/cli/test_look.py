@@ -104,6 +104,7 @@ def test_a_run_is_scored_shown_and_viewed(hero: Hero, run: Path) -> None:
     assert any("tokens" in turn for each in told["episodes"] for turn in each["turns"])
     assert "training/16" in hero("show", run).stdout
     assert "validation/1" in hero("show", run, "--split", "validation").stdout
+    assert hero("show", run, "--split", "validation", "--episode", 3).stdout.startswith("validation/3, ")
     assert "no episode fits" in hero("show", run, "--step", 99).stdout
     shown = hero("show", run, "--episode", 1).stdout
     turn = episodes[0].trajectory.turns[0]
@@ -134,6 +135,9 @@ def test_an_evaluation_keeps_what_it_played(hero: Hero, run: Path, tmp_path: Pat
     }
     assert "evaluation/2" in hero("show", tmp_path / "ev").stdout
     assert "turn 1" in hero("show", tmp_path / "ev", "--episode", 2).stdout
+    refused(hero("show", tmp_path / "ev", "--split", "training"), "--split training does nothing with")
+    for options in (["view", "--no-open", "--scores"], ["show", "--episode", 2, "--diagnoses"]):
+        refused(hero(*options, "x.jsonl", tmp_path / "ev"), "x.jsonl does nothing with", "leave it out")
     refused(hero("score", tmp_path / "ev"), "is what hero eval --out wrote, and not a run")
     refused(hero("eval", run, "--suite", "x.jsonl", "--out", "y"), "--out does nothing with --suite")
     refused(hero("eval", run, "--tasks", 2, "--out", tmp_path / "ev"), "already holds")
@@ -178,6 +182,9 @@ def test_what_is_no_run_is_refused(hero: Hero, arguments: list[str], message: st
         (["score", "--diagnoses", "missing.jsonl"], "missing.jsonl is not a file; hero reflect writes one"),
         (["view", "--no-open", "--scores", "missing.jsonl"], "missing.jsonl is not a file; hero score writes one"),
         (["show", "--episode", "1", "--failed"], "--failed and --step choose what is listed"),
+        (["show", "--episode", "training/1", "--split", "training"], "--split training does nothing with --episode"),
+        (["show", "--scores", "run-scores.jsonl"], "run-scores.jsonl does nothing without --episode"),
+        (["reflect", "--checkpoint", "newest"], "--checkpoint newest does nothing with --reflector rules, which"),
         (["view", "--no-open", "--out", "run/config.json"], "is within the run"),
         (["view", "--no-open", "--out", "."], "--out . is a directory; give a file"),
         (["score", "--out", "run/x.jsonl"], "is within the run"),
