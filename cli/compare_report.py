@@ -40,7 +40,7 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
     out = console()
     for table in tables:
         out.print(f"\n{table.title}", style="dim", markup=False)
-        out.print(table.rich())
+        out.print(table.rich(out.width))
     out.print("\n" + "\n".join(texts), markup=False)
     if folder is None:
         out.print("\ngive --out for the tables in Markdown, all evaluations as CSV, and pictures", markup=False)

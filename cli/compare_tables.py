@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -19,6 +19,11 @@ from hero.intervals import Estimate
 
 from .teaching import MEASURES
 from .terminal import estimate
+
+NAME_WIDTH: Final = 12
+"""Characters of a name that a line has at least, or all of a shorter one."""
+GAP: Final = 2
+"""Characters between two columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +40,17 @@ class Table:
         rows = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
         return "\n".join([f"**{self.title}**", "", *rows])
 
-    def rich(self) -> RichTable:
-        """Returns it for a terminal, without the title."""
+    def rich(self, width: int) -> RichTable:
+        """Returns it for a terminal, without the title; in a narrow one intervals begin a line, so that names stay."""
         table = RichTable(box=None, pad_edge=False, header_style="dim")
-        for index, name in enumerate(self.header):
-            table.add_column(name, justify="right" if index else "left", no_wrap=index > 0, overflow="fold")
-        for row in self.rows:
-            table.add_row(*map(Text, row))
+        widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
+        widths[0] = min(widths[0], NAME_WIDTH)
+        narrow = sum(widths) + GAP * len(widths[1:]) > width
+        table.add_column(self.header[0], width=widths[0] if narrow else None, overflow="fold")
+        for name in self.header[1:]:
+            table.add_column(name, justify="right", no_wrap=not narrow, overflow="fold")
+        for name, *texts in self.rows:
+            table.add_row(Text(name), *(Text(text.replace(" [", "\n[") if narrow else text) for text in texts))
         return table
 
 

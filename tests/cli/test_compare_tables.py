@@ -73,12 +73,29 @@ def test_a_table_is_the_same_in_markdown_and_in_80_columns() -> None:
     assert lines[2:4] == ["|  | 0 | 1,000 |", "| --- | ---: | ---: |"]
     assert lines[4] == "| base \\| start | 50.0 [21.5, 78.5] | 50.0 [18.8, 81.2] |"
     out = Console(file=io.StringIO(), width=80)
-    out.print(table.rich())
+    out.print(table.rich(80))
     assert isinstance(out.file, io.StringIO)
     assert [line.split() for line in out.file.getvalue().splitlines()] == [
         ["0", "1,000"],
         *(" ".join(row).split() for row in table.rows),
     ]
+
+
+@pytest.mark.parametrize(("budgets", "in_one_line"), [(3, True), (4, False), (6, False), (7, False)])
+def test_names_and_numbers_stay_whole_in_80_columns(budgets: int, in_one_line: bool) -> None:
+    cells = [Cell(name, RISING.runs) for name in ("distill fast", "grpo")]
+    at = {10 * number: Success.at_budget(cells, 10 * number) for number in range(1, budgets + 1)}
+    table = success_table(cells, at)
+    out = Console(file=io.StringIO(), width=80)
+    out.print(table.rich(80))
+    assert isinstance(out.file, io.StringIO)
+    lines = out.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    starts = [index for index, line in enumerate(lines) if line.startswith(("distill fast ", "grpo "))]
+    assert len(starts) == 2
+    assert (len(lines) == 3) == in_one_line
+    numbers = sorted(" ".join(lines[starts[0] : starts[1]]).removeprefix("distill fast").split())
+    assert numbers == sorted(" ".join(table.rows[0][1:]).split())
 
 
 def test_notes_say_what_the_numbers_do_not() -> None:

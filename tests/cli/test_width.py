@@ -118,12 +118,12 @@ def test_the_tables_of_a_comparison_fit(finished: Path) -> None:
     quality, update = {"verdicts_right": 1, "advice_right": 1, "unnecessary_turns": 10.25}, {"followed": 1, "lift": -10}
     whole = {"reflection": {"turns_with_finding": 1}, "quality": quality, "update": update}
     (taught,) = teaching_table([Cell("environment feedback", (replace(run, steps=[whole]),))])
-    console.print(taught.rich())
+    console.print(taught.rich(80))
     row = " ".join(plain(file.getvalue())[1:])
     assert all(text in row for text in ("100→100", "-10.0→-10.0", "10.25→10.25"))
     assert "…" not in row
     console, file = screen()
-    console.print(cost_table([Cell(name, (run,)) for name in ("distill", "environment feedback")]).rich())
+    console.print(cost_table([Cell(name, (run,)) for name in ("distill", "environment feedback")]).rich(80))
     lines = plain(file.getvalue())
     assert not [line for line in lines if "…" in line]
     assert lines[0].split() == ["runs", "turns", "policy", "reflector", "teacher", "training", "s", "evaluation", "s"]
