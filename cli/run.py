@@ -33,7 +33,7 @@ def run(
     config: Annotated[
         Path | None,
         typer.Option(
-            help="TOML file with options, such as learning_rate = 1e-4; those of the command line take precedence.",
+            help="TOML file with settings, such as learning_rate = 1e-4; those of the command line take precedence.",
             show_default=False,
             rich_help_panel=MACHINE,
         ),

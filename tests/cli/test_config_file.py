@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
 from hero.runs.reader import read_settings
-from hero_cli.config_file import read_config_file
+from hero_cli.config_file import OTHERS, read_config_file
+from hero_cli.run import run
 from hero_cli.settings import FIELDS, Settings
 from tests.cli.conftest import FAST, Hero, refused
 
@@ -34,11 +36,17 @@ def test_every_setting_can_be_given(tmp_path: Path) -> None:
     assert len(given) > len(FIELDS) / 2
 
 
+def test_every_option_is_a_setting_or_named_as_one_of_the_command_line_alone() -> None:
+    assert {*inspect.signature(run).parameters} == {*FIELDS, *OTHERS}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("learning_rat = 1", "run.toml: 'learning_rat' is not an option of hero run; did you mean 'learning_rate'?"),
-        ("out = 'x'", "'out' is not an option of hero run; hero run --help lists them"),
+        ("learning_rat = 1", "run.toml: 'learning_rat' is not a setting; did you mean 'learning_rate'?"),
+        ("zzz = 'x'", "'zzz' is not a setting; hero run --help lists them"),
+        ("out = 'x'", "'out' is not a setting; give --out on the command line"),
+        ("same-start-as = 'x'", "'same-start-as' is not a setting; give --same-start-as on the command line"),
         ("steps = 'many'", "run.toml: --steps 'many'"),
         ("steps = [", "run.toml is not TOML"),
         ("max-turns = 3\nmax_turns = 3", "run.toml has 'max_turns' twice"),
