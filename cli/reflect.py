@@ -65,7 +65,9 @@ def reflect(
         _reflect(run, checkpoint, name, asked.reflector_args, entries, file, about)
     given = stored_diagnoses(file, run)
     _compare(entries, given)
-    console().print(f"\n{len(given)} episodes reviewed by {name}: {file}", markup=False)
+    problems = [diagnosis.problem for diagnosis in given.values() if diagnosis.problem]
+    failed = f", {len(problems)} of the reviews failed (the first: {problems[0]})" if problems else ""
+    console().print(f"\n{len(given)} episodes reviewed by {name}{failed}: {file}", markup=False)
 
 
 def _reflect(

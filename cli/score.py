@@ -144,9 +144,13 @@ def _score(
     about = {"checkpoint": step, "diagnoses": source}
     turns = (turn for each in with_earlier(entries) for turn in scored_turns(teacher, each[0], diagnoses, each[1]))
     if not any(entry.key in chosen for entry, *_ in turns):
+        failed = sum(bool(diagnosis.problem) for diagnosis in diagnoses.values())
+        why = f"the {len(diagnoses)} reviews say nothing of any, and {failed} of them failed"
+        if not source and settings.reflector is None:
+            why = "nobody has reviewed it"
         raise RunError(
-            f"the teacher has hindsight on no turn of {run}, since nobody has reviewed it; hero reflect {run} writes "
-            "reviews, for --diagnoses FILE"
+            f"the teacher has hindsight on no turn of {run}, since {why}; hero reflect {run} writes reviews, for "
+            "--diagnoses FILE"
         )
     with (
         NotesWriter(file, "scores", run, about) as writer,

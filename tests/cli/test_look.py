@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hero.distill.sums import teacher_of
 from hero.distill.teacher import DemonstrationTeacher, HindsightTeacher
 from hero.look.entries import read_entries
 from hero.look.notes import checksum_of, read_notes
+from hero.reflect.rules import RulesReflector
 from hero.runs.codec import decode_diagnosis
 from hero.runs.reader import read_episodes, read_rows
 from hero.types import Action, Diagnosis, Tokens, Trajectory
@@ -205,7 +207,7 @@ def test_episodes_of_a_learner_without_a_teacher_can_be_reviewed_and_scored(hero
     options += ["--eval-tasks", 2, "--action-tokens", 4, "--min-valid-actions", 0]
     result = hero("run", "--env", "guess", "--model", model, "--out", "r", *options)
     assert result.exit_code == 0, result.output
-    refused(hero("score", "r"), "has hindsight on no turn of r", "hero reflect r writes reviews, for --diagnoses")
+    refused(hero("score", "r"), "on no turn of r, since nobody has reviewed it; hero reflect r writes reviews")
     assert hero("reflect", "r").exit_code == 0
     result = hero("score", "r", "--diagnoses", "r-diagnoses-rules.jsonl")
     assert result.exit_code == 0, result.output
@@ -228,6 +230,21 @@ def test_what_the_teacher_read_of_other_episodes_is_shown(hero: Hero, tmp_path: 
     for number in (1, 3):  # a sibling of the same step, and one of an earlier step
         assert "A successful attempt at this task.\n               Action: right" in shown[number]
     assert "teacher read" not in shown[2]
+
+
+def test_reviews_that_failed_are_counted(
+    hero: Hero, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reflect(reflector: RulesReflector, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
+        return [Diagnosis("rules", problem="it was out of ink") for _ in trajectories]
+
+    monkeypatch.setattr(RulesReflector, "reflect", reflect)
+    last = hero("reflect", run, "--last", 4).stdout.splitlines()[-1]
+    assert last.startswith("4 episodes reviewed by rules, 4 of the reviews failed (the first: it was out of ink): ")
+    refused(
+        hero("score", run, "--diagnoses", "run-diagnoses-rules.jsonl"),
+        "since the 4 reviews say nothing of any, and 4 of them failed; hero reflect",
+    )
 
 
 @pytest.mark.parametrize("learner", ["demo+grpo", "distill+grpo", "sdar"])
