@@ -13,6 +13,7 @@ import typer
 from hero.comparison.cells import Cell, group_by_method
 from hero.comparison.runs import find_runs, read_run
 from hero.errors import ConfigError
+from hero.look.notes import require_outside
 from hero.runs.reader import is_run_dir
 
 from .compare_cells import EXAMPLE, SWEEP_EXAMPLE, read_cells
@@ -133,7 +134,11 @@ def compare(
         with loading(" ".join(map(str, runs))):
             from .compare_report import report
 
-            read = group_by_method(map(read_run, find_runs(runs)))
+            paths = find_runs(runs)
+            if folder:
+                for path in paths:
+                    require_outside(folder, path)
+            read = group_by_method(map(read_run, paths))
         report(read, wanted, against, folder)
         return
     require_package(log)
@@ -150,6 +155,8 @@ def compare(
         if against and against not in cells:
             raise ConfigError(f"--against {against!r} is not a cell; there are: {', '.join(cells)}")
         folder = out or Path("runs") / f"compare-{env}"
+        if is_run_dir(folder):
+            require_outside(folder, folder)
         first, jobs = first_seed or 0, jobs or 1
         planned = plan_runs(cells, folder, range(first, first + (seeds or 5)), jobs, log)
     complete = _run(planned, folder, jobs)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hero.errors import ConfigError, RunError
+from hero.look.notes import require_outside
 
 from . import build
 from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
@@ -47,10 +48,16 @@ def export(
     With --as, the training episodes of a run become a dataset of JSON lines or Parquet: datasets.load_dataset reads
     it, and trainers of conversations (sft) and of preferences do.
     """
+    from hero.look.rows import SUFFIXES
+
     run = run_dir_of(model)
+    if run:
+        require_outside(out, run)
     if what != "model":
         _export_episodes(model, run, out, what, idle={"--checkpoint": checkpoint, "--merge": merge})
         return
+    if out.suffix in SUFFIXES:
+        raise ConfigError(f"{out} is the name of a dataset; give a directory, or --as episodes, sft or preferences")
     if checkpoint and not run:
         raise ConfigError(f"--checkpoint {checkpoint} does nothing with {model}, which is not a run; leave it out")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):

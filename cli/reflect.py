@@ -48,7 +48,7 @@ def reflect(
     A reflector that asks the student asks the run's checkpoint. The file is written beside the run, never into it; hero
     score, hero view and hero show take it as --diagnoses. After Ctrl-C the same command goes on.
     """
-    from hero.look.notes import beside, require_outside
+    from hero.look.notes import beside, require_file_outside
 
     require_run(run)
     arguments = read_arguments("reflector_args", reflector_arg or [])
@@ -56,7 +56,7 @@ def reflect(
     name = asked.reflector or reflector
     registry.check("hero.reflectors", name, asked.reflector_args, later=["student"])
     file = out or beside(run, f"diagnoses-{name.replace(':', '-')}")
-    require_outside(file, run)
+    require_file_outside(file, run)
     splits: list[Split] = ["training", "validation"] if validation else ["training"]
     stored = read_entries(run, splits)
     entries = [each for split in splits for each in [e for e in stored if e.split == split][-(last or 0) :]]

@@ -56,11 +56,11 @@ def score(
     Nothing is played but what the teacher would have done in place of actions that are called wrong. hero view and hero
     show read the file, which is written beside the run, never into it. After Ctrl-C the same command goes on.
     """
-    from hero.look.notes import beside, checksum_of, require_outside
+    from hero.look.notes import beside, checksum_of, require_file_outside
 
     require_run(run)
     file = out or beside(run, "scores")
-    require_outside(file, run)
+    require_file_outside(file, run)
     entries = read_entries(run)
     own = {entry.key: entry.diagnosis for entry in entries if entry.diagnosis}
     given = own if diagnoses is None else stored_diagnoses(diagnoses, run)

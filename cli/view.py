@@ -63,12 +63,12 @@ def view(
     share a page: any two episodes of one task can be seen side by side.
     """
     from hero.look.html import write_page
-    from hero.look.notes import require_outside
+    from hero.look.notes import require_file_outside
 
     first = Path(os.path.abspath(runs[0]))  # without any ..
     file = out or first.with_name(f"{first.name}.html")
     for run in runs:
-        require_outside(file, run)
+        require_file_outside(file, run)
     if file.exists() and file.suffix != ".html":
         raise ConfigError(f"--out {file} exists and is not a page; give a name that ends with .html")
     sources = sources_of(runs, scores, diagnoses)

@@ -32,14 +32,24 @@ def beside(run: Path, kind: str) -> Path:
     return path.with_name(f"{path.name}-{kind}.jsonl")
 
 
-def require_outside(file: Path, run: Path) -> None:
-    """Refuses to write into a run, or onto a directory.
+def require_outside(out: Path, run: Path) -> None:
+    """Refuses to write into a run.
+
+    Raises:
+        ConfigError: what is written would be the run's directory, or in it.
+    """
+    place = out.resolve()
+    if run.resolve() in (place, *place.parents):
+        raise ConfigError(f"{out} is within the run {run}, into which nothing else is written; give another place")
+
+
+def require_file_outside(file: Path, run: Path) -> None:
+    """Refuses to write a file into a run, or onto a directory.
 
     Raises:
         ConfigError: the file would be in the run's directory, or is a directory.
     """
-    if run.resolve() in file.resolve().parents:
-        raise ConfigError(f"--out {file} is within the run {run}, into which nothing else is written; give another")
+    require_outside(file, run)
     if file.is_dir():
         raise ConfigError(f"--out {file} is a directory; give a file")
 

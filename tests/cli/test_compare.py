@@ -225,6 +225,12 @@ def test_runs_that_went_on_with_less_memory_are_taken_as_they_are(compared: Path
     assert contents(compared / RUNS[0]) == before
 
 
+def test_a_comparison_is_not_made_within_a_run(compared: Path, hero: Hero) -> None:
+    before = contents(compared)
+    refused(hero(*TWO[:-1], compared / RUNS[0]), "is within the run", "give another place")
+    assert contents(compared) == before
+
+
 def test_runs_that_share_no_task_are_refused(compared: Path, hero: Hero) -> None:
     for name in RUNS[:2]:
         file = compared / name / "evals.jsonl"

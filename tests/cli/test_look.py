@@ -191,6 +191,12 @@ def test_what_is_no_run_is_refused(hero: Hero, arguments: list[str], message: st
         (["view", "--no-open", "--out", "."], "--out . is a directory; give a file"),
         (["score", "--out", "run/x.jsonl"], "is within the run"),
         (["reflect", "--out", "run/x.jsonl"], "is within the run"),
+        (["eval", "--out", "run/inside"], "is within the run"),
+        (["export", "run/exported"], "is within the run"),
+        (["export", "run/rows.jsonl", "--as", "episodes"], "is within the run"),
+        (["export", "rows.jsonl"], "rows.jsonl is the name of a dataset; give a directory, or --as episodes"),
+        (["compare", "--out", "run"], "is within the run"),
+        (["compare", "--out", "run/inside"], "is within the run"),
         (["reflect", "--reflector", "oracle"], "hero.reflectors has no 'oracle'"),
         (["reflect", "--reflector-arg", "x=1"], "has no option 'x'"),
         (["export", "rows.csv", "--as", "episodes"], "must end with .jsonl or .parquet"),
@@ -199,7 +205,9 @@ def test_what_is_no_run_is_refused(hero: Hero, arguments: list[str], message: st
 )
 def test_mistakes_are_named(hero: Hero, run: Path, arguments: list[str], message: str) -> None:
     command, *rest = arguments
+    before = contents(run)
     refused(hero(command, run, *rest), message)
+    assert contents(run) == before
 
 
 def test_episodes_of_a_learner_without_a_teacher_can_be_reviewed_and_scored(hero: Hero, model: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hero.errors import ConfigError, RunError
 from hero.look.entries import identity
-from hero.look.notes import NotesWriter, beside, read_notes, require_outside
+from hero.look.notes import NotesWriter, beside, read_notes, require_file_outside, require_outside
 from hero.types import Diagnosis, Trajectory
 from tests.look.made import SETTINGS, write_run
 from tests.played import episode
@@ -96,11 +96,12 @@ def test_notes_about_another_run_are_refused_even_if_it_began_alike(run: Path, t
 
 
 def test_nothing_is_written_into_a_run_or_onto_a_directory(run: Path) -> None:
-    for file in (run / "x.jsonl", run / "checkpoints" / ".." / "x.jsonl"):
+    for file in (run / "x.jsonl", run / "checkpoints" / ".." / "x.jsonl", run):
         with pytest.raises(ConfigError, match="within the run"):
             require_outside(file, run)
+    require_outside(run.parent, run)
     with pytest.raises(ConfigError, match="is a directory"):
-        require_outside(run.parent, run)
+        require_file_outside(run.parent, run)
     assert beside(run / "checkpoints" / "..", "scores") == beside(run, "scores")
 
 
