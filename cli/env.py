@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,7 +47,9 @@ def new(
     written = write_project(name, out or Path(name))
     screen = console()
     screen.print(f"wrote {', '.join(map(str, written))}", markup=False, soft_wrap=True)
-    screen.print(f"next   cd {out or name} && pip install -e . && hero env check {name}", markup=False)
+    screen.print(
+        f"next   cd {shlex.quote(str(out or name))} && pip install -e . && hero env check {name}", markup=False
+    )
 
 
 @env.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,8 +95,8 @@ def report(
     console.print(time_table(timings, gpu_gib))
     console.print(f"\nrun directory  {path}", markup=False)
     console.print(f"learning curve {path / 'curve.png'}", markup=False)
-    console.print(f"next           hero eval {path} --split test", markup=False)
-    console.print(f"look inside    hero view {path}", markup=False)
+    console.print(f"next           hero eval {shlex.quote(str(path))} --split test", markup=False)
+    console.print(f"look inside    hero view {shlex.quote(str(path))}", markup=False)
 
 
 def outcome_table(summary: Mapping[str, Any]) -> Table:

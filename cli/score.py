@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,10 +72,9 @@ def score(
     with unmissable():
         step = _score(run, checkpoint or "best", entries, given, frozenset(chosen), file, source)
     console().print(f"{len(chosen)} episodes scored by the checkpoint of step {step}: {file}", markup=False)
-    options = "".join(
-        f" --{name} {value}" for name, value in (("diagnoses", diagnoses), ("scores", out)) if value is not None
-    )
-    console().print(f"look at them: hero view {run}{options}", markup=False)
+    named = (("--diagnoses", diagnoses), ("--scores", out))
+    options = [word for name, value in named if value is not None for word in (name, str(value))]
+    console().print(f"look at them: {shlex.join(['hero', 'view', str(run), *options])}", markup=False)
 
 
 def require_run(path: Path) -> None:
@@ -149,8 +149,8 @@ def _score(
         if not source and settings.reflector is None:
             why = "nobody has reviewed it"
         raise RunError(
-            f"the teacher has hindsight on no turn of {run}, since {why}; hero reflect {run} writes reviews, for "
-            "--diagnoses FILE"
+            f"the teacher has hindsight on no turn of {run}, since {why}; hero reflect "
+            f"{shlex.quote(str(run))} writes reviews, for --diagnoses FILE"
         )
     with (
         NotesWriter(file, "scores", run, about) as writer,

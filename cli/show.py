@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -76,7 +77,7 @@ def show(
     keys = [episode] if "/" in episode else [f"{split or 'training'}/{episode}", f"evaluation/{episode}"]
     entry = next((each for each in entries if each.key in keys), None)
     if entry is None:
-        raise ConfigError(f"{run} has no episode {episode}; hero show {run} lists them")
+        raise ConfigError(f"{run} has no episode {episode}; hero show {shlex.quote(str(run))} lists them")
     read = {} if is_evaluation(run) else _read_by_teacher(run, entries, entry, given)
     _tell(console(), entry, given[entry.key], read, scores_of(entry, source.scores))
 
@@ -110,7 +111,8 @@ def _list(out: Console, entries: Sequence[Entry], diagnoses: Mapping[str, Diagno
     out.print(table)
     if len(entries) > LISTED:
         out.print(f"the newest {LISTED} of {len(entries)} episodes", style="dim", markup=False)
-    out.print(f"hero show {run} --episode {entries[-1].key} shows one", style="dim", markup=False)
+    one = shlex.join(["hero", "show", str(run), "--episode", entries[-1].key])
+    out.print(f"{one} shows one", style="dim", markup=False)
 
 
 def _tell(

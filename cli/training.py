@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
@@ -142,7 +143,7 @@ def _require_work(run: Run | Replica, plan: Plan, more: Mapping[str, Any]) -> No
     if why := why_stopped(run.rows("evals")):
         raise ConfigError(
             f"{given} adds nothing: after {step} steps the run stopped by itself ({why}); start another run from its "
-            f"best checkpoint with --model {run.path}"
+            f"best checkpoint with --model {shlex.quote(str(run.path))}"
         )
     if plan.is_done(step, turns):
         raise ConfigError(
@@ -273,7 +274,9 @@ def _train(
             errors.print(f"error: {error}", style="red", markup=False)
         if is_first:
             again = ("" if log == "none" else f" --log {log}") + (f" {less}" if less else "")
-            errors.print(f"stopped; go on with: hero run --resume --out {run.path}{again}", markup=False)
+            errors.print(
+                f"stopped; go on with: hero run --resume --out {shlex.quote(str(run.path))}{again}", markup=False
+            )
         raise typer.Exit(code)
 
 

@@ -103,9 +103,9 @@ def warm(
     for state in out.glob("phase-*.pt"):
         state.unlink()
     options = ["--env", env, *(word for item in env_arg or [] for word in ("--env-arg", item))]
-    where = shlex.join([*options, *(["--max-turns", str(max_turns)] if max_turns else [])])
-    screen.print(f"next     hero check {where} --model {out}", markup=False, soft_wrap=True)
-    screen.print(f"         hero run {where} --model {out}", markup=False, soft_wrap=True)
+    where = shlex.join([*options, *(["--max-turns", str(max_turns)] if max_turns else []), "--model", str(out)])
+    screen.print(f"next     hero check {where}", markup=False, soft_wrap=True)
+    screen.print(f"         hero run {where}", markup=False, soft_wrap=True)
 
 
 def _sources(*parts: Any) -> list[Path]:

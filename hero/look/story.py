@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +52,13 @@ def tell(sources: Sequence[Source], max_episodes: int) -> Json:
         entries = read_entries(source.path)
         kept = [*thinned(entries, max_episodes)]
         scored = any(note["turns"] for note in source.scores.values())
-        run = {"name": name, "path": str(source.path), "played": len(entries), "shown": len(kept), "scored": scored}
+        run = {
+            "name": name,
+            "path": shlex.quote(str(source.path)),
+            "played": len(entries),
+            "shown": len(kept),
+            "scored": scored,
+        }
         runs.append(run | _run(source))
         episodes += [_episode(index, entry, source, texts) for entry in kept]
     metrics = [metric._asdict() for metric in METRICS]

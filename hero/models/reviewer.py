@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,6 +81,6 @@ def _require_model(model: str) -> None:
         raise ConfigError(f"model = {model!r} is not on this machine; take the reflector {model}")
     if is_run_dir(Path(model).expanduser()):
         raise ConfigError(
-            f"model = {model!r} of the reflector local is a run; write its model first (hero export {model} DIR), and "
-            "give DIR"
+            f"model = {model!r} of the reflector local is a run; write its model first (hero "
+            f"export {shlex.quote(model)} DIR), and give DIR"
         )

@@ -74,13 +74,13 @@ def test_its_code_is_clean(project: Path) -> None:
 
 
 def test_a_base_is_warmed_by_its_script_and_a_run_starts_from_it(project: Path, tmp_path: Path) -> None:
-    base, where = tmp_path / "base", ["--env", "my_game.env:MyGame"]
+    base, where = tmp_path / "a base", ["--env", "my_game.env:MyGame"]
     players = ["--script", "my_game.script:play", "--habit", "my_game.script:careless"]
     short = ["--skill-steps", "3", "--habit-steps", "2", "--threads", "1"]
     out = run(project, "warm", *where, *players, *short, "--out", str(base))
     assert "playing my-game by my_game.script:play\nskill  step 3 of 3  loss " in out
     assert "skill  solves 0 % of the validation tasks\nwarning: below 50 % it may not know what is right" in out
-    assert out.endswith(f"hero run --env my_game.env:MyGame --model {base}\n")
+    assert out.endswith(f"hero run --env my_game.env:MyGame --model '{base}'\n")
     assert {path.suffix for path in base.iterdir()} == {".json", ".safetensors", ".tiktoken"}
     assert json.loads((base / "warm.json").read_text())["skill_steps"] == 3
     small = ["--steps", "1", "--episodes", "2", "--eval-tasks", "2", "--threads", "1", "--min-valid-actions", "0"]

@@ -240,6 +240,18 @@ def test_what_the_teacher_read_of_other_episodes_is_shown(hero: Hero, tmp_path: 
     assert "teacher read" not in shown[2]
 
 
+def test_commands_that_are_shown_quote_paths_with_blanks(hero: Hero, run: Path, tmp_path: Path) -> None:
+    run.rename(tmp_path / "a run")
+    refused(hero("show", "a run", "--episode", 99), "hero show 'a run' lists them")
+    assert "\nhero show 'a run' --episode training/16 shows one" in hero("show", "a run").stdout
+    scored = hero("score", "a run", "--last", 1, "--out", "its scores").stdout
+    assert "look at them: hero view 'a run' --scores 'its scores'\n" in scored
+    reported = hero("run", "--resume", "--out", "a run").stdout
+    assert "  hero eval 'a run' --split test\nlook inside    hero view 'a run'\n" in reported
+    assert hero("view", "a run", "--no-open").exit_code == 0
+    assert page(tmp_path / "a run.html")["runs"][0]["path"] == "'a run'"
+
+
 def test_reviews_that_failed_are_counted(
     hero: Hero, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

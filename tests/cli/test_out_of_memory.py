@@ -68,9 +68,9 @@ def test_a_run_without_memory_says_what_takes_less_and_goes_on_with_it(
 def test_while_playing_keys_and_values_take_less(hero: Hero, model: str, full: Callable[..., None]) -> None:
     full(TransformersPolicy, "act", CPU)
     refused(
-        hero("run", "--model", model, "--steps", 1, "--out", "run", *FAST),
+        hero("run", "--model", model, "--steps", 1, "--out", "a run", *FAST),
         "no memory left while evaluating: [enforce fail at alloc_cpu.cpp:124]",
-        "go on with: hero run --resume --out run --kv-cache-gib 4",
+        "go on with: hero run --resume --out 'a run' --kv-cache-gib 4",
     )
 
 
