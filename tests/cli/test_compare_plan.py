@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from hero_cli.compare_cells import read_cells
-from hero_cli.compare_plan import plan_runs
+from hero_cli.compare_plan import cell_folder, plan_runs
+
+
+def test_a_number_and_its_negative_have_directories_of_their_own() -> None:
+    names = ["distill x=1", "distill x=-1", "distill 1e-4", "distill -.5", "distill .5", "a - b"]
+    assert [*map(cell_folder, names)] == [
+        "distill-x-1", "distill-x-minus1", "distill-1e-4", "distill-minus.5", "distill-.5", "a-b",
+    ]  # fmt: skip
 
 
 def test_runs_are_planned_seed_by_seed_and_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
