@@ -101,7 +101,7 @@ def resume(path: Path, given: dict[str, Any], log: LogKind, loaded: Callable[[],
     changes = more | {name: given[name] for name in MEMORY_SETTINGS if name in given}
     settings = with_memory_settings(settings, given)
     require_unchanged(path, settings, {name: value for name, value in given.items() if name not in changes})
-    with _opened(path, lambda: Run.resume(path, {}), processes) as run:
+    with _opened(path, lambda: Run.resume(path), processes) as run:
         if more:
             settings = replace(settings, **more)
             _require_work(run, settings.plan(), more)

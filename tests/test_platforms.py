@@ -35,7 +35,7 @@ assert settings_of({{}}).threads >= 1
 with Run.create(Path({path!r}), settings_of({{}}).record()) as run:
     run.record("steps", {{"step": 1}})
     run.save_checkpoint(1, lambda trainer: trainer.mkdir(), best=1)
-with Run.resume(Path({path!r}), {{}}) as run:
+with Run.resume(Path({path!r})) as run:
     assert run.rows("steps") == [{{"step": 1}}]
 import hero.envs
 env = hero.envs.make("webshop", split="train", level="easy")

@@ -161,7 +161,7 @@ def test_a_resumed_run_knows_what_could_leak_from_the_step_before(tmp_path: Path
         training(run, reflector=Telling()).run()
     with Run.create(parts, {}) as run:
         training(run, reflector=Telling()).run(interrupted=lambda: next(asked) == after)
-    with Run.resume(parts, {}) as run:
+    with Run.resume(parts) as run:
         training(run, reflector=Telling()).run()
     assert contents(whole) == contents(parts)
 

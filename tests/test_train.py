@@ -473,6 +473,6 @@ def test_a_run_that_stopped_is_finished(tmp_path: Path) -> None:
         training(run, plan, trainer=OvershootingTrainer()).run()
     before = contents(tmp_path)
     trainer = OvershootingTrainer()
-    with Run.resume(tmp_path, {}) as run:
+    with Run.resume(tmp_path) as run:
         assert training(run, plan, trainer=trainer).run()
     assert (trainer.updates, contents(tmp_path)) == (5, before)

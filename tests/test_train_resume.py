@@ -33,7 +33,7 @@ def test_a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not(finished: Path, t
     path, asked = tmp_path / "run", iter(range(100))
     with Run.create(path, {"seed": 7}) as run:
         assert training(run).run(interrupted=lambda: next(asked) == after) == (after == 6)
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         assert training(run).run()
     assert contents(path) == contents(finished)
 
@@ -75,7 +75,7 @@ def test_a_run_that_remembers_successes_goes_on_as_if_it_had_not_stopped(
     path, asked = tmp_path / "run", iter(range(100))
     with Run.create(path, {"seed": 7}) as run:
         assert not training(run, ALONE, learner=REMEMBERING).run(interrupted=lambda: next(asked) == after)
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         assert training(run, ALONE, learner=REMEMBERING).run()
     assert contents(path) == contents(remembered)
 
@@ -163,7 +163,7 @@ def die_and_go_on(path: Path, calls: int, plan: Plan, trainer: type[GuessTrainer
             training(run, plan, trainer=trainer(), callback=Mortal()).run()
         except Death:
             assert not (path / "summary.json").exists()
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         assert training(run, plan, trainer=trainer()).run()
 
 
@@ -183,8 +183,8 @@ SCRIPT = """
     from tests.loop import training
     from tests.test_train_resume import Talking
     path = Path({path!r})
-    make = Run.resume if (path / "config.json").exists() else Run.create
-    with make(path, {{"seed": 7}}) as run:
+    started = (path / "config.json").exists()
+    with Run.resume(path) if started else Run.create(path, {{"seed": 7}}) as run:
         print("started", flush=True)
         training(run, callback=Talking()).run()
 """
@@ -214,7 +214,7 @@ def test_kill_9_at_random_moments_changes_nothing(finished: Path, tmp_path: Path
 def test_a_finished_run_is_resumed_without_a_change(finished: Path) -> None:
     before = contents(finished)
     trainer = GuessTrainer()
-    with Run.resume(finished, {}) as run:
+    with Run.resume(finished) as run:
         assert training(run, trainer=trainer).run()
     assert contents(finished) == before
     assert trainer.updates == 6
@@ -237,7 +237,7 @@ def test_a_run_whose_service_is_given_up_stops_and_goes_on_later(finished: Path,
     with Run.create(path, {"seed": 7}) as run, pytest.raises(UnavailableError, match="does not answer"):
         training(run, envs=[Cut() for _ in range(3)]).run()
     assert Cut.started == 9
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         assert training(run).run()
     assert contents(path) == contents(finished)
 
@@ -249,7 +249,7 @@ def test_a_run_that_is_extended_trains_as_one_that_was_longer_from_the_start(
     path = tmp_path / "run"
     with Run.create(path, {"seed": 7}) as run:
         assert training(run, replace(PLAN, steps=steps)).run()
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         assert training(run).run()
     assert trained(path) == trained(finished)
     # Only the evaluation at the end of the shorter run was a whole one.

@@ -87,7 +87,7 @@ class Run:
         """Starts a run in a new or empty directory.
 
         Args:
-            settings: plain JSON; `resume` compares its own with them.
+            settings: plain JSON.
             provenance: data, model and library versions that the settings resolved to, plain JSON.
 
         Raises:
@@ -105,24 +105,14 @@ class Run:
         return run
 
     @classmethod
-    def resume(cls, path: Path, given: Mapping[str, Any]) -> Self:
+    def resume(cls, path: Path) -> Self:
         """Resumes a run after its newest complete step, and cuts off all later records.
 
-        Args:
-            given: settings that must equal those of the run; others are not compared.
-
         Raises:
-            RunError: there is no run, a setting differs, the schema is another, a record or a file of a complete step
-                is missing or was changed, or another process holds the lock.
+            RunError: there is no run, the schema is another, a record or a file of a complete step is missing or was
+                changed, or another process holds the lock.
         """
         config = read_config(path)
-        for name, value in given.items():
-            if config.settings.get(name) != value:
-                original = json.dumps(config.settings.get(name))
-                raise RunError(
-                    f"{path} was started with {name} = {original}, not {json.dumps(value)}; "
-                    "resume without that option, or start another run with another --out"
-                )
         with durable.translate_write_errors(path), ExitStack() as stack:
             stack.callback((lock := durable.lock(path)).release)
             run = cls(path, config, lock)

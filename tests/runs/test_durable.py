@@ -82,7 +82,7 @@ def test_files_that_two_processes_write_into_one_folder_do_not_meet(
 def train(path: Path, steps: int) -> None:
     """Goes on with the run in a directory, or starts one, and finishes it; a longer one starts by being extended."""
     started = (path / "config.json").exists()
-    with Run.resume(path, {}) if started else Run.create(path, {"steps": 2}) as run:
+    with Run.resume(path) if started else Run.create(path, {"steps": 2}) as run:
         if run.settings["steps"] < steps:
             run.extend({"steps": steps})
         for step in range(run.checkpoint.step + 1 if run.checkpoint else 0, steps + 1):

@@ -18,14 +18,14 @@ def test_whatever_lies_in_place_of_the_lock_is_refused(path: Path, what: str) ->
     (path / ".lock").unlink()
     IN_PLACE[what](path / ".lock")
     with pytest.raises(RunError, match=r"\.lock"):
-        Run.resume(path, {})
+        Run.resume(path)
 
 
 RESUME = """
 import sys
 from pathlib import Path
 from hero.runs.writer import Run
-run = Run.resume(Path(sys.argv[1]), {})
+run = Run.resume(Path(sys.argv[1]))
 print("resumed", flush=True)
 sys.stdin.read()
 """
@@ -35,10 +35,10 @@ def test_a_second_process_is_kept_out_until_the_first_lets_go(path: Path) -> Non
     def resume() -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-c", RESUME, path], input="", capture_output=True, text=True)
 
-    with Run.resume(path, {}):
+    with Run.resume(path):
         assert f"another process is writing {path}; wait until it ends" in resume().stderr
         with pytest.raises(RunError, match="another process is writing"):
-            Run.resume(path, {})
+            Run.resume(path)
     assert resume().returncode == 0
 
 
@@ -48,7 +48,7 @@ def test_the_lock_of_a_process_that_is_killed_is_gone(path: Path) -> None:
         assert process.stdout
         assert process.stdout.readline() == "resumed\n"
         with pytest.raises(RunError, match="another process is writing"):
-            Run.resume(path, {})
+            Run.resume(path)
         process.kill()
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         assert run.settings == SETTINGS

@@ -63,17 +63,17 @@ def test_another_schema_is_refused(path: Path) -> None:
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps(config | {"schema": 99, "version": "7.1"}))
     with pytest.raises(RunError, match=r"has schema 99 and this version reads 6; use hero-agents 7\.1"):
-        Run.resume(path, {})
+        Run.resume(path)
     (path / "config.json").write_text(json.dumps(config | {"schema": 2}))
     with pytest.raises(RunError, match="this version reads 6; use hero-agents of an earlier commit, or start another"):
-        Run.resume(path, {})
+        Run.resume(path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema": 2'])
 def test_a_damaged_config_is_refused_by_name(path: Path, text: str) -> None:
     (path / "config.json").write_text(text)
     with pytest.raises(RunError, match=r"config\.json is damaged"):
-        Run.resume(path, {})
+        Run.resume(path)
 
 
 def test_a_damaged_record_is_named_by_its_line(path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_record_that_is_not_an_episode_is_named_by_its_line(path: Path) -> Non
 def test_a_damaged_checkpoint_is_refused_by_name(path: Path) -> None:
     (path / "checkpoints" / "step-000003" / "progress.json").unlink()
     with pytest.raises(RunError, match=r"step-000003 is damaged \(it has no progress\.json\)"):
-        Run.resume(path, {})
+        Run.resume(path)
 
 
 def damaged(path: Path, read: Callable[[], object], bits: Iterable[int]) -> None:
@@ -136,7 +136,7 @@ def damaged(path: Path, read: Callable[[], object], bits: Iterable[int]) -> None
     ],
 )
 def test_every_bit_counts(path: Path, name: str) -> None:
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         run.write_summary({"steps": 3, "gain": 0.25, "low": None})
     readers = {"config.json": read_config, "summary.json": read_summary}
     damaged(
@@ -154,7 +154,7 @@ def test_whatever_lies_in_place_of_a_file_is_refused_by_name(path: Path, name: s
     (path / name).unlink()
     IN_PLACE[what](path / name)
     with pytest.raises(RunError, match=re.escape(Path(name).name)):
-        Run.resume(path, {})
+        Run.resume(path)
     assert is_run_dir(path)
 
 
@@ -165,7 +165,7 @@ def test_whatever_lies_in_place_of_a_model_s_config_is_not_a_run(tmp_path: Path,
 
 
 def test_a_step_that_is_replaced_while_it_is_read_gives_way_to_the_newer_one(path: Path) -> None:
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         seen: list[int] = []
 
         def read(checkpoint: Checkpoint) -> str:
@@ -181,7 +181,7 @@ def test_a_step_that_is_replaced_while_it_is_read_gives_way_to_the_newer_one(pat
 def test_a_step_that_vanishes_before_it_is_read_gives_way_to_the_newer_one(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
 
         def replaced(file: Path) -> int:
             monkeypatch.undo()
@@ -199,14 +199,14 @@ def text(checkpoint: Checkpoint) -> str:
 
 
 def test_the_newest_and_the_best_checkpoint_are_read(path: Path) -> None:
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         play(run, 4, 5, best=3)
     assert read_checkpoint(path, "newest", text) == "5 after 5"
     assert read_checkpoint(path, "best", text) == "3 after 3"
 
 
 def test_the_best_step_may_be_replaced_by_a_better_one_while_it_is_read(path: Path) -> None:
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         play(run, 4, 5, best=3)
         seen: list[int] = []
 
@@ -221,10 +221,10 @@ def test_the_best_step_may_be_replaced_by_a_better_one_while_it_is_read(path: Pa
 
 
 def test_a_best_checkpoint_that_is_gone_is_refused_by_name(path: Path) -> None:
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         play(run, 4, 5, best=3)
     shutil.rmtree(path / "checkpoints" / "step-000003")
-    for read in (lambda: read_checkpoint(path, "best", text), lambda: Run.resume(path, {})):
+    for read in (lambda: read_checkpoint(path, "best", text), lambda: Run.resume(path)):
         with pytest.raises(RunError, match=r"step-000003 is damaged"):
             read()
     assert read_checkpoint(path, "newest", text) == "5 after 5"

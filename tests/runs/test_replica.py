@@ -11,7 +11,7 @@ from tests.runs.steps import contents
 
 
 def test_a_replica_answers_like_the_run(path: Path) -> None:
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         replica = Replica(path)
         assert replica.checkpoint == run.checkpoint
         before = contents(path)

@@ -28,7 +28,7 @@ def steps(path: Path) -> list[str]:
 
 def test_only_the_newest_and_the_best_checkpoint_are_kept(path: Path) -> None:
     assert steps(path) == ["step-000003"]
-    with Run.resume(path, {}) as run:
+    with Run.resume(path) as run:
         play(run, 4, 5, best=3)
         assert steps(path) == ["step-000003", "step-000005"]
         play(run, 6, 6)
@@ -40,7 +40,7 @@ def test_a_checkpoint_that_fails_leaves_the_one_before(path: Path) -> None:
         folder.mkdir()
         raise OSError(28, "No space left on device")
 
-    with Run.resume(path, {}) as run, pytest.raises(RunError, match="No space left on device"):
+    with Run.resume(path) as run, pytest.raises(RunError, match="No space left on device"):
         run.save_checkpoint(4, fail, best=4)
     checkpoint = latest_checkpoint(path)
     assert checkpoint is not None
@@ -78,7 +78,7 @@ def test_whatever_lies_in_place_of_what_is_not_complete_gives_way(tmp_path: Path
 
 def test_a_directory_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"is not a run directory: it has no config\.json"):
-        Run.resume(tmp_path, {})
+        Run.resume(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -92,7 +92,7 @@ def test_the_provenance_is_kept(tmp_path: Path) -> None:
     provenance = {"data": "/data", "model": {"hash": "abc"}}
     with Run.create(tmp_path, SETTINGS, provenance):
         pass
-    with Run.resume(tmp_path, {}) as run:
+    with Run.resume(tmp_path) as run:
         assert run.config.provenance == provenance
 
 
