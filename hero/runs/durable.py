@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +20,9 @@ from hero.runs.sealed import require_file
 PARTIAL: Final = ".partial"
 """Name of a directory that is not yet complete, or not yet removed in full, and end of that of such a file.
 
-The next writer of a run removes them.
+The next writer of a run removes what a sudden death left.
 """
+_PARTIAL_FILE: Final = re.compile(rf"\..+-\d+{re.escape(PARTIAL)}", re.DOTALL)
 LOCK: Final = ".lock"
 
 
@@ -57,11 +59,15 @@ def lock(path: Path) -> FileLock:
 def write(file: Path, content: bytes) -> None:
     """Writes a file in full or not at all, whatever else is being written beside it."""
     partial = file.with_name(f".{file.name}-{os.getpid()}{PARTIAL}")
-    with partial.open("wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-    partial.replace(file)
+    try:
+        with partial.open("wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        partial.replace(file)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     sync(file.parent)
 
 
@@ -107,7 +113,8 @@ def remove_partial(folder: Path) -> None:
 
 def partials(folder: Path) -> list[Path]:
     """Returns the partial files and directories in a folder; empty where there is no folder."""
-    return list(folder.glob(f".*{PARTIAL.removeprefix('.')}"))
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return [entry for entry in entries if entry.name == PARTIAL or _PARTIAL_FILE.fullmatch(entry.name)]
 
 
 def truncate(file: Path, rows: int, checksum: int | None) -> None:

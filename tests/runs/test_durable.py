@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from hero.errors import RunError
 from hero.runs import durable
 from hero.runs.reader import KINDS
 from hero.runs.writer import Run
@@ -77,6 +79,25 @@ def test_files_that_two_processes_write_into_one_folder_do_not_meet(
     monkeypatch.setattr(os, "fsync", meanwhile)
     durable.write(tmp_path / "page.html", b"ours")
     assert everything(tmp_path) == {other: b"theirs"} | {"page.html": b"ours"}
+
+
+def test_files_of_others_that_are_not_complete_stay(tmp_path: Path) -> None:
+    names = [".movie.mp4.partial", ".impartial", "page-1.partial", ".page.html-1.part"]
+    for name in names:
+        (tmp_path / name).touch()
+    for name in (".partial", ".page.html-17.partial"):
+        (tmp_path / name).touch()
+    durable.remove_partial(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*names}
+    with pytest.raises(RunError, match="already holds"):
+        Run.create(tmp_path, {})
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        durable.write(tmp_path / "page.html", b"ours")
+    assert not [*tmp_path.iterdir()]
 
 
 def train(path: Path, steps: int) -> None:
