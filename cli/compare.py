@@ -134,11 +134,9 @@ def compare(
         with loading(" ".join(map(str, runs))):
             from .compare_report import report
 
-            paths = find_runs(runs)
             if folder:
-                for path in paths:
-                    require_outside(folder, path)
-            read = group_by_method(map(read_run, paths))
+                require_outside(folder)
+            read = group_by_method(map(read_run, find_runs(runs)))
         report(read, wanted, against, folder)
         return
     require_package(log)
@@ -155,8 +153,7 @@ def compare(
         if against and against not in cells:
             raise ConfigError(f"--against {against!r} is not a cell; there are: {', '.join(cells)}")
         folder = out or Path("runs") / f"compare-{env}"
-        if is_run_dir(folder):
-            require_outside(folder, folder)
+        require_outside(folder)
         first, jobs = first_seed or 0, jobs or 1
         planned = plan_runs(cells, folder, range(first, first + (seeds or 5)), jobs, log)
     complete = _run(planned, folder, jobs)

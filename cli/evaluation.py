@@ -104,8 +104,7 @@ def evaluate_command(
             evaluate_suite(suite, model, run, settings, as_json, begin)
             return
         if out:
-            if run:
-                require_outside(out, run)
+            require_outside(out)
             make_empty(out)
         played, has_tools, step = _play(settings, run, model, split, tasks, trials, seed, begin)
     from hero.evaluate import hopeless

@@ -51,8 +51,7 @@ def export(
     from hero.look.rows import SUFFIXES
 
     run = run_dir_of(model)
-    if run:
-        require_outside(out, run)
+    require_outside(out)
     if what != "model":
         _export_episodes(model, run, out, what, idle={"--checkpoint": checkpoint, "--merge": merge})
         return

@@ -56,7 +56,7 @@ def reflect(
     name = asked.reflector or reflector
     registry.check("hero.reflectors", name, asked.reflector_args, later=["student"])
     file = out or beside(run, f"diagnoses-{name.replace(':', '-')}")
-    require_file_outside(file, run)
+    require_file_outside(file)
     splits: list[Split] = ["training", "validation"] if validation else ["training"]
     stored = read_entries(run, splits)
     entries = [each for split in splits for each in [e for e in stored if e.split == split][-(last or 0) :]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -18,6 +19,7 @@ from filelock import FileLock, Timeout
 from hero.errors import ConfigError, RunError
 from hero.look.entries import identity
 from hero.runs import durable
+from hero.runs.reader import read_config
 from hero.runs.sealed import parse
 
 FORMAT: Final = 1
@@ -32,24 +34,28 @@ def beside(run: Path, kind: str) -> Path:
     return path.with_name(f"{path.name}-{kind}.jsonl")
 
 
-def require_outside(out: Path, run: Path) -> None:
+def require_outside(out: Path) -> None:
     """Refuses to write into a run.
 
     Raises:
-        ConfigError: what is written would be the run's directory, or in it.
+        ConfigError: what is written would be the directory of a run, or in one.
     """
     place = out.resolve()
-    if run.resolve() in (place, *place.parents):
-        raise ConfigError(f"{out} is within the run {run}, into which nothing else is written; give another place")
+    for folder in (place, *place.parents):
+        with suppress(RunError):  # another directory
+            read_config(folder)
+            raise ConfigError(
+                f"{out} is within the run {folder}, into which nothing else is written; give another place"
+            )
 
 
-def require_file_outside(file: Path, run: Path) -> None:
+def require_file_outside(file: Path) -> None:
     """Refuses to write a file into a run, or onto a directory.
 
     Raises:
-        ConfigError: the file would be in the run's directory, or is a directory.
+        ConfigError: the file would be in the directory of a run, or is a directory.
     """
-    require_outside(file, run)
+    require_outside(file)
     if file.is_dir():
         raise ConfigError(f"--out {file} is a directory; give a file")
 

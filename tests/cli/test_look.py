@@ -210,6 +210,17 @@ def test_mistakes_are_named(hero: Hero, run: Path, arguments: list[str], message
     assert contents(run) == before
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["compare", "--learners", "base", "--out"], ["eval", "tiny", "--out"], ["export", "tiny"]],
+    ids=lambda each: each[0],
+)
+def test_nothing_of_another_model_is_written_into_a_run(hero: Hero, run: Path, arguments: list[str]) -> None:
+    before = contents(run)
+    refused(hero(*arguments, run / "inside"), "is within the run")
+    assert contents(run) == before
+
+
 def test_episodes_of_a_learner_without_a_teacher_can_be_reviewed_and_scored(hero: Hero, model: str) -> None:
     options = ["--learner", "grpo", "--group-size", 2, "--episodes", 4, "--steps", 1, "--max-turns", 3, "--threads", 1]
     options += ["--eval-tasks", 2, "--action-tokens", 4, "--min-valid-actions", 0]

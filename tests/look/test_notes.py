@@ -96,12 +96,13 @@ def test_notes_about_another_run_are_refused_even_if_it_began_alike(run: Path, t
 
 
 def test_nothing_is_written_into_a_run_or_onto_a_directory(run: Path) -> None:
-    for file in (run / "x.jsonl", run / "checkpoints" / ".." / "x.jsonl", run):
+    (run.parent / "episodes.jsonl").touch()  # somebody's dataset makes no run
+    for file in (run / "x.jsonl", run / "checkpoints" / ".." / "x.jsonl", run / "a" / "b", run):
         with pytest.raises(ConfigError, match="within the run"):
-            require_outside(file, run)
-    require_outside(run.parent, run)
+            require_outside(file)
+    require_outside(run.parent)
     with pytest.raises(ConfigError, match="is a directory"):
-        require_file_outside(run.parent, run)
+        require_file_outside(run.parent)
     assert beside(run / "checkpoints" / "..", "scores") == beside(run, "scores")
 
 
