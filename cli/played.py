@@ -42,9 +42,9 @@ def make_env(settings: Settings, run: Path | None, split: str) -> tuple[TextEnv,
             (env,) = build.make_envs(settings.env, split, 1, arguments)
         require_same(run, "env", stored, env_provenance(env))
         return env, arguments
-    unchanged = {name for name, value in settings.env_args.items() if theirs and theirs.get(name) == value}
-    located = {name: value for name, value in stored.get("arguments", {}).items() if name in unchanged}
-    arguments = settings.env_args | located
+    located = {} if theirs is None else stored.get("arguments", {})
+    kept = {name: value for name, value in located.items() if settings.env_args.get(name) == (theirs or {}).get(name)}
+    arguments = settings.env_args | kept
     return build.make_envs(settings.env, split, 1, arguments)[0], arguments
 
 

@@ -291,6 +291,7 @@ def test_a_run_is_played_on_what_it_was_started_on(
     assert hero("run", "--model", model, "--steps", 0, "--out", "run", *arguments).exit_code == 0
     monkeypatch.delenv("GUESS_DATA")
     assert "5 episodes of 5 tasks" in hero("eval", "run").stdout
+    assert "5 episodes of 5 tasks" in hero("eval", "run", "--env-arg", "broken=[0]").stdout
     (tmp_path / "other").write_text("6", "utf-8")
     assert hero("play", "--policy", "run", "--task", 0).exit_code == 0
     assert "6 episodes of 6 tasks" in hero("eval", "run", "--env-arg", "data=other").stdout
