@@ -37,18 +37,21 @@ class FirstOf:
         return {str(place): provenance for place, provenance in each if provenance}
 
     def reflect(self, trajectories: Sequence[Trajectory]) -> list[Diagnosis]:
-        """Returns one diagnosis per trajectory; it names a problem where a reflector had one and no other a finding."""
+        """Returns one diagnosis per trajectory; it names the problem of a reflector where no other has a finding."""
         answers = [diagnoses_of(each, trajectories) for each in self.inner]
         return [self._first(diagnoses) for diagnoses in zip(*answers, strict=True)]
 
     def _first(self, diagnoses: Sequence[Diagnosis]) -> Diagnosis:
         findings: dict[int, Finding] = {}
+        problem = ""
         for diagnosis in diagnoses:
+            if not any(other.findings for other in diagnoses if other is not diagnosis):
+                problem = problem or diagnosis.problem
             for finding in filter(Finding.text, diagnosis.findings):
                 findings.setdefault(finding.turn, finding)
         return Diagnosis(
             self.name,
             tuple(findings[turn] for turn in sorted(findings)),
             sum(diagnosis.tokens for diagnosis in diagnoses),
-            "" if findings else next((each.problem for each in diagnoses if each.problem), ""),
+            problem,
         )

@@ -29,8 +29,9 @@ def test_each_turn_has_the_finding_of_the_first_that_speaks(written: list[Diagno
         expected = next((each[turn] for each in spoken if turn in each), None)
         assert {finding.turn: finding for finding in diagnosis.findings}.get(turn) == expected
     assert diagnosis.tokens == sum(each.tokens for each in written)
-    problems = [each.problem for each in written if each.problem]
-    assert diagnosis.problem == ("" if diagnosis.findings or not problems else problems[0])
+    others = [[each for each in written if each is not own and each.findings] for own in written]
+    problems = [own.problem for own, spoken in zip(written, others, strict=True) if own.problem and not spoken]
+    assert diagnosis.problem == next(iter(problems), "")
 
 
 def test_rules_come_before_a_model_that_judges_the_rest() -> None:
