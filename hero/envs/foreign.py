@@ -63,7 +63,7 @@ class GymnasiumEnv(SeededEnv):
         make, own = _maker(id)
         given = {"tasks": tasks != 1000, "instructions": instructions != "", "actions": bool(actions)}
         given |= {"success_above": success_above != 0.0, "step_timeout": step_timeout != 600.0}
-        _refuse_shadowed(id, own, given | {"render_mode": render_mode is not None})
+        _refuse_shadowed(id, own, given)
         if "split" in own:
             options["split"] = split
         with self._fence.inside(), translate_errors(ConfigError, f"the environment {id} cannot be built"):

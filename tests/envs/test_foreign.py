@@ -126,6 +126,11 @@ def test_an_environment_with_splits_of_its_own_plays_the_one_that_is_asked_for(n
         assert env.reset(options={"task": 0})[0] == f"A question of {split}"
 
 
+def test_an_environment_with_a_render_mode_of_its_own_is_rendered_as_it_is_seen() -> None:
+    env = GymnasiumEnv(id=f"{HOME}:Questions", render_mode="ansi")
+    assert env.reset(options={"task": 0})[0] == env.render()
+
+
 def test_an_id_without_a_version_is_the_newest_and_one_of_a_split_keeps_it() -> None:
     assert GymnasiumEnv(id="HeroTestExam-v0", split="train").reset(options={"task": 0})[0] == "A question of test"
     with pytest.warns(UserWarning, match="Using the latest versioned environment `HeroTestQuestions-v2`"):
@@ -168,7 +173,6 @@ def test_every_fence_draws_as_if_it_were_alone(blocks: list[tuple[int, int]]) ->
         ({"id": f"{HOME}:long_corridor", "tasks": 5, **NAMED}, "has an option tasks of its own, which this one hides"),
         ({"id": f"{HOME}:Questions", "success_above": 0.5}, "has an option success_above of its own"),
         ({"id": "HeroTestQuestions-v2", "success_above": 0.5}, "has an option success_above of its own"),
-        ({"id": "HeroTestQuestions-v2", "render_mode": "ansi"}, "has an option render_mode of its own"),
         ({"id": "nowhere:Env-v0"}, "the environment nowhere:Env-v0 cannot be built: .*No module named 'nowhere'"),
         ({"id": f"{HOME}:Corridor", "split": "dev", **NAMED}, "split='dev' is not one of"),
         ({"id": f"{HOME}:Corridor", "tasks": MAX_TASKS + 1, **NAMED}, "at least 1 and at most 1000000"),
