@@ -12,7 +12,7 @@ _KEYS: Final = ("error", "errors", "exception")
 _LINE: Final = re.compile(
     r"(?:[\w.]*(?:Error|Exception)|(?i:error|fatal|exception))(?:\s*:|$)"
     r"|Traceback \(most recent call last\)"
-    r"|(?:[\w./-]*/)?(?:a|ba|c|da|fi|k|z)?sh: (?:(?:line )?\d+: )?.*(?i:not found|no such file)",
+    r"|-?(?:[\w./-]*/)?(?:a|ba|c|da|fi|k|mk|pw|rba|tc|z)?sh: (?:(?:line )?\d+: )?.*(?i:not found|no such file)",
     re.MULTILINE,
 )
 _NONE: Final = ("none", "null", "no", "")

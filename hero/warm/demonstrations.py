@@ -38,8 +38,7 @@ def checked(script: Script, name: str) -> Script:
     """Returns a script whose mistakes are named.
 
     Raises:
-        ConfigError: by the returned script, where the given one raises, takes too long, or answers with no text or
-            several lines.
+        ConfigError: by the returned script, where the given one raises, takes too long, or answers with no text.
     """
 
     def ask(messages: Sequence[Message]) -> str:
@@ -54,9 +53,22 @@ def checked(script: Script, name: str) -> Script:
             ) from error
         if not isinstance(action, str):
             raise ConfigError(f"{name} returned {action!r:.60}; it has to return the text of an action")
-        if len(action.splitlines()) > 1:
+        return action
+
+    return ask
+
+
+def advisable(script: Script) -> Script:
+    """Returns a script whose actions a review can advise.
+
+    Raises:
+        ConfigError: by the returned script, where an action of the given one has several lines.
+    """
+
+    def ask(messages: Sequence[Message]) -> str:
+        if len((action := script(messages)).splitlines()) > 1:
             raise ConfigError(
-                f"{name} returned {action!r:.60}, which has several lines; a review is one line a turn, so that it "
+                f"the script returned {action!r:.60}, which has several lines; a review has one for a turn, so that it "
                 "cannot advise such an action"
             )
         return action
@@ -126,7 +138,7 @@ class Demonstrations:
                 scripts do wrong, here or later, is one as well (see `checked`).
         """
         rng = random.Random(seed)
-        script, habit = checked(script, "the script"), habit and checked(habit, "the habit")
+        script, habit = advisable(checked(script, "the script")), habit and checked(habit, "the habit")
         trial = cls(env, script, habit, max_turns, ("",))
         episodes = trial.play(trial.player(rng, 0.0), rng, 2 * EPISODES)
         if broken := next((episode for episode in episodes if episode.stop is Stop.ERROR), None):

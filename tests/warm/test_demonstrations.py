@@ -126,7 +126,7 @@ def test_a_mistake_of_a_script_is_its_own() -> None:
         Demonstrations.of(GuessEnv(), fails, None, 3, seed=0)
     with pytest.raises(ConfigError, match=r"the script returned 3; it has to return the text of an action"):
         Demonstrations.of(GuessEnv(), lambda messages: 3, None, 3, seed=0)  # type: ignore[arg-type,return-value]
-    with pytest.raises(ConfigError, match=r"the script returned 'a\\nb', which has several lines; a review is one"):
+    with pytest.raises(ConfigError, match=r"the script returned 'a\\nb', which has several lines; a review has one"):
         Demonstrations.of(GuessEnv(), lambda messages: "a\nb", None, 3, seed=0)
     with pytest.raises(ConfigError, match=r"the script raised SystemExit: 0"):
         Demonstrations.of(GuessEnv(), lambda messages: sys.exit(0), None, 3, seed=0)
