@@ -72,7 +72,7 @@ def plan_runs(
 
 def cell_folder(name: str) -> str:
     """Returns the part of a directory's name that stands for a cell: letters, digits, dots and dashes."""
-    signed = re.sub(r"(?<=[ =])-(?=[\d.])", "minus", name.lower())  # a sweep may have x and -x
+    signed = re.sub(r"(?<=[ =\[,])-(?=[\d.]|inf)", "minus", name.lower())  # a sweep may have x and -x
     return re.sub(r"[^a-z0-9.]+", "-", signed).strip("-.") or "cell"
 
 

@@ -206,7 +206,9 @@ def require_unchanged(path: Path, settings: Settings, given: Mapping[str, Any]) 
     named = env_settings(given.get("env"), given.get("env_args", {}))
     named |= reflector_settings(given.get("reflector"), given.get("reflector_args", {}))
     for name, value in {**given, **named}.items():
-        if (before := getattr(settings, name)) != value:
+        before = getattr(settings, name)
+        implied = name not in given and value.items() <= before.items()  # a name alone says nothing of other options
+        if before != value and not implied:
             raise RunError(
                 f"{path} was started with {option(name)} {json.dumps(before)}, not {json.dumps(value)}; resume without "
                 "that option, or start another run with another --out"

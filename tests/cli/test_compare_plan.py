@@ -11,9 +11,10 @@ from hero_cli.compare_plan import cell_folder, plan_runs
 
 
 def test_a_number_and_its_negative_have_directories_of_their_own() -> None:
-    names = ["distill x=1", "distill x=-1", "distill 1e-4", "distill -.5", "distill .5", "a - b"]
+    names = ["distill x=1", "distill x=-1", "distill 1e-4", "distill -.5", "distill .5", "a - b", "x=-inf", "x=[-1]"]
     assert [*map(cell_folder, names)] == [
         "distill-x-1", "distill-x-minus1", "distill-1e-4", "distill-minus.5", "distill-.5", "a-b",
+        "x-minusinf", "x-minus1",
     ]  # fmt: skip
 
 

@@ -130,6 +130,9 @@ def test_arguments_of_a_runs_environment_stay_unless_another_is_named(
 )
 def test_what_a_run_was_started_with_is_no_change(given: dict[str, object]) -> None:
     require_unchanged(Path("run"), settings_of(given), given)
+    for name in ("env", "reflector"):  # the name alone says nothing of its options
+        if name in given:
+            require_unchanged(Path("run"), settings_of(given), {name: given[name]})
     for name, other in (("env", "gym:Taxi-v3"), ("reflector", "openai:small")):
         with pytest.raises(RunError, match=rf"run was started with --{name}.*, not .*; resume without that option"):
             require_unchanged(Path("run"), settings_of(given), {name: other})
