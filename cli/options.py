@@ -31,7 +31,7 @@ def with_settings(
         command: called with the values that the user gave, by setting, as its first argument; its other parameters are
             options of the usual kind.
         names: the settings.
-        defaults: values that the command takes for what the user does not give, where they differ from those of a run.
+        defaults: values that the help shows; the command itself takes them for what the user does not give.
         of_run: settings that are those of a run, if the command is given one, before any default.
     """
     defaults = defaults or {}

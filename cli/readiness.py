@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from hero.alarms import MIN_FAULTED
+from hero.alarms import MIN_TURNS
 
 LEAST_FINDINGS: Final = 0.05
 """Smallest share of turns with a finding."""
@@ -93,11 +93,11 @@ class Readiness:
                 f"It is open whether hindsight can teach {model} here: its actions hold thoughts, which say nothing "
                 "about each other; watch teacher_gap and success in a short run",
             )
-        if self.turns_faulted < MIN_FAULTED:
+        if self.turns_faulted < MIN_TURNS:
             return Answer(
                 "unknown",
-                f"It is open whether hindsight can teach {model} here: {self.turns_faulted} actions are called wrong, "
-                f"and {MIN_FAULTED} are needed to tell; give more --episodes",
+                f"It is open whether hindsight can teach {model} here: of the actions {self.turns_faulted} are called "
+                f"wrong, and {MIN_TURNS} are needed to tell; give more --episodes",
             )
         if self.repeated is None:
             return _no(
@@ -110,7 +110,7 @@ class Readiness:
     def _following(self, model: str, repeated: float) -> Answer:
         """Returns the answer where the teacher's scores decide."""
         followed, least, what = self.followed, LEAST_FOLLOWED, "it takes the advised action"
-        if followed is None or self.turns_advised < MIN_FAULTED:
+        if followed is None or self.turns_advised < MIN_TURNS:
             followed, least = 1 - self.turns_gated / self.turns_faulted, LEAST_LOWERED
             what = "it finds the action less likely than before"
         shown = f"shown the diagnosis, {what} in {_percent(followed)} of the faulted turns "

@@ -61,7 +61,7 @@ def score(
 
     require_run(run)
     file = out or beside(run, "scores")
-    require_file_outside(file, run)
+    require_file_outside(file)
     entries = read_entries(run)
     own = {entry.key: entry.diagnosis for entry in entries if entry.diagnosis}
     given = own if diagnoses is None else stored_diagnoses(diagnoses, run)
@@ -145,7 +145,7 @@ def _score(
     turns = (turn for each in with_earlier(entries) for turn in scored_turns(teacher, each[0], diagnoses, each[1]))
     if not any(entry.key in chosen for entry, *_ in turns):
         failed = sum(bool(diagnosis.problem) for diagnosis in diagnoses.values())
-        why = f"the {len(diagnoses)} reviews say nothing of any, and {failed} of them failed"
+        why = f"the {len(diagnoses)} reviews say nothing of any" + (f", and {failed} of them failed" if failed else "")
         if not source and settings.reflector is None:
             why = "nobody has reviewed it"
         raise RunError(

@@ -21,7 +21,7 @@ COMMONEST: Final = 0.6
 """Share of all actions above which a single one of them, that was rarer in the first steps, is a collapse."""
 LESS_VALID: Final = 0.2
 """Fall in the share of valid actions since the first steps that is an alarm."""
-MIN_FAULTED: Final = 10
+MIN_TURNS: Final = 10
 """Smallest number of turns whose shares and medians say something about the teacher."""
 FEW_FOLLOW: Final = 0.2
 """Share of the faulted turns with advice below which the teacher does not follow it."""
@@ -160,7 +160,7 @@ def _of_advised(rows: Rows, metric: str) -> float | None:
     """
     update = rows[-1]["update"]
     value: float | None = update.get(metric)
-    return value if update.get("turns_advised", 0) >= MIN_FAULTED else None
+    return value if update.get("turns_advised", 0) >= MIN_TURNS else None
 
 
 def _few_follow(rows: Rows) -> str:
@@ -173,7 +173,7 @@ def _few_follow(rows: Rows) -> str:
 def _repeats(rows: Rows) -> str:
     update = rows[-1]["update"]
     repeated, consistent = update.get("repeated"), update.get("turns_faulted", 0) - update.get("turns_contradicted", 0)
-    if repeated is None or repeated <= MANY_REPEAT or consistent < MIN_FAULTED:
+    if repeated is None or repeated <= MANY_REPEAT or consistent < MIN_TURNS:
         return ""
     return f"the teacher would repeat {100 * repeated:.0f} % of the actions that it is shown to be wrong"
 
@@ -187,7 +187,7 @@ def _no_lift(rows: Rows) -> str:
 
 def _contradicts(rows: Rows) -> str:
     contradicted, faulted = (rows[-1]["update"].get(f"turns_{name}", 0) for name in ("contradicted", "faulted"))
-    if faulted < MIN_FAULTED or contradicted <= MANY_CONTRADICT * faulted:
+    if faulted < MIN_TURNS or contradicted <= MANY_CONTRADICT * faulted:
         return ""
     return (
         f"in {100 * contradicted / faulted:.0f} % of the turns that the reflector calls wrong, it advises the very "
@@ -198,7 +198,7 @@ def _contradicts(rows: Rows) -> str:
 def _wrong_advice(rows: Rows) -> str:
     right, update = rows[-1].get("quality", {}).get("advice_right"), rows[-1]["update"]
     with_advice = update.get("turns_advised", 0) + update.get("turns_contradicted", 0)
-    if right is None or right >= LITTLE_RIGHT or with_advice < MIN_FAULTED:
+    if right is None or right >= LITTLE_RIGHT or with_advice < MIN_TURNS:
         return ""
     return (
         f"only {100 * right:.0f} % of the advice is right, as the environment knows, and the rest is taught as well; "

@@ -19,7 +19,7 @@ from hero.alarms import (
     LITTLE_RIGHT,
     MANY_CONTRADICT,
     MANY_REPEAT,
-    MIN_FAULTED,
+    MIN_TURNS,
     REPORT_EVERY,
     SHORTER,
     STOP_AFTER,
@@ -123,7 +123,7 @@ def test_the_second_step_is_compared_with_the_first_alone() -> None:
     ({"repeated": 1.0, "turns_contradicted": 5.0}, "turns_faulted", "repeats"),
 ])  # fmt: skip
 def test_a_few_turns_say_nothing_about_the_teacher(bad: dict[str, float], count: str, alarm: str) -> None:
-    least = MIN_FAULTED + bad.get("turns_contradicted", 0.0)
+    least = MIN_TURNS + bad.get("turns_contradicted", 0.0)
     assert raised(row(**{**bad, count: least})) == [alarm]
     assert raised(row(**{**bad, count: least - 1})) == []
 
@@ -137,7 +137,7 @@ def test_what_is_not_measured_raises_nothing() -> None:
 
 
 def test_reviews_that_all_contradict_themselves_say_nothing_about_the_teacher() -> None:
-    assert raised(row(turns_faulted=float(MIN_FAULTED), turns_contradicted=float(MIN_FAULTED))) == ["contradicts"]
+    assert raised(row(turns_faulted=float(MIN_TURNS), turns_contradicted=float(MIN_TURNS))) == ["contradicts"]
 
 
 def test_a_run_without_a_reflector_needs_no_findings() -> None:

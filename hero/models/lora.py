@@ -65,7 +65,7 @@ def add_adapter(
     for target in targets:
         if target != ALL_LINEAR and not any(f".{name}".endswith(f".{target}") for name in layers):
             ends = sorted({name.rpartition(".")[2] for name in layers})
-            raise ConfigError(f"{target!r} is no linear layer, or the head; there are: {', '.join(ends)}")
+            raise ConfigError(f"no linear layer but the head is called {target!r}; there are: {', '.join(ends)}")
     names = ALL_LINEAR if ALL_LINEAR in targets else list(targets)
     config = LoraConfig(r=rank, lora_alpha=cast("int", alpha), target_modules=names, lora_dropout=0.0)
     with torch.random.fork_rng():

@@ -151,7 +151,11 @@ def test_settings_that_decide_nothing_here_are_no_options(hero: Hero) -> None:
         ({"turns_too_long": 91}, "no", "91 of 181 privileged prompts exceed its context; give fewer --max-turns"),
         ({"turns_called_wrong": 0, "turns_faulted": 0}, "unknown", "calls no action wrong; give more --episodes"),
         ({"turns_faulted": 0, "repeated": None}, "unknown", "its actions hold thoughts"),
-        ({"turns_faulted": 9, "repeated": 1.0}, "unknown", "9 actions are called wrong, and 10 are needed to tell"),
+        (
+            {"turns_faulted": 9, "repeated": 1.0},
+            "unknown",
+            "of the actions 9 are called wrong, and 10 are needed",
+        ),
         ({"turns_faulted": 10, "repeated": 1.0}, "no", "it takes the same action again in 100 %"),
         ({"turns_advised": 10, "followed": 0.0}, "no", "takes the advised action in 0 % of the faulted turns"),
         ({"turns_advised": 9, "followed": 0.0}, "yes", "it finds the action less likely than before in 90 %"),

@@ -57,7 +57,7 @@ def test_it_is_evaluated_and_taken_as_a_model_with_its_adapter(adapted: Path, he
     [
         (["--lora", 0], "--lora"),
         (["--lora-alpha", 8], "--lora-alpha 8.0 does nothing without --lora N"),
-        (["--lora", 4, "--lora-targets", "q_prj"], "'q_prj' is no linear layer, or the head; there are: "),
+        (["--lora", 4, "--lora-targets", "q_prj"], "no linear layer but the head is called 'q_prj'; there are: "),
         (["--lora", 4, "--lora-alpha", 0], "--lora-alpha 0.0 is not possible; give more than 0"),
     ],
 )

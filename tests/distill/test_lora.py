@@ -169,19 +169,19 @@ def test_the_state_of_another_adapter_is_refused(options: dict[str, Any], tmp_pa
         (lambda lm: adapted(lm, targets=("q_proj", "nothing_proj_x")), None),
         (
             lambda lm: adapted(lm, targets=("nothing",)),
-            ".nothing. is no linear layer, or the head; there are: .*q_proj",
+            "no linear layer but the head is called .nothing.; there are: .*q_proj",
         ),
         (lambda lm: adapted(lm, targets=()), "an adapter needs the names of layers"),
-        (lambda lm: adapted(lm, targets=("norm",)), "'norm' is no linear layer"),
-        (lambda lm: adapted(lm, targets=("q_proj", "embed_tokens")), "'embed_tokens' is no linear layer"),
-        (lambda lm: adapted(lm, targets=("lm_head",)), "'lm_head' is no linear layer, or the head"),
+        (lambda lm: adapted(lm, targets=("norm",)), "but the head is called 'norm'"),
+        (lambda lm: adapted(lm, targets=("q_proj", "embed_tokens")), "but the head is called 'embed_tokens'"),
+        (lambda lm: adapted(lm, targets=("lm_head",)), "but the head is called 'lm_head'"),
         (lambda lm: adapted(adapted(lm)), "has an adapter already"),
         (lambda lm: adapted(lm, rank=0), "rank 0 and alpha 8.0 is not possible"),
         (lambda lm: adapted(lm, alpha=float("inf")), "alpha inf is not possible"),
     ],
 )
 def test_an_adapter_that_is_not_possible_is_refused(add: Callable[[TinyLM], object], message: str | None) -> None:
-    with pytest.raises(ConfigError, match=message or ".nothing_proj_x. is no linear layer"):
+    with pytest.raises(ConfigError, match=message or "but the head is called .nothing_proj_x."):
         add(TinyLM())
 
 
