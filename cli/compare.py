@@ -13,7 +13,6 @@ import typer
 from hero.comparison.cells import Cell, group_by_method
 from hero.comparison.runs import find_runs, read_run
 from hero.errors import ConfigError
-from hero.look.notes import require_outside
 from hero.runs.reader import is_run_dir
 
 from .compare_cells import EXAMPLE, SWEEP_EXAMPLE, read_cells
@@ -132,6 +131,8 @@ def compare(
             raise ConfigError(f"{option(name)} does nothing for runs that exist; leave it out")
         folder = out or (runs[0] if len(runs) == 1 and not is_run_dir(runs[0]) else None)
         with loading(" ".join(map(str, runs))):
+            from hero.look.notes import require_outside
+
             from .compare_report import report
 
             if folder:
@@ -147,6 +148,8 @@ def compare(
         )
     env = given.get("env", Settings().env)
     with loading(env):
+        from hero.look.notes import require_outside
+
         from .compare_report import report
 
         cells = read_cells(given, names, cell or [], sweep or [])

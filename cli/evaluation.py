@@ -13,7 +13,6 @@ import typer
 
 from hero.errors import ConfigError, RunError
 from hero.look.entries import make_empty, write_evaluation
-from hero.look.notes import require_outside
 
 from . import build
 from .interrupt import unmissable
@@ -104,6 +103,8 @@ def evaluate_command(
             evaluate_suite(suite, model, run, settings, as_json, begin)
             return
         if out:
+            from hero.look.notes import require_outside
+
             require_outside(out)
             make_empty(out)
         played, has_tools, step = _play(settings, run, model, split, tasks, trials, seed, begin)

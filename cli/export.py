@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hero.errors import ConfigError, RunError
-from hero.look.notes import require_outside
 
 from . import build
 from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
@@ -48,6 +47,7 @@ def export(
     With --as, the training episodes of a run become a dataset of JSON lines or Parquet: datasets.load_dataset reads
     it, and trainers of conversations (sft) and of preferences do.
     """
+    from hero.look.notes import require_outside
     from hero.look.rows import SUFFIXES
 
     run = run_dir_of(model)
