@@ -143,7 +143,7 @@ def test_earlier_episodes_are_solved(drawn: Any) -> None:
     ],
 )
 def test_all_kinds_of_reviewed_groups_are_drawn(kind: Any) -> None:
-    at_once = settings(phases=(Phase.generate,), deadline=None)
+    at_once = settings(phases=(Phase.generate,), deadline=None, max_examples=1000)
     find(strategies.diagnosed_groups(), lambda drawn: any(kind(drawn[0], each) for each in drawn[1]), settings=at_once)
 
 
@@ -153,7 +153,7 @@ def test_a_teacher_is_given_earlier_successes() -> None:
         return "text" if len(siblings) > 2 else None  # more than the other members of any group that is drawn
 
     with pytest.raises(AssertionError, match="context must return None, or a tuple"):
-        check_teacher(SimpleNamespace(context=wrong))
+        check_teacher(SimpleNamespace(context=wrong), cases=1000)  # the first that is large enough ends it
 
 
 @pytest.mark.usefixtures("unshrunk")
