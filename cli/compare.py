@@ -123,6 +123,8 @@ def compare(
     apply to each cell that has a use for them. Every run has a directory, so that the same command goes on with a
     comparison that was stopped. With directories as arguments, it reports on the runs that are there.
     """
+    from hero.look.notes import require_outside
+
     wanted = _budgets(budgets)
     if runs:
         others = {"learners": learners, "cell": cell, "sweep": sweep, "seeds": seeds}
@@ -131,8 +133,6 @@ def compare(
             raise ConfigError(f"{option(name)} does nothing for runs that exist; leave it out")
         folder = out or (runs[0] if len(runs) == 1 and not is_run_dir(runs[0]) else None)
         with loading(" ".join(map(str, runs))):
-            from hero.look.notes import require_outside
-
             from .compare_report import report
 
             if folder:
@@ -148,8 +148,6 @@ def compare(
         )
     env = given.get("env", Settings().env)
     with loading(env):
-        from hero.look.notes import require_outside
-
         from .compare_report import report
 
         cells = read_cells(given, names, cell or [], sweep or [])

@@ -35,10 +35,10 @@ class WebShopEnv(TextEnv):
     costs a turn and leaves the page as it is. `info` has, besides what every `TextEnv` has, `clickables` and
     `has_search_bar`; `metrics` are the parts of the reward.
 
-    With `compat="upstream"` it answers as the original does: one may search on every page, a selected
-    option does not show in `text`, the last page states the reward, and options of synthetic goals are compared
-    together with their group, so that 7 % of the goals of the 1,000-product set cannot be reached. What nobody can want
-    is mended in any case, such as play after the end; docs/webshop.md stars it among the faults of the original.
+    With `compat="upstream"` it answers as the original does: one may search on every page, a selected option does not
+    show in `text`, the last page states the reward, and options of synthetic goals are compared together with their
+    group, so that 7 % of the goals of the 1,000-product set cannot be reached. What nobody can want is mended in any
+    case, such as play after the end; docs/webshop.md stars it among the faults of the original.
     """
 
     env_id = "webshop"
