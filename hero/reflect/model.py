@@ -25,6 +25,8 @@ _HEAD: Final = re.compile(
 _TAIL: Final = re.compile(r"[\s|]*")
 _DECORATION: Final = " *`;,|"
 _ADVICE: Final = re.compile(r"\binstead\b\**\s*:\s*", re.IGNORECASE)
+_EMPHASIS: Final = re.compile(r"\*+|`+")
+_CLOSING: Final = re.compile(r"[;,.]*(\*+|`+)")
 
 
 class ModelReflector:
@@ -170,18 +172,27 @@ def _findings(text: str) -> Iterator[Finding]:
     """Yields the finding of each line that has one, in the order of the lines."""
     for line in without_thoughts(text).splitlines():
         if head := _HEAD.match(line):
-            cause, advice = _parts(line[head.end() :])
+            cause, advice = _parts(line, head.end())
             yield Finding(int(head["turn"]) - 1, Verdict(head["verdict"].lower()), cause, advice)
 
 
-def _parts(text: str) -> tuple[str, str]:
-    """Splits a line's text into cause and advice, "" for either that is missing."""
+def _parts(line: str, start: int) -> tuple[str, str]:
+    """Splits the text of a line from `start` on into cause and advice, "" for either that is missing."""
     # One pattern for both would take time quadratic in the number of blanks.
-    if tail := _TAIL.match(text[::-1]):
-        text = text[: len(text) - tail.end()]
-    mark = _ADVICE.search(text)
+    if tail := _TAIL.match(line[::-1]):
+        line = line[: max(start, len(line) - tail.end())]
+    mark = _ADVICE.search(line, start)
     if not mark:
-        return text.strip(_DECORATION), ""
-    cause = text[: mark.start()].rstrip()
+        return line[start:].strip(_DECORATION), ""
+    cause = line[start : mark.start()].rstrip()
     cause = cause[:-1] if cause.endswith((";", ",", ".", "|")) else cause
-    return cause.strip(_DECORATION), text[mark.end() :].strip(_DECORATION)
+    return cause.strip(_DECORATION), _without_closing(line)[mark.end() :].lstrip(_DECORATION)
+
+
+def _without_closing(line: str) -> str:
+    """Takes off the mark at a line's end that closes bold text or code; an action may itself end like one: `rm *`."""
+    closing = _CLOSING.match(line[::-1])
+    if not closing:
+        return line
+    rest = line[: len(line) - closing.end()]
+    return rest.rstrip() if _EMPHASIS.findall(rest).count(closing[1]) % 2 else line

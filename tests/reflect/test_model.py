@@ -61,10 +61,22 @@ def test_invents_nothing_whatever_the_answer(text: str, turns: int) -> None:
         ("1 failed; instead: click[a; b]", "", "click[a; b]"),
         ("1 failed: bought instead of looking", "bought instead of looking", ""),
         ("| 1 | failed | over budget |", "over budget", ""),
+        ("**1 failed: over budget; instead: click[abc]**", "over budget", "click[abc]"),
+        ("1 failed: over budget; **instead:** *click[abc]*.", "over budget", "click[abc]"),
+        ("**Turn 1** failed; instead: rm `date`/**", "", "rm `date`/**"),
     ],
 )
 def test_reads_the_forms_that_models_write(line: str, cause: str, advice: str) -> None:
     assert parse_review(line, 1) == (Finding(0, Verdict.FAILED, cause, advice),)
+
+
+@given(
+    PHRASES, st.sampled_from(["", ";", ",", ".", "*", " *", "/**;", "`"]), st.sampled_from(["{}", "`{}`", "**{}**;"])
+)
+def test_reads_an_action_to_its_last_character(start: str, end: str, form: str) -> None:
+    mark = form.partition("{}")[0][:1]
+    action = start + (end if not mark or mark not in end else "")
+    assert parse_review(f"1 failed: x; instead: {form.format(action)}", 1)[0].advice == action
 
 
 LINE = re.compile(
@@ -85,7 +97,8 @@ LINES = st.lists(st.sampled_from(PARTS), max_size=10).map("".join)
 def test_reads_a_line_as_one_pattern_would(start: str, line: str) -> None:
     match = LINE.match(start + line) if len((start + line).splitlines()) == 1 else None
     parts = [(match[part] or "").strip(" *`;,|") for part in ("cause", "advice")] if match else []
-    parsed = [part for finding in parse_review(start + line, 9999) for part in (finding.cause, finding.advice)]
+    findings = parse_review(start + line, 9999)
+    parsed = [part for finding in findings for part in (finding.cause, finding.advice.rstrip(" *`;,|"))]
     assert parsed == parts or len((start + line).splitlines()) > 1
 
 
