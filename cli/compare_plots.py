@@ -1,4 +1,4 @@
-"""Pictures of a comparison: success over turns, success at each budget, and cost."""
+"""Pictures of a comparison: success over turns, success and paired differences at each budget, and cost."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 POINTS: Final = 49
 """Numbers of turns at which a curve is read off."""
 SUCCESS: Final = "sampled success on validation tasks (%)"
+TURNS: Final = "environment turns used in training"
 
 
 def draw_curves(file: Path, cells: Sequence[Cell]) -> None:
@@ -39,7 +40,8 @@ def draw_curves(file: Path, cells: Sequence[Cell]) -> None:
             there = [(each, value) for each, value in zip(turns.tolist(), values, strict=True) if value is not None]
             if there:
                 _draw_band(axes, there, colour, cell.name, "-" if own_end else "--")
-        axes.set(xlabel="environment turns used in training", ylabel=SUCCESS, xlim=(0, end), ylim=(0, 100))
+        axes.set(xlabel=TURNS, ylabel=SUCCESS, xlim=(0, end))
+        _keep_percent(axes)
         axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
 
@@ -50,22 +52,53 @@ def _draw_band(axes: Axes, points: Sequence[tuple[float, Estimate]], colour: Any
     axes.fill_between(turns, low, high, color=colour, alpha=0.12, linewidth=0)
 
 
-def draw_budgets(file: Path, cells: Sequence[Cell], at: Mapping[int, Success]) -> None:
-    """Draws success at each budget with 95 % intervals, the cells side by side."""
-    with _picture(file, (8, 4.8)) as (axes,):
+def draw_budgets(file: Path, cells: Sequence[Cell], at: Mapping[int, Success], against: str) -> None:
+    """Draws success at each budget, and beside it the paired difference to a cell; both with 95 % intervals.
+
+    Args:
+        against: name of the cell to which the differences are taken.
+    """
+    others = [cell.name for cell in cells if cell.name != against]
+    with _picture(file, (12, 4.8) if others else (8, 4.8), 2 if others else 1) as all_axes:
         for index, (cell, colour) in enumerate(zip(cells, _colours(len(cells)), strict=True)):
             offset = 0.7 * ((index + 0.5) / len(cells) - 0.5)
-            there = [
-                (place + offset, value) for place, success in enumerate(at.values()) if (value := success.of(cell.name))
-            ]
-            values = np.array([[100 * getattr(value, key) for key in ("value", "low", "high")] for _, value in there])
-            if there:
-                middle, low, high = values.T
-                errors = (middle - low, high - middle)
-                axes.errorbar([x for x, _ in there], middle, errors, fmt="o", color=colour, capsize=3, label=cell.name)
-        axes.set(xlabel="environment turns used in training", ylabel=SUCCESS, ylim=(0, 100))
-        axes.set_xticks(range(len(at)), [f"{turns:,}" for turns in at])
-        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+            values = [success.of(cell.name) for success in at.values()]
+            _draw_intervals(all_axes[0], values, offset, colour, cell.name)
+            if cell.name in others:
+                _draw_intervals(
+                    all_axes[1], [each.difference(cell.name, against) for each in at.values()], offset, colour
+                )
+        all_axes[0].set(ylabel=SUCCESS)
+        _keep_percent(all_axes[0])
+        for axes in all_axes[1:]:
+            axes.axhline(0, color="black", linewidth=1)
+            axes.set(ylabel=f"difference to {against} in points, paired")
+        for axes in all_axes:
+            axes.set(xlabel=TURNS)
+            axes.set_xticks(range(len(at)), [f"{turns:,}" for turns in at])
+        handles, labels = all_axes[0].get_legend_handles_labels()
+        all_axes[-1].legend(handles, labels, frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _draw_intervals(
+    axes: Axes, estimates: Sequence[Estimate | None], offset: float, colour: Any, label: str | None = None
+) -> None:
+    """Draws the estimates that there are, each beside the tick of its budget."""
+    there = [(tick + offset, each) for tick, each in enumerate(estimates) if each]
+    if not there:
+        return
+    middle, low, high = np.array(
+        [[100 * getattr(each, key) for key in ("value", "low", "high")] for _, each in there]
+    ).T
+    axes.errorbar(
+        [x for x, _ in there], middle, (middle - low, high - middle), fmt="o", color=colour, capsize=3, label=label
+    )
+
+
+def _keep_percent(axes: Axes) -> None:
+    """Keeps the limits that fit the data, as far as there are such shares."""
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(0, bottom), min(100, top))
 
 
 def draw_cost(file: Path, cells: Sequence[Cell]) -> None:
@@ -83,7 +116,7 @@ def draw_cost(file: Path, cells: Sequence[Cell]) -> None:
         },
     }
     names = [cell.name for cell in cells]
-    with _picture(file, (9, 1.6 + 0.4 * len(cells)), 2) as both:
+    with _picture(file, (9, 1.6 + 0.4 * len(cells)), 2, sharey=True) as both:
         for axes, (label, bars) in zip(both, parts.items(), strict=True):
             left = np.zeros(len(cells))
             for (name, lengths), colour in zip(bars.items(), ("#0b6e99", "#d9730d", "#7a9e7e"), strict=False):
@@ -95,14 +128,16 @@ def draw_cost(file: Path, cells: Sequence[Cell]) -> None:
 
 
 @contextmanager
-def _picture(file: Path, size: tuple[float, float], columns: int = 1) -> Iterator[Sequence[Axes]]:
+def _picture(
+    file: Path, size: tuple[float, float], columns: int = 1, *, sharey: bool = False
+) -> Iterator[Sequence[Axes]]:
     """Makes axes side by side, and writes the picture at the end of the block."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    all_axes = figure.subplots(1, columns, squeeze=False, sharey=columns > 1)[0]
+    all_axes = figure.subplots(1, columns, squeeze=False, sharey=sharey)[0]
     yield all_axes
     for axes in all_axes:
         axes.grid(alpha=0.25)

@@ -32,9 +32,10 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
     if not cells:
         raise RunError("no run has been evaluated yet, so there is nothing to compare")
     at = {budget: Success.at_budget(cells, budget) for budget in budgets or default_budgets(cells)}
+    against = against or cells[0].name
     tables = [success_table(cells, at)]
     if len(cells) > 1:
-        tables.append(difference_table(cells, at, against or cells[0].name))
+        tables.append(difference_table(cells, at, against))
     tables += [*teaching_table(cells), cost_table(cells)]
     texts = notes(cells, at)
     out = console()
@@ -46,12 +47,17 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
         out.print("\ngive --out for the tables in Markdown, all evaluations as CSV, and pictures", markup=False)
         return
     with show_log(lambda text: out.print(f"warning: {text}", style="yellow", markup=False)):
-        _write(folder, cells, at, tables, texts)
+        _write(folder, cells, at, against, tables, texts)
     out.print(f"\nwritten to {folder}: comparison.md, comparison.csv, curves.png, budgets.png, cost.png", markup=False)
 
 
 def _write(
-    folder: Path, cells: Sequence[Cell], at: Mapping[int, Success], tables: Sequence[Table], texts: Sequence[str]
+    folder: Path,
+    cells: Sequence[Cell],
+    at: Mapping[int, Success],
+    against: str,
+    tables: Sequence[Table],
+    texts: Sequence[str],
 ) -> None:
     """Writes all files; a picture that cannot be drawn is a warning."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,5 +66,5 @@ def _write(
     (folder / "comparison.csv").write_text(evaluations_csv(cells), "utf-8")
     with warn_on_error("the pictures are not complete"):
         compare_plots.draw_curves(folder / "curves.png", cells)
-        compare_plots.draw_budgets(folder / "budgets.png", cells, at)
+        compare_plots.draw_budgets(folder / "budgets.png", cells, at, against)
         compare_plots.draw_cost(folder / "cost.png", cells)

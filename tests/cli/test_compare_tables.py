@@ -122,7 +122,7 @@ def test_notes_say_what_the_numbers_do_not() -> None:
 def test_pictures_are_drawn_of_any_cells(tmp_path: Path, cells: list[Cell]) -> None:
     at = {budget: Success.at_budget(cells, budget) for budget in (0, 1000)}
     draw_curves(tmp_path / "curves.png", cells)
-    draw_budgets(tmp_path / "budgets.png", cells, at)
+    draw_budgets(tmp_path / "budgets.png", cells, at, cells[0].name)
     draw_cost(tmp_path / "cost.png", cells)
     for name in ("curves", "budgets", "cost"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -132,7 +132,7 @@ def test_pictures_show_the_numbers_of_the_tables(tmp_path: Path, monkeypatch: py
     figures: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: figures.append(figure))
     draw_curves(tmp_path / "curves.png", CELLS)
-    draw_budgets(tmp_path / "budgets.png", CELLS, AT)
+    draw_budgets(tmp_path / "budgets.png", CELLS, AT, "base | start")
     draw_cost(tmp_path / "cost.png", CELLS)
     curves, budgets, cost = (figure.axes for figure in figures)
 
@@ -141,7 +141,7 @@ def test_pictures_show_the_numbers_of_the_tables(tmp_path: Path, monkeypatch: py
     assert lines["base | start"].tolist() == [[0, 50], [100, 50]]
     assert lines["rising"] == pytest.approx(np.array([(turns, turns) for turns in np.linspace(0, 100, 49)]))
     low, high = (extreme(curves[0].collections[1].get_paths()[0].vertices[:, 1]) for extreme in (min, max))
-    assert (low, high) == (0, 100)
+    assert (low, high) == (0, 100) == curves[0].get_ylim()
 
     labels = budgets[0].get_legend_handles_labels()[1]
     points = [container.lines[0].get_xydata() for container in budgets[0].containers]
@@ -150,6 +150,11 @@ def test_pictures_show_the_numbers_of_the_tables(tmp_path: Path, monkeypatch: py
     assert all(points[0][:, 0] < points[1][:, 0])  # side by side, in the order of the table
     bars = budgets[0].containers[1].lines[2][0].get_segments()
     assert [(round(bottom[1], 1), round(top[1], 1)) for bottom, top in bars] == [(0, 32.4), (61, 100)]
+    (differences,) = budgets[1].containers
+    assert differences.lines[0].get_xydata().tolist() == [[points[1][0, 0], -50], [points[1][1, 0], 50]]
+    shown = [f"{middle:+.1f} [{bottom[1]:+.1f}, {top[1]:+.1f}]" for middle, (bottom, top) in zip(
+        differences.lines[0].get_ydata(), differences.lines[2][0].get_segments(), strict=True)]  # fmt: skip
+    assert shown == list(difference_table(CELLS, AT, "base | start").rows[0][1:])
 
     assert [tick.get_text() for tick in cost[0].get_yticklabels()] == ["base | start", "rising"]
     widths = {bars.get_label(): [bar.get_width() for bar in bars] for axes in cost for bars in axes.containers}
