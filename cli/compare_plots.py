@@ -17,6 +17,7 @@ from .compare_tables import mean_cost
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from hero.comparison.runs import RunRecord
     from hero.intervals import Estimate
 
 POINTS: Final = 49
@@ -28,28 +29,44 @@ TURNS: Final = "environment turns used in training"
 def draw_curves(file: Path, cells: Sequence[Cell]) -> None:
     """Draws success over environment turns with 95 % bands, on the tasks of all evaluations.
 
-    A cell that does not train is a horizontal line.
+    A curve is of the finished runs of a cell and ends with the shortest of them; while there are none, of those that
+    were evaluated after their start. A cell that does not train is a horizontal line.
     """
     tasks = curve_tasks(cells)
-    ends = [min(run.curve.end for run in cell.runs if run.curve.turns) for cell in cells]
+    runs = [_drawable(cell) for cell in cells]
+    ends = [min((run.curve.end for run in own), default=0) for own in runs]
     end = max(ends) or 1
     with _picture(file, (8, 4.8)) as (axes,):
-        for cell, own_end, colour in zip(cells, ends, _colours(len(cells)), strict=True):
+        for cell, own, own_end, colour in zip(cells, runs, ends, _colours(len(cells)), strict=True):
             turns = np.linspace(0, own_end or end, POINTS if own_end else 2)
-            values = [Success.at(cell, each if own_end else 0, tasks).of(cell.name) for each in turns]
+            drawn = Cell(cell.name, own)
+            values = [Success.at(drawn, each if own_end else 0, tasks).of(cell.name) for each in turns]
             there = [(each, value) for each, value in zip(turns.tolist(), values, strict=True) if value is not None]
             if there:
-                _draw_band(axes, there, colour, cell.name, "-" if own_end else "--")
+                label = (
+                    cell.name if len(own) == len(cell.runs) else f"{cell.name} ({len(own)} of {len(cell.runs)} runs)"
+                )
+                _draw_band(
+                    axes, there, "-" if own_end else "--", min(0.12, 0.5 / len(cells)), color=colour, label=label
+                )
         axes.set(xlabel=TURNS, ylabel=SUCCESS, xlim=(0, end))
         _keep_percent(axes)
         axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _draw_band(axes: Axes, points: Sequence[tuple[float, Estimate]], colour: Any, label: str, style: str) -> None:
+def _drawable(cell: Cell) -> tuple[RunRecord, ...]:
+    evaluated = [run for run in cell.runs if run.curve.turns]
+    finished = [run for run in evaluated if run.curve.finished]
+    return tuple(finished or [run for run in evaluated if run.curve.end])
+
+
+def _draw_band(
+    axes: Axes, points: Sequence[tuple[float, Estimate]], style: str, alpha: float, *, color: Any, label: str
+) -> None:
     turns = [each for each, _ in points]
-    axes.plot(turns, [100 * value.value for _, value in points], style, color=colour, label=label)
+    axes.plot(turns, [100 * value.value for _, value in points], style, color=color, label=label)
     low, high = ([100 * getattr(value, key) for _, value in points] for key in ("low", "high"))
-    axes.fill_between(turns, low, high, color=colour, alpha=0.12, linewidth=0)
+    axes.fill_between(turns, low, high, color=color, alpha=alpha, linewidth=0)
 
 
 def draw_budgets(file: Path, cells: Sequence[Cell], at: Mapping[int, Success], against: str) -> None:

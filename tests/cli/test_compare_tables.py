@@ -169,3 +169,27 @@ def test_pictures_show_the_numbers_of_the_tables(tmp_path: Path, monkeypatch: py
     assert widths.keys() == expected.keys()
     assert all(widths[name] == pytest.approx(expected[name]) for name in expected)
     assert cost[1].containers[1][1].get_x() == means[1].training_seconds  # stacked
+
+
+@pytest.mark.parametrize(
+    ("runs", "label", "end"),
+    [
+        ([(100, True), (80, True)], "cell", 80),
+        ([(100, True), (0, False), (60, False)], "cell (1 of 3 runs)", 100),
+        ([(0, False), (60, False), (90, False)], "cell (2 of 3 runs)", 60),
+        ([(0, False)], None, 0),
+    ],
+)
+def test_a_run_that_goes_on_shortens_no_curve_of_finished_ones(
+    runs: list[tuple[int, bool]], label: str | None, end: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: figures.append(figure))
+    records = [
+        record([(0, NOTHING), (last, ALL)][: 2 if last else 1], seed=seed, finished=finished)
+        for seed, (last, finished) in enumerate(runs)
+    ]
+    draw_curves(tmp_path / "curves.png", [BASE, Cell("cell", tuple(records))])
+    lines = {line.get_label(): line.get_xdata() for line in figures[0].axes[0].get_lines()}
+    assert list(lines) == ["base | start", *([label] if label else [])]
+    assert not label or lines[label][-1] == end
