@@ -13,6 +13,7 @@ from hero.comparison.cells import Cell
 from hero.comparison.success import Success, curve_tasks
 
 from .compare_tables import mean_cost
+from .curve import fit_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ def draw_curves(file: Path, cells: Sequence[Cell]) -> None:
                     axes, there, "-" if own_end else "--", min(0.12, 0.5 / len(cells)), color=colour, label=label
                 )
         axes.set(xlabel=TURNS, ylabel=SUCCESS, xlim=(0, end))
-        _keep_percent(axes)
+        fit_percent(axes)
         axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
 
@@ -86,7 +87,7 @@ def draw_budgets(file: Path, cells: Sequence[Cell], at: Mapping[int, Success], a
                     all_axes[1], [each.difference(cell.name, against) for each in at.values()], offset, colour
                 )
         all_axes[0].set(ylabel=SUCCESS)
-        _keep_percent(all_axes[0])
+        fit_percent(all_axes[0])
         for axes in all_axes[1:]:
             axes.axhline(0, color="black", linewidth=1)
             axes.set(ylabel=f"difference to {against} in points, paired")
@@ -110,12 +111,6 @@ def _draw_intervals(
     axes.errorbar(
         [x for x, _ in there], middle, (middle - low, high - middle), fmt="o", color=colour, capsize=3, label=label
     )
-
-
-def _keep_percent(axes: Axes) -> None:
-    """Keeps the limits that fit the data, as far as there are such shares."""
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(max(0, bottom), min(100, top))
 
 
 def draw_cost(file: Path, cells: Sequence[Cell]) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hero.metrics import standing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> None:
@@ -31,9 +34,16 @@ def draw_curve(file: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Non
     axes.plot(best["turns"], 100 * best["success"]["value"], color="#0b6e99", marker="*", markersize=14, linestyle="",
               label=f"best, step {best['step']}", clip_on=False)  # fmt: skip
     axes.set(xlabel="environment turns used in training", ylabel="success on validation tasks (%)", title=title)
-    axes.set(ylim=(0, 100), xlim=(0, max(1, max(row["turns"] for row in rows))))
+    axes.set(xlim=(0, max(1, max(row["turns"] for row in rows))))
+    fit_percent(axes)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="best")
     # Without version and date in the file, equal runs draw equal pictures.
     figure.savefig(file, dpi=150, metadata={"Software": None})
+
+
+def fit_percent(axes: Axes) -> None:
+    """Fits the vertical axis to the data, within 0 to 100: where successes are rare, their changes are small."""
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(0, bottom), min(100, top))

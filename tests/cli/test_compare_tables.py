@@ -15,6 +15,7 @@ from hero.comparison.success import Success
 from hero.look.metrics import METRICS
 from hero_cli.compare_plots import draw_budgets, draw_cost, draw_curves
 from hero_cli.compare_tables import cost_table, difference_table, mean_cost, notes, success_table, teaching_table
+from hero_cli.curve import fit_percent
 from hero_cli.teaching import MEASURES
 from tests.comparison.made import record
 
@@ -193,3 +194,11 @@ def test_a_run_that_goes_on_shortens_no_curve_of_finished_ones(
     lines = {line.get_label(): line.get_xdata() for line in figures[0].axes[0].get_lines()}
     assert list(lines) == ["base | start", *([label] if label else [])]
     assert not label or lines[label][-1] == end
+
+
+@pytest.mark.parametrize(("values", "limits"), [([0, 100], (0, 100)), ([4, 16], (3.4, 16.6)), ([0, 16], (0, 16.8))])
+def test_axes_fit_the_data_within_percent(values: list[float], limits: tuple[float, float]) -> None:
+    axes = Figure().subplots()
+    axes.plot(values)
+    fit_percent(axes)
+    assert axes.get_ylim() == pytest.approx(limits)
