@@ -11,6 +11,7 @@ from hero.errors import ConfigError, RunError
 
 from . import compare_plots
 from .compare_tables import Table, cost_table, difference_table, evaluations_csv, notes, success_table, teaching_table
+from .provenance import differences
 from .terminal import console, show_log, warn_on_error
 
 
@@ -24,13 +25,14 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
 
     Raises:
         ConfigError: no cell has the name `against`.
-        RunError: no run was evaluated, or the runs have no task in common.
+        RunError: no run was evaluated, the runs have no task in common, or equal ids of tasks mean different ones.
     """
     if against and against not in (names := [cell.name for cell in cells]):
         raise ConfigError(f"--against {against!r} is not a cell with a run; there are: {', '.join(names)}")
     cells = [cell for cell in cells if any(run.curve.turns for run in cell.runs)]
     if not cells:
         raise RunError("no run has been evaluated yet, so there is nothing to compare")
+    _require_same_tasks(cells)
     at = {budget: Success.at_budget(cells, budget) for budget in budgets or default_budgets(cells)}
     against = against or cells[0].name
     tables = [success_table(cells, at)]
@@ -49,6 +51,16 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
     with show_log(lambda text: out.print(f"warning: {text}", style="yellow", markup=False)):
         _write(folder, cells, at, against, tables, texts)
     out.print(f"\nwritten to {folder}: comparison.md, comparison.csv, curves.png, budgets.png, cost.png", markup=False)
+
+
+def _require_same_tasks(cells: Sequence[Cell]) -> None:
+    first, *others = [run for cell in cells for run in cell.runs]
+    for run in others:
+        if changes := "; ".join(differences("", first.environment, run.environment)):
+            raise RunError(
+                f"{run.path} has other validation tasks than {first.path}: {changes}; compare runs of one environment "
+                "and its options"
+            )
 
 
 def _write(

@@ -9,7 +9,7 @@ from typing import Any
 
 from hero.comparison.curve import Curve
 from hero.errors import RunError
-from hero.runs.reader import is_run_dir, read_episodes, read_rows, read_settings
+from hero.runs.reader import Config, is_run_dir, read_config, read_episodes, read_rows
 from hero.types import Trajectory
 
 
@@ -41,11 +41,13 @@ class RunRecord:
 
     Attributes:
         settings: the settings in config.json.
+        environment: plain JSON that identifies the tasks behind the ids in `evals`.
         steps, evals: rows of steps.jsonl and evals.jsonl.
     """
 
     path: Path
     settings: Mapping[str, Any]
+    environment: Mapping[str, Any]
     curve: Curve
     steps: Sequence[Mapping[str, Any]]
     evals: Sequence[Mapping[str, Any]]
@@ -74,8 +76,16 @@ def read_run(path: Path) -> RunRecord:
         training_seconds=sum(row.get(phase, 0.0) for row in timings for phase in ("rollout", "reflection", "update")),
         evaluation_seconds=sum(row.get("evaluation", 0.0) for row in timings),
     )
-    curve = Curve.of_rows(evals, steps, is_finished(path))
-    return RunRecord(path, read_settings(path), curve, steps, evals, cost)
+    config, curve = read_config(path), Curve.of_rows(evals, steps, is_finished(path))
+    return RunRecord(path, config.settings, _environment(config), curve, steps, evals, cost)
+
+
+def _environment(config: Config) -> dict[str, Any]:
+    """Returns the provenance of a run's environment; where that is no more than its name, with its arguments."""
+    provenance = dict(config.provenance.get("env", {}))
+    if provenance.keys() - {"env_id"}:
+        return provenance
+    return provenance | {name: config.settings.get(name) for name in ("env", "env_args")}
 
 
 def is_finished(path: Path) -> bool:

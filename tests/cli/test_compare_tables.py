@@ -12,8 +12,10 @@ from rich.console import Console
 
 from hero.comparison.cells import Cell
 from hero.comparison.success import Success
+from hero.errors import RunError
 from hero.look.metrics import METRICS
 from hero_cli.compare_plots import draw_budgets, draw_cost, draw_curves
+from hero_cli.compare_report import report
 from hero_cli.compare_tables import cost_table, difference_table, mean_cost, notes, success_table, teaching_table
 from hero_cli.curve import fit_percent
 from hero_cli.teaching import MEASURES
@@ -202,3 +204,18 @@ def test_axes_fit_the_data_within_percent(values: list[float], limits: tuple[flo
     axes.plot(values)
     fit_percent(axes)
     assert axes.get_ylim() == pytest.approx(limits)
+
+
+def test_equal_ids_of_other_tasks_are_not_paired(tmp_path: Path) -> None:
+    shop = {"env_id": "shop", "tasks": {"level": "easy"}, "arguments": {"data": "/here"}}
+    moved = shop | {"arguments": {"data": "/there"}}
+    hard = shop | {"tasks": {"level": "hard"}}
+    cells = [
+        Cell(str(path), (record([(0, HALF), (9, ALL)], path=path, environment=world),))
+        for path, world in (("one", shop), ("two", moved), ("three", hard))
+    ]
+    report(cells[:2], [9], "", tmp_path / "out")
+    with pytest.raises(
+        RunError, match=r"^three has other validation tasks than one: tasks\.level was 'easy', and is 'hard'"
+    ):
+        report(cells, [9], "", tmp_path / "out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hero.comparison.curve import Curve, SuccessByTask
@@ -18,6 +19,7 @@ def record(
     path: str = "run",
     seed: int = 0,
     finished: bool = True,
+    environment: Mapping[str, Any] = MappingProxyType({}),
     steps: Sequence[Mapping[str, Any]] = (),
     **settings: Any,
 ) -> RunRecord:
@@ -30,4 +32,4 @@ def record(
     turns = tuple(turns for turns, _ in points)
     curve = Curve(turns, tuple(success for _, success in points), turns[-2] if len(turns) > 1 else 0, finished)
     defaults = {"learner": "distill", "turn_budget": None, "teacher_args": {}, "seed": seed, "threads": 1}
-    return RunRecord(Path(path), defaults | settings, curve, steps, [], COST)
+    return RunRecord(Path(path), defaults | settings, environment, curve, steps, [], COST)

@@ -39,6 +39,18 @@ def test_a_run_has_its_curve_and_its_cost(path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("provenance", [{}, {"env": {"env_id": "shop"}}, {"env": {"env_id": "shop", "sha256": "1f"}}])
+def test_its_environment_is_known_by_its_data_or_else_by_its_arguments(
+    tmp_path: Path, provenance: dict[str, dict[str, str]]
+) -> None:
+    settings = {"seed": 0, "env": "shop", "env_args": {"level": "hard"}}
+    with Run.create(tmp_path / "run", settings, provenance):
+        pass
+    known = provenance.get("env", {})
+    arguments = {} if "sha256" in known else {"env": "shop", "env_args": {"level": "hard"}}
+    assert read_run(tmp_path / "run").environment == {**known, **arguments}
+
+
 def test_tokens_are_those_read_and_sampled_each_once(tmp_path: Path) -> None:
     def turn(prompt: tuple[int, ...], action: tuple[int, ...]) -> Turn:
         return Turn((), Action("", Tokens(prompt, action, (0.0,) * len(action))), "", 0.0)
