@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hero.comparison.cells import Cell
+from hero.comparison.runs import RunRecord
 from hero.comparison.success import Success, default_budgets
 from hero.errors import ConfigError, RunError
 
@@ -25,14 +26,14 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
 
     Raises:
         ConfigError: no cell has the name `against`.
-        RunError: no run was evaluated, the runs have no task in common, or equal ids of tasks mean different ones.
+        RunError: no run was evaluated, the runs have no task in common, or other tasks or models by the same names.
     """
     if against and against not in (names := [cell.name for cell in cells]):
         raise ConfigError(f"--against {against!r} is not a cell with a run; there are: {', '.join(names)}")
     cells = [cell for cell in cells if any(run.curve.turns for run in cell.runs)]
     if not cells:
         raise RunError("no run has been evaluated yet, so there is nothing to compare")
-    _require_same_tasks(cells)
+    _require_comparable([run for cell in cells for run in cell.runs])
     at = {budget: Success.at_budget(cells, budget) for budget in budgets or default_budgets(cells)}
     against = against or cells[0].name
     tables = [success_table(cells, at)]
@@ -53,13 +54,20 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
     out.print(f"\nwritten to {folder}: comparison.md, comparison.csv, curves.png, budgets.png, cost.png", markup=False)
 
 
-def _require_same_tasks(cells: Sequence[Cell]) -> None:
-    first, *others = [run for cell in cells for run in cell.runs]
-    for run in others:
-        if changes := "; ".join(differences("", first.environment, run.environment)):
+def _require_comparable(runs: Sequence[RunRecord]) -> None:
+    """Refuses equal ids of other tasks, and equal names of other models."""
+    models: dict[str | None, RunRecord] = {}
+    for run in runs:
+        if changes := "; ".join(differences("", runs[0].environment, run.environment)):
             raise RunError(
-                f"{run.path} has other validation tasks than {first.path}: {changes}; compare runs of one environment "
-                "and its options"
+                f"{run.path} has other validation tasks than {runs[0].path}: {changes}; compare runs of one "
+                "environment and its options"
+            )
+        first = models.setdefault(run.settings.get("model"), run)
+        if run.weights != first.weights:
+            raise RunError(
+                f"{run.path} started with other weights than {first.path}, though --model is the same: it has changed "
+                "in between; compare runs of one model"
             )
 
 

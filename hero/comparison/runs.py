@@ -42,12 +42,14 @@ class RunRecord:
     Attributes:
         settings: the settings in config.json.
         environment: plain JSON that identifies the tasks behind the ids in `evals`.
+        weights: SHA-256 of the weights that it started with; "" where it is not known.
         steps, evals: rows of steps.jsonl and evals.jsonl.
     """
 
     path: Path
     settings: Mapping[str, Any]
     environment: Mapping[str, Any]
+    weights: str
     curve: Curve
     steps: Sequence[Mapping[str, Any]]
     evals: Sequence[Mapping[str, Any]]
@@ -77,7 +79,8 @@ def read_run(path: Path) -> RunRecord:
         evaluation_seconds=sum(row.get("evaluation", 0.0) for row in timings),
     )
     config, curve = read_config(path), Curve.of_rows(evals, steps, is_finished(path))
-    return RunRecord(path, config.settings, _environment(config), curve, steps, evals, cost)
+    weights = config.provenance.get("model", {}).get("sha256", "")
+    return RunRecord(path, config.settings, _environment(config), weights, curve, steps, evals, cost)
 
 
 def _environment(config: Config) -> dict[str, Any]:

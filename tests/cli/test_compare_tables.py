@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from hero.comparison.cells import Cell
+from hero.comparison.runs import RunRecord
 from hero.comparison.success import Success
 from hero.errors import RunError
 from hero.look.metrics import METRICS
@@ -219,3 +220,12 @@ def test_equal_ids_of_other_tasks_are_not_paired(tmp_path: Path) -> None:
         RunError, match=r"^three has other validation tasks than one: tasks\.level was 'easy', and is 'hard'"
     ):
         report(cells, [9], "", tmp_path / "out")
+
+
+def test_runs_of_a_model_that_was_made_anew_are_not_put_together(tmp_path: Path) -> None:
+    def run(path: str, model: str, weights: str) -> RunRecord:
+        return record([(0, HALF), (9, ALL)], path=path, seed=sum(map(ord, path)), model=model, weights=weights)
+
+    report([Cell("a", (run("x", "base", "1"),)), Cell("b", (run("y", "other", "2"),))], [9], "", None)
+    with pytest.raises(RunError, match=r"^new started with other weights than old, though --model is the same"):
+        report([Cell("a", (run("old", "base", "1"), run("new", "base", "2")))], [9], "", None)

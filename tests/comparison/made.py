@@ -20,6 +20,7 @@ def record(
     seed: int = 0,
     finished: bool = True,
     environment: Mapping[str, Any] = MappingProxyType({}),
+    weights: str = "",
     steps: Sequence[Mapping[str, Any]] = (),
     **settings: Any,
 ) -> RunRecord:
@@ -32,4 +33,4 @@ def record(
     turns = tuple(turns for turns, _ in points)
     curve = Curve(turns, tuple(success for _, success in points), turns[-2] if len(turns) > 1 else 0, finished)
     defaults = {"learner": "distill", "turn_budget": None, "teacher_args": {}, "seed": seed, "threads": 1}
-    return RunRecord(Path(path), defaults | settings, environment, curve, steps, [], COST)
+    return RunRecord(Path(path), defaults | settings, environment, weights, curve, steps, [], COST)
