@@ -143,7 +143,8 @@ def warn_on_error(what: str) -> Iterator[None]:
 
 def with_default(help: str, default: str) -> str:
     """Returns the help of an option whose default depends on others, with that default in words."""
-    return f"{help} [dim]\\[default: {default}][/dim]"
+    help, default = (text.replace("[", r"\[") for text in (help, default))  # no markup, as in hero-agents[lora]
+    return rf"{help} [dim]\[default: {default}][/dim]"
 
 
 def estimate(record: Mapping[str, Any], *, percent: bool = False, signed: bool = False) -> str:

@@ -14,6 +14,7 @@ import pytest
 import typer
 from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from hero.comparison.cells import Cell
 from hero.comparison.runs import read_run
@@ -57,6 +58,13 @@ def test_no_help_page_is_wider_than_a_terminal_or_cuts_a_name_off(
         for name in parameter.opts:
             if name.startswith("--"):
                 assert any(re.match(rf"│ \*? *{name}[ ,]", line) for line in lines), name
+
+
+@pytest.mark.parametrize("path", PAGES, ids=" ".join)
+def test_no_brackets_of_a_help_text_are_taken_for_markup(path: tuple[str, ...]) -> None:
+    for parameter in PAGES[path].params:
+        written = getattr(parameter, "help", None) or ""
+        assert Text.from_markup(written).plain == re.sub(r"\[/?dim\]", "", written).replace("\\[", "["), parameter.name
 
 
 def test_the_paragraphs_of_a_help_page_are_filled(hero: Hero, monkeypatch: pytest.MonkeyPatch) -> None:
