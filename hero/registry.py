@@ -193,12 +193,19 @@ def _list_of(component: Any, declared: Mapping[str, inspect.Parameter], later: C
 
 
 def _helps(component: Any) -> dict[str, str]:
-    """Returns the help of each option, from the sections `Args:` of docstrings (Google style), base classes first."""
+    """Returns the help of each option, from the sections `Args:` of docstrings (Google style).
+
+    Those of a class are its own and that of its constructor; base classes come first.
+    """
     helps: dict[str, str] = {}
-    for owner in reversed(inspect.getmro(component)) if inspect.isclass(component) else [component]:
-        _, _, section = inspect.cleandoc(owner.__doc__ or "").partition("\nArgs:\n")
+    documented = [component]
+    if inspect.isclass(component):
+        classes = reversed(inspect.getmro(component))
+        documented = [each for owner in classes for each in (owner, vars(owner).get("__init__"))]
+    for each in documented:
+        _, _, section = inspect.cleandoc(getattr(each, "__doc__", None) or "").partition("\nArgs:\n")
         section, *_ = re.split(r"\n(?=\S)", section)
-        for name, text in re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE):
+        for name, text in re.findall(r"^ {4}\*{0,2}(\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE):
             helps[name] = " ".join(text.split()).rstrip(".")
     return helps
 

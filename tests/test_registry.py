@@ -215,3 +215,14 @@ def test_a_component_that_cannot_be_imported_is_named_with_its_package(
 def test_every_component_of_ours_refuses_an_option_that_it_does_not_have(group: str, name: str) -> None:
     with pytest.raises(ConfigError, match=rf"{name} \({group}\) has no option 'colour'; it takes"):
         registry.build(group, name, colour="red")
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [(group, name) for group in GROUPS for name in registry.names(group) if group != "hero.models"],
+)  # a model has no options on the command line
+def test_every_option_of_our_components_is_listed_with_help(group: str, name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        registry.require_option(group, name, "self", later=["split", "teacher", "student"])
+    for line in str(caught.value).split("it takes:")[-1].splitlines()[1:]:
+        assert re.search(r"  \(.+\)$", line), line

@@ -85,9 +85,19 @@ class EndpointReflector:
     HERO_REFLECTOR_MODEL, HERO_REFLECTOR_RECORDING, HERO_REFLECTOR_OFFLINE=1 and OPENAI_BASE_URL.
 
     Args:
+        model: name of the model at the endpoint.
+        url: address of the endpoint, up to and without `/chat/completions`.
+        seed: seed that is sent with every request; None leaves it out.
+        temperature: temperature of sampling; None leaves it out.
+        max_tokens: tokens after which an answer is cut off; None leaves it out.
+        parameters: more parameters of a request by name, such as `{"max_completion_tokens": 1024}`.
+        prices: dollars per million tokens that the model reads and writes.
+        attempts: maximum number of attempts at an endpoint that is busy or out of reach.
+        wait: seconds before the second attempt, doubled for each one after it, 60 at most.
+        timeout: seconds that an attempt may take.
+        recording: file that keeps every answer; a request that was answered before is not sent again.
+        offline: whether to answer from the recording alone.
         concurrency: number of requests at a time.
-        model, url, seed, temperature, max_tokens, parameters, prices, attempts, wait, timeout, recording, offline: as
-            for `ChatModel`.
 
     Attributes:
         usage: tokens and dollars so far.

@@ -54,6 +54,9 @@ class TextEnv(gymnasium.Env[str, str]):
     `reset(seed=, options={"task": i})` starts task i of the split, 0 <= i < `num_tasks`; without the option the task
     is drawn. `info` has `task_id` and `available_actions` (a list of strings, may be empty), after a step
     `action_valid`, `feedback` and with tools `tool_call`, and at the end `success` and, if there are any, `metrics`.
+
+    Args:
+        render_mode: `ansi` for `render` to return the last observation; None for nothing.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 (gymnasium types it so)

@@ -81,6 +81,7 @@ class WebShopEnv(TextEnv):
             reward: `score` is the original's, the share of what was asked for that a purchase has; `success` is 1 for
                 all of it and 0 for anything less, as in GiGPO (2505.10978), so that a group without success teaches
                 nothing by its rewards.
+            compat: `upstream` answers exactly as the original does; None mends its faults.
 
         Raises:
             ConfigError: an argument has a value other than those above, or the split has no goals.
