@@ -169,3 +169,5 @@ def test_the_document_has_the_metrics_and_files_of_the_page() -> None:
     rows = [tuple(cell.strip().replace("\\|", "|") for cell in row) for row in cells]
     assert [(f"`{m.path}`", *(part for part in m[1:])) for m in METRICS] == [row for row in rows if len(row) == 4][2:]
     assert [(f"`{name}`", what) for name, what in FILES] == [row for row in rows if len(row) == 2][2:][: len(FILES)]
+    tutorial = ROOT.joinpath("docs/tutorial.md").read_text("utf-8")
+    assert [name for name, _ in FILES] == re.findall(r"^\| `(\S+(?:\.\w+|/))` \|", tutorial, re.MULTILINE)
