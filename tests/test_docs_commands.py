@@ -11,6 +11,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ def block_lines(text: str) -> Iterator[str]:
 
 
 def mentions(text: str) -> list[str]:
-    """Returns whatever stands between single backticks outside of blocks."""
-    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
+    """Returns whatever stands between single backticks outside of blocks, each in one line."""
+    outside = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return [" ".join(each.split("\n")) for each in re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", outside)]
 
 
 def arguments(line: str) -> Iterator[list[str]]:
@@ -101,6 +103,15 @@ def test_options_that_the_text_names_with_a_command_exist(path: Path, program: A
             assert named <= options_of(program, rest) | {"--help"}, mention
 
 
+@pytest.mark.parametrize("path", CURRENT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_options_of_components_are_given_a_value(path: Path) -> None:
+    text = path.read_text("utf-8")
+    for line in [*block_lines(text), *mentions(text)]:
+        for rest in arguments(line):
+            for word, value in pairwise(rest):
+                assert not re.fullmatch(r"--\w+-arg", word) or "=" in value, line
+
+
 @pytest.mark.parametrize(
     "line", ["hero run --no-such-option 3", "hero walk", "hero env checks lamps", "hero run --steps many"]
 )
@@ -120,6 +131,16 @@ def test_benchmarks_and_targets_that_are_named_exist(path: Path) -> None:
     text = path.read_text("utf-8")
     for name in set(re.findall(r"python -m (benchmarks(?:\.\w+)*)", text)):
         assert find_spec(name), f"{path.name} names {name}"
+    for name, rest in re.findall(r"python -m (benchmarks(?:\.\w+)*)([^`#\n]*)", text):
+        place = find_spec(name)
+        if place and place.submodule_search_locations:
+            place = find_spec(f"{name}.__main__")
+        assert place
+        assert place.origin
+        source = Path(place.origin).read_text("utf-8")
+        for option in re.findall(r"--([a-z-]+)", rest):
+            declared = rf'"--{option}"|\b{option.replace("-", "_")}: Annotated'
+            assert re.search(declared, source), f"{path.name} gives {name} --{option}"
     targets = set(re.findall(r"^([\w-]+):", ROOT.joinpath("Makefile").read_text("utf-8"), re.MULTILINE))
     assert set(re.findall(r"`make ([\w-]+)", text)) <= targets
 
