@@ -84,6 +84,7 @@ class Settings:
         "local:MODEL: another model on this machine. openai:MODEL: one behind an endpoint. shuffled, verdict: "
         "controls, with --reflector-arg of=NAME.",
         panel=WHAT,
+        shown="self, or what the learner or the environment brings",
     )
     reflector_args: dict[str, Any] = arguments("Option of the reflector", "max_new_tokens=128")
     teacher: str | None = setting(
@@ -146,6 +147,7 @@ class Settings:
         "ema",
         "Weights that read the hindsight. ema: a moving average. live: the current ones. frozen: those of the start.",
         panel=LEARNING,
+        shown="ema, or what the learner brings",
     )
     turn_gate: Literal["follow", "verdict", "none"] | None = setting(
         "follow",

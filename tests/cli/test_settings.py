@@ -47,6 +47,14 @@ def test_an_environment_has_defaults_of_its_own_that_can_be_changed() -> None:
     assert settings_of({"env": "taubench", "learner": "grpo"}).max_turns == 30
 
 
+@pytest.mark.parametrize("group", ["hero.envs", "hero.learners"])
+def test_the_help_says_of_which_settings_components_bring_the_default(group: str) -> None:
+    for name in registry.names(group):
+        brought = getattr(registry.load(group, name), "defaults", {})
+        for setting in brought.keys() - {"steps", "turn_budget"}:  # those of a learner that does not train
+            assert "brings" in FIELDS[setting].metadata["shown"], f"{name} brings {setting}"
+
+
 def test_threads_follow_the_environment_and_then_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert settings_of({}).threads == 3
