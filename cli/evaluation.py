@@ -16,7 +16,7 @@ from hero.look.entries import make_empty, write_evaluation
 
 from . import build
 from .interrupt import unmissable
-from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
+from .model import CheckpointOption, ModelChoice, load_checkpoint
 from .options import with_settings
 from .played import make_env, warn_of_versions
 from .provenance import run_dir_of
@@ -42,7 +42,13 @@ SUITE = "Held-out text"
 def evaluate_command(
     given: dict[str, Any],
     context: typer.Context,
-    policy: ModelArgument,
+    policy: Annotated[
+        str,
+        typer.Argument(
+            help="A run directory, or a model: tiny, tiny-taubench, a directory, hub name or GGUF file, or "
+            "openai:MODEL, a model behind an endpoint."
+        ),
+    ],
     checkpoint: CheckpointOption = None,
     split: Annotated[str, typer.Option(help="Which tasks: train, validation or test.")] = "validation",
     tasks: Annotated[
