@@ -103,7 +103,7 @@ class Settings:
     )
     stop_when_worse: int = setting(
         2,
-        "Stop after so many evaluations in a row whose success is far below the best: the 95 % interval of the "
+        "Stop after this many evaluations in a row whose success is far below the best: the 95 % interval of the "
         "difference, paired by task, lies below 0. 0: only warn.",
         panel=HOW_LONG,
         min=0,
