@@ -232,7 +232,7 @@ class Settings:
     )
     eval_tasks_between: int | None = setting(
         None,
-        "How many of them, from the first on, are played in evaluations between, sampled alone.",
+        "How many of them, from the first on, are played in evaluations during training, which only sample.",
         panel=PLAYING,
         min=1,
         shown="all of them",
