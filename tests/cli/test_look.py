@@ -25,6 +25,7 @@ from hero_cli.resolve import settings_of
 from tests.cli.conftest import Hero, contents, refused
 from tests.look.made import write_run
 from tests.played import episode
+from tests.source import ROOT
 
 
 @pytest.fixture
@@ -38,6 +39,13 @@ def page(file: Path) -> dict[str, Any]:
         r'<script type="application/json" id="data">(.*?)</script>', file.read_text("utf-8"), re.DOTALL
     )
     return json.loads(text)  # type: ignore[no-any-return]
+
+
+def test_the_document_names_every_number_of_a_step(finished: Path) -> None:
+    text = ROOT.joinpath("docs/run-directory.md").read_text("utf-8")
+    for row in read_rows(finished, "steps"):
+        for part in ("reflection", "quality", "update"):
+            assert not {name for name in row[part] if f"`{part}.{name}`" not in text}
 
 
 def test_validation_episodes_are_those_that_the_evaluations_count(run: Path) -> None:
