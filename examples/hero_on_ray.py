@@ -25,7 +25,7 @@ def train(config: dict[str, Any]) -> None:
 
 
 def main(workers: int, options: list[str]) -> None:
-    """Runs `hero run` with these options on so many workers, each with a GPU where the cluster has some."""
+    """Runs `hero run` with these options on this many workers, each with a GPU where the cluster has some."""
     ray.init()
     has_gpus = "GPU" in ray.cluster_resources()
     TorchTrainer(

@@ -43,7 +43,7 @@ class Curve:
         return cls(tuple(points), tuple(points.values()), steps[-2]["turns"] if len(steps) > 1 else 0, finished)
 
     def at(self, turns: float) -> SuccessByTask | None:
-        """Returns success after so many turns, by linear interpolation between the evaluations around them.
+        """Returns success after a number of turns, by linear interpolation between the evaluations around them.
 
         Between two evaluations it has the tasks of both. After the last one a finished run keeps its last values, and
         one that goes on has none yet: None.

@@ -43,7 +43,7 @@ class Success:
 
     @classmethod
     def at(cls, cell: Cell, turns: float, tasks: Collection[str]) -> Self:
-        """Reads off one cell after so many turns, on those of its tasks that are among `tasks`."""
+        """Reads off one cell after a number of turns, on those of its tasks that are among `tasks`."""
         curves = {run.seed: run.curve.at(turns) for run in cell.runs}
         return cls.of_runs(
             {
