@@ -12,8 +12,9 @@ from hero.envs.taubench.action import Call, parse_call
 from hero.envs.taubench.data.embedded.records import Customer, draw_address, draw_customer, draw_products
 from hero.envs.taubench.data.embedded.tables import FIRST_NAMES, LAST_NAMES
 from hero.envs.taubench.database import Record
-from hero.types import Message, Trajectory
-from hero.warm.rows import Row, answered
+from hero.reflect.model import review_prompt
+from hero.types import Diagnosis, Message, Trajectory
+from hero.warm.rows import Row, answered, as_lines, reply_ids, review_row
 
 
 def number_rows(chat: Chat, rng: random.Random, count: int) -> Iterator[Row]:
@@ -131,6 +132,24 @@ def choice_rows(chat: Chat, rng: random.Random) -> Iterator[Row]:
             for method in methods
         ]
         yield _conversation(chat, [order, customer.user], wishes, rng)
+
+
+def verdict_row(chat: Chat, trajectory: Trajectory, review: Diagnosis) -> Row:
+    """Returns a row of an episode and the review of it, of which all but the advice is learned.
+
+    Advice is many tokens that are copied with ease; beside them the few that judge a turn hardly count.
+    """
+    row, messages, said = review_row(chat, trajectory, review), review_prompt(trajectory), ""
+    start, weights = len(chat.encode(messages)), list(row.weights)
+    for line in as_lines(review).splitlines():
+        judgement, mark, advice = line.partition("; instead:")
+        # Without the stop token of the reply.
+        first = start + len(reply_ids(chat, messages, said + judgement + mark)) - 1
+        end = start + len(reply_ids(chat, messages, said + line)) - 1
+        if advice:
+            weights[first:end] = [0.0] * (end - first)
+        said += f"{line}\n"
+    return Row(row.ids, weights)
 
 
 def _conversation(chat: Chat, records: list[Record], wishes: list[tuple[str, Call]], rng: random.Random) -> Row:

@@ -17,6 +17,13 @@ from hero.warm.rows import Row, answered
 CODE = re.compile(r"\b(?:[B-DF-HJ-NP-TV-Z][AEIOU]){2}\b")
 
 
+def excerpt(trajectory: Trajectory, start: int, turns: int) -> Trajectory:
+    """Returns some turns of an episode as an episode of its own, without the messages before them."""
+    first_message = len(trajectory.turns[start].prompt) - 1
+    kept = trajectory.turns[start : start + turns]
+    return replace(trajectory, turns=tuple(replace(turn, prompt=turn.prompt[first_message:]) for turn in kept))
+
+
 def with_new_codes(trajectory: Trajectory, rng: random.Random) -> Trajectory:
     """Returns the same episode with other product codes, which can be copied but not learned by heart."""
     unused = codes(rng)

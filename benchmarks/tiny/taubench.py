@@ -18,7 +18,15 @@ from dataclasses import replace
 from functools import partial
 
 from benchmarks.tiny.clerk import Erratic, Hasty, Wanderer, review
-from benchmarks.tiny.desk_rows import call_rows, choice_rows, lookup_rows, number_rows, record_rows, word_rows
+from benchmarks.tiny.desk_rows import (
+    call_rows,
+    choice_rows,
+    lookup_rows,
+    number_rows,
+    record_rows,
+    verdict_row,
+    word_rows,
+)
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.service_case import Case
 from hero.chat.base import Chat
@@ -26,7 +34,7 @@ from hero.distill.teacher import HindsightTeacher
 from hero.reflect.model import review_prompt
 from hero.types import Trajectory
 from hero.warm.recipe import Phase, Recipe
-from hero.warm.rows import Row, as_lines, episode_row, review_row, teacher_rows, verdict_row
+from hero.warm.rows import Row, as_lines, episode_row, review_row, teacher_rows
 
 PATTERN = (
     r'</?tool_call>| ?"[a-z][a-z_0-9]*": (?:\[?"|\{)?|[a-z]+(?:_[a-z]+)+|[^\r\n\p{L}\p{N}"]?\p{L}+|\p{N}{1,3}'

@@ -24,7 +24,7 @@ from functools import partial
 
 from benchmarks.tiny.episodes import play, shop
 from benchmarks.tiny.shop_page import PageView
-from benchmarks.tiny.shop_rows import copy_rows, drill_rows, with_new_codes, word_rows
+from benchmarks.tiny.shop_rows import copy_rows, drill_rows, excerpt, with_new_codes, word_rows
 from benchmarks.tiny.shopper import Erratic, Sloppy, Wanderer, review
 from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
@@ -34,7 +34,7 @@ from hero.models import tiny
 from hero.reflect.model import review_prompt
 from hero.types import Trajectory
 from hero.warm.recipe import Phase, Recipe
-from hero.warm.rows import Row, as_lines, episode_row, excerpt, review_row, teacher_rows
+from hero.warm.rows import Row, as_lines, episode_row, review_row, teacher_rows
 
 PATTERN = r" ?\[SEP\] ?|[^\r\n\p{L}\p{N}\[]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
 """Pattern that splits a text before the merges: the separator with the blanks around it, words with one mark before

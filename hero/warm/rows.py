@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hero.chat.base import Chat
 from hero.distill.teacher import HindsightTeacher
@@ -23,13 +23,6 @@ class Row:
 
     ids: list[int]
     weights: list[float]
-
-
-def excerpt(trajectory: Trajectory, start: int, turns: int) -> Trajectory:
-    """Returns some turns of an episode as an episode of its own, without the messages before them."""
-    first_message = len(trajectory.turns[start].prompt) - 1
-    kept = trajectory.turns[start : start + turns]
-    return replace(trajectory, turns=tuple(replace(turn, prompt=turn.prompt[first_message:]) for turn in kept))
 
 
 def answered(chat: Chat, messages: Sequence[Message], reply: str) -> Row:
@@ -69,24 +62,6 @@ def episode_row(
 def review_row(chat: Chat, trajectory: Trajectory, review: Diagnosis) -> Row:
     """Returns a row of an episode and the review of it, of which only the review is learned."""
     return answered(chat, review_prompt(trajectory), as_lines(review))
-
-
-def verdict_row(chat: Chat, trajectory: Trajectory, review: Diagnosis) -> Row:
-    """Returns a row of an episode and the review of it, of which all but the advice is learned.
-
-    Advice is many tokens that are copied with ease; beside them the few that judge a turn hardly count.
-    """
-    row, messages, said = review_row(chat, trajectory, review), review_prompt(trajectory), ""
-    start, weights = len(chat.encode(messages)), list(row.weights)
-    for line in as_lines(review).splitlines():
-        judgement, mark, advice = line.partition("; instead:")
-        # Without the stop token of the reply.
-        first = start + len(reply_ids(chat, messages, said + judgement + mark)) - 1
-        end = start + len(reply_ids(chat, messages, said + line)) - 1
-        if advice:
-            weights[first:end] = [0.0] * (end - first)
-        said += f"{line}\n"
-    return Row(row.ids, weights)
 
 
 def teacher_rows(

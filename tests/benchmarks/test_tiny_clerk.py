@@ -10,7 +10,15 @@ from itertools import pairwise
 import tiktoken
 
 from benchmarks.tiny.clerk import HAND_OVER, NOT_FOUND, Erratic, Hasty, Wanderer, expert, review
-from benchmarks.tiny.desk_rows import call_rows, choice_rows, lookup_rows, number_rows, record_rows, word_rows
+from benchmarks.tiny.desk_rows import (
+    call_rows,
+    choice_rows,
+    lookup_rows,
+    number_rows,
+    record_rows,
+    verdict_row,
+    word_rows,
+)
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.service_case import TOOLS, Case
 from benchmarks.tiny.taubench import PATTERN, wandering
@@ -24,7 +32,7 @@ from hero.reflect.model import parse_review, review_prompt
 from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import Message, Trajectory, Verdict
-from hero.warm.rows import Row, as_lines, episode_row, review_row, verdict_row
+from hero.warm.rows import Row, as_lines, episode_row, review_row
 from hero.warm.tokenizer import train_ranks
 
 CHAT = tiny.load_chat(tiny.MODELS / "taubench")

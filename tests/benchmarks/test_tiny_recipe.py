@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.tiny.episodes import play
 from benchmarks.tiny.shop_page import PageView, Requirements
-from benchmarks.tiny.shop_rows import CODE, copy_rows, drill_rows, with_new_codes, word_rows
+from benchmarks.tiny.shop_rows import CODE, copy_rows, drill_rows, excerpt, with_new_codes, word_rows
 from benchmarks.tiny.shopper import Erratic, Sloppy, Wanderer, expert, review
 from benchmarks.tiny.webshop import HARD, PATTERN
 from hero.envs.webshop.env import WebShopEnv
@@ -20,7 +20,7 @@ from hero.models import tiny
 from hero.reflect.model import parse_review, review_prompt
 from hero.rollout import Task, rollout
 from hero.types import Message, Stop, Trajectory, Verdict
-from hero.warm.rows import Row, as_lines, episode_row, excerpt, review_row, teacher_rows
+from hero.warm.rows import Row, as_lines, episode_row, review_row, teacher_rows
 from hero.warm.tokenizer import train_ranks
 
 CHAT = tiny.load_chat(tiny.SHIPPED)
