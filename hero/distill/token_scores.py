@@ -43,11 +43,6 @@ class TokenScore:
     teacher: float
     likeliest: tuple[tuple[int, float], ...]
 
-    @property
-    def gap(self) -> float:
-        """Returns log p teacher - log p student; its mean over the tokens of an update is `teacher_gap`."""
-        return self.teacher - self.student
-
 
 @torch.no_grad()
 def score_tokens(

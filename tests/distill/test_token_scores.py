@@ -30,7 +30,7 @@ def test_the_mean_gap_is_that_of_the_update(seed: int, tokens: int) -> None:
     batch = UpdateBatch.of(examples, CHAT, CONTEXT)
     scores = scored(batch, tokens=tokens)
     assert scores.keys() == batch.teacher_rows.keys()
-    gaps = [score.gap for each in scores.values() for score in each]
+    gaps = [score.teacher - score.student for each in scores.values() for score in each]
     assert sum(gaps) / len(gaps) == pytest.approx(report["teacher_gap"], abs=CLOSE)
     assert sum(map(abs, gaps)) / len(gaps) == pytest.approx(report["teacher_gap_abs"], abs=CLOSE)
 
