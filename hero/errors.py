@@ -57,6 +57,12 @@ def translate_errors(error_type: type[HeroError], message: str) -> Iterator[None
         raise error_type(f"{message}: {short_message(error)} ({type(error).__name__})") from error
 
 
+def require(holds: bool, message: str) -> None:
+    """Raises AssertionError unless a condition holds; an assert statement would be dropped by `python -O`."""
+    if not holds:
+        raise AssertionError(message)
+
+
 def short_message(error: BaseException) -> str:
     """Returns the first line of an error's message that is not blank, at most 500 characters of it."""
     return next((line for line in str(error).splitlines() if line.strip()), "no message")[:500]

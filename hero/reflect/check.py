@@ -12,6 +12,7 @@ from itertools import product
 from typing import Final
 
 from hero.chat.thoughts import without_thoughts
+from hero.errors import require
 from hero.reflect.base import Judge
 from hero.types import Finding, Stop, Trajectory, Verdict
 
@@ -47,12 +48,12 @@ def check_judge(rules: Judge, trajectories: Sequence[Trajectory]) -> None:
     Raises:
         AssertionError: a check failed; the message says what to change.
     """
-    _require(any(trajectory.turns for trajectory in trajectories), "give at least one episode that has turns")
+    require(any(trajectory.turns for trajectory in trajectories), "give at least one episode that has turns")
     for index, trajectory in enumerate(trajectories):
         findings = _checked_findings(rules, trajectory, f"episode {index}")
         silent = replace(trajectory, turns=tuple(replace(turn, feedback="") for turn in trajectory.turns))
         where = f"episode {index} without feedback"
-        _require(
+        require(
             _verdicts(_checked_findings(rules, silent, where)) == _verdicts(findings),
             f"{where} gets other verdicts than with it; judge by actions, observations, info and rewards, and read "
             "feedback for the wording of a cause at most",
@@ -84,11 +85,11 @@ def _checked_findings(rules: Judge, trajectory: Trajectory, where: str) -> dict[
     """Lets the rules judge an episode twice, and returns their findings once they have passed the checks."""
     copy = deepcopy(trajectory)
     findings = _findings(rules, trajectory, where)
-    _require(trajectory == copy, f"{where} was changed by the rules; copy what you change")
+    require(trajectory == copy, f"{where} was changed by the rules; copy what you change")
     again = _findings(rules, copy, where)
-    _require(findings == again, f"{where} gets other findings when it is judged again; keep no state and draw nothing")
+    require(findings == again, f"{where} gets other findings when it is judged again; keep no state and draw nothing")
     for turn, finding in findings.items():
-        _require(
+        require(
             type(turn) is int and 0 <= turn < len(trajectory.turns),
             f"{where} has a finding for {turn!r}; its turns are numbered from 0 to {len(trajectory.turns) - 1}",
         )
@@ -103,7 +104,7 @@ def _findings(rules: Judge, trajectory: Trajectory, where: str) -> dict[int, Fin
         raise AssertionError(
             f"{where} raised {error!r}; leave out a turn that the rules cannot read, whatever its texts and length"
         ) from error
-    _require(
+    require(
         isinstance(findings, Mapping),
         f"{where} must get a mapping from turns to findings, not a {type(findings).__name__}; return {{}} for none",
     )
@@ -113,22 +114,22 @@ def _findings(rules: Judge, trajectory: Trajectory, where: str) -> dict[int, Fin
 def _check_finding(finding: Finding | None, turn: int, trajectory: Trajectory, where: str) -> None:
     if finding is None:
         return
-    _require(
+    require(
         isinstance(finding, Finding),
         f"{where} {finding!r} is not a hero.types.Finding; return None for a turn that no rule may judge",
     )
-    _require(finding.turn == turn, f"{where} the finding is about turn {finding.turn}; key it by its own turn")
-    _require(
+    require(finding.turn == turn, f"{where} the finding is about turn {finding.turn}; key it by its own turn")
+    require(
         isinstance(finding.verdict, Verdict),
         f"{where} the verdict is {finding.verdict!r}, not a hero.types.Verdict; leave out a turn without one",
     )
     for name, text in (("cause", finding.cause), ("advice", finding.advice)):
-        _require(
+        require(
             isinstance(text, str) and (text == "" or text.strip() != ""),
             f'{where} the {name} is {text!r}, not a str with words; give "" where there is nothing to say',
         )
     action = without_thoughts(trajectory.turns[turn].action.text).strip()
-    _require(
+    require(
         finding.verdict is Verdict.USEFUL or finding.advice == "" or finding.advice.strip() != action,
         f"{where} {action!r:.80} is both faulted ({finding.verdict}) and advised; leave the advice out",
     )
@@ -136,9 +137,3 @@ def _check_finding(finding: Finding | None, turn: int, trajectory: Trajectory, w
 
 def _verdicts(findings: Mapping[int, Finding | None]) -> dict[int, Verdict | None]:
     return {turn: finding.verdict for turn, finding in findings.items() if finding}
-
-
-def _require(holds: bool, message: str) -> None:
-    # Not an assert statement, which `python -O` would drop.
-    if not holds:
-        raise AssertionError(message)

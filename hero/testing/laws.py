@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hero.chat.base import Chat, drift_tokens
 from hero.distill.base import Example, Learner, Teacher
 from hero.distill.turns import siblings_of
-from hero.errors import HeroError, PolicyError
+from hero.errors import HeroError, PolicyError, require
 from hero.policy import ContextLimited, Policy
 from hero.reflect.base import Reflector, diagnoses_of
 from hero.testing import strategies
@@ -209,12 +209,6 @@ def check_chat(
         )
 
     _try(law, st.tuples(strategies.conversations(chat, said=said, sampled=sampled), strategies.words), cases)
-
-
-def require(holds: bool, message: str) -> None:
-    """Raises AssertionError unless a condition holds; an assert statement would be dropped by `python -O`."""
-    if not holds:
-        raise AssertionError(message)
 
 
 def _try(law: Callable[[Any], None], cases_of: st.SearchStrategy[Any], cases: int) -> None:

@@ -12,9 +12,10 @@ from gymnasium.vector.utils import CloudpickleWrapper
 
 from hero.deadline import time_limit
 from hero.envs.base import TextEnv
-from hero.envs.checks.shapes import MAX_SECONDS, require
+from hero.envs.checks.shapes import MAX_SECONDS
 from hero.envs.space import AnyText
 from hero.envs.validate import read_baseline, read_provenance
+from hero.errors import require
 from hero.types import Tools
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from hero.envs.base import TextEnv
 from hero.envs.checks.played import GIBBERISH, HOSTILE, MAX_STEPS, SEEDS
-from hero.envs.checks.shapes import require, start_episode, take_step
+from hero.envs.checks.shapes import start_episode, take_step
+from hero.errors import require
 from hero.types import Action, Message, Stop, Trajectory, Turn
 
 

@@ -10,9 +10,10 @@ from typing import Any, Final
 import numpy as np
 from gymnasium.error import ResetNeeded
 
+from hero.envs.adapt import RandomFence
 from hero.envs.base import TextEnv
-from hero.envs.checks.shapes import check_start, check_step, require, start_episode, take_step
-from hero.errors import HeroError
+from hero.envs.checks.shapes import check_start, check_step, shown_action, start_episode, take_step
+from hero.errors import HeroError, require
 
 SEEDS: Final = (0, 1, 2)
 MAX_STEPS: Final = 60
@@ -43,16 +44,15 @@ def check_hostile_actions(make: Callable[[], TextEnv]) -> None:
     """Checks that no action raises, and that one without meaning is not valid."""
     env = make()
     for action in HOSTILE:
-        shown = repr(action if len(action) < 40 else action[:20] + "...")
         start = start_episode(env, 0, 0)
         check_start(start, "after reset")
         step = take_step(env, action)
-        check_step(step, f"after the action {shown}")
+        check_step(step, f"after the action {shown_action(action)}")
         if action == GIBBERISH and start[1]["available_actions"]:
             require(
                 step[4]["action_valid"] is False,
-                f"available_actions names what can be done, yet {shown} was valid: set action_valid = False for what "
-                "cannot be parsed or had no effect",
+                f"available_actions names what can be done, yet {action!r} was valid: "
+                "set action_valid = False for what cannot be parsed or had no effect",
             )
 
 
@@ -128,14 +128,8 @@ def _check_repeats(make: Callable[[], TextEnv], seed: int) -> None:
     expected = _play(make(), seed, random.Random(seed))
     bystander = make()
     # An environment that reads global or shared state would differ in the second episode.
-    states = random.getstate(), np.random.get_state()
-    random.seed(seed + 12345)
-    np.random.seed(seed + 12345)
-    try:
+    with RandomFence().inside(seed + 12345):
         repeated = _play(make(), seed, random.Random(seed), between=lambda: bystander.reset(seed=99))
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
     for index, (first, second) in enumerate(zip(expected, repeated, strict=False)):
         require(
             first == second,

@@ -8,7 +8,8 @@ from typing import Any, Final
 from hero.chat.context import conversation
 from hero.envs.base import TextEnv
 from hero.envs.checks.played import check_ended
-from hero.envs.checks.shapes import check_start, check_step, require, start_episode, take_step
+from hero.envs.checks.shapes import check_start, check_step, start_episode, take_step
+from hero.errors import require
 from hero.policy import Script
 from hero.types import Action, Message, Turn
 

@@ -11,15 +11,10 @@ from gymnasium.error import ResetNeeded
 from hero.deadline import time_limit
 from hero.envs.base import TextEnv
 from hero.envs.validate import read_metrics
+from hero.errors import require
 
 MAX_SECONDS: Final = 10.0
 """Seconds within which a step of a played episode has to be answered."""
-
-
-def require(holds: bool, message: str) -> None:
-    """Raises AssertionError unless a condition holds; an assert statement would be dropped by `python -O`."""
-    if not holds:
-        raise AssertionError(message)
 
 
 def start_episode(env: TextEnv, seed: int, task: int | None = None) -> tuple[str, dict[str, Any]]:
@@ -41,7 +36,7 @@ def take_step(env: TextEnv, action: str) -> tuple[str, float, bool, bool, dict[s
     Raises:
         AssertionError: it raised, or took longer than `MAX_SECONDS`; the message names the action.
     """
-    shown = repr(action if len(action) < 40 else action[:20] + "...")
+    shown = shown_action(action)
     try:
         with time_limit(MAX_SECONDS, "the step"):
             return env.step(action)
@@ -56,6 +51,11 @@ def take_step(env: TextEnv, action: str) -> tuple[str, float, bool, bool, dict[s
             f"the action {shown} raised {error!r}; any string is a legal action: answer one that cannot be parsed "
             "with an observation, action_valid = False and words in feedback"
         ) from error
+
+
+def shown_action(action: str) -> str:
+    """Returns an action as messages show it: quoted, and cut where it is long."""
+    return repr(action if len(action) < 40 else action[:20] + "...")
 
 
 def check_start(start: Any, where: str) -> None:
