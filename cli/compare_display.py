@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console, Group
@@ -33,9 +32,7 @@ class ComparisonLines:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Leaves the lines as they are."""
 
     def show(self, statuses: Statuses) -> None:
@@ -65,9 +62,7 @@ class ComparisonTable(ComparisonLines):
         self.live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.live.stop()
 
     def show(self, statuses: Statuses) -> None:
