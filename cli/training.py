@@ -17,7 +17,7 @@ import typer
 from hero.callback import Callback, expendable
 from hero.errors import ConfigError, DataError, UnavailableError
 from hero.processes import Processes
-from hero.runs.reader import MEMORY_SETTINGS, read_config, read_summary
+from hero.runs.reader import MEMORY_SETTINGS, progress, read_config, read_summary
 
 from . import build, provenance
 from .gpu_memory import GPUMemory
@@ -139,7 +139,7 @@ def _require_work(run: Run | Replica, plan: Plan, more: Mapping[str, Any]) -> No
     from hero.metrics import why_stopped
 
     given = " ".join(f"{option(name)} {value}" for name, value in more.items())
-    step, turns = run.progress()
+    step, turns = progress(run.rows("steps"))
     if why := why_stopped(run.rows("evals")):
         raise ConfigError(
             f"{given} adds nothing: after {step} steps the run stopped by itself ({why}); start another run from its "
@@ -236,7 +236,7 @@ def _train(
     is_first, plan = components["processes"].is_first, settings.plan()
     out = console() if is_first else console(silent=True)
     title = f"{settings.learner} of {settings.model} in {settings.env}"
-    view = LiveDisplay(out, plan, *run.progress()) if out.is_interactive else LogLines(out, plan)
+    view = LiveDisplay(out, plan, *progress(run.rows("steps"))) if out.is_interactive else LogLines(out, plan)
     finished, code, error, less = False, INTERRUPTED, "", ""
     with show_log(view.on_warning):
         try:

@@ -23,7 +23,7 @@ from hero.quality import QualityMeter
 from hero.reflect.base import Reflector, diagnoses_of
 from hero.rollout import Task, rollout
 from hero.runs.codec import decode_diagnosis
-from hero.runs.reader import Episode, read_episodes
+from hero.runs.reader import Episode, progress, read_episodes
 from hero.runs.replica import Replica
 from hero.runs.writer import Run
 from hero.types import Diagnosis, Trajectory
@@ -108,12 +108,12 @@ class Training:
             else:
                 self._evaluate(0, 0, timings)
             self._complete(0, timings, evaluated=True)
-        step, turns = run_dir.progress()
+        # Read once: in a long run, reading all records would come to take longer than a step.
+        rows, stopped = run_dir.rows("steps"), why_stopped(run_dir.rows("evals"))
+        step, turns = progress(rows)
         meter = self._quality_meter(step)
         if needs_earlier(self.learner):
             self._earlier.update(successes(episode.trajectory for episode in read_episodes(run_dir.path)))
-        # Read once: in a long run, reading all records would come to take longer than a step.
-        rows, stopped = run_dir.rows("steps"), why_stopped(run_dir.rows("evals"))
         while not (self.plan.is_done(step, turns) or stopped):
             if any(self.processes.gather([interrupted()])):
                 if run_dir.checkpoint and run_dir.checkpoint.step < step:

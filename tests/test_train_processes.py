@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from hero.processes import Processes
+from hero.runs.reader import progress
 from hero.runs.replica import Replica
 from hero.runs.writer import Run
 from tests.doubles import GuessTrainer
@@ -77,7 +78,7 @@ def test_all_processes_stop_when_one_is_asked_to(tmp_path: Path) -> None:
             with Run.create(tmp_path / "run", {"seed": 7}) as run:
                 processes.wait()
                 done = training(run, processes=processes).run()
-                assert run.progress()[0] == 2
+                assert progress(run.rows("steps"))[0] == 2
                 return done
         processes.wait()
         replica: Any = Replica(tmp_path / "run")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hero.runs.codec import Record
-from hero.runs.reader import Checkpoint, latest_checkpoint, progress, read_rows, step_folder
+from hero.runs.reader import Checkpoint, latest_checkpoint, read_rows, step_folder
 
 
 class Replica:
@@ -32,10 +32,6 @@ class Replica:
     def rows(self, kind: str) -> list[Record]:
         """Returns all records of one kind, oldest first."""
         return list(self._rows[kind]) if kind in self._rows else read_rows(self.path, kind)
-
-    def progress(self) -> tuple[int, int]:
-        """Returns the number of complete steps, and of the environment turns that they used."""
-        return progress(self.rows("steps"))
 
     def save_checkpoint(self, step: int, save: Callable[[Path], None], *, best: int) -> None:
         """Takes part in the saving of a step."""

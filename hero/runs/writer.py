@@ -43,7 +43,6 @@ from hero.runs.reader import (
     Config,
     check_checkpoint,
     latest_checkpoint,
-    progress,
     read_config,
     read_rows,
     step_folder,
@@ -142,10 +141,6 @@ class Run:
     def rows(self, kind: str) -> list[Record]:
         """Returns all records of one kind, oldest first; empty if there are none."""
         return read_rows(self.path, kind)
-
-    def progress(self) -> tuple[int, int]:
-        """Returns the number of complete steps, and of the environment turns that they used."""
-        return progress(self.rows("steps"))
 
     def save_checkpoint(self, step: int, save: Callable[[Path], None], *, best: int) -> None:
         """Completes a step, so that the run resumes after it, and removes all other checkpoints but the best one.

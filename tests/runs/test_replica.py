@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hero.runs.reader import KINDS
+from hero.runs.reader import KINDS, progress
 from hero.runs.replica import Replica
 from hero.runs.writer import Run
 from tests.runs.steps import contents
@@ -28,11 +28,11 @@ def test_a_replica_answers_like_the_run(path: Path) -> None:
         assert replicated == [run.rows(kind) for kind in KINDS]
         for kind in ("steps", "evals"):
             assert replica.rows(kind) == [*run.rows(kind), *({"step": n, "turns": 10 * n} for n in (4, 5))]
-        assert replica.progress() == (5, 50)
+        assert progress(replica.rows("steps")) == (5, 50)
         assert replica.checkpoint is not None
         assert (replica.checkpoint.step, replica.checkpoint.best) == (5, 4)
 
 
 def test_a_replica_of_a_new_run_is_empty(tmp_path: Path) -> None:
     replica = Replica(tmp_path / "run")
-    assert (replica.checkpoint, replica.progress(), replica.rows("evals")) == (None, (0, 0), [])
+    assert (replica.checkpoint, replica.rows("steps"), replica.rows("evals")) == (None, [], [])
