@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from zlib import crc32
 
 from hero.errors import RunError
-from hero.runs.codec import decode_trajectory, encode_trajectory
+from hero.runs.codec import decode_trajectory, encode_lines, encode_trajectory
 from hero.runs.reader import (
     CHECKED,
     EVALUATION,
@@ -126,9 +126,9 @@ def write_evaluation(path: Path, record: dict[str, Any], trajectories: Sequence[
     """
     from hero.runs import durable
 
-    rows = [json.dumps({"trajectory": encode_trajectory(each)}, separators=(",", ":")) for each in trajectories]
+    lines = encode_lines({"trajectory": encode_trajectory(each)} for each in trajectories)
     with durable.translate_write_errors(path):
-        durable.append(path / "episodes.jsonl", "".join(row + "\n" for row in rows).encode())
+        durable.append(path / "episodes.jsonl", lines)
         durable.write(path / EVALUATION, seal(record))
 
 

@@ -5,7 +5,6 @@ The first line says what the notes are and of which run. A file that was left un
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from filelock import FileLock, Timeout
 from hero.errors import ConfigError, RunError
 from hero.look.entries import identity
 from hero.runs import durable
+from hero.runs.codec import encode_lines
 from hero.runs.reader import read_config
 from hero.runs.sealed import parse
 
@@ -151,6 +151,5 @@ class NotesWriter:
         self.done |= notes.keys()
 
     def _append(self, *rows: Mapping[str, Any]) -> None:
-        lines = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
         with durable.translate_write_errors(self.file):
-            durable.append(self.file, lines.encode())
+            durable.append(self.file, encode_lines(rows))

@@ -6,7 +6,8 @@ was added (`more`, `more_ids`), otherwise the whole (`prompt`, `prompt_ids`). Fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -31,6 +32,11 @@ def encode_trajectory(trajectory: Trajectory) -> Record:
         "turns": turns,
     }
     return record | ({"error": trajectory.error} if trajectory.error else {})
+
+
+def encode_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Returns rows of plain JSON as they stand in a .jsonl file, one line each."""
+    return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
 
 
 def decode_trajectory(record: Mapping[str, Any]) -> Trajectory:

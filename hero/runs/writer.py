@@ -20,7 +20,6 @@ name, and so is a run of another schema.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -35,7 +34,7 @@ from filelock import FileLock
 from hero import __version__
 from hero.errors import RunError
 from hero.runs import durable
-from hero.runs.codec import Record
+from hero.runs.codec import Record, encode_lines
 from hero.runs.reader import (
     CHECKED,
     KINDS,
@@ -132,7 +131,7 @@ class Run:
 
     def record(self, kind: str, *rows: Mapping[str, Any]) -> None:
         """Appends records of one kind, one line each, and returns once they are on the disk."""
-        lines = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
+        lines = encode_lines(rows)
         with durable.translate_write_errors(self.path):
             durable.append(self.path / f"{kind}.jsonl", lines)
         self._rows[kind] += len(rows)
