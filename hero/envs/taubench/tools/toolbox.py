@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hero.envs.taubench.database import Database, Record
 
@@ -62,14 +62,17 @@ def require_record(db: Database, table: str, key: str, refusal: str) -> Record:
     return record
 
 
-def payment_methods(db: Database, record: Record) -> dict[str, Any]:
-    """Returns the payment methods of the user of an order or a reservation, to be read.
+def payment_method(db: Database, record: Record, method_id: str) -> Record:
+    """Returns a payment method of the user of an order or a reservation, to be read.
 
     Raises:
         KeyError: there is no such user.
+        RefusedError: the user has no such method.
     """
     user = db.get("users", record["user_id"])
     if user is None:
         raise KeyError(record["user_id"])
-    methods: dict[str, Any] = user["payment_methods"]
-    return methods
+    methods: dict[str, Record] = user["payment_methods"]
+    if method_id not in methods:
+        raise RefusedError("payment method not found")
+    return methods[method_id]

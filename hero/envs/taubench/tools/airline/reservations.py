@@ -7,7 +7,7 @@ from typing import Final
 
 from hero.envs.taubench.database import Database, Record, copied
 from hero.envs.taubench.tools.airline.flights import book_flight
-from hero.envs.taubench.tools.toolbox import RefusedError, Toolbox, payment_methods, require_record
+from hero.envs.taubench.tools.toolbox import RefusedError, Toolbox, payment_method, require_record
 
 NEW_RESERVATIONS: Final = ("HATHAT", "HATHAU", "HATHAV")
 NEW_CERTIFICATES: Final = ("certificate_3221322", "certificate_3221323", "certificate_3221324")
@@ -185,10 +185,7 @@ def _require_payable(db: Database, reservation: Record, payment_id: str, price: 
     Raises:
         RefusedError: the method is not the user's, is a certificate, or has too little on it.
     """
-    methods = payment_methods(db, reservation)
-    if payment_id not in methods:
-        raise RefusedError("payment method not found")
-    method = methods[payment_id]
+    method = payment_method(db, reservation, payment_id)
     if method["source"] == "certificate":
         raise RefusedError("certificate cannot be used to update reservation")
     if method["source"] == "gift_card" and method["amount"] < price:
@@ -197,7 +194,7 @@ def _require_payable(db: Database, reservation: Record, payment_id: str, price: 
 
 def _pay(db: Database, reservation: Record, payment_id: str, price: float) -> None:
     """Books the price of a change, which may be negative, to a reservation that may be changed."""
-    if payment_methods(db, reservation)[payment_id]["source"] == "gift_card":
+    if payment_method(db, reservation, payment_id)["source"] == "gift_card":
         db.edit("users", reservation["user_id"])["payment_methods"][payment_id]["amount"] -= price
     if price != 0:
         reservation["payment_history"].append({"payment_id": payment_id, "amount": price})

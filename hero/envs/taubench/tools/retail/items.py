@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from hero.envs.taubench.database import Database, Record
 from hero.envs.taubench.tools.retail.orders import add_to_balance, require_order, transaction
-from hero.envs.taubench.tools.toolbox import RefusedError, Toolbox, payment_methods
+from hero.envs.taubench.tools.toolbox import RefusedError, Toolbox, payment_method
 
 TOOLS: Final = Toolbox()
 
@@ -61,8 +61,7 @@ def exchange_delivered_order_items(
 def return_delivered_order_items(db: Database, /, order_id: str, item_ids: list[str], payment_method_id: str) -> str:
     """Ask to send delivered items back, for a refund to the payment method of the order or to a gift card."""
     order = require_order(db, order_id, "delivered", "non-delivered order cannot be returned")
-    if payment_method_id not in payment_methods(db, order):
-        raise RefusedError("payment method not found")
+    payment_method(db, order, payment_method_id)
     if "gift_card" not in payment_method_id and payment_method_id != order["payment_history"][0]["payment_method_id"]:
         raise RefusedError("payment method should be either the original payment method or a gift card")
     ordered = [item["item_id"] for item in order["items"]]
@@ -103,10 +102,7 @@ def _require_method(db: Database, order: Record, method_id: str, price: float, i
     Raises:
         RefusedError: the user has no such method, or it is a gift card with too little on it.
     """
-    methods = payment_methods(db, order)
-    if method_id not in methods:
-        raise RefusedError("payment method not found")
-    method: Record = methods[method_id]
+    method = payment_method(db, order, method_id)
     if method["source"] == "gift_card" and method["balance"] < price:
         raise RefusedError(insufficient)
     return method

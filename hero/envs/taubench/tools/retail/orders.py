@@ -7,7 +7,7 @@ from typing import Final
 
 from hero.envs.taubench.answers import ORDER_NOT_FOUND
 from hero.envs.taubench.database import Database, Record
-from hero.envs.taubench.tools.toolbox import RefusedError, Toolbox, payment_methods, require_record
+from hero.envs.taubench.tools.toolbox import RefusedError, Toolbox, payment_method, require_record
 
 REASONS: Final = ("no longer needed", "ordered by mistake")
 
@@ -75,16 +75,13 @@ def modify_user_address(
 def modify_pending_order_payment(db: Database, /, order_id: str, payment_method_id: str) -> str:
     """Pay an order by another method of the user."""
     order = require_order(db, order_id, "pending", "non-pending order cannot be modified")
-    methods = payment_methods(db, order)
-    if payment_method_id not in methods:
-        raise RefusedError("payment method not found")
+    method = payment_method(db, order, payment_method_id)
     history = order["payment_history"]
     if len(history) > 1 or history[0]["transaction_type"] != "payment":
         raise RefusedError("there should be exactly one payment for a pending order")
     if history[0]["payment_method_id"] == payment_method_id:
         raise RefusedError("the new payment method should be different from the current one")
     amount = history[0]["amount"]
-    method = methods[payment_method_id]
     if method["source"] == "gift_card" and method["balance"] < amount:
         raise RefusedError("insufficient gift card balance to pay for the order")
     order = db.edit("orders", order_id)
