@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import random
 from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Final, overload
 
@@ -109,10 +109,11 @@ class GoalPacker:
         )
 
 
+@dataclass(frozen=True, eq=False)
 class GoalSequence(Sequence[Goal]):
     """Goals in the original's order, each made on access; a slice is lazy, too.
 
-    Args:
+    Attributes:
         human: whether the instructions are human or synthetic.
         indices: indices of the products that have goals.
         starts: number of the first goal of each of these products, and the number of all goals.
@@ -121,31 +122,21 @@ class GoalSequence(Sequence[Goal]):
         splits: index in `SPLITS` of the split of every product.
     """
 
-    def __init__(
-        self,
-        products: PackedProducts,
-        human: bool,
-        indices: NDArray[np.int64],
-        starts: NDArray[np.int64],
-        uppers: NDArray[np.float64],
-        order: NDArray[np.int32],
-        splits: NDArray[np.uint8],
-    ) -> None:
-        self._products = products
-        self._human = human
-        self._indices = indices
-        self._starts = starts
-        self._uppers = uppers
-        self._order = order
-        self._splits = splits
+    products: PackedProducts
+    human: bool
+    indices: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    uppers: NDArray[np.float64]
+    order: NDArray[np.int32]
+    splits: NDArray[np.uint8]
 
     def by_product(self) -> dict[str, GoalSequence]:
         """Returns the goals of each split of the products, in the same order."""
-        of_goal = self._splits[self._indices[np.searchsorted(self._starts, self._order, side="right") - 1]]
-        return {name: self._with_order(self._order[of_goal == split]) for split, name in enumerate(SPLITS)}
+        of_goal = self.splits[self.indices[np.searchsorted(self.starts, self.order, side="right") - 1]]
+        return {name: replace(self, order=self.order[of_goal == split]) for split, name in enumerate(SPLITS)}
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self.order)
 
     @overload
     def __getitem__(self, index: int) -> Goal: ...
@@ -153,20 +144,14 @@ class GoalSequence(Sequence[Goal]):
     def __getitem__(self, index: slice) -> GoalSequence: ...
     def __getitem__(self, index: int | slice) -> Goal | GoalSequence:
         if isinstance(index, slice):
-            return self._with_order(self._order[index])
-        number = int(self._order[index])
-        row = int(np.searchsorted(self._starts, number, side="right")) - 1
-        item = self._products.at(int(self._indices[row]))
-        nth = number - int(self._starts[row])
-        if self._human:
-            return human_goal(item, item.human[nth], float(self._uppers[number]))
-        return synthetic_goal(item, _combination(item, nth), float(self._uppers[row]))
-
-    def __iter__(self) -> Iterator[Goal]:
-        return (self[index] for index in range(len(self)))
-
-    def _with_order(self, order: NDArray[np.int32]) -> GoalSequence:
-        return GoalSequence(self._products, self._human, self._indices, self._starts, self._uppers, order, self._splits)
+            return replace(self, order=self.order[index])
+        number = int(self.order[index])
+        row = int(np.searchsorted(self.starts, number, side="right")) - 1
+        item = self.products.at(int(self.indices[row]))
+        nth = number - int(self.starts[row])
+        if self.human:
+            return human_goal(item, item.human[nth], float(self.uppers[number]))
+        return synthetic_goal(item, _combination(item, nth), float(self.uppers[row]))
 
 
 def shuffled(count: int) -> NDArray[np.int32]:
