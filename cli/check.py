@@ -19,7 +19,7 @@ from .provenance import today
 from .readiness import Readiness
 from .resolve import settings_of
 from .settings import Settings
-from .terminal import console, loading, report_errors, show_log
+from .terminal import console, loading, progress_bars, report_errors
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hero.envs.base import TextEnv
     from hero.policy import Policy
     from hero.reflect.base import Reflector
-    from hero.types import Trajectory, Turn
+    from hero.types import Trajectory
 
 CHECKED: Final = (
     *("env", "env_args", "model", "chat_args", "learner", "learner_args", "reflector", "reflector_args"),
@@ -73,8 +73,6 @@ def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
         ConfigError: the learner reads no diagnoses, or whatever a run with these settings would raise.
         RunError: no episode says anything about the policy.
     """
-    from rich.progress import Progress
-
     from hero.distill.batch import UpdateBatch
     from hero.distill.learners import group_examples
     from hero.distill.loss import UpdateLoss
@@ -100,11 +98,7 @@ def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
     require_weights(lm, settings.model)
     reflector = cast("Reflector", build.make_reflector(settings, lm))
     loaded()
-    with (
-        build.closing(envs),
-        Progress(console=console(errors=True), transient=True) as bars,
-        show_log(lambda text: bars.console.print(f"warning: {text}", style="yellow", markup=False)),
-    ):
+    with build.closing(envs), progress_bars() as bars:
         played = _play(settings, envs, lm.policy(temperature=settings.temperature, version=0), bars)
         bars.add_task("reflecting", total=None)
         diagnoses = check_diagnoses(reflector.reflect(played), played, settings.reflector)
@@ -155,15 +149,9 @@ def _play(settings: Settings, envs: Sequence[TextEnv], policy: Policy, bars: Pro
     from hero.plan import Purpose
     from hero.rollout import rollout
 
-    from .progress import TurnCounter
+    from .progress import episode_bar
 
-    plan, counter = settings.plan(), TurnCounter(settings.max_turns)
-    bar = bars.add_task("playing", total=settings.episodes)
-
-    def advance(episode: int, turn: Turn) -> None:
-        if counter.is_last(episode, turn):
-            bars.advance(bar)
-
+    plan = settings.plan()
     played = rollout(
         envs,
         policy,
@@ -171,7 +159,7 @@ def _play(settings: Settings, envs: Sequence[TextEnv], policy: Policy, bars: Pro
         max_turns=plan.max_turns,
         max_tokens=plan.max_tokens,
         seed=plan.seed_for(1, Purpose.SAMPLING),
-        on_turn=advance,
+        on_turn=episode_bar(bars, "playing", settings.episodes, plan.max_turns),
     )
     if why := hopeless(map(Outcome.of, played)):
         raise RunError(why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from hero.comparison.cells import Cell
@@ -13,7 +14,7 @@ from hero.errors import ConfigError, RunError
 from . import compare_plots
 from .compare_tables import Table, cost_table, difference_table, evaluations_csv, notes, success_table, teaching_table
 from .provenance import differences
-from .terminal import console, show_log, warn_on_error
+from .terminal import console, show_log, warn, warn_on_error
 
 
 def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: Path | None) -> None:
@@ -49,7 +50,7 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
     if folder is None:
         out.print("\ngive --out for the tables in Markdown, all evaluations as CSV, and pictures", markup=False)
         return
-    with show_log(lambda text: out.print(f"warning: {text}", style="yellow", markup=False)):
+    with show_log(partial(warn, out)):
         _write(folder, cells, at, against, tables, texts)
     out.print(f"\nwritten to {folder}: comparison.md, comparison.csv, curves.png, budgets.png, cost.png", markup=False)
 

@@ -11,7 +11,7 @@ from typer.main import get_command
 from hero import registry
 from hero.errors import ConfigError
 
-from .terminal import console, report_errors
+from .terminal import console, report_errors, warn
 
 
 class DataCommands(TyperGroup):
@@ -29,7 +29,7 @@ class DataCommands(TyperGroup):
             return get_command(single)
         except Exception as error:  # of one package, which hides no other's command
             why = str(error) if isinstance(error, ConfigError) else f"hero.data {cmd_name!r} is not a command: {error}"
-            console(errors=True).print(f"warning: {why}", style="yellow", markup=False)
+            warn(console(errors=True), why)
             return None
 
 

@@ -23,7 +23,7 @@ from .provenance import run_dir_of
 from .resolve import PLAYED, settings_to_play
 from .settings import Settings
 from .suite import evaluate_suite, refuse_idle
-from .terminal import console, estimate, loading, report_errors, show_log, with_default
+from .terminal import console, estimate, loading, progress_bars, report_errors, with_default
 from .usage import report_usage
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hero.evaluation import Evaluation
     from hero.intervals import Estimate
     from hero.outcomes import Outcome
-    from hero.types import Trajectory, Turn
+    from hero.types import Trajectory
 
 SUITE = "Held-out text"
 
@@ -161,12 +161,10 @@ def _play(
         run: the run whose policy is evaluated; None for any other model.
         begin: is called when everything is loaded.
     """
-    from rich.progress import Progress
-
     from hero.evaluate import play
     from hero.rollout import Task
 
-    from .progress import TurnCounter
+    from .progress import episode_bar
 
     build.require_train_extra()
     build.use_threads(settings.threads)
@@ -182,17 +180,7 @@ def _play(
     # The seed of an episode depends on its task and trial alone, so that more of either leave it as it is.
     seeds = [(index, index + trial * env.num_tasks) for index in range(num_tasks) for trial in range(trials)]
     tasks = [Task(index, episode_seed, episode_seed) for index, episode_seed in seeds]
-    with (
-        build.closing([env, *envs]),
-        Progress(console=console(errors=True), transient=True) as bars,
-        show_log(lambda text: bars.console.print(f"warning: {text}", style="yellow", markup=False)),
-    ):
-        bar, counter = bars.add_task("episodes", total=len(tasks)), TurnCounter(settings.max_turns)
-
-        def advance(episode: int, turn: Turn) -> None:
-            if counter.is_last(episode, turn):
-                bars.advance(bar)
-
+    with build.closing([env, *envs]), progress_bars() as bars:
         played = play(
             envs,
             policy,
@@ -200,7 +188,7 @@ def _play(
             max_turns=settings.max_turns,
             max_tokens=settings.max_tokens,
             seed=seed,
-            on_turn=advance,
+            on_turn=episode_bar(bars, "episodes", len(tasks), settings.max_turns),
         )
     report_usage(console(errors=True), (policy, *(each.unwrapped for each in envs)))
     return played, bool(env.tools), step

@@ -15,7 +15,7 @@ from hero.errors import ConfigError, RunError
 from . import build
 from .model import CheckpointOption, ModelArgument, ModelChoice, load_checkpoint
 from .provenance import model_source, run_dir_of
-from .terminal import console, loading, report_errors
+from .terminal import console, loading, report_errors, warn
 
 
 @report_errors
@@ -103,11 +103,8 @@ def _export_episodes(model: str, run: Path | None, out: Path, what: str, idle: M
     console().print(f"{count} rows ({what}) of {model} written to {out}", markup=False)
     solved = sum(entry.trajectory.success for entry in entries)
     if what == "sft" and count < solved:
-        console(errors=True).print(
-            f"warning: {solved - count} of {solved} solved episodes are left out: they are not one conversation",
-            style="yellow",
-            markup=False,
-        )
+        left_out = f"{solved - count} of {solved} solved episodes are left out"
+        warn(console(errors=True), f"{left_out}: they are not one conversation")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from hero.runs.reader import read_config
 from . import build
 from .provenance import env_provenance, explain_missing, require_same, version_warning, versions
 from .settings import Settings
-from .terminal import console
+from .terminal import console, warn
 
 if TYPE_CHECKING:
     from hero.envs.base import TextEnv
@@ -52,4 +52,4 @@ def warn_of_versions(run: Path | None, settings: Settings) -> None:
     """Prints a warning where versions have changed since a run started; None stands for no run."""
     then = read_config(run).provenance.get("versions", {}) if run else {}
     if warning := version_warning(then, versions(settings)):
-        console(errors=True).print(f"warning: {warning}", style="yellow", markup=False)
+        warn(console(errors=True), warning)

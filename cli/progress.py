@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from rich.console import Console, Group
@@ -26,6 +26,7 @@ from hero.plan import Plan
 from hero.types import Turn
 
 from .report import evaluation_facts, evaluation_table, step_facts
+from .terminal import warn
 
 PHASES: Mapping[str, str] = {
     "rollout": "playing",
@@ -58,6 +59,17 @@ class TurnCounter:
         return last
 
 
+def episode_bar(bars: Progress, title: str, episodes: int, max_turns: int) -> Callable[[int, Turn], None]:
+    """Adds a bar of episodes; returns what takes their turns and advances the bar at the last turn of each."""
+    bar, counter = bars.add_task(title, total=episodes), TurnCounter(max_turns)
+
+    def on_turn(episode: int, turn: Turn) -> None:
+        if counter.is_last(episode, turn):
+            bars.advance(bar)
+
+    return on_turn
+
+
 class LogLines(Callback):
     """Prints one plain line per step and per evaluation."""
 
@@ -81,7 +93,7 @@ class LogLines(Callback):
         )
 
     def on_warning(self, text: str) -> None:
-        self.console.print(f"warning: {text}", style="yellow", markup=False)
+        warn(self.console, text)
 
     def note(self, text: str) -> None:
         """Prints a text between two lines."""

@@ -23,7 +23,7 @@ from .interrupt import unmissable
 from .model import ModelChoice, load_checkpoint, load_start
 from .resolve import PLAYED
 from .settings import Settings, option
-from .terminal import console, show_log
+from .terminal import console, progress_bars
 
 SUITE_SETTINGS: Final = ("chat_args", "threads", "device", "dtype")
 """Settings that decide how a model answers a suite."""
@@ -90,16 +90,11 @@ def _score(
     items: Sequence[Item], choice: ModelChoice, run: Path | None, micro_batch_tokens: int, begin: Callable[[], None]
 ) -> tuple[dict[str, list[Score]], int | None]:
     """Returns the scores of a model; of a run, those of its start and of its checkpoint, and the step of that."""
-    from rich.progress import Progress
-
     from hero.suite.score import score_suite
 
     lm, step = load_checkpoint(choice)
     begin()
-    with (
-        Progress(console=console(errors=True), transient=True) as bars,
-        show_log(lambda text: bars.console.print(f"warning: {text}", style="yellow", markup=False)),
-    ):
+    with progress_bars() as bars:
 
         def scored(name: str, lm: Any) -> list[Score]:
             bar = bars.add_task(name, total=None)

@@ -22,6 +22,7 @@ from .out_of_memory import is_out_of_memory, without_advice
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 P = ParamSpec("P")
 
@@ -129,6 +130,21 @@ def show_log(show: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
+
+
+def warn(out: Console, text: str) -> None:
+    """Prints a warning in yellow."""
+    out.print(f"warning: {text}", style="yellow", markup=False)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Shows bars on standard error until the end of the block, and above them warnings in the log `hero`."""
+    from rich.progress import Progress
+
+    screen = console(errors=True)
+    with Progress(console=screen, transient=True) as bars, show_log(functools.partial(warn, screen)):
+        yield bars
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from hero.look.entries import is_evaluation
 
 from .provenance import run_dir_of
 from .score import stored_diagnoses
-from .terminal import console, loading, report_errors, with_default
+from .terminal import console, loading, report_errors, warn, with_default
 
 if TYPE_CHECKING:
     from hero.look.notes import Note
@@ -118,7 +118,5 @@ def _scores_of(run: Path, file: Path | None, diagnoses: Path | None) -> Mapping[
     other = f"{scores} has scores with other diagnoses"
     if file:
         raise ConfigError(f"{other}; give those that it was made with, or none")
-    console(errors=True).print(
-        f"warning: {other}, and is left out; --scores FILE names others", style="yellow", markup=False
-    )
+    warn(console(errors=True), f"{other}, and is left out; --scores FILE names others")
     return {}

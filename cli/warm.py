@@ -17,7 +17,7 @@ from . import build
 from .arguments import read_arguments
 from .env import load_function
 from .resolve import env_settings, settings_of
-from .terminal import console, loading, report_errors, with_default
+from .terminal import console, loading, report_errors, warn, with_default
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -171,11 +171,10 @@ def _train(recipe: Recipe, out: Path, seed: int, play: Callable[[LanguageModel],
             success = play(lm)
             screen.print(f"{phase.name}  solves {100 * success:.0f} % of the validation tasks", markup=False)
             if phase.name == "skill" and success < LEAST_SKILL:
-                screen.print(
-                    f"warning: below {100 * LEAST_SKILL:.0f} % it may not know what is right, and hindsight teaches "
-                    "only what a model knows; give more --skill-steps, or an easier environment",
-                    style="yellow",
-                    markup=False,
+                warn(
+                    screen,
+                    f"below {100 * LEAST_SKILL:.0f} % it may not know what is right, and hindsight teaches only what a "
+                    "model knows; give more --skill-steps, or an easier environment",
                 )
 
         recipe.make(out, seed=seed, on_step=show, on_phase_end=report)
