@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hero import registry
-from hero.errors import ConfigError
+from hero.errors import ConfigError, naming_extra
 from hero.processes import ALONE, Processes
 
 from .learner import read_learner
@@ -153,18 +153,9 @@ def use_adapter(settings: Mapping[str, Any], lm: Any) -> None:
         add_adapter(lm.model, rank=rank, alpha=settings["lora_alpha"], targets=targets, seed=settings["seed"])
 
 
-@contextmanager
-def naming_users_extra() -> Iterator[None]:
-    """Names the extra that is missing where an import within the block fails."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed; run: pip install 'hero-agents[users]'") from error
-
-
 def served(lm: Any, url: str, processes: Processes) -> Any:
     """Returns the model as one that acts on a server; OPENAI_API_KEY holds its key, if it needs one."""
-    with naming_users_extra():
+    with naming_extra("users"):
         from hero.models.served import ServedModel
     return ServedModel.of(lm, url, key=os.environ.get("OPENAI_API_KEY", ""), processes=processes)
 

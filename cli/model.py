@@ -12,11 +12,11 @@ from typing import Annotated, Any, Final, TypeAlias
 import typer
 
 from hero import registry
-from hero.errors import ConfigError, DataError, RunError
+from hero.errors import ConfigError, DataError, RunError, naming_extra
 from hero.models.source import local_path
 from hero.runs.reader import Checkpoint, WhichCheckpoint, read_checkpoint, read_config
 
-from .build import naming_users_extra, use_adapter
+from .build import use_adapter
 from .provenance import explain_missing, model_provenance, model_source, require_same, run_dir_of, today
 from .settings import Settings
 from .terminal import with_default
@@ -144,7 +144,7 @@ def _load(choice: ModelChoice) -> tuple[Any, int | None]:
 
 
 def _endpoint_model(name: str) -> Any:
-    with naming_users_extra():
+    with naming_extra("users"):
         from hero.endpoint.policy import EndpointModel
     return EndpointModel(name)
 

@@ -57,6 +57,15 @@ def translate_errors(error_type: type[HeroError], message: str) -> Iterator[None
         raise error_type(f"{message}: {short_message(error)} ({type(error).__name__})") from error
 
 
+@contextmanager
+def naming_extra(extra: str) -> Iterator[None]:
+    """Names the extra of this package that is to be installed where an import within the block fails."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is not installed; run: pip install 'hero-agents[{extra}]'") from error
+
+
 def require(holds: bool, message: str) -> None:
     """Raises AssertionError unless a condition holds; an assert statement would be dropped by `python -O`."""
     if not holds:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hero.distill.turns import FAULTS
-from hero.errors import ConfigError, DataError
+from hero.errors import ConfigError, DataError, naming_extra
 from hero.look.entries import Entry
 from hero.runs import durable
 from hero.traces import messages_from_trajectory
@@ -114,11 +114,9 @@ def _lines(rows: Iterable[Row]) -> bytes:
 
 
 def _parquet(rows: list[Row]) -> bytes:
-    try:
+    with naming_extra("parquet"):
         import pyarrow
         from pyarrow import parquet
-    except ModuleNotFoundError as error:
-        raise ConfigError("pyarrow is not installed; run: pip install 'hero-agents[parquet]'") from error
     sink = pyarrow.BufferOutputStream()
     parquet.write_table(pyarrow.Table.from_pylist(rows), sink)
     content: bytes = sink.getvalue().to_pybytes()

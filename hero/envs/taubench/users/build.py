@@ -7,7 +7,7 @@ from typing import Any
 
 from hero.envs.taubench.users.base import HumanUser, User
 from hero.envs.validate import require_one_of, shortened
-from hero.errors import ConfigError
+from hero.errors import ConfigError, naming_extra
 
 
 def build_user(user: str | User, arguments: Mapping[str, Any] | None = None) -> User:
@@ -28,10 +28,8 @@ def build_user(user: str | User, arguments: Mapping[str, Any] | None = None) -> 
     if user == "human":
         return HumanUser()
     if user == "model":
-        try:
+        with naming_extra("users"):
             from hero.envs.taubench.users.model import ModelUser
-        except ModuleNotFoundError as error:
-            raise ConfigError(f"{error.name} is not installed; run: pip install 'hero-agents[users]'") from error
         return ModelUser.of_environment(arguments)
     from hero.envs.taubench.users.scripted import ScriptedUser
 
