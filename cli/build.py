@@ -68,9 +68,9 @@ def make_envs(name: str, split: str, count: int, arguments: dict[str, Any]) -> l
 
 def load_rules(env: TextEnv) -> None:
     """Imports the rules of an environment, if there are any, so that a broken package is named before anything runs."""
-    family = env.env_id.partition("/")[0]
-    if family in registry.names("hero.rules"):
-        registry.load("hero.rules", family)
+    from hero.reflect.rules import rules_of
+
+    rules_of(env.env_id)
 
 
 @contextmanager

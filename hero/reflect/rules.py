@@ -35,11 +35,19 @@ class RulesReflector:
         return [Diagnosis(self.name, _findings(each, self._rules_of(each.env_id))) for each in trajectories]
 
     def _rules_of(self, env_id: str) -> Judge | None:
-        family = env_id.partition("/")[0]
-        if family not in self._rules:
-            registered = family in registry.names("hero.rules")
-            self._rules[family] = registry.load("hero.rules", family) if registered else None
-        return self._rules[family]
+        if env_id not in self._rules:
+            self._rules[env_id] = rules_of(env_id)
+        return self._rules[env_id]
+
+
+def rules_of(env_id: str) -> Judge | None:
+    """Returns the rules that a package registers for an environment; None where none does.
+
+    Raises:
+        ConfigError: they cannot be imported.
+    """
+    family = env_id.partition("/")[0]
+    return registry.load("hero.rules", family) if family in registry.names("hero.rules") else None
 
 
 def _findings(trajectory: Trajectory, rules: Judge | None) -> tuple[Finding, ...]:
