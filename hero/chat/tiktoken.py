@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from hero.errors import ConfigError
 from hero.types import Message
@@ -38,6 +38,18 @@ class TiktokenChat:
         self._header = {"system": system, "user": user, "assistant": assistant}
         # Every prompt of an episode repeats the texts of the previous one.
         self._ordinary = lru_cache(maxsize=4096)(lambda text: tuple(encoding.encode_ordinary(text)))
+
+    @classmethod
+    def of(cls, ranks: dict[bytes, int], pattern: str) -> Self:
+        """Returns the chat with these ranks of tokens, which its special tokens follow in the order of `SPECIAL`.
+
+        Args:
+            pattern: splits a text before the merges.
+        """
+        import tiktoken
+
+        special = {token: len(ranks) + index for index, token in enumerate(cls.SPECIAL)}
+        return cls(tiktoken.Encoding("hero-tiny", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special))
 
     @property
     def stop_ids(self) -> frozenset[int]:

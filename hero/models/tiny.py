@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import tiktoken
 import torch
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -18,7 +17,6 @@ from hero.errors import ConfigError, DataError, translate_errors
 from hero.models.check import require_exact, require_fit, require_plausible, require_usable
 from hero.models.language_model import LanguageModel
 
-SPECIAL: Final = TiktokenChat.SPECIAL
 RANKS: Final = TiktokenChat.FILE
 CONFIG: Final = TiktokenChat.CONFIG
 MODELS: Final = Path(__file__).parent / "tiny_models"
@@ -83,13 +81,12 @@ def load_chat(path: Path) -> TiktokenChat:
         DataError: a file is missing or malformed.
     """
     file, ranks = path / CONFIG, _load_ranks(path / RANKS)
-    special = {token: len(ranks) + index for index, token in enumerate(SPECIAL)}
     with translate_errors(DataError, f'{file} is not {{"pattern": "a regular expression"}}'):
         pattern = json.loads(_existing(file).read_bytes())["pattern"]
-        encoding = tiktoken.Encoding("hero-tiny", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
-        if encoding.decode(encoding.encode_ordinary(SAMPLE)) != SAMPLE:
+        chat = TiktokenChat.of(ranks, pattern)
+        if chat.encoding.decode(chat.encoding.encode_ordinary(SAMPLE)) != SAMPLE:
             raise DataError(f"{file}: the pattern {pattern!r:.80} does not cover every text")
-    return TiktokenChat(encoding)
+    return chat
 
 
 def _load_model(path: Path, vocabulary: int) -> Any:

@@ -10,7 +10,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import tiktoken
 import torch
 
 from hero.chat.base import Chat
@@ -86,10 +85,7 @@ class Recipe:
             tiny.load_chat(self.start).save(out)
         elif not (out / TiktokenChat.FILE).exists():
             ranks = train_ranks(self.texts(random.Random(seed)), self.pattern, self.vocabulary, self.digits)
-            special = {token: len(ranks) + index for index, token in enumerate(TiktokenChat.SPECIAL)}
-            TiktokenChat(
-                tiktoken.Encoding("tiny", pat_str=self.pattern, mergeable_ranks=ranks, special_tokens=special)
-            ).save(out)
+            TiktokenChat.of(ranks, self.pattern).save(out)
         chat = tiny.load_chat(out)
         torch.manual_seed(seed)
         model: Any = (
