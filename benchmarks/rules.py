@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.rules_shoppers import HABITS, Habit, Oracle, Shopper
+from hero.distill.turns import FAULTS
 from hero.envs.webshop.actions import parse_action
 from hero.envs.webshop.env import WebShopEnv
 from hero.policy import FunctionPolicy
@@ -25,7 +26,6 @@ from hero.reflect.rules import RulesReflector
 from hero.rollout import Task, rollout
 from hero.types import Finding, Trajectory, Verdict
 
-FAULTS: Final = (Verdict.FAILED, Verdict.INVALID, Verdict.UNNECESSARY)
 COLUMNS: Final = (
     *("turns", "bad turns", "of these faulted", "advised", "advice right", "fault right", "praise right"),
     "needed clicks faulted",
