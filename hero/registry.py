@@ -55,17 +55,17 @@ def target(group: str, name: str) -> EntryPoint:
     Raises:
         ConfigError: nobody registered the name, or two packages did.
     """
-    entries: set[EntryPoint] = set(entry_points(group=group, name=name))
-    if not entries and is_path(name):
+    found: set[EntryPoint] = set(entry_points(group=group, name=name))
+    if not found and is_path(name):
         return EntryPoint(name, name, group)
-    if not entries:
+    if not found:
         close = get_close_matches(name, names(group), n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names(group)) or 'none'}"
         raise ConfigError(f"{group} has no {name!r}; {hint}")
-    if len({entry.value for entry in entries}) > 1:
-        owners = ", ".join(sorted(entry.value for entry in entries))
+    if len({entry.value for entry in found}) > 1:
+        owners = ", ".join(sorted(entry.value for entry in found))
         raise ConfigError(f"{group} has {name!r} more than once ({owners}); uninstall one of the packages")
-    return entries.pop()
+    return found.pop()
 
 
 def load(group: str, name: str) -> Any:
