@@ -105,12 +105,7 @@ class TransformersPolicy:
         if not prompts:
             return []
         encoded = [tuple(self.chat.encode(prompt)) for prompt in prompts]
-        longest, limit = max(map(len, encoded)), self.context_length
-        if longest >= limit:
-            raise PolicyError(
-                f"a prompt of {longest} tokens leaves no room in the context of {self.name}, {limit} tokens; "
-                "end episodes earlier (max_turns, max_tokens) or show fewer turns (window)"
-            )
+        require_room(max(map(len, encoded)), self.context_length, self.name)
         uniforms_BT = self._uniforms(len(prompts), seeds)
         actions: list[Action | None] = [None] * len(encoded)
         store = PrefixStore(self.kv_cache_bytes // 4)
@@ -225,6 +220,15 @@ class _Reply:
         self.logprobs.append(logprob)
         self.cut_off = token not in stop_ids and len(self.ids) == self.max_tokens
         return token in stop_ids or self.cut_off
+
+
+def require_room(tokens: int, context_length: int, name: str) -> None:
+    """Raises PolicyError if a prompt of so many tokens leaves none for a reply."""
+    if tokens >= context_length:
+        raise PolicyError(
+            f"a prompt of {tokens} tokens leaves no room in the context of {name}, {context_length} tokens; "
+            "end episodes earlier (max_turns, max_tokens) or show fewer turns (window)"
+        )
 
 
 @contextmanager

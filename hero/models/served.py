@@ -27,10 +27,11 @@ from torch import Tensor
 
 from hero.endpoint.client import RefusalError
 from hero.endpoint.pool import EndpointPool
-from hero.errors import ConfigError, PolicyError, UnavailableError
+from hero.errors import ConfigError, UnavailableError
 from hero.models.export import write_adapter
 from hero.models.language_model import LanguageModel
 from hero.models.lora import STUDENT, adapter_state, is_adapted
+from hero.models.sampler import require_room
 from hero.models.sharded import is_sharded, whole
 from hero.policy import derived_seed
 from hero.processes import ALONE, Processes
@@ -214,12 +215,8 @@ class ServedPolicy:
 
     def _answer(self, prompt: Sequence[Message], seed: int | None) -> Action:
         ids = tuple(self._lm.chat.encode(prompt))
+        require_room(len(ids), self.context_length, self.name)
         room = self.context_length - len(ids)
-        if room < 1:
-            raise PolicyError(
-                f"a prompt of {len(ids)} tokens leaves no room in the context of {self.name}, {self.context_length} "
-                "tokens; end episodes earlier (max_turns, max_tokens) or show fewer turns (window)"
-            )
         request: dict[str, Any] = {
             "model": self.name,
             "prompt": list(ids),
