@@ -9,7 +9,7 @@ identified is not counted: the clerk would do that later.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import typer
@@ -20,11 +20,12 @@ from benchmarks.rules import COLUMNS, Tally
 from benchmarks.tiny.clerk import Erratic, Hasty, Wanderer, expert
 from benchmarks.tiny.episodes import desk, play
 from benchmarks.tiny.service_case import Case
+from hero.policy import Script
 from hero.reflect.rules import RulesReflector
-from hero.types import Finding, Message
+from hero.types import Finding
 
 WORLDS: Final = 4
-CLERKS: Final[dict[str, Callable[[random.Random], Callable[[Sequence[Message]], str]]]] = {
+CLERKS: Final[dict[str, Callable[[random.Random], Script]]] = {
     "careful": lambda rng: expert,
     "leaves the # out": lambda rng: Hasty(rng, 0.95, 0.0, 0.0),
     "and then gives up": lambda rng: Hasty(rng, 0.95, 0.95, 0.0),

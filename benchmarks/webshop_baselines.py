@@ -7,7 +7,7 @@ before it buys. They read the text of the pages, as a language model would, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -23,7 +23,7 @@ from hero.envs.webshop.goals.splits import SplitBy
 from hero.envs.webshop.page_parts import SELECTED, SEPARATOR
 from hero.evaluate import evaluate
 from hero.evaluation import Evaluation
-from hero.policy import FunctionPolicy
+from hero.policy import FunctionPolicy, Script
 from hero.rollout import Task
 from hero.types import Message
 from hero_cli.terminal import report_errors
@@ -75,7 +75,7 @@ def wanted(page: Sequence[str]) -> Iterator[str]:
             yield value
 
 
-POLICIES: Final[dict[str, Callable[[Sequence[Message]], str]]] = {
+POLICIES: Final[dict[str, Script]] = {
     "first hit": partial(first_hit, options=False),
     "with options": partial(first_hit, options=True),
 }

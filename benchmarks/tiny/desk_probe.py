@@ -32,7 +32,7 @@ from hero.envs.taubench.action import parse_call
 from hero.envs.taubench.env import TauBenchEnv
 from hero.models import tiny
 from hero.models.language_model import LanguageModel
-from hero.policy import FunctionPolicy
+from hero.policy import FunctionPolicy, Script
 from hero.reflect.model import ModelReflector
 from hero.reflect.rules import LIMITS
 from hero.rollout import Task, rollout
@@ -41,7 +41,7 @@ from hero.types import Action, Diagnosis, Finding, Message, Trajectory, Turn, Ve
 
 WORLD = -1
 """Index of the world of the scripted clerks, which no phase of a recipe draws."""
-CLERKS: dict[str, Callable[[random.Random], Callable[[Sequence[Message]], str]]] = {
+CLERKS: dict[str, Callable[[random.Random], Script]] = {
     "hasty": lambda rng: Hasty(rng, 0.95, 0.95, 0.95),
     "erratic": lambda rng: Erratic(rng, 0.2),
     "wandering": Wanderer,

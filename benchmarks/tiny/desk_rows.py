@@ -73,11 +73,16 @@ def record_rows(chat: Chat, trajectory: Trajectory, rng: random.Random) -> Itera
 
 def call_rows(chat: Chat, trajectory: Trajectory) -> Iterator[Row]:
     """Yields an expert's calls about an order that was found, each after the words and records before it."""
+    for shown, call in calls_to_copy(trajectory):
+        yield answered(chat, [Message("user", shown)], call)
+
+
+def calls_to_copy(trajectory: Trajectory) -> Iterator[tuple[str, str]]:
+    """Yields the words and records before a call about an order, and the call."""
     for turn in trajectory.turns:
         case, action = Case(turn.prompt), turn.action.text
         if "get_order_details" in case.looked_up and parse_call(action) and TOOLS.get(case.wish) not in case.looked_up:
-            shown = [case.opening, *(answer for _, answer in case.moves)]
-            yield answered(chat, [Message("user", "\n".join(shown))], action)
+            yield "\n".join([case.opening, *(answer for _, answer in case.moves)]), action
 
 
 def lookup_rows(chat: Chat, rng: random.Random) -> Iterator[Row]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
 
 from hero.envs.base import TextEnv
 from hero.envs.taubench.env import TauBenchEnv
 from hero.envs.webshop.env import WebShopEnv
-from hero.policy import FunctionPolicy
+from hero.policy import FunctionPolicy, Script
 from hero.rollout import Task, rollout
-from hero.types import Message, Trajectory
+from hero.types import Trajectory
 
 FIRST_SEED = 1000
 """First seed of the recipes' own catalogues and worlds; the package trains and evaluates on seed 0."""
@@ -28,7 +27,7 @@ def desk(index: int) -> TauBenchEnv:
     return TauBenchEnv(data="embedded", split="train", world_seed=FIRST_SEED + index)
 
 
-def play(env: TextEnv, act: Callable[[Sequence[Message]], str], episodes: int, rng: random.Random) -> list[Trajectory]:
+def play(env: TextEnv, act: Script, episodes: int, rng: random.Random) -> list[Trajectory]:
     """Plays episodes of tasks that are drawn at random."""
     tasks = [Task(rng.randrange(env.num_tasks), seed) for seed in range(episodes)]
     return rollout([env], FunctionPolicy(act), tasks, max_turns=MAX_TURNS[env.env_id.partition("/")[0]])

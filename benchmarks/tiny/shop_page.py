@@ -13,12 +13,12 @@ from functools import cached_property
 from typing import Self
 
 from hero.envs.webshop.catalogue.embedded import ATTRIBUTES, KINDS, OPTIONS
+from hero.envs.webshop.page_parts import SELECTED, SEPARATOR
 from hero.types import Message
 
 ALL_ATTRIBUTES = {pair.split("/")[0] for pairs in ATTRIBUTES.values() for pair in pairs.split()}
 ALL_KINDS = [kind for kinds in KINDS.values() for kind in kinds.split(",")]
 ALL_OPTIONS = {value for values in OPTIONS.values() for value in values.split()}
-CHOSEN = " (selected)"
 FITS = "fits"
 
 
@@ -76,7 +76,7 @@ class PageView:
 
     @cached_property
     def parts(self) -> list[str]:
-        return self.text.split(" [SEP] ")
+        return self.text.split(SEPARATOR)
 
     @property
     def text(self) -> str:
@@ -112,21 +112,21 @@ class PageView:
     def with_items(self, indices: Collection[int]) -> PageView:
         """Returns the same page of results with only these of its items, in their order."""
         kept = [part for index, item in enumerate(self.items) if index in indices for part in item]
-        return PageView((Message("user", " [SEP] ".join([*self.parts[: self._first_item], *kept])),))
+        return PageView((Message("user", SEPARATOR.join([*self.parts[: self._first_item], *kept])),))
 
     @property
     def fault(self) -> str:
         """Reason why the item of this page does not meet the requirements; "" if it does."""
         price = next(index for index, part in enumerate(self.parts) if part.startswith("Price: "))
         fault = self.requirements.fault(self.parts[price - 1], self.parts[price])
-        offered = {part.removesuffix(CHOSEN) for part in self.parts}
+        offered = {part.removesuffix(SELECTED) for part in self.parts}
         missing = [option for option in self.requirements.options if option not in offered]
         return fault or (f"no {missing[0]}" if missing else "")
 
     @property
     def open_options(self) -> list[str]:
         """Required options that are not chosen yet."""
-        return [option for option in self.requirements.options if option + CHOSEN not in self.parts]
+        return [option for option in self.requirements.options if option + SELECTED not in self.parts]
 
     @cached_property
     def rejected(self) -> set[str]:

@@ -6,7 +6,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.tiny.shop_page import ALL_OPTIONS, CHOSEN, PageView
+from benchmarks.tiny.shop_page import ALL_OPTIONS, PageView
+from hero.envs.webshop.page_parts import SELECTED
 from hero.types import Diagnosis, Finding, Message, Trajectory, Verdict
 
 
@@ -105,7 +106,7 @@ class Wanderer:
             opened = [f"click[{code}]" for code, _, _ in view.items if f"click[{code}]" in view.actions]
             return back * 3 + ["click[next >]", "click[< prev]", *opened[-1:] * 2]
         if view.page == "item":
-            chosen = [f"click[{part.removesuffix(CHOSEN)}]" for part in view.parts if part.endswith(CHOSEN)]
+            chosen = [f"click[{part.removesuffix(SELECTED)}]" for part in view.parts if part.endswith(SELECTED)]
             return [*back, "click[< prev]", "click[< prev]", "click[description]", "click[features]", *chosen]
         return [*back, "click[description]"]
 

@@ -26,12 +26,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from benchmarks.tiny import clerk, shopper
+from benchmarks.tiny.desk_rows import calls_to_copy
 from benchmarks.tiny.episodes import desk, play, shop
-from benchmarks.tiny.service_case import TOOLS, Case
 from benchmarks.tiny.shop_page import PageView
 from benchmarks.tiny.shop_rows import with_new_codes
 from hero.distill.teacher import HindsightTeacher
 from hero.envs.taubench.action import parse_call
+from hero.policy import Script
 from hero.reflect.model import review_prompt
 from hero.types import Diagnosis, Message, Trajectory, Verdict
 from hero.warm.rows import as_lines
@@ -42,7 +43,6 @@ CALL = r'<tool_call>\{"name": "\w+", "arguments": \{.*\}\}</tool_call>'
 BUTTON = r"(?:search|click)\[[^\[\]]+\]"
 VERDICTS = "|".join(Verdict)
 Line = dict[str, Any]
-Player = Callable[[Sequence[Message]], str]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def webshop(rng: random.Random) -> World:
     """Returns the world of the embedded WebShop, whose product codes are new in every episode."""
     shops = [shop(WORLD, level) for level in ("easy", "medium")]
 
-    def episodes(*players: Player) -> Iterator[Trajectory]:
+    def episodes(*players: Script) -> Iterator[Trajectory]:
         while True:
             for player in players:
                 for trajectory in play(rng.choice(shops), player, 1, rng):
@@ -82,7 +82,7 @@ def taubench(rng: random.Random) -> World:
     """Returns the world of the embedded TauBench."""
     service = desk(WORLD)
 
-    def episodes(*players: Player) -> Iterator[Trajectory]:
+    def episodes(*players: Script) -> Iterator[Trajectory]:
         while True:
             for player in players:
                 yield from play(service, player, 1, rng)
@@ -98,14 +98,6 @@ def codes_to_copy(trajectory: Trajectory) -> Iterator[tuple[str, str]]:
         view = PageView(turn.prompt[-1:])
         if view.page == "results" and any(turn.action.text == f"click[{code}]" for code, _, _ in view.items):
             yield view.text, turn.action.text
-
-
-def calls_to_copy(trajectory: Trajectory) -> Iterator[tuple[str, str]]:
-    """Yields the words and records before a call about an order, and the call."""
-    for turn in trajectory.turns:
-        case, action = Case(turn.prompt), turn.action.text
-        if "get_order_details" in case.looked_up and parse_call(action) and TOOLS.get(case.wish) not in case.looked_up:
-            yield "\n".join([case.opening, *(answer for _, answer in case.moves)]), action
 
 
 def actions(world: World, rng: random.Random) -> Iterator[Line]:
