@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,14 +22,13 @@ from .provenance import run_dir_of
 from .resolve import PLAYED, settings_to_play
 from .settings import Settings
 from .suite import evaluate_suite, refuse_idle
-from .terminal import console, estimate, loading, progress_bars, report_errors, with_default
+from .terminal import console, estimate, loading, progress_bars, report_errors, with_default, with_interval
 from .usage import report_usage
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from hero.evaluation import Evaluation
-    from hero.intervals import Estimate
     from hero.outcomes import Outcome
     from hero.types import Trajectory
 
@@ -211,7 +209,7 @@ def _print(out: Console, title: str, evaluation: Evaluation, has_tools: bool) ->
     if evaluation.tool_calls is not None:
         measures["tool calls per episode"] = estimate(evaluation.tool_calls.record())
     for name, (mean, count) in evaluation.metrics.items():
-        measures[f"metric {name}"] = f"{_three_digits(mean)}, of {count} episodes"
+        measures[f"metric {name}"] = f"{with_interval(mean, '.3g')}, of {count} episodes"
     if evaluation.trials > 1:
         measures |= {f"pass^{k}": f"{100 * evaluation.pass_hat(k):.1f} %" for k in range(1, evaluation.trials + 1)}
     if evaluation.errors:
@@ -220,9 +218,3 @@ def _print(out: Console, title: str, evaluation: Evaluation, has_tools: bool) ->
     out.print(f"{title}: {episodes} episodes of {episodes // evaluation.trials} tasks (95 % intervals)", markup=False)
     for name, text in measures.items():
         out.print(f"{name:<27} {text}", markup=False)
-
-
-def _three_digits(mean: Estimate) -> str:
-    """Writes an estimate of unknown scale to three digits, such as `0.833 [0.7, 0.967]`."""
-    interval = "" if math.isnan(mean.low) else f" [{mean.low:.3g}, {mean.high:.3g}]"
-    return f"{mean.value:.3g}{interval}"

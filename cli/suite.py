@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +22,7 @@ from .interrupt import unmissable
 from .model import ModelChoice, load_checkpoint, load_start
 from .resolve import PLAYED
 from .settings import Settings, option
-from .terminal import console, progress_bars
+from .terminal import console, progress_bars, with_interval
 
 SUITE_SETTINGS: Final = ("chat_args", "threads", "device", "dtype")
 """Settings that decide how a model answers a suite."""
@@ -130,9 +129,9 @@ def suite_table(columns: Mapping[str, Mapping[str, Measures]], *, stacked: bool)
             is_first = name == next(iter(columns))
             labels = [kind, str(own.items)] if is_first else ["", ""]
             labels += [name] if len(columns) > 1 else []
-            perplexity = ("x " if signed else "") + _number(own.perplexity, ".3g")
+            perplexity = ("x " if signed else "") + with_interval(own.perplexity, ".3g")
             shares = [_percent(share, signed) for share in (own.exact, own.well_formed)]
-            cells = [_number(own.nats, "+.3f" if signed else ".3f"), *([] if stacked else [perplexity]), *shares]
+            cells = [with_interval(own.nats, "+.3f" if signed else ".3f"), *([] if stacked else [perplexity]), *shares]
             if stacked:
                 cells = [cell.replace(" [", "\n[").replace(", ", ",\u00a0") for cell in cells]
             table.add_row(*map(Text, (*labels, *cells)))
@@ -148,12 +147,7 @@ def _verdict(differences: Mapping[str, Measures]) -> str:
     return f"Worse than at the start, with the whole interval: {listed}"
 
 
-def _number(number: Estimate, form: str) -> str:
-    interval = "" if math.isnan(number.low) else f" [{number.low:{form}}, {number.high:{form}}]"
-    return f"{number.value:{form}}{interval}"
-
-
 def _percent(share: Estimate | None, signed: bool) -> str:
     if share is None:
         return "–"
-    return _number(Estimate(100 * share.value, 100 * share.low, 100 * share.high), "+.1f" if signed else ".1f")
+    return with_interval(Estimate(100 * share.value, 100 * share.low, 100 * share.high), "+.1f" if signed else ".1f")

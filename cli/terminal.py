@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import math
 import os
 import sys
 import time
@@ -23,6 +24,8 @@ from .out_of_memory import is_out_of_memory, without_advice
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+
+    from hero.intervals import Estimate
 
 P = ParamSpec("P")
 
@@ -161,6 +164,12 @@ def with_default(help: str, default: str) -> str:
     """Returns the help of an option whose default depends on others, with that default in words."""
     help, default = (text.replace("[", r"\[") for text in (help, default))  # no markup, as in hero-agents[lora]
     return rf"{help} [dim]\[default: {default}][/dim]"
+
+
+def with_interval(number: Estimate, form: str) -> str:
+    """Returns a number with its interval, if it has one, in a form such as `.3g`: `0.833 [0.7, 0.967]`."""
+    interval = "" if math.isnan(number.low) else f" [{number.low:{form}}, {number.high:{form}}]"
+    return f"{number.value:{form}}{interval}"
 
 
 def estimate(record: Mapping[str, Any], *, percent: bool = False, signed: bool = False) -> str:
