@@ -37,8 +37,8 @@ class Part:
 
     name: str
     component: Any
-    start: float = 1.0
-    end: float = 1.0
+    start: float
+    end: float
 
     @property
     def takes_teacher(self) -> bool:
