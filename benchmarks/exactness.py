@@ -28,7 +28,7 @@ from hero.distill.batch import UpdateBatch
 from hero.distill.loss import UpdateLoss
 from hero.distill.losses import jensen_shannon
 from hero.distill.pack import student_rows, teacher_rows
-from hero.distill.scorer import teacher_hidden_states
+from hero.distill.scorer import by_span, teacher_hidden_states
 from hero.models.architecture import context_length
 from hero.models.head import head_logits
 
@@ -70,8 +70,7 @@ def result(model: Any, turns: int) -> Result:
         for part, states in teacher_hidden_states(
             teacher, teacher_rows(examples, Ledger()), student_rows(examples), tokens=TOKENS
         ):
-            lengths = [len(row.spans[0]) for row in part]
-            for row, of_row in zip(part, head_logits(teacher, states).float().split(lengths), strict=True):
+            for row, _, of_row in by_span(part, head_logits(teacher, states).float()):
                 teacher_logits[row.example] = of_row
     student.zero_grad(set_to_none=True)
     batch = UpdateBatch.of(examples, Ledger(), context_length(teacher))

@@ -99,12 +99,12 @@ def student_hidden_states(model: PreTrainedModel, rows: Sequence[Row]) -> Tensor
     return hidden_states(model, rows)
 
 
-def by_span(rows: Sequence[Row], states_ND: Tensor) -> Iterator[tuple[Row, Span, Tensor]]:
-    """Yields each span of the rows with its row and its part of their `hidden_states`."""
+def by_span(rows: Sequence[Row], values_N: Tensor) -> Iterator[tuple[Row, Span, Tensor]]:
+    """Yields each span of the rows with its row and its part of values of all their action tokens."""
     spans = [(row, span) for row in rows for span in row.spans]
-    parts = torch.split(states_ND, [len(span) for _, span in spans])
-    for (row, span), states in zip(spans, parts, strict=True):
-        yield row, span, states
+    parts = torch.split(values_N, [len(span) for _, span in spans])
+    for (row, span), part in zip(spans, parts, strict=True):
+        yield row, span, part
 
 
 def logit_chunks(model: PreTrainedModel, tokens: int) -> Iterator[slice]:

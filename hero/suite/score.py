@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from hero.distill.pack import Row, action_row, micro_batches
-from hero.distill.scorer import hidden_states, logit_chunks
+from hero.distill.scorer import by_span, hidden_states, logit_chunks
 from hero.errors import DataError, PolicyError
 from hero.models.head import head_logits
 from hero.models.language_model import LanguageModel
@@ -104,8 +104,7 @@ def _likelihoods(model: PreTrainedModel, rows: Sequence[Row], tokens: int) -> It
                 for chunk in logit_chunks(model, len(ids_N))
             ]
         )
-        lengths = [len(row.action_ids) for row in part]
-        for row, own in zip(part, torch.split(logprobs_N.double(), lengths), strict=True):
+        for row, _, own in by_span(part, logprobs_N.double()):
             yield row.example, -own.sum().item()
 
 
