@@ -23,10 +23,11 @@ class TemplateChat:
     """Encodes conversations with the chat template of any Hugging Face tokenizer that has one.
 
     The template is rendered with a mark in place of each sampled action, so it never sees, trims or rewrites one; the
-    text between the marks is encoded, and the sampled ids go where the marks were. A template can still put an earlier
-    message behind another header than the one that it was sampled behind, as templates of thinking models do: then the
-    ledger forks, and `drift_tokens` is above 0. All other text is encoded as Hugging Face does it: a content that
-    spells a special token is read as that token.
+    text between the marks is encoded, and the sampled ids go where the marks were. What a template writes there beyond
+    the header of a reply, such as an empty thought, is left out: the model writes it itself. A template can still put
+    an earlier message behind another header than the one that it was sampled behind, as those do that open every reply
+    with a thought: then the ledger forks, and `drift_tokens` is above 0. All other text is encoded as Hugging Face does
+    it: a content that spells a special token is read as that token.
 
     If the template has no system role, the system text opens the first user message. If it supports tools (see
     `supports_tools`), it is given the schemas of `Message.tools`, and the content without their description.
@@ -63,11 +64,10 @@ class TemplateChat:
             self._template = JinjaTemplate(tokenizer, template_args or {}, date)
             self._folds_system = not self._has_system_role()
             self._require_faithful()
-            before, _, after = self._render([QUESTION, {**ANSWER, "content": MARK}, QUESTION]).partition(MARK)
-            padding = before.removeprefix(self._render([QUESTION]))
-            # Some templates write a blank before an action that the model is expected to sample: it is in the ids.
-            self._padding = padding if padding.isspace() else ""
-            self._stop_id, *others = self._endings(after, stop_ids)
+            # Some templates write before an action what the model is expected to sample, so that it is in the ids: a
+            # blank, an empty thought, or the channel of the message.
+            self._header = self._sampled_header()
+            self._stop_id, *others = self._endings(stop_ids)
             self._stop_ids = frozenset({self._stop_id, *others})
         self._supports_tools = supports_tools(self._render, MARK)
 
@@ -103,18 +103,18 @@ class TemplateChat:
                 )
             encoded: list[int] = []
             for chunk, ids in zip(chunks, sampled, strict=False):
-                encoded += self._after(encoded, chunk.removesuffix(self._padding))
+                encoded += self._after(encoded, chunk.removesuffix(self._header))
                 encoded += ids
             return encoded + self._after(encoded, chunks[-1])
 
     def encode_reply(self, text: str) -> list[int]:
-        return [*self._after((), self._padding + text), self._stop_id]
+        return [*self._after((), self._header + text), self._stop_id]
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(
             [token for token in ids if token not in self._stop_ids], clean_up_tokenization_spaces=False
         )
-        return text
+        return text if self._header.isspace() else text.removeprefix(self._header)
 
     def save(self, path: Path) -> None:
         """Writes the tokenizer with its template into a directory."""
@@ -159,10 +159,33 @@ class TemplateChat:
                 "another `chat_template`"
             )
 
-    def _endings(self, after: str, others: Iterable[int]) -> list[int]:
-        """Lists the stop tokens: the one that the template writes after a reply, the tokenizer's own, and others."""
+    def _sampled_header(self) -> str:
+        """Returns what the template writes between the header of a reply and an action in the past; mostly ""."""
+        asked, answered = self._render([QUESTION]), self._around_answer([QUESTION])[0]
+        return answered.removeprefix(asked) if answered.startswith(asked) else ""
+
+    def _around_answer(self, rest: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+        """Returns what the template writes before and after an action, to which there is an answer if `rest` has it."""
+        from jinja2 import TemplateError
+
+        try:
+            talk = self._render([QUESTION, {**ANSWER, "content": MARK}, *rest], reply=bool(rest))
+        except TemplateError:  # the template may not end with an answer
+            if rest:
+                raise
+            talk = ""
+        before, _, after = talk.partition(MARK)
+        return before, after
+
+    def _endings(self, others: Iterable[int]) -> list[int]:
+        """Lists the stop tokens: the one that the template writes after a reply, the tokenizer's own, and others.
+
+        What ends a reply in the past may also end a thought within a reply (gpt-oss): so the one after the latest reply
+        counts, where there is one.
+        """
         special, own = self.tokenizer.added_tokens_decoder, self.tokenizer.eos_token_id
-        endings = [token for token in self._after((), after)[:1] if token in special]
+        written = (self._after((), self._around_answer(rest)[1])[:1] for rest in ([], [QUESTION]))
+        endings = next(([token] for token, *_ in filter(None, written) if token in special), [])
         endings += [*([] if own is None else [own]), *others]
         if not endings:
             raise ConfigError(f"nothing ends a reply of {self.tokenizer.name_or_path!r}; set its `eos_token`")

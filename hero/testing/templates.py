@@ -42,6 +42,19 @@ THINKING: Final = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"
 )
 """Opens every reply with a thought, and leaves thoughts out of the past."""
+UNTHINKING: Final = CHATML.replace(
+    "'\n' + message['content']",
+    "'\n' + ('<think></think>\n' if message['role'] == 'assistant' else '') + message['content']",
+)
+"""Writes an empty thought before each past action, and leaves it to the model to think."""
+CHANNELS: Final = (
+    "{% for message in messages %}{{ '<start_of_turn>' + message['role'] }}"
+    "{% if message['role'] == 'assistant' %}{{ '<|start_header_id|>final' }}{% endif %}"
+    "{{ '<|end_header_id|>' + message['content'] }}"
+    "{{ eos_token if loop.last and not add_generation_prompt else '<end_of_turn>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>assistant' }}{% endif %}"
+)
+"""Has the model write the channel of each message, as gpt-oss does: what ends a thought is not what ends a reply."""
 
 HERMES: Final = (
     "{% if tools %}{{ '<|im_start|>system\n' }}{% if messages[0]['role'] == 'system' %}"
@@ -95,12 +108,14 @@ LOOP: Final = "{% for message in messages %}" + WHOLE + "{% endfor %}"
 """Writes nothing but the contents."""
 
 APPEND_ONLY: Final = {
-    "chatml": CHATML, "llama3": LLAMA3, "mistral": MISTRAL, "gemma": GEMMA, "silent": SILENT, "last": LAST, **TOOLS,
+    "chatml": CHATML, "llama3": LLAMA3, "mistral": MISTRAL, "gemma": GEMMA, "silent": SILENT, "last": LAST,
+    "unthinking": UNTHINKING, "channels": CHANNELS, **TOOLS,
 }  # fmt: skip
 """Templates that never rewrite what they wrote, by name."""
 STOPS: Final = {
     "chatml": "<|im_end|>", "llama3": "<|eot_id|>", "mistral": "</s>", "gemma": "<end_of_turn>",
     "silent": "<end_of_turn>", "last": "</s>", "hermes": "<|im_end|>", "first": "<|eot_id|>",
+    "unthinking": "<|im_end|>", "channels": "</s>",
 }  # fmt: skip
 """The token that ends a reply in each of them."""
 SPECIAL: Final = (

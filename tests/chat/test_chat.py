@@ -101,7 +101,7 @@ def test_a_reply_has_the_ids_with_which_it_would_have_been_sampled(name: str, qu
 def spelt(chat: Chat, ids: Sequence[int]) -> str:
     """Returns the text of a prompt, stop tokens included."""
     text: str = chat.tokenizer.decode(ids) if isinstance(chat, TemplateChat) else ENCODING.decode(ids)
-    return text
+    return text.replace("</s><end_of_turn>", "<end_of_turn>")  # channels ends past replies in another way
 
 
 @settings(max_examples=50)
@@ -127,20 +127,37 @@ def test_without_sampled_ids_a_prompt_is_what_transformers_makes_of_it(name: str
     assert chat.encode(messages) == expected
 
 
+SAMPLED_HEADERS: Final = {
+    "mistral": " ", "last": " ", "unthinking": "<think></think>\n",
+    "channels": "<|start_header_id|>final<|end_header_id|>",
+}  # fmt: skip
+"""What templates write before past actions, and the model before its own."""
+
+
 @pytest.mark.parametrize("name", list(APPEND_ONLY))
 @given(observations=st.lists(st.text("ab: \n", max_size=8), min_size=2, max_size=4), action=st.text("ab:", min_size=1))
 def test_sampled_ids_stand_where_the_template_puts_the_action(name: str, observations: list[str], action: str) -> None:
     """Decodes the prompt with ids: it equals the text that the template renders without them."""
     chat, model = chat_of(name), tokenizer(APPEND_ONLY[name])
-    spaced = name in ("mistral", "last")  # whose templates show the blank that the model sampled
-    spelt = " " + action if spaced else action
-    ids = (*model.encode(spelt), *model.encode(STOPS[name]))
+    ids = (*model.encode(SAMPLED_HEADERS.get(name, "") + action), *model.encode(STOPS[name]))
     with_ids, without = [], []
     for observation in observations:
         with_ids += [Message("user", observation), Message("assistant", action, ids)]
         without += [Message("user", observation), Message("assistant", action)]
-    decoded = [model.decode(chat.encode(messages[:-1])) for messages in (with_ids, without)]
+    decoded = [spelt(chat, chat.encode(messages[:-1])) for messages in (with_ids, without)]
     assert decoded[0] == decoded[1]
+
+
+def test_what_ends_a_thought_in_a_channel_ends_no_reply() -> None:
+    chat, model = chat_of("channels"), tokenizer(APPEND_ONLY["channels"])
+    assert {*model.encode("<end_of_turn>")}.isdisjoint(chat.stop_ids)
+    thought = "<|start_header_id|>analysis<|end_header_id|>ab<end_of_turn><start_of_turn>assistant"
+    said = f"{thought}<|start_header_id|>final<|end_header_id|>b"
+    ids = (*model.encode(said), *model.encode("</s>"))
+    prompt = chat.encode([Message("user", "a"), Message("assistant", "", ids), Message("user", "b")])
+    assert said + "</s><end_of_turn>" in model.decode(prompt)  # without the header of a second message
+    assert chat.decode(ids) == said
+    assert chat.decode(chat.encode_reply("b")) == "b"
 
 
 @pytest.mark.parametrize("name", ["mistral", "gemma", "silent"])
