@@ -18,7 +18,7 @@ from torch import Tensor
 from hero.distill.scorer import CHUNK_LOGITS
 from hero.distill.teacher_model import TeacherWeights
 from hero.models.architecture import context_length, kv_bytes_per_token
-from hero.models.lora import is_adapted
+from hero.models.lora import adaptable_layers, is_adapted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -195,10 +195,9 @@ def take_peak(device: torch.device) -> int:
 
 
 def _layers(model: PreTrainedModel) -> Iterator[torch.nn.Linear]:
-    """Yields the linear layers that can have an adapter: all but the head, and those of an adapter."""
-    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear) and module is not head and ".lora_" not in name:
+    """Yields the linear layers that can have an adapter, without those of an adapter."""
+    for name, module in adaptable_layers(model):
+        if isinstance(module, torch.nn.Linear) and ".lora_" not in name:
             yield module
 
 

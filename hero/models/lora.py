@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STUDENT: Final = "student"
 ALL_LINEAR: Final = "all-linear"
-"""Stands for every linear layer but the head."""
+"""Stands for every linear layer but the head and those of experts."""
 
 
 def add_adapter(
@@ -41,8 +41,9 @@ def add_adapter(
     Args:
         rank: number of columns of the two matrices whose product is added to each weight.
         alpha: the product is multiplied by alpha / rank.
-        targets: names of the linear layers to adapt, or the ends of these, such as `q_proj`; `all-linear` for all but
-            the head, which has no adapter: the teacher reads hidden states with its own, and shares the head.
+        targets: names of the linear layers to adapt, or the ends of these, such as `q_proj`; `all-linear` for all. The
+            head has no adapter: the teacher reads hidden states with its own, and shares the head. Nor have experts:
+            PEFT would compute the weights of all of them anew for every token.
         seed: draws the first of the two matrices; the second is 0.
 
     Raises:
@@ -51,7 +52,6 @@ def add_adapter(
     if find_spec("peft") is None:
         raise ConfigError("peft is not installed, which adapters need; run: pip install 'hero-agents[lora]'")
     from peft import LoraConfig, inject_adapter_in_model
-    from transformers.pytorch_utils import Conv1D
 
     if not targets:
         raise ConfigError("an adapter needs the names of layers; give all-linear for every linear layer but the head")
@@ -59,15 +59,19 @@ def add_adapter(
         raise ConfigError(f"an adapter of rank {rank} and alpha {alpha} is not possible; give a rank of 1 or more")
     if is_adapted(model):
         raise ConfigError("the model has an adapter already; merge that into its weights first")
-    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    linear = [name for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear | Conv1D)]
-    layers = [name for name in linear if model.get_submodule(name) is not head]
+    ends = {name.rpartition(".")[2] for name, _ in adaptable_layers(model)}
+    ends = {end for end in ends if not _taken_for_experts(model, end)}
+    layers = [name for name, _ in adaptable_layers(model) if name.rpartition(".")[2] in ends]
+    named: set[str] = set()
     for target in targets:
-        if target != ALL_LINEAR and not any(f".{name}".endswith(f".{target}") for name in layers):
-            ends = sorted({name.rpartition(".")[2] for name in layers})
-            raise ConfigError(f"no linear layer but the head is called {target!r}; there are: {', '.join(ends)}")
-    names = ALL_LINEAR if ALL_LINEAR in targets else list(targets)
-    config = LoraConfig(r=rank, lora_alpha=cast("int", alpha), target_modules=names, lora_dropout=0.0)
+        matching = {name for name in layers if target == ALL_LINEAR or f".{name}".endswith(f".{target}")}
+        if not matching:
+            raise ConfigError(
+                f"no linear layer but the head is called {target!r}, or PEFT takes that for experts; there are: "
+                f"{', '.join(sorted(ends))}"
+            )
+        named |= matching
+    config = LoraConfig(r=rank, lora_alpha=cast("int", alpha), target_modules=sorted(named), lora_dropout=0.0)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         inject_adapter_in_model(config, model, STUDENT)
@@ -75,6 +79,37 @@ def add_adapter(
         if adapter := f".{STUDENT}." in name:
             weight.data = weight.data.float()
         weight.requires_grad_(adapter)
+
+
+def adaptable_layers(model: PreTrainedModel) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Yields the linear layers of a model, with their names, but the head and those that return more than a tensor."""
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    for name, layer in model.named_modules():
+        # A few routers of experts are linear layers that return what they chose, too.
+        if isinstance(layer, torch.nn.Linear | Conv1D) and layer is not head and "Router" not in type(layer).__name__:
+            yield name, layer
+
+
+def _taken_for_experts(model: PreTrainedModel, name: str) -> bool:
+    """Returns whether PEFT takes a name of linear layers for one of experts, also when it loads the adapter.
+
+    In transformers 5 the experts of a layer are one weight. Since 0.19 PEFT reads what their layers were called before
+    as that weight, wherever in the model a layer is called so.
+    """
+    from peft import LoraConfig
+
+    try:
+        from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+    except ImportError:
+        return False
+    config = LoraConfig(target_modules=[name])
+    try:
+        convert_peft_config_for_transformers(config, model, None)
+    except ValueError:  # one of several layers that are in one weight
+        return True
+    return bool(config.target_parameters)
 
 
 def copy_adapter(model: PreTrainedModel, name: str) -> None:

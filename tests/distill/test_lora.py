@@ -11,20 +11,31 @@ import pytest
 import torch
 from safetensors import safe_open
 from torch import Tensor
+from transformers import PhimoeConfig, PhimoeForCausalLM, PreTrainedModel, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
 from hero.distill import teacher_model
 from hero.distill.base import Example
+from hero.distill.memory import ModelSize
 from hero.distill.teacher_model import TEACHER, CopiedTeacher, TeacherWeights
 from hero.distill.trainer import TorchTrainer
 from hero.errors import ConfigError, RunError
 from hero.models import lora_sampling
-from hero.models.lora import STUDENT, acting_as, adapter_pairs, adapter_state, add_adapter, copy_adapter, merge_adapter
+from hero.models.lora import (
+    STUDENT,
+    acting_as,
+    adapted_layers,
+    adapter_pairs,
+    adapter_state,
+    add_adapter,
+    copy_adapter,
+    merge_adapter,
+)
 from hero.models.lora_sampling import quick_adapters
 from hero.models.sampler import TransformersPolicy
 from hero.types import Message
 from tests.distill.doubles import episode, logprobs
 from tests.models.acting import tokens_of
-from tests.tiny_models import CharacterChat, TinyLM, gpt2, in_float64, tiny_model
+from tests.tiny_models import SHAPE, VOCABULARY, CharacterChat, TinyLM, gpt2, in_float64, mixtral, tiny_model
 
 pytest.importorskip("peft", reason="needs the extra lora")
 
@@ -169,7 +180,7 @@ def test_the_state_of_another_adapter_is_refused(options: dict[str, Any], tmp_pa
         (lambda lm: adapted(lm, targets=("q_proj", "nothing_proj_x")), None),
         (
             lambda lm: adapted(lm, targets=("nothing",)),
-            "no linear layer but the head is called .nothing.; there are: .*q_proj",
+            "no linear layer but the head is called .nothing., or .*; there are: .*q_proj",
         ),
         (lambda lm: adapted(lm, targets=()), "an adapter needs the names of layers"),
         (lambda lm: adapted(lm, targets=("norm",)), "but the head is called 'norm'"),
@@ -226,6 +237,43 @@ def test_for_sampling_an_adapter_is_computed_quickly_and_gives_the_same(name: st
     assert torch.allclose(
         quick, expected, rtol=0, atol=(8 if name else 0) * torch.finfo(dtype).eps * expected.abs().max()
     )
+
+
+def phimoe() -> PreTrainedModel:
+    """Makes a model whose routers are linear layers that return more than a tensor."""
+    return PhimoeForCausalLM(PhimoeConfig(vocab_size=VOCABULARY, num_local_experts=3, **SHAPE))
+
+
+@pytest.mark.parametrize("build", [mixtral, phimoe])
+def test_of_a_model_with_experts_the_other_linear_layers_are_adapted(build: Callable[[], PreTrainedModel]) -> None:
+    """PEFT would adapt the experts, too, in layers within layers, and the routers, which it cannot compute."""
+    torch.manual_seed(0)
+    model = build()
+    model.train(False)
+    plain = [*model.state_dict()]
+    size = ModelSize.of(model)
+    add_adapter(model, rank=4)
+    assert {name.rpartition(".")[2] for name, _ in adapted_layers(model)} == {"q_proj", "k_proj", "v_proj", "o_proj"}
+    assert 4 * size.adapter_parameters == sum(weight.numel() for weight in adapter_state(model, STUDENT).values())
+    for student, _ in adapter_pairs(model, STUDENT):
+        torch.nn.init.normal_(student, std=0.1)
+    expected = logits(model)
+    with quick_adapters(model):
+        assert torch.allclose(logits(model), expected, atol=1e-5)
+    merge_adapter(model)
+    assert torch.allclose(logits(model), expected, atol=1e-5)
+    assert [*model.state_dict()] == plain
+
+
+def test_a_name_that_peft_takes_for_experts_is_refused() -> None:
+    """It would adapt the experts of the second layer in place of the first layer, or fail."""
+    pytest.importorskip("peft.utils.transformers_weight_conversion")
+    config = Qwen3MoeConfig(vocab_size=VOCABULARY, num_experts=3, mlp_only_layers=[0], **SHAPE)
+    model = Qwen3MoeForCausalLM(config)
+    with pytest.raises(ConfigError, match="or PEFT takes that for experts; there are: k_proj, o_proj"):
+        add_adapter(model, targets=("gate_proj",))
+    add_adapter(model)
+    assert not any("mlp" in name for name, _ in adapted_layers(model))
 
 
 @pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False")
