@@ -17,7 +17,8 @@ from torch import Tensor
 
 from hero.distill.scorer import CHUNK_LOGITS
 from hero.distill.teacher_model import TeacherWeights
-from hero.models.architecture import context_length, kv_bytes_per_token
+from hero.models.architecture import context_length
+from hero.models.cache_layers import kv_bytes_per_token
 from hero.models.lora import adaptable_layers, is_adapted
 
 if TYPE_CHECKING:

@@ -16,14 +16,6 @@ def cached_layers(model: Any) -> int:
     return layers - (getattr(config, "num_kv_shared_layers", 0) or 0)
 
 
-def kv_bytes_per_token(model: Any) -> int:
-    """Returns the size of the keys and values of one token, in bytes."""
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * cached_layers(model) * heads * width * next(model.parameters()).itemsize)
-
-
 def context_length(model: Any) -> int:
     """Returns the maximum length of a sequence, prompt and reply together, in tokens.
 

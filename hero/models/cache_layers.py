@@ -143,6 +143,16 @@ def keys_and_values(
     return [(layer.keys, layer.values) for layer in layers]
 
 
+@torch.no_grad()
+def kv_bytes_per_token(model: Any) -> int:
+    """Returns the size of the keys and values of one token, in bytes; the model reads one to find out.
+
+    A configuration does not tell: layers may differ, and keys need not be as wide as values.
+    """
+    cached = keys_and_values(model, torch.zeros(1, 1, dtype=torch.int64, device=model.device))
+    return sum(keys.nbytes + values.nbytes for keys, values in cached)
+
+
 class _EndOfPass(Exception):  # noqa: N818 (nothing went wrong)
     """Ends a forward pass once all its keys and values have been computed."""
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from hero.chat.base import Chat
 from hero.errors import ConfigError, PolicyError
-from hero.models.architecture import context_length, kv_bytes_per_token
+from hero.models.architecture import context_length
+from hero.models.cache_layers import kv_bytes_per_token
 from hero.models.kv_cache import CachedPrefix, PrefixStore, longest_prefix, prefill
 from hero.models.lora_sampling import quick_adapters
 from hero.types import Action, Message, Tokens
@@ -78,6 +79,8 @@ class TransformersPolicy:
         self._generator = np.random.default_rng(seed)
         self._prefixes: list[CachedPrefix] = []
         self._weight_sums: Tensor | None = None
+        self._token_bytes = 1
+        """Size of the keys and values of a token, known once there are weights' sums."""
 
     @property
     def context_length(self) -> int:
@@ -133,7 +136,7 @@ class TransformersPolicy:
 
     def _batches(self, encoded: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
         """Yields rows to decode together, of like length."""
-        tokens = self.kv_cache_bytes // 4 // kv_bytes_per_token(self.model)
+        tokens = self.kv_cache_bytes // 4 // self._token_bytes
         batch: list[int] = []
         for row in sorted(range(len(encoded)), key=lambda row: len(encoded[row])):
             if batch and (len(batch) + 1) * (len(encoded[row]) + self.max_new_tokens) > tokens:
@@ -203,6 +206,7 @@ class TransformersPolicy:
         sums = torch.stack([parameter.sum(dtype=torch.float64) for parameter in self.model.parameters()])
         if self._weight_sums is None or not torch.equal(sums, self._weight_sums):
             self._prefixes, self._weight_sums = [], sums
+            self._token_bytes = kv_bytes_per_token(self.model)
 
 
 class _Reply:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import DeepseekV3Config, DeepseekV3ForCausalLM
 
 from hero.models import kv_cache, sampler
-from hero.models.architecture import kv_bytes_per_token
+from hero.models.cache_layers import kv_bytes_per_token
 from hero.models.language_model import LanguageModel
 from hero.models.sampler import TransformersPolicy
 from tests.models.acting import ask, assert_true_logprobs, tokens_of
 from tests.tiny_models import (
     ENCODING,
     KINDS,
+    SHAPE,
     CharacterChat,
     random_model,
     sharing_model,
@@ -110,6 +113,35 @@ def test_a_sliding_window_is_respected_across_turns() -> None:
             [*prompt, action.message(), *ask("b" * 3 * row)]
             for row, (prompt, action) in enumerate(zip(prompts, actions, strict=True))
         ]
+
+
+def latent() -> DeepseekV3ForCausalLM:
+    """Makes a model whose keys are wider than its values."""
+    shape = {
+        **SHAPE, "num_key_value_heads": 2, "kv_lora_rank": 16, "q_lora_rank": None, "qk_nope_head_dim": 8,
+        "qk_rope_head_dim": 4, "v_head_dim": 6, "first_k_dense_replace": 2,
+    }  # fmt: skip
+    return DeepseekV3ForCausalLM(DeepseekV3Config(vocab_size=ENCODING.n_vocab, **shape))
+
+
+def unequal() -> Any:
+    """Makes a model whose layers of full attention have wider heads than the others; skips where there is none."""
+    transformers = pytest.importorskip("transformers", minversion="5.20")
+    config = transformers.Gemma4TextConfig(
+        vocab_size=ENCODING.n_vocab, head_dim=8, global_head_dim=16, sliding_window=8, num_kv_shared_layers=0,
+        hidden_size_per_layer_input=0, layer_types=["sliding_attention", "full_attention"], **SHAPE,
+    )  # fmt: skip
+    return transformers.Gemma4ForCausalLM(config)
+
+
+@pytest.mark.parametrize("build", [latent, unequal])
+def test_keys_and_values_are_counted_whatever_the_layers_are(build: Callable[[], Any]) -> None:
+    torch.manual_seed(0)
+    lm = LanguageModel(build().eval(), LM.chat, "unlike")
+    policy = lm.policy(max_new_tokens=4)
+    actions = policy.act([ask("ab"), ask("ab" * 9)])
+    assert_true_logprobs(lm, actions, roundings=64)
+    assert {prefix.nbytes / len(prefix.ids) for prefix in policy._prefixes} == {kv_bytes_per_token(lm.model)}
 
 
 def test_kept_memory_is_bounded() -> None:
