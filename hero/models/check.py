@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hero.errors import ConfigError, translate_errors
+from hero.models.head import decode, head_logits
 from hero.models.kv_cache import CachedPrefix, prefill
 from hero.models.language_model import LanguageModel
 from hero.types import Message
@@ -114,9 +115,10 @@ def require_usable(name: str, model: Any, vocabulary: int) -> None:
 
 @torch.inference_mode()
 def require_exact(lm: LanguageModel) -> None:
-    """Requires the same log-probabilities in a batch and from a cache as in one pass over one sequence.
+    """Requires the same log-probabilities in a batch, from a cache and from decoder and head as in a plain pass.
 
     Some kinds of models ignore the positions or the mask that they are given, or arrange their cache in their own way.
+    Some compute logits from more than the decoder's states, from which actions are scored.
 
     Raises:
         ConfigError: the log-probabilities differ, or the model cannot be run in this way.
@@ -128,17 +130,29 @@ def require_exact(lm: LanguageModel) -> None:
         batch, start_logits = prefill(lm.model, [CachedPrefix(), CachedPrefix()], starts, 0)
         past = [batch.extract(row, start) for row, start in enumerate(starts)]
         end_logits = prefill(lm.model, past, [ids, ids], 0)[1] if len(ids) > 1 else start_logits
-        alone = lm.model(input_ids=torch.tensor([ids], device=lm.model.device)).logits[0]
+        ids_1L = torch.tensor([ids], device=lm.model.device)
+        alone = lm.model(input_ids=ids_1L).logits[0]
+        scored = head_logits(lm.model, decode(lm.model, input_ids=ids_1L, use_cache=False)[0])
         expected = _logprobs(alone[[len(start) - 1 for start in starts] + [-1, -1]])
         batched = _logprobs(torch.cat([start_logits, end_logits]))
         if expected.isnan().any() or batched.isnan().any():
             raise ConfigError(f"{kind} gives log-probabilities that are not finite; fetch it again")
-        error = ((batched - expected).abs().mean(-1) / (expected.std(-1) + 1e-3)).max().item()
-    if not error <= TOLERANCE.get(lm.model.dtype, HALF_TOLERANCE):
+        most = TOLERANCE.get(lm.model.dtype, HALF_TOLERANCE)
+    if not (error := _error(_logprobs(scored), _logprobs(alone))) <= most:
+        raise ConfigError(
+            f"{kind} computes its logits from more than the states of its decoder ({error:.2g} standard deviations), "
+            "so that its actions cannot be scored; take another kind"
+        )
+    if not (error := _error(batched, expected)) <= most:
         raise ConfigError(
             f"{kind} gives other log-probabilities in a batch than alone ({error:.2g} standard deviations): it ignores "
             "positions, mask or choice of logits that it is given; take another kind, or a newer transformers"
         )
+
+
+def _error(logprobs: Tensor, expected: Tensor) -> float:
+    """Returns the largest mean difference of a row of log-probabilities, in their standard deviations."""
+    return ((logprobs - expected).abs().mean(-1) / (expected.std(-1) + 1e-3)).max().item()
 
 
 def _logprobs(logits: Tensor) -> Tensor:

@@ -318,6 +318,30 @@ def test_a_kind_acts_with_true_logprobs_or_is_refused_by_name(tmp_path: Path, ki
         ]
 
 
+def test_a_kind_whose_actions_cannot_be_scored_is_refused(tmp_path: Path) -> None:
+    """Here transformers takes the head for the decoder."""
+    cls_id = {"cls_token_id": 1, "sep_token_id": 2, "bos_token_id": 1, "pad_token_id": 0}
+    save_pretrained(tmp_path, "modernbert-decoder", **cls_id)
+    with pytest.raises(ConfigError, match="a model of the kind ModernBertDecoderForCausalLM cannot act here"):
+        load(str(tmp_path))
+
+
+def test_a_kind_that_makes_logits_of_more_than_states_is_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import LlamaForCausalLM
+
+    forward = LlamaForCausalLM.forward
+
+    def by_length(self: Any, **given: Any) -> Any:
+        output = forward(self, **given)
+        seen = given["input_ids"].shape[1] if given.get("cache") is None else 0
+        output.logits[..., 7] += 100 if seen == 1 else 0  # as the scorer calls it
+        return output
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", by_length)
+    with pytest.raises(ConfigError, match="computes its logits from more than the states of its decoder"):
+        load(str(saved))
+
+
 def test_a_kind_that_states_no_length_is_refused_by_name(tmp_path: Path) -> None:
     save_pretrained(tmp_path, "bloom", n_layer=2, n_head=4)
     for value in (None, 0, -1, "many"):
