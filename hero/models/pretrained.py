@@ -59,6 +59,7 @@ def _load(source: str, location: str, dtype: torch.dtype) -> tuple[Any, Any]:
     # transformers chooses the attention. A file may name a kernel on the hub, which would be fetched and run, or an
     # attention that cannot use our masks and caches.
     config._attn_implementation = None
+    _return_logits_alone(config)
     tokenizer: Any = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
     types, size = _weights(location)
     require_plausible(
@@ -87,6 +88,18 @@ def _load(source: str, location: str, dtype: torch.dtype) -> tuple[Any, Any]:
     require_fit(repr(source), info)
     file = _file(location, "tokenizer.json")
     return model, without_additions(tokenizer, 1 + largest_id(Tokenizer.from_file(file)), model) if file else tokenizer
+
+
+def _return_logits_alone(config: Any) -> None:
+    """Undoes what a file asks a model to return beside logits.
+
+    A loss of the routers, which is added only in training with labels, cannot be computed from a cache.
+    """
+    for part in (config, config.get_text_config()):
+        for name in ("output_router_logits", "output_hidden_states", "output_attentions"):
+            if getattr(part, name, False):
+                setattr(part, name, False)
+        part.return_dict = True
 
 
 def _file(location: str, name: str) -> str | None:

@@ -318,6 +318,17 @@ def test_a_kind_acts_with_true_logprobs_or_is_refused_by_name(tmp_path: Path, ki
         ]
 
 
+@pytest.mark.parametrize("output", ["output_router_logits", "output_hidden_states", "return_dict"])
+def test_logits_are_all_that_a_model_returns_whatever_its_file_asks_for(tmp_path: Path, output: str) -> None:
+    """Files of models that were trained with a loss of their routers ask for that loss."""
+    save_pretrained(tmp_path, "mixtral", num_local_experts=2, **{output: output != "return_dict"})
+    lm = load(str(tmp_path))
+    acts(lm)
+    given = lm.model(input_ids=torch.tensor([[5, 6]]))
+    assert getattr(given, "router_logits", None) is None
+    assert given.hidden_states is None
+
+
 def test_a_kind_whose_actions_cannot_be_scored_is_refused(tmp_path: Path) -> None:
     """Here transformers takes the head for the decoder."""
     cls_id = {"cls_token_id": 1, "sep_token_id": 2, "bos_token_id": 1, "pad_token_id": 0}
