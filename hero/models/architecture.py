@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from hero.errors import ConfigError
+
+KEYS_AND_VALUES: Final = frozenset({"full_attention", "attention", "sliding_attention", "chunked_attention"})
+"""Kinds of layers that remember keys and values alone; others compress or index them, or keep a state."""
 
 
 def cached_layers(model: Any) -> int:
@@ -46,10 +49,14 @@ def max_positions(model: Any) -> int:
 
 
 def attends_only(model: Any) -> bool:
-    """Returns whether the model remembers nothing but keys and values, so that its cache can be cut at any token."""
-    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
-    attend = all("attention" in kind and "linear" not in kind for kind in kinds)
-    return attend and not getattr(model, "_is_stateful", False)
+    """Returns whether the model remembers nothing but keys and values, so that its cache can be cut at any token.
+
+    A class that transformers calls stateful may be built of attention alone, as some sizes of Granite 4 are.
+    """
+    kinds = getattr(model.config.get_text_config(), "layer_types", None)
+    if kinds is None:
+        return not getattr(model, "_is_stateful", False)
+    return KEYS_AND_VALUES.issuperset(kinds)
 
 
 def depends_on_length(model: Any) -> bool:

@@ -65,8 +65,8 @@ def load(
         model, tokenizer = load_pretrained(source, path, kind)
     if not attends_only(model):
         raise ConfigError(
-            f"the model {source!r} ({type(model).__name__}) keeps a state that cannot go back to an earlier turn; "
-            "take one all of whose layers attend"
+            f"the model {source!r} ({type(model).__name__}) remembers more than keys and values, so that it cannot go "
+            "back to an earlier turn; take one all of whose layers attend"
         )
     model = model.to(device=place, dtype=kind).eval()
     require_usable(repr(source), model, 1 + largest_id(tokenizer))

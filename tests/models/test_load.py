@@ -29,7 +29,7 @@ from tests.tiny_models import (
 def test_a_model_that_keeps_a_state_is_refused(tmp_path: Path) -> None:
     convolving_model(len(tokenizer(CHATML))).save_pretrained(tmp_path)
     tokenizer(CHATML).save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match=r"\(Lfm2ForCausalLM\) keeps a state"):
+    with pytest.raises(ConfigError, match=r"\(Lfm2ForCausalLM\) remembers more than keys and values"):
         load(str(tmp_path))
 
 

@@ -137,8 +137,9 @@ def test_a_model_that_keeps_a_state_cannot_share_a_prefix() -> None:
     longrope.config.rope_parameters = {"rope_type": "longrope"}
     assert not can_share_prefix(longrope)
     mixed = gemma()
-    mixed.config.layer_types = ["conv", *mixed.config.layer_types[1:]]
-    assert not can_share_prefix(mixed)
+    for kind in ("conv", "linear_attention", "indexed_attention", "compressed_sparse_attention"):
+        mixed.config.layer_types = [kind, *mixed.config.layer_types[1:]]
+        assert not can_share_prefix(mixed)
     assert not can_share_prefix(state_space_model())
 
 

@@ -297,7 +297,17 @@ KINDS: dict[str, dict[str, Any]] = {
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
     "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
     "falcon": {"alibi": True, "new_decoder_architecture": False},
-}
+    "gemma3_text": {"head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 8, "final_logit_softcapping": 2.0},
+    "cohere2": {"head_dim": 8, "sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]},
+    "olmo2": {},
+    "phi3": {"sliding_window": 8},
+    "smollm3": {"no_rope_layers": [1, 0]},
+    "gpt_neox": {"rotary_pct": 0.25},
+    "granitemoehybrid": {
+        "layer_types": ["attention", "attention"], "num_local_experts": 0, "shared_intermediate_size": 48,
+        "mamba_n_heads": 8, "mamba_d_head": 8, "logits_scaling": 3.0,
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
