@@ -64,6 +64,8 @@ class TemplateChat:
             self._template = JinjaTemplate(tokenizer, template_args or {}, date)
             self._folds_system = not self._has_system_role()
             self._require_faithful()
+            self._asked = self._render([QUESTION])
+            self._asked_ids = self._after((), self._asked)
             # Some templates write before an action what the model is expected to sample, so that it is in the ids: a
             # blank, an empty thought, or the channel of the message.
             self._header = self._sampled_header()
@@ -108,7 +110,11 @@ class TemplateChat:
             return encoded + self._after(encoded, chunks[-1])
 
     def encode_reply(self, text: str) -> list[int]:
-        return [*self._after((), self._header + text), self._stop_id]
+        # After a prompt: at the beginning of a text some tokenizers add a blank.
+        reply, before = self._header + text, self._asked_ids
+        ids = self._after((), self._asked + reply)
+        ids = ids[len(before) :] if ids[: len(before)] == before else self._after((), reply)
+        return [*ids, self._stop_id]
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(
@@ -161,8 +167,8 @@ class TemplateChat:
 
     def _sampled_header(self) -> str:
         """Returns what the template writes between the header of a reply and an action in the past; mostly ""."""
-        asked, answered = self._render([QUESTION]), self._around_answer([QUESTION])[0]
-        return answered.removeprefix(asked) if answered.startswith(asked) else ""
+        answered, _ = self._around_answer([QUESTION])
+        return answered.removeprefix(self._asked) if answered.startswith(self._asked) else ""
 
     def _around_answer(self, rest: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         """Returns what the template writes before and after an action, to which there is an answer if `rest` has it."""

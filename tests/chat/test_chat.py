@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -12,6 +13,7 @@ import pytest
 import tiktoken
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerFast
 
 from hero.chat.base import Chat, drift_tokens
 from hero.chat.template import MARK, TemplateChat
@@ -288,6 +290,33 @@ def test_the_words_of_the_user_may_be_written_again() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["chatml", "gemma", "mistral"])
+@pytest.mark.parametrize("prepends", ["first", "each"])
+def test_a_reply_has_no_blank_that_a_tokenizer_adds_to_a_text(prepends: str, name: str) -> None:
+    """As those of Llama 2, Mistral and Phi 3 do, to the beginning of a text or to what follows a special token."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+    bytewise = copy.deepcopy(tokenizer(APPEND_ONLY[name]))
+    merges = [("▁", "a"), ("▁", "▁"), ("a", "b"), ("▁a", "b")]
+    ids: dict[str, int] = {}
+    for token in ["?", "▁", *map(chr, range(10, 127)), *map("".join, merges)]:
+        ids.setdefault(token, len(ids))
+    backend = Tokenizer(models.BPE(vocab=ids, merges=merges, unk_token="?"))
+    if prepends == "first":
+        backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+        backend.decoder = decoders.Metaspace(prepend_scheme="first", split=False)
+    else:
+        backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    made = PreTrainedTokenizerFast(tokenizer_object=backend, **bytewise.special_tokens_map)
+    made.add_special_tokens({"additional_special_tokens": [token for token in SPECIAL if "s>" not in token]})
+    made.chat_template = bytewise.chat_template
+    chat = TemplateChat(made)
+    rest = [Message("user", "b")]
+    written = chat.encode([*rest, Message("assistant", "ab"), *rest])
+    assert chat.encode([*rest, Message("assistant", "ab", tuple(chat.encode_reply("ab"))), *rest]) == written
+
+
 HALVES: Final = "ab \ud800 c\udfff"
 
 
@@ -306,7 +335,6 @@ def test_half_a_surrogate_pair_reads_as_a_question_mark() -> None:
 
 def test_a_text_that_a_tokenizer_cannot_read_is_refused() -> None:
     from tokenizers import Tokenizer, models
-    from transformers import PreTrainedTokenizerFast
 
     words = Tokenizer(models.WordLevel({"a": 0, "</s>": 1, "<unk>": 2}, unk_token="<unk>"))
     made = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>")
