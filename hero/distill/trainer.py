@@ -39,6 +39,7 @@ from hero.distill.teacher_model import TeacherWeights, make_teacher
 from hero.distill.token_scores import TokenScore, score_tokens
 from hero.errors import ConfigError, RunError
 from hero.models.architecture import context_length
+from hero.models.recompute import recomputing
 from hero.models.sharded import whole
 from hero.policy import Policy
 from hero.processes import ALONE, Processes
@@ -150,6 +151,9 @@ class TorchTrainer:
             "none",
             "a model with weights that require a gradient",
         )
+        if gradient_checkpointing:
+            with recomputing(self._model):
+                pass  # refused here rather than at the first update, after an evaluation
         self._teacher = make_teacher(self._model, teacher_weights)
         self._shards: ShardedModels | None = None
         if shard:

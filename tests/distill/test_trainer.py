@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from transformers import CTRLConfig, CTRLLMHeadModel
 
 from hero.distill.base import Example, Trainer
 from hero.distill.learners import GRPO
@@ -502,3 +503,13 @@ def test_recomputing_layers_changes_no_weight() -> None:
         first, second = (trainer.update(distilled(SAMPLED)) for trainer in trainers)
         assert first == second
     assert all(torch.equal(mine, other) for mine, other in zip(*map(weights, trainers), strict=True))
+
+
+def test_a_model_that_cannot_recompute_its_layers_is_refused_before_anything_is_played() -> None:
+    torch.manual_seed(0)
+    model = CTRLLMHeadModel(CTRLConfig(vocab_size=VOCABULARY, n_embd=32, n_layer=1, n_head=2, dff=48))
+    make_trainer(TinyLM(model))
+    with pytest.raises(
+        ConfigError, match="a CTRLLMHeadModel cannot recompute its layers; leave gradient_checkpointing"
+    ):
+        make_trainer(TinyLM(model), gradient_checkpointing=True)
