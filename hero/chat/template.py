@@ -23,11 +23,11 @@ class TemplateChat:
     """Encodes conversations with the chat template of any Hugging Face tokenizer that has one.
 
     The template is rendered with a mark in place of each sampled action, so it never sees, trims or rewrites one; the
-    text between the marks is encoded, and the sampled ids go where the marks were. What a template writes there beyond
-    the header of a reply, such as an empty thought, is left out: the model writes it itself. A template can still put
-    an earlier message behind another header than the one that it was sampled behind, as those do that open every reply
-    with a thought: then the ledger forks, and `drift_tokens` is above 0. All other text is encoded as Hugging Face does
-    it: a content that spells a special token is read as that token.
+    text between the marks is encoded, and the sampled ids go where the marks were, behind the header that they were
+    sampled behind: a thought that the template opened stays, also where it writes none in the past, and one that it
+    writes there alone is left out, since the model writes it itself. A template that changes anything else of the past
+    forks the ledger, and `drift_tokens` is above 0. All other text is encoded as Hugging Face does it: a content that
+    spells a special token is read as that token.
 
     If the template has no system role, the system text opens the first user message. If it supports tools (see
     `supports_tools`), it is given the schemas of `Message.tools`, and the content without their description.
@@ -66,9 +66,11 @@ class TemplateChat:
             self._require_faithful()
             self._asked = self._render([QUESTION])
             self._asked_ids = self._after((), self._asked)
-            # Some templates write before an action what the model is expected to sample, so that it is in the ids: a
-            # blank, an empty thought, or the channel of the message.
-            self._header = self._sampled_header()
+            # Before an action in the past some templates leave out what they opened the reply with, mostly a thought.
+            self._opening, self._past_header = self._headers()
+            # Others write there what the model is expected to sample, so that it is in the ids: a blank, an empty
+            # thought, or the channel of the message.
+            self._header = "" if self._opening else self._past_header
             self._stop_id, *others = self._endings(stop_ids)
             self._stop_ids = frozenset({self._stop_id, *others})
         self._supports_tools = supports_tools(self._render, MARK)
@@ -105,7 +107,7 @@ class TemplateChat:
                 )
             encoded: list[int] = []
             for chunk, ids in zip(chunks, sampled, strict=False):
-                encoded += self._after(encoded, chunk.removesuffix(self._header))
+                encoded += self._after(encoded, self._as_asked(chunk))
                 encoded += ids
             return encoded + self._after(encoded, chunks[-1])
 
@@ -125,6 +127,12 @@ class TemplateChat:
     def save(self, path: Path) -> None:
         """Writes the tokenizer with its template into a directory."""
         self.tokenizer.save_pretrained(path)
+
+    def _as_asked(self, chunk: str) -> str:
+        """Returns what is written before a sampled action, ending as it did when the model read it."""
+        if self._opening and chunk.endswith(self._opening):
+            return chunk
+        return chunk.removesuffix(self._past_header) + self._opening
 
     def _after(self, before: Sequence[int], text: str) -> list[int]:
         """Encodes template text, without the stop token that it begins with if that was sampled already."""
@@ -165,10 +173,15 @@ class TemplateChat:
                 "another `chat_template`"
             )
 
-    def _sampled_header(self) -> str:
-        """Returns what the template writes between the header of a reply and an action in the past; mostly ""."""
-        answered, _ = self._around_answer([QUESTION])
-        return answered.removeprefix(self._asked) if answered.startswith(self._asked) else ""
+    def _headers(self) -> tuple[str, str]:
+        """Returns how a template ends a prompt, and how it writes the same before an action in the past.
+
+        Both are without what they have in common, and "" where more differs than the header of the reply.
+        """
+        past, _ = self._around_answer([QUESTION])
+        pairs = enumerate(zip(self._asked, past, strict=False))
+        shared = next((index for index, (a, b) in pairs if a != b), min(len(self._asked), len(past)))
+        return (self._asked[shared:], past[shared:]) if QUESTION["content"] in past[:shared] else ("", "")
 
     def _around_answer(self, rest: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         """Returns what the template writes before and after an action, to which there is an answer if `rest` has it."""

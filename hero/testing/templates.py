@@ -42,6 +42,8 @@ THINKING: Final = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"
 )
 """Opens every reply with a thought, and leaves thoughts out of the past."""
+PRESET: Final = CHATML.replace("assistant\n' }}", "assistant\n<think>\n\n</think>\n\n' }}")
+"""Opens every reply with an empty thought, and has none in the past, as Qwen3 without thinking."""
 UNTHINKING: Final = CHATML.replace(
     "'\n' + message['content']",
     "'\n' + ('<think></think>\n' if message['role'] == 'assistant' else '') + message['content']",
@@ -109,13 +111,13 @@ LOOP: Final = "{% for message in messages %}" + WHOLE + "{% endfor %}"
 
 APPEND_ONLY: Final = {
     "chatml": CHATML, "llama3": LLAMA3, "mistral": MISTRAL, "gemma": GEMMA, "silent": SILENT, "last": LAST,
-    "unthinking": UNTHINKING, "channels": CHANNELS, **TOOLS,
+    "thinking": THINKING, "preset": PRESET, "unthinking": UNTHINKING, "channels": CHANNELS, **TOOLS,
 }  # fmt: skip
 """Templates that never rewrite what they wrote, by name."""
 STOPS: Final = {
     "chatml": "<|im_end|>", "llama3": "<|eot_id|>", "mistral": "</s>", "gemma": "<end_of_turn>",
     "silent": "<end_of_turn>", "last": "</s>", "hermes": "<|im_end|>", "first": "<|eot_id|>",
-    "unthinking": "<|im_end|>", "channels": "</s>",
+    "thinking": "<|im_end|>", "preset": "<|im_end|>", "unthinking": "<|im_end|>", "channels": "</s>",
 }  # fmt: skip
 """The token that ends a reply in each of them."""
 SPECIAL: Final = (

@@ -30,7 +30,6 @@ from hero.testing.templates import (
     NO_TOOLS,
     SPECIAL,
     STOPS,
-    THINKING,
     TOOLS,
     WHOLE,
     tokenizer,
@@ -39,7 +38,7 @@ from hero.types import JSON, Message, Tools
 from tests.tiny_models import ENCODING
 
 TINY = TiktokenChat(ENCODING)
-THINKING_CHAT = TemplateChat(tokenizer(THINKING))
+COUNTING = TemplateChat(tokenizer("{{ messages | length }} messages\n" + CHATML))
 pieces = st.one_of(
     st.text(max_size=6),
     st.sampled_from(
@@ -97,19 +96,25 @@ def test_a_reply_has_the_ids_with_which_it_would_have_been_sampled(name: str, qu
     assert [id_ in chat.stop_ids for id_ in ids] == [False] * (len(ids) - 1) + [True]
     before, after = Message("user", question), Message("user", "b")
     sampled, written = (chat.encode([before, Message("assistant", text, given_ids), after]) for given_ids in (ids, ()))
-    assert spelt(chat, sampled) == spelt(chat, written)  # a tokenizer may merge a header with what follows it
+    assert spelt(name, sampled) == spelt(name, written)  # a tokenizer may merge a header with what follows it
 
 
-def spelt(chat: Chat, ids: Sequence[int]) -> str:
-    """Returns the text of a prompt, stop tokens included."""
+OPENINGS: Final = {"thinking": "<think>\n", "preset": "<think>\n\n</think>\n\n"}
+"""What templates open a reply with, and leave out of text from the past that no model has sampled."""
+
+
+def spelt(name: str, ids: Sequence[int]) -> str:
+    """Returns the text of a prompt, stop tokens included, without what opens replies."""
+    chat = chat_of(name)
     text: str = chat.tokenizer.decode(ids) if isinstance(chat, TemplateChat) else ENCODING.decode(ids)
-    return text.replace("</s><end_of_turn>", "<end_of_turn>")  # channels ends past replies in another way
+    text = text.replace("</s><end_of_turn>", "<end_of_turn>")  # channels ends past replies in another way
+    return text.replace(OPENINGS.get(name, MARK), "")
 
 
 @settings(max_examples=50)
 @given(data=st.data())
 def test_a_template_that_rewrites_the_past_drifts_and_still_encodes_nothing_again(data: st.DataObject) -> None:
-    chat = THINKING_CHAT
+    chat = COUNTING
     prompts = data.draw(episodes(chat))
     for before, now in pairwise(prompts):
         encoded, ids = chat.encode(now), now[-2].ids
@@ -146,8 +151,18 @@ def test_sampled_ids_stand_where_the_template_puts_the_action(name: str, observa
     for observation in observations:
         with_ids += [Message("user", observation), Message("assistant", action, ids)]
         without += [Message("user", observation), Message("assistant", action)]
-    decoded = [spelt(chat, chat.encode(messages[:-1])) for messages in (with_ids, without)]
+    decoded = [spelt(name, chat.encode(messages[:-1])) for messages in (with_ids, without)]
     assert decoded[0] == decoded[1]
+
+
+@pytest.mark.parametrize("name", list(OPENINGS))
+def test_a_sampled_action_stays_behind_the_thought_that_it_was_sampled_behind(name: str) -> None:
+    chat, model = chat_of(name), tokenizer(APPEND_ONLY[name])
+    ids = (*model.encode("ab"), *model.encode(STOPS[name]))
+    prompt = chat.encode([Message("user", "a"), Message("assistant", "ab", ids), Message("user", "b")])
+    opened = f"<|im_start|>assistant\n{OPENINGS[name]}"
+    assert model.decode(prompt).count(opened) == 2
+    assert opened + "ab<|im_end|>" in model.decode(prompt)
 
 
 def test_what_ends_a_thought_in_a_channel_ends_no_reply() -> None:
