@@ -59,17 +59,17 @@ def add_adapter(
         raise ConfigError(f"an adapter of rank {rank} and alpha {alpha} is not possible; give a rank of 1 or more")
     if is_adapted(model):
         raise ConfigError("the model has an adapter already; merge that into its weights first")
-    ends = {name.rpartition(".")[2] for name, _ in adaptable_layers(model)}
-    ends = {end for end in ends if not _taken_for_experts(model, end)}
+    linear = {name.rpartition(".")[2] for name, _ in adaptable_layers(model)}
+    ends = {end for end in linear if not _taken_for_experts(model, end)}
     layers = [name for name, _ in adaptable_layers(model) if name.rpartition(".")[2] in ends]
     named: set[str] = set()
     for target in targets:
         matching = {name for name in layers if target == ALL_LINEAR or f".{name}".endswith(f".{target}")}
         if not matching:
-            raise ConfigError(
-                f"no linear layer but the head is called {target!r}, or PEFT takes that for experts; there are: "
-                f"{', '.join(sorted(ends))}"
-            )
+            wrong = f"no linear layer but the head is called {target!r}"
+            if target.rpartition(".")[2] in linear - ends:
+                wrong = f"PEFT takes layers that are called {target!r} for experts, which have no adapter here"
+            raise ConfigError(f"{wrong}; there are: {', '.join(sorted(ends))}")
         named |= matching
     config = LoraConfig(r=rank, lora_alpha=cast("int", alpha), target_modules=sorted(named), lora_dropout=0.0)
     with torch.random.fork_rng():
