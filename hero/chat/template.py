@@ -67,7 +67,7 @@ class TemplateChat:
             self._asked = self._render([QUESTION])
             self._asked_ids = self._after((), self._asked)
             # Before an action in the past some templates leave out what they opened the reply with, mostly a thought.
-            self._opening, self._past_header = self._headers()
+            self._shared_header, self._opening, self._past_header = self._headers()
             # Others write there what the model is expected to sample, so that it is in the ids: a blank, an empty
             # thought, or the channel of the message.
             self._header = "" if self._opening else self._past_header
@@ -130,7 +130,8 @@ class TemplateChat:
 
     def _as_asked(self, chunk: str) -> str:
         """Returns what is written before a sampled action, ending as it did when the model read it."""
-        if self._opening and chunk.endswith(self._opening):
+        # The opening alone may be how a header in the past ends, too: that of GLM 4.7 is <think> or </think>.
+        if self._opening and chunk.endswith(self._shared_header + self._opening):
             return chunk
         return chunk.removesuffix(self._past_header) + self._opening
 
@@ -173,15 +174,17 @@ class TemplateChat:
                 "another `chat_template`"
             )
 
-    def _headers(self) -> tuple[str, str]:
+    def _headers(self) -> tuple[str, str, str]:
         """Returns how a template ends a prompt, and how it writes the same before an action in the past.
 
-        Both are without what they have in common, and "" where more differs than the header of the reply.
+        First what both have in common after the question, then the rest of each; all are "" where more differs than the
+        header of the reply.
         """
         past, _ = self._around_answer([QUESTION])
         pairs = enumerate(zip(self._asked, past, strict=False))
         shared = next((index for index, (a, b) in pairs if a != b), min(len(self._asked), len(past)))
-        return (self._asked[shared:], past[shared:]) if QUESTION["content"] in past[:shared] else ("", "")
+        _, question, header = past[:shared].rpartition(QUESTION["content"])
+        return (header, self._asked[shared:], past[shared:]) if question else ("", "", "")
 
     def _around_answer(self, rest: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         """Returns what the template writes before and after an action, to which there is an answer if `rest` has it."""

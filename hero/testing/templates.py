@@ -44,6 +44,12 @@ THINKING: Final = (
 """Opens every reply with a thought, and leaves thoughts out of the past."""
 PRESET: Final = CHATML.replace("assistant\n' }}", "assistant\n<think>\n\n</think>\n\n' }}")
 """Opens every reply with an empty thought, and has none in the past, as Qwen3 without thinking."""
+CLOSED: Final = CHATML.replace("assistant\n' }}", "assistant\n<think>' }}").replace(
+    "'\n' + message['content']", "'\n' + ('</think>' if message['role'] == 'assistant' else '') + message['content']"
+)
+"""Opens every reply with a thought, and has the end of one before each past action, as GLM 4.7."""
+BLANK: Final = CHATML.replace("assistant\n' }}", "assistant\n\n' }}")
+"""Opens every reply with an empty line, and has none in the past."""
 UNTHINKING: Final = CHATML.replace(
     "'\n' + message['content']",
     "'\n' + ('<think></think>\n' if message['role'] == 'assistant' else '') + message['content']",
@@ -111,13 +117,15 @@ LOOP: Final = "{% for message in messages %}" + WHOLE + "{% endfor %}"
 
 APPEND_ONLY: Final = {
     "chatml": CHATML, "llama3": LLAMA3, "mistral": MISTRAL, "gemma": GEMMA, "silent": SILENT, "last": LAST,
-    "thinking": THINKING, "preset": PRESET, "unthinking": UNTHINKING, "channels": CHANNELS, **TOOLS,
+    "thinking": THINKING, "preset": PRESET, "closed": CLOSED, "blank": BLANK,
+    "unthinking": UNTHINKING, "channels": CHANNELS, **TOOLS,
 }  # fmt: skip
 """Templates that never rewrite what they wrote, by name."""
 STOPS: Final = {
     "chatml": "<|im_end|>", "llama3": "<|eot_id|>", "mistral": "</s>", "gemma": "<end_of_turn>",
     "silent": "<end_of_turn>", "last": "</s>", "hermes": "<|im_end|>", "first": "<|eot_id|>",
-    "thinking": "<|im_end|>", "preset": "<|im_end|>", "unthinking": "<|im_end|>", "channels": "</s>",
+    "thinking": "<|im_end|>", "preset": "<|im_end|>", "closed": "<|im_end|>", "blank": "<|im_end|>",
+    "unthinking": "<|im_end|>", "channels": "</s>",
 }  # fmt: skip
 """The token that ends a reply in each of them."""
 SPECIAL: Final = (
