@@ -227,5 +227,6 @@ def test_runs_of_a_model_that_was_made_anew_are_not_put_together(tmp_path: Path)
         return record([(0, HALF), (9, ALL)], path=path, seed=sum(map(ord, path)), model=model, weights=weights)
 
     report([Cell("a", (run("x", "base", "1"),)), Cell("b", (run("y", "other", "2"),))], [9], "", None)
+    report([Cell("a", (run("x", "base", ""), run("y", "base", "1"), run("z", "base", "")))], [9], "", None)
     with pytest.raises(RunError, match=r"^new started with other weights than old, though --model is the same"):
         report([Cell("a", (run("old", "base", "1"), run("new", "base", "2")))], [9], "", None)
