@@ -52,7 +52,10 @@ def draw_curves(file: Path, cells: Sequence[Cell]) -> None:
                 )
         axes.set(xlabel=TURNS, ylabel=SUCCESS, xlim=(0, end))
         fit_percent(axes)
-        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+        # Matplotlib would warn of a legend without lines if it looked for them itself.
+        axes.legend(
+            *axes.get_legend_handles_labels(), frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1)
+        )
 
 
 def _drawable(cell: Cell) -> tuple[RunRecord, ...]:

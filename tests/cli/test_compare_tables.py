@@ -122,7 +122,12 @@ def test_notes_say_what_the_numbers_do_not() -> None:
     )
 
 
-@pytest.mark.parametrize("cells", [CELLS, [BASE], [BASE, RUNNING], [Cell(str(n), RISING.runs) for n in range(12)]])
+BEGUN = Cell("begun", (record([(0, HALF)], finished=False),))
+
+
+@pytest.mark.parametrize(
+    "cells", [CELLS, [BASE], [BASE, RUNNING], [BEGUN], [Cell(str(n), RISING.runs) for n in range(12)]]
+)
 def test_pictures_are_drawn_of_any_cells(tmp_path: Path, cells: list[Cell]) -> None:
     at = {budget: Success.at_budget(cells, budget) for budget in (0, 1000)}
     draw_curves(tmp_path / "curves.png", cells)
