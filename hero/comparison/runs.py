@@ -84,11 +84,10 @@ def read_run(path: Path) -> RunRecord:
 
 
 def _environment(config: Config) -> dict[str, Any]:
-    """Returns the provenance of a run's environment; where that is no more than its name, with its arguments."""
-    provenance = dict(config.provenance.get("env", {}))
-    if provenance.keys() - {"env_id"}:
-        return provenance
-    return provenance | {name: config.settings.get(name) for name in ("env", "env_args")}
+    """Returns the provenance of a run's environment, and its arguments but for those that only say where data is."""
+    provenance = {"env_id": config.settings.get("env"), **config.provenance.get("env", {})}
+    located, arguments = provenance.get("arguments", {}), config.settings.get("env_args", {})
+    return provenance | {"env_args": {name: value for name, value in arguments.items() if name not in located}}
 
 
 def is_finished(path: Path) -> bool:

@@ -39,16 +39,13 @@ def test_a_run_has_its_curve_and_its_cost(path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("provenance", [{}, {"env": {"env_id": "shop"}}, {"env": {"env_id": "shop", "sha256": "1f"}}])
-def test_its_environment_is_known_by_its_data_or_else_by_its_arguments(
-    tmp_path: Path, provenance: dict[str, dict[str, str]]
-) -> None:
-    settings = {"seed": 0, "env": "shop", "env_args": {"level": "hard"}}
-    with Run.create(tmp_path / "run", settings, provenance):
+@pytest.mark.parametrize("recorded", [{}, {"env_id": "shop/2"}, {"sha256": "1f", "arguments": {"data": "/here"}}])
+def test_its_environment_is_known_by_its_data_and_its_arguments(tmp_path: Path, recorded: dict[str, object]) -> None:
+    settings = {"seed": 0, "env": "shop", "env_args": {"level": "hard", "data": "here"}}
+    with Run.create(tmp_path / "run", settings, {"env": recorded}):
         pass
-    known = provenance.get("env", {})
-    arguments = {} if "sha256" in known else {"env": "shop", "env_args": {"level": "hard"}}
-    assert read_run(tmp_path / "run").environment == {**known, **arguments}
+    arguments = {"level": "hard"} | ({} if "arguments" in recorded else {"data": "here"})
+    assert read_run(tmp_path / "run").environment == {"env_id": "shop", **recorded, "env_args": arguments}
 
 
 def test_tokens_are_those_read_and_sampled_each_once(tmp_path: Path) -> None:
