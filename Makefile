@@ -80,7 +80,7 @@ test-examples:
 	$(PYTHON) -m venv --clear .venv-examples
 	$(call install,.venv-examples,requirements/dev.txt,$(TORCH))
 	.venv-examples/bin/python -m pip install --quiet 'textarena==0.7.4' 'gem-llm==0.1.0' 'trl==1.16.0'
-	.venv-examples/bin/python -m pytest -q -W default tests/test_example_envs.py tests/test_example_trl.py
+	.venv-examples/bin/python -m pytest -q -W default tests/test_example_envs.py tests/test_example_trl.py tests/chat/test_released_templates.py
 
 test-newest:
 	$(PYTHON) -m venv --clear .venv-newest
