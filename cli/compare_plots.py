@@ -47,15 +47,10 @@ def draw_curves(file: Path, cells: Sequence[Cell]) -> None:
                 label = (
                     cell.name if len(own) == len(cell.runs) else f"{cell.name} ({len(own)} of {len(cell.runs)} runs)"
                 )
-                _draw_band(
-                    axes, there, "-" if own_end else "--", min(0.12, 0.5 / len(cells)), color=colour, label=label
-                )
+                _draw_band(axes, there, colour, label, "-" if own_end else "--", alpha=min(0.12, 0.5 / len(cells)))
         axes.set(xlabel=TURNS, ylabel=SUCCESS, xlim=(0, end))
         fit_percent(axes)
-        # Matplotlib would warn of a legend without lines if it looked for them itself.
-        axes.legend(
-            *axes.get_legend_handles_labels(), frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1)
-        )
+        _draw_legend(axes, axes)
 
 
 def _drawable(cell: Cell) -> tuple[RunRecord, ...]:
@@ -65,12 +60,12 @@ def _drawable(cell: Cell) -> tuple[RunRecord, ...]:
 
 
 def _draw_band(
-    axes: Axes, points: Sequence[tuple[float, Estimate]], style: str, alpha: float, *, color: Any, label: str
+    axes: Axes, points: Sequence[tuple[float, Estimate]], colour: Any, label: str, style: str, *, alpha: float
 ) -> None:
     turns = [each for each, _ in points]
-    axes.plot(turns, [100 * value.value for _, value in points], style, color=color, label=label)
+    axes.plot(turns, [100 * value.value for _, value in points], style, color=colour, label=label)
     low, high = ([100 * getattr(value, key) for _, value in points] for key in ("low", "high"))
-    axes.fill_between(turns, low, high, color=color, alpha=alpha, linewidth=0)
+    axes.fill_between(turns, low, high, color=colour, alpha=alpha, linewidth=0)
 
 
 def draw_budgets(file: Path, cells: Sequence[Cell], at: Mapping[int, Success], against: str) -> None:
@@ -97,8 +92,13 @@ def draw_budgets(file: Path, cells: Sequence[Cell], at: Mapping[int, Success], a
         for axes in all_axes:
             axes.set(xlabel=TURNS)
             axes.set_xticks(range(len(at)), [f"{turns:,}" for turns in at])
-        handles, labels = all_axes[0].get_legend_handles_labels()
-        all_axes[-1].legend(handles, labels, frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+        _draw_legend(all_axes[-1], all_axes[0])
+
+
+def _draw_legend(axes: Axes, drawn: Axes) -> None:
+    """Draws the legend of what was drawn, right of some axes."""
+    # Matplotlib would warn of a legend without lines if it looked for them itself.
+    axes.legend(*drawn.get_legend_handles_labels(), frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _draw_intervals(

@@ -64,8 +64,10 @@ def _require_comparable(runs: Sequence[RunRecord]) -> None:
                 f"{run.path} has other validation tasks than {runs[0].path}: {changes}; compare runs of one "
                 "environment and its options"
             )
-        # Those of a model that another package registered are not known.
-        if run.weights and run.weights != (first := models.setdefault(run.settings.get("model"), run)).weights:
+        if not run.weights:  # of a model that another package registered
+            continue
+        first = models.setdefault(run.settings.get("model"), run)
+        if run.weights != first.weights:
             raise RunError(
                 f"{run.path} started with other weights than {first.path}, though --model is the same: it has changed "
                 "in between; compare runs of one model"
