@@ -20,7 +20,7 @@ from hero.distill.base import Example
 from hero.distill.trainer import TorchTrainer
 from hero.models.lora import add_adapter
 from hero.runs.reader import latest_checkpoint, read_rows
-from hero.types import Message
+from hero.types import Message, Tokens
 from hero_cli.main import app
 from tests.distill.doubles import episode
 from tests.models.acting import ask, tokens_of
@@ -92,6 +92,15 @@ def test_an_update_is_that_of_the_cpu_whatever_the_model(build: Any, gradient_ch
     assert len(gradient) == len(expected)
     for mine, theirs in zip(gradient, expected, strict=True):
         assert (mine - theirs).norm() <= 1e-3 * norm
+
+
+def test_an_update_in_float32_keeps_no_weights_of_pairs_of_tokens() -> None:
+    length = 8192
+    lm = TinyLM(tiny_model(context=length).to("cuda", torch.float32))
+    trainer = TorchTrainer(lm, turn_gate="none", teacher_weights="live")
+    torch.cuda.reset_peak_memory_stats()
+    trainer.update([Example(0, Tokens((1,) * (length - 1), (2,), (-1.0,)), cross_entropy=1.0)])
+    assert torch.cuda.max_memory_allocated() < 4 * length**2  # bytes of one head's
 
 
 @pytest.mark.parametrize("lora", [None, LORA])

@@ -39,6 +39,7 @@ from hero.distill.teacher_model import TeacherWeights, make_teacher
 from hero.distill.token_scores import TokenScore, score_tokens
 from hero.errors import ConfigError, RunError
 from hero.models.architecture import context_length
+from hero.models.attention import repeat_key_heads
 from hero.models.recompute import recomputing
 from hero.models.sharded import whole
 from hero.policy import Policy
@@ -145,6 +146,8 @@ class TorchTrainer:
         self._model = lm.model
         self._model.eval()  # type: ignore[no-untyped-call]
         widen(self._model)
+        if self._model.device.type == "cuda":
+            repeat_key_heads(self._model)
         require(
             any(weight.requires_grad for weight in self._model.parameters()),
             "trained weights",
