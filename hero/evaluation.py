@@ -57,8 +57,8 @@ class Evaluation:
 
     @property
     def turns(self) -> Estimate:
-        """Turns per episode, with Student's t interval."""
-        return self._mean("turns")
+        """Turns per episode, with Student's t interval, not below 0."""
+        return clamp(self._mean("turns"), math.inf)
 
     @property
     def valid_actions(self) -> Estimate:

@@ -162,6 +162,19 @@ def test_invalid_actions_are_counted_by_episode() -> None:
     assert (got.low, got.high) == (0, pytest.approx(t_interval([1, 0, 3, 0]).high))
 
 
+@given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1), st.integers(0, 30)), min_size=2))
+def test_no_interval_of_what_is_counted_reaches_below_0(played: list[tuple[int, float, int]]) -> None:
+    got = Evaluation(
+        tuple(
+            Outcome(f"{task}", True, 1.0, turns, valid, Stop.TERMINATED, tool_calls=min(calls, turns))
+            for task, (turns, valid, calls) in enumerate(played)
+        )
+    )
+    assert got.tool_calls is not None
+    for estimate in (got.turns, got.invalid_actions, got.tool_calls, got.valid_actions):
+        assert 0 <= estimate.low <= estimate.value + 1e-9
+
+
 def test_the_no_op_baseline_is_a_mean_over_tasks_and_missing_where_one_has_none() -> None:
     def noop_reward(*rewards: tuple[str, float | None]) -> float | None:
         outcomes = (Outcome(task, True, 1.0, 1, 1.0, Stop.TERMINATED, noop_reward=value) for task, value in rewards)
