@@ -1,6 +1,6 @@
 """Estimate the memory that training takes, before it is taken.
 
-What grows with the number of tokens is measured on a short sequence, so that it holds for any architecture and any
+What grows with the number of tokens is measured on short sequences, so that it holds for any architecture and any
 attention; the rest is counted.
 """
 
@@ -24,8 +24,9 @@ from hero.models.lora import adaptable_layers, is_adapted
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-PROBE_TOKENS: Final = (64, 128)
-"""Lengths of the sequences on which activations are measured; their difference counts."""
+PROBE_TOKENS: Final = 64
+"""Tokens of the shortest of the three sequences on which activations are measured, each longer than the last by as
+many."""
 LOGITS_COPIES: Final = 12
 """Number of tensors as large as the logits that the losses take at a time, as measured (`benchmarks.memory`)."""
 GIB: Final = 2**30
@@ -45,6 +46,8 @@ class ModelSize:
         kept: bytes per token that a forward pass keeps for the backward pass where all weights are trained.
         kept_adapted: those where an adapter alone is trained, which keeps the input of each layer in float32; the base
             keeps none, since its weights need no gradient.
+        kept_pairs: bytes per pair of tokens of a sequence that it keeps besides; 0 unless attention keeps its weights,
+            as `eager` does, and PyTorch where it has no better kernel for a device and precision.
         keys_values: bytes per token of keys and values.
         layers: number of layers.
         context: maximum number of tokens of a sequence.
@@ -58,6 +61,7 @@ class ModelSize:
     inputs: int
     kept: float
     kept_adapted: float
+    kept_pairs: float
     keys_values: int
     layers: int
     context: int
@@ -71,8 +75,9 @@ class ModelSize:
         config = model.config.get_text_config()
         weights = [weight for name, weight in model.named_parameters() if ".lora_" not in name]
         itemsize = weights[0].itemsize
+        kept, kept_pairs = _kept_per_token_and_pair(model)
         with nullcontext() if is_adapted(model) else _as_if_adapted(model):
-            kept_adapted = _kept_per_token(model)
+            kept_adapted, _ = _kept_per_token_and_pair(model)
         return cls(
             parameters=sum(weight.numel() for weight in weights),
             nbytes=sum(weight.nbytes for weight in weights),
@@ -80,8 +85,9 @@ class ModelSize:
             adapter_parameters=sum(module.in_features + module.out_features for module in _layers(model)),
             vocabulary=config.vocab_size,
             inputs=config.num_hidden_layers * config.hidden_size,
-            kept=kept_adapted if is_adapted(model) else _kept_per_token(model),
+            kept=kept,
             kept_adapted=kept_adapted,
+            kept_pairs=kept_pairs,
             keys_values=kv_bytes_per_token(model),
             context=context_length(model),
             layers=config.num_hidden_layers,
@@ -153,7 +159,8 @@ def estimate_memory(
     trained = precision * (lora * size.adapter_parameters if lora else size.parameters)
     weights = size.nbytes + trained if lora else trained
     wider = 1.0 if lora else precision / size.itemsize
-    kept = size.kept_adapted if lora else size.kept
+    row = min(micro_batch_tokens, max_tokens or micro_batch_tokens, size.context)
+    kept = (size.kept_adapted if lora else size.kept) + size.kept_pairs * row
     if gradient_checkpointing:
         kept = size.inputs * size.itemsize + kept / size.layers  # of one layer at a time, besides all inputs
     logits = CHUNK_LOGITS if loss_tokens is None else min(CHUNK_LOGITS, size.vocabulary * loss_tokens)
@@ -202,10 +209,12 @@ def _layers(model: PreTrainedModel) -> Iterator[torch.nn.Linear]:
             yield module
 
 
-def _kept_per_token(model: PreTrainedModel) -> float:
-    """Returns the bytes that a forward pass keeps for the backward pass, per token of a longer sequence."""
-    short, long = (min(length, context_length(model)) for length in PROBE_TOKENS)
-    return (_kept(model, long) - _kept(model, short)) / max(1, long - short)
+def _kept_per_token_and_pair(model: PreTrainedModel) -> tuple[float, float]:
+    """Returns the bytes that a forward pass keeps for the backward pass, per token and per pair of tokens."""
+    step = max(1, min(PROBE_TOKENS, context_length(model) // 3))
+    short, middle, long = (_kept(model, count * step) for count in (1, 2, 3))
+    pairs = max(0.0, (long - 2 * middle + short) / (2 * step**2))
+    return (middle - short) / step - 3 * step * pairs, pairs
 
 
 @contextmanager

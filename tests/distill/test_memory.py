@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from hero.distill.base import Example
-from hero.distill.memory import GIB, ModelSize, device_memory, estimate_memory
+from hero.distill.memory import GIB, ModelSize, _kept, device_memory, estimate_memory
 from hero.distill.teacher_model import TeacherWeights
 from hero.distill.trainer import TorchTrainer
 from hero.models.lora import add_adapter
 from tests.distill.doubles import episode
-from tests.tiny_models import TinyLM, tiny_model
+from tests.tiny_models import TinyLM, every_kind, in_float64, tiny_model
 
 EXAMPLES = [Example(0, tokens, cross_entropy=1.0) for tokens in episode(tiny_model(), 1)]
 LIMITS: dict[str, Any] = {"micro_batch_tokens": 1000, "sequences": 2, "kv_cache_bytes": 1}
@@ -92,6 +92,34 @@ def test_recomputing_keeps_inputs_and_one_layer_and_fewer_tokens_keep_less() -> 
     assert fewer == round(whole / 4)
     options = {**LIMITS, "loss_tokens": 0, "lora": 4}
     assert estimate_memory(size, teacher_weights="live", **options).activations == round(1000 * size.kept_adapted)
+
+
+@every_kind
+@pytest.mark.parametrize("eager", [False, True])
+def test_what_a_longer_sequence_keeps_is_known_from_short_ones(build: Any, eager: bool) -> None:
+    model = in_float64(build).float()
+    if eager:
+        model.set_attn_implementation("eager")
+    size = ModelSize.of(model)
+    assert (size.kept_pairs > 0) == (model.config._attn_implementation == "eager")
+    length = min(size.context, 400)
+    kept = _kept(model, length) - _kept(model, 1)
+    assert (length - 1) * size.kept + (length**2 - 1) * size.kept_pairs == pytest.approx(kept, rel=0.01)
+
+
+def test_pairs_of_tokens_are_counted_in_rows_as_long_as_can_be() -> None:
+    model = tiny_model()
+    model.set_attn_implementation("eager")
+    size = ModelSize.of(model)
+
+    def pairs(**options: Any) -> float:
+        limits = {**LIMITS, "loss_tokens": 0, **options}
+        estimate = estimate_memory(size, teacher_weights="live", **limits)
+        return (estimate.activations / limits["micro_batch_tokens"] - size.kept) / size.kept_pairs
+
+    assert pairs() == pytest.approx(size.context) == pytest.approx(128)
+    assert pairs(max_tokens=50) == pytest.approx(50)
+    assert pairs(micro_batch_tokens=20) == pytest.approx(20)
 
 
 def test_the_peak_is_that_of_playing_or_of_learning() -> None:
