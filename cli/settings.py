@@ -72,8 +72,8 @@ class Settings:
     chat_args: dict[str, Any] = arguments("Variable of the model's chat template", "enable_thinking=false")
     learner: str = setting(
         "distill",
-        "distill: towards what the policy would have done with hindsight. grpo, gigpo: rewards alone. feedback, demo, "
-        "sdpo, sdar, hint, openclaw: other hindsight. kl: towards the start. base: no training. Or a sum, such as "
+        "distill: towards what the policy would have done with hindsight. grpo, gigpo: rewards alone. sdar: both. "
+        "feedback, demo, sdpo, hint, openclaw: other hindsight. kl: towards the start. base: no training. Or a sum, such as "
         "grpo+kl:0.04, with weights from start to end of the run in 'distill:1->0+grpo:0->1'.",
         panel=WHAT,
     )
