@@ -73,8 +73,8 @@ class Settings:
     learner: str = setting(
         "distill",
         "distill: towards what the policy would have done with hindsight. grpo, gigpo: rewards alone. sdar: both. "
-        "feedback, demo, sdpo, hint, openclaw: other hindsight. kl: towards the start. base: no training. Or a sum, such as "
-        "grpo+kl:0.04, with weights from start to end of the run in 'distill:1->0+grpo:0->1'.",
+        "feedback, demo, sdpo, hint, openclaw: other hindsight. kl: towards the start. base: no training. Or a sum, "
+        "such as grpo+kl:0.04, with weights from start to end of the run in 'distill:1->0+grpo:0->1'.",
         panel=WHAT,
     )
     learner_args: dict[str, Any] = arguments("Option of the learner, in a sum grpo.NAME", "scale_rewards=false")

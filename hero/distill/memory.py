@@ -47,7 +47,7 @@ class ModelSize:
         kept_adapted: those where an adapter alone is trained, which keeps the input of each layer in float32; the base
             keeps none, since its weights need no gradient.
         kept_pairs: bytes per pair of tokens of a sequence that it keeps besides; 0 unless attention keeps its weights,
-            as `eager` does, and PyTorch where it has no better kernel for a device and precision.
+            as `eager` does, and PyTorch where it has no better kernel for a device and precision. Masks do not count.
         keys_values: bytes per token of keys and values.
         layers: number of layers.
         context: maximum number of tokens of a sequence.
@@ -160,9 +160,9 @@ def estimate_memory(
     weights = size.nbytes + trained if lora else trained
     wider = 1.0 if lora else precision / size.itemsize
     row = min(micro_batch_tokens, max_tokens or micro_batch_tokens, size.context)
-    kept = (size.kept_adapted if lora else size.kept) + size.kept_pairs * row
+    kept = (size.kept_adapted if lora else size.kept) * wider + size.kept_pairs * row  # these are float32 anyway
     if gradient_checkpointing:
-        kept = size.inputs * size.itemsize + kept / size.layers  # of one layer at a time, besides all inputs
+        kept = size.inputs * size.itemsize * wider + kept / size.layers  # of one layer at a time, besides all inputs
     logits = CHUNK_LOGITS if loss_tokens is None else min(CHUNK_LOGITS, size.vocabulary * loss_tokens)
     copied = teacher_weights == "ema" or (teacher_weights == "frozen" and not lora)
     teacher = trained if copied else 0
@@ -177,7 +177,7 @@ def estimate_memory(
         teacher=teacher // shards,
         gradient=trained // shards,
         optimizer=2 * trained // shards,
-        activations=round(kept * wider * micro_batch_tokens) + 4 * LOGITS_COPIES * logits + layer,
+        activations=round(kept * micro_batch_tokens) + 4 * LOGITS_COPIES * logits + layer,
         keys_values=keys_values + gathered,
     )
 
@@ -213,8 +213,10 @@ def _kept_per_token_and_pair(model: PreTrainedModel) -> tuple[float, float]:
     """Returns the bytes that a forward pass keeps for the backward pass, per token and per pair of tokens."""
     step = max(1, min(PROBE_TOKENS, context_length(model) // 3))
     short, middle, long = (_kept(model, count * step) for count in (1, 2, 3))
-    pairs = max(0.0, (long - 2 * middle + short) / (2 * step**2))
-    return (middle - short) / step - 3 * step * pairs, pairs
+    pairs = (long - 2 * middle + short) / (2 * step**2)
+    if pairs < 2 * model.config.get_text_config().num_attention_heads:  # how experts share tokens varies, too
+        pairs = 0.0
+    return (long - short) / (2 * step) - 4 * step * pairs, pairs
 
 
 @contextmanager

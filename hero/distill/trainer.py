@@ -146,8 +146,7 @@ class TorchTrainer:
         self._model = lm.model
         self._model.eval()  # type: ignore[no-untyped-call]
         widen(self._model)
-        if self._model.device.type == "cuda":
-            repeat_key_heads(self._model)
+        repeat_key_heads(self._model)
         require(
             any(weight.requires_grad for weight in self._model.parameters()),
             "trained weights",

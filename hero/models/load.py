@@ -14,6 +14,7 @@ from hero.chat.tiktoken import TiktokenChat
 from hero.errors import ConfigError, short_message
 from hero.models import tiny
 from hero.models.architecture import attends_only, max_positions
+from hero.models.attention import repeat_key_heads
 from hero.models.check import require_exact, require_usable
 from hero.models.gguf import load_gguf
 from hero.models.language_model import LanguageModel
@@ -69,6 +70,7 @@ def load(
             "back to an earlier turn; take one all of whose layers attend"
         )
     model = model.to(device=place, dtype=kind).eval()
+    repeat_key_heads(model)
     require_usable(repr(source), model, 1 + largest_id(tokenizer))
     lm = LanguageModel(model, TemplateChat(tokenizer, _stop_ids(model), template_args, date), path.name)
     require_exact(lm)

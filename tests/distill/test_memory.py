@@ -101,7 +101,7 @@ def test_what_a_longer_sequence_keeps_is_known_from_short_ones(build: Any, eager
     if eager:
         model.set_attn_implementation("eager")
     size = ModelSize.of(model)
-    assert (size.kept_pairs > 0) == (model.config._attn_implementation == "eager")
+    assert size.kept_pairs > 0 or not eager
     length = min(size.context, 400)
     kept = _kept(model, length) - _kept(model, 1)
     assert (length - 1) * size.kept + (length**2 - 1) * size.kept_pairs == pytest.approx(kept, rel=0.01)
