@@ -214,7 +214,8 @@ def _kept_per_token_and_pair(model: PreTrainedModel) -> tuple[float, float]:
     step = max(1, min(PROBE_TOKENS, context_length(model) // 3))
     short, middle, long = (_kept(model, count * step) for count in (1, 2, 3))
     pairs = (long - 2 * middle + short) / (2 * step**2)
-    if pairs < 2 * model.config.get_text_config().num_attention_heads:  # how experts share tokens varies, too
+    # Less than the weights of one layer comes of masks, or of experts that do not share tokens evenly.
+    if pairs < 2 * model.config.get_text_config().num_attention_heads:
         pairs = 0.0
     return (long - short) / (2 * step) - 4 * step * pairs, pairs
 
