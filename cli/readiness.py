@@ -134,7 +134,7 @@ class Readiness:
         return (
             f" But only {_percent(self.advice_right)} of the advice is right, as the environment knows, and wrong "
             "advice is taught as well: a --reflector that knows better (rules, local:MODEL or openai:MODEL) teaches "
-            "more."
+            "more, and --learner sdar has rewards beside it."
         )
 
     def record(self) -> dict[str, Any]:

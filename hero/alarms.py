@@ -200,9 +200,10 @@ def _wrong_advice(rows: Rows) -> str:
     with_advice = update.get("turns_advised", 0) + update.get("turns_contradicted", 0)
     if right is None or right >= LITTLE_RIGHT or with_advice < MIN_TURNS:
         return ""
+    rewards = "" if "clip_fraction" in update else ", or rewards beside it (--learner sdar)"
     return (
         f"only {100 * right:.0f} % of the advice is right, as the environment knows, and the rest is taught as well; "
-        "take a reviewer that knows better (--reflector rules, local:MODEL or openai:MODEL)"
+        f"take a reviewer that knows better (--reflector rules, local:MODEL or openai:MODEL){rewards}"
     )
 
 

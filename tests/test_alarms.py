@@ -114,6 +114,13 @@ def test_the_second_step_is_compared_with_the_first_alone() -> None:
     assert raised(row(action_length=20.0), row(action_length=9.9)) == ["shrinking"]
 
 
+def test_rewards_are_advised_to_a_run_that_has_none() -> None:
+    without = row(advice_right=0.1)
+    beside = {**without, "update": without["update"] | {"clip_fraction": 0.0}}
+    assert "--learner sdar" in alarms([without], reflects=True)["wrong_advice"]
+    assert "--learner sdar" not in alarms([beside], reflects=True)["wrong_advice"]
+
+
 @pytest.mark.parametrize(("bad", "count", "alarm"), [
     ({"followed": 0.0}, "turns_advised", "few_follow"),
     ({"lift": -1.0}, "turns_advised", "no_lift"),
