@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Self
 
@@ -76,8 +76,10 @@ class ModelSize:
         weights = [weight for name, weight in model.named_parameters() if ".lora_" not in name]
         itemsize = weights[0].itemsize
         kept, kept_pairs = _kept_per_token_and_pair(model)
-        with nullcontext() if is_adapted(model) else _as_if_adapted(model):
-            kept_adapted, _ = _kept_per_token_and_pair(model)
+        kept_adapted = kept
+        if not is_adapted(model):
+            with _as_if_adapted(model):
+                kept_adapted, _ = _kept_per_token_and_pair(model)
         return cls(
             parameters=sum(weight.numel() for weight in weights),
             nbytes=sum(weight.nbytes for weight in weights),

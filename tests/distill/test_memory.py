@@ -122,6 +122,27 @@ def test_pairs_of_tokens_are_counted_in_rows_as_long_as_can_be() -> None:
     assert pairs(micro_batch_tokens=20) == pytest.approx(20)
 
 
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_weights_of_attention_are_no_wider_in_a_wider_model(gradient_checkpointing: bool) -> None:
+    model: Any = tiny_model().to(torch.bfloat16)  # type: ignore[arg-type]
+    model.set_attn_implementation("eager")
+    size = ModelSize.of(model)
+    options = {**LIMITS, "loss_tokens": 0, "gradient_checkpointing": gradient_checkpointing}
+    got = estimate_memory(size, teacher_weights="live", **options).activations
+    kept = 2 * size.kept + 128 * size.kept_pairs  # float32 has twice the bytes
+    assert got == round(1000 * (2 * 2 * size.inputs + kept / 2 if gradient_checkpointing else kept))
+
+
+def test_what_varies_with_the_tokens_of_experts_is_not_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {64: 64_000, 128: 128_000 - 7_000, 192: 192_000}
+    monkeypatch.setattr("hero.distill.memory._kept", lambda model, tokens: few[tokens])
+    model = tiny_model(context=192)
+    size = ModelSize.of(model)
+    assert (size.kept, size.kept_pairs) == (1000, 0)
+    few[192] += 2 * 64**2 * 2 * model.config.num_attention_heads
+    assert ModelSize.of(model).kept_pairs > 2 * model.config.num_attention_heads
+
+
 def test_the_peak_is_that_of_playing_or_of_learning() -> None:
     size = ModelSize.of(tiny_model())
     options: dict[str, Any] = {"teacher_weights": "live", "loss_tokens": 1, "kv_cache_bytes": 10**12}

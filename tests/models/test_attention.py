@@ -104,6 +104,9 @@ def test_the_processor_half_precision_and_other_attention_are_not_concerned(monk
     on_gpu: Any = SimpleNamespace(device=torch.device("cuda"), dtype=torch.float32, config=model.config)
     monkeypatch.setattr(attention, "attends_only", lambda model: True)
     assert attention._is_concerned(on_gpu)
+    monkeypatch.setattr(attention, "attends_only", lambda model: False)
+    assert not attention._is_concerned(on_gpu)
+    monkeypatch.setattr(attention, "attends_only", lambda model: True)
     on_gpu.dtype = torch.bfloat16
     assert not attention._is_concerned(on_gpu)
     on_gpu.dtype = torch.float32
