@@ -24,6 +24,7 @@ from .terminal import console, loading, progress_bars, report_errors
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from hero.distill.base import Example, Learner
     from hero.envs.base import TextEnv
     from hero.policy import Policy
     from hero.reflect.base import Reflector
@@ -73,10 +74,7 @@ def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
         ConfigError: the learner reads no diagnoses, or whatever a run with these settings would raise.
         RunError: no episode says anything about the policy.
     """
-    from hero.distill.batch import UpdateBatch
     from hero.distill.learners import group_examples
-    from hero.distill.loss import UpdateLoss
-    from hero.distill.losses import reverse_kl
     from hero.distill.turns import FAULTS
     from hero.metrics import reflection_metrics, rollout_metrics
     from hero.quality import diagnosis_metrics, labels_of
@@ -87,16 +85,7 @@ def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
             f"--learner {settings.learner} reads no diagnoses, so there is nothing to check; give one that does, such "
             "as distill"
         )
-    build.require_train_extra()
-    build.check_components(settings)
-    build.use_threads(settings.threads)
-    envs = build.make_envs(settings.env, "train", settings.episodes, settings.env_args)
-    build.load_rules(envs[0])
-    learner = build.make_learner(settings)
-    choice = ModelChoice(settings.model, settings.chat_args, today(), device=settings.device, dtype=settings.dtype)
-    lm = load_model(choice, settings)
-    require_weights(lm, settings.model)
-    reflector = cast("Reflector", build.make_reflector(settings, lm))
+    envs, learner, lm, reflector = _build(settings)
     loaded()
     with build.closing(envs), progress_bars() as bars:
         played = _play(settings, envs, lm.policy(temperature=settings.temperature, version=0), bars)
@@ -105,14 +94,7 @@ def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
         pairs = list(zip(played, diagnoses, strict=True))
         bars.add_task("scoring", total=None)
         examples = group_examples(learner, pairs)
-        # No trainer: it would make the weights float32, and copy them.
-        loss = UpdateLoss(
-            student=lm.model,
-            teacher=lm.model,
-            divergence=reverse_kl,
-            micro_batch_tokens=settings.micro_batch_tokens,
-        )
-        metrics = loss.measure(UpdateBatch.of(examples, lm.chat, lm.context_length))
+        metrics = _score(settings, lm, examples)
         quality = diagnosis_metrics((d, labels_of(envs[0].is_right, played, d)) for played, d in pairs)
     findings = [finding for diagnosis in diagnoses for finding in diagnosis.findings]
     prompts = [len(lm.chat.encode(each.teacher)) + len(each.tokens.action_ids) for each in examples if each.teacher]
@@ -136,6 +118,36 @@ def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
         longest_prompt=max(prompts, default=0),
         context_length=lm.context_length,
     )
+
+
+def _build(settings: Settings) -> tuple[list[TextEnv], Learner, Any, Reflector]:
+    """Returns the environments, the learner, the language model and the reflector of a run with these settings."""
+    build.require_train_extra()
+    build.check_components(settings)
+    build.use_threads(settings.threads)
+    envs = build.make_envs(settings.env, "train", settings.episodes, settings.env_args)
+    build.load_rules(envs[0])
+    learner = build.make_learner(settings)
+    choice = ModelChoice(settings.model, settings.chat_args, today(), device=settings.device, dtype=settings.dtype)
+    lm = load_model(choice, settings)
+    require_weights(lm, settings.model)
+    return envs, learner, lm, cast("Reflector", build.make_reflector(settings, lm))
+
+
+def _score(settings: Settings, lm: Any, examples: Sequence[Example]) -> dict[str, float]:
+    """Returns the metrics of the first update of a run with these settings, without making it."""
+    from hero.distill.batch import UpdateBatch
+    from hero.distill.loss import UpdateLoss
+    from hero.distill.losses import reverse_kl
+
+    # No trainer: it would make the weights float32, and copy them.
+    loss = UpdateLoss(
+        student=lm.model,
+        teacher=lm.model,
+        divergence=reverse_kl,
+        micro_batch_tokens=settings.micro_batch_tokens,
+    )
+    return loss.measure(UpdateBatch.of(examples, lm.chat, lm.context_length))
 
 
 def _play(settings: Settings, envs: Sequence[TextEnv], policy: Policy, bars: Progress) -> list[Trajectory]:
