@@ -92,7 +92,9 @@ class Settings:
     )
     teacher_args: dict[str, Any] = arguments("Option of the teacher", "show_thoughts=false")
 
-    steps: int | None = setting(12, "Optimiser steps.", panel=HOW_LONG, min=0)
+    steps: int | None = setting(
+        12, "Optimiser steps.", panel=HOW_LONG, min=0, shown="12, or what the environment brings"
+    )
     turn_budget: int | None = setting(
         None,
         "Environment turns after which training begins no further step; methods are compared at equal turns. Without "
