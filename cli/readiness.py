@@ -120,11 +120,12 @@ class Readiness:
         if repeated > MOST_REPEATED:
             return _no(model, f"shown the diagnosis, it takes {again}(at most {_percent(MOST_REPEATED)}); {_ELSE}")
         if self.lift is not None and self.lift <= 0:
-            return _no(model, f"the advice makes the right action no likelier (lift {self.lift:.2f} nats); {_ELSE}")
+            return _no(model, f"the advice makes the advised action no likelier (lift {self.lift:.2f} nats); {_ELSE}")
         return Answer(
             "yes",
             f"Hindsight can teach {model} here: {shown}(at least {_percent(least)}) and {again}(at most "
-            f"{_percent(MOST_REPEATED)}).{self._doubt()}",
+            f"{_percent(MOST_REPEATED)}). Whether it can tell that without being shown, only a run "
+            f"shows.{self._doubt()}",
         )
 
     def _doubt(self) -> str:

@@ -135,13 +135,14 @@ def test_settings_that_decide_nothing_here_are_no_options(hero: Hero) -> None:
         (
             {},
             "yes",
-            "it takes the advised action in 50 % of the faulted turns (at least 30 %) and the same action again",
+            "it takes the advised action in 50 % of the faulted turns (at least 30 %) and the same action again in "
+            "50 % (at most 50 %). Whether it can tell that without being shown, only a run shows.",
         ),
         ({"followed": None}, "yes", "it finds the action less likely than before in 90 % of the faulted turns"),
         ({"followed": None, "turns_gated": 31}, "no", "less likely than before in 48 % of the faulted turns (50 % are"),
         ({"followed": 0.29}, "no", "takes the advised action in 29 % of the faulted turns (30 % are needed); train it"),
         ({"repeated": 0.51}, "no", "it takes the same action again in 51 % (at most 50 %); train it first"),
-        ({"lift": 0.0}, "no", "the advice makes the right action no likelier (lift 0.00 nats); train it"),
+        ({"lift": 0.0}, "no", "the advice makes the advised action no likelier (lift 0.00 nats); train it"),
         ({"lift": None}, "yes", "Hindsight can teach M here"),
         ({"advice_right": 0.49}, "yes", "But only 49 % of the advice is right, as the environment knows"),
         ({"advice_right": None}, "yes", "Hindsight can teach M here"),
