@@ -76,7 +76,13 @@ class HinTSD(Distillation):
     """Distils the turns of failed episodes that a finding calls wrong, and no others (HinT-SD, 2605.17873).
 
     The paper takes the spans of tokens that caused the failure; here these are whole actions.
+
+    Args:
+        teacher, gate: as for `Distillation`.
     """
+
+    def __init__(self, teacher: Teacher | None = None, *, gate: float | None = None) -> None:
+        super().__init__(teacher, gate=gate)
 
     def selects(self, trajectory: Trajectory, finding: Finding | None) -> bool:
         """Returns whether the episode failed and the finding calls the action wrong."""

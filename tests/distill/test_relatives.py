@@ -115,6 +115,12 @@ def test_praise_counts_in_all_episodes_or_in_successful_ones() -> None:
         Distillation(praise="some")  # type: ignore[arg-type]
 
 
+def test_hint_takes_no_option_that_would_do_nothing() -> None:
+    assert HinTSD(gate=2.0).gate == 2.0
+    with pytest.raises(TypeError):
+        HinTSD(praise="all")  # type: ignore[call-arg]
+
+
 @pytest.mark.parametrize("learner", [Feedback(), Demonstration(), SDPO(), OpenClaw(), SDAR()])
 def test_its_relatives_take_the_praise_of_failed_episodes_as_their_papers_do(learner: Learner) -> None:
     diagnoses = [Diagnosis("me", (Finding(0, Verdict.USEFUL, "y"),))] * 2
