@@ -82,10 +82,10 @@ METRICS: Final = (
     Metric("update.turns_advised", "faulted turns that advise another action", "most of the faulted turns"),
     Metric("update.turns_gated", "turns left out, since the teacher does not follow their finding", "few"),
     Metric("update.followed", "follow rate: share of `update.turns_advised` in which the advised action is the "
-           "teacher's likeliest", "near 1", "below one half: hindsight cannot teach this model here, alarm "
-           "`few_follow`"),
+           "teacher's likeliest", "near 1", "below 0.3 at the start: hindsight cannot teach this model here (`hero "
+           "check`); below 0.2 later: alarm `few_follow`"),
     Metric("update.repeated", "share of the faulted turns, but for contradicted ones, in which the teacher would "
-           "repeat the fault", "near 0", "alarm `repeats`"),
+           "repeat the fault", "near 0", "above 0.5 at the start: as before; above 0.3 later: alarm `repeats`"),
     Metric("update.lift", "median of log p teacher - log p student of the whole advised action, in nats", "above 0",
            "alarm `no_lift`"),
     Metric("update.teacher_tokens", "tokens that the teacher read of actions taken and their prompts", "as few as "
