@@ -12,7 +12,7 @@ from hero.comparison.success import Success, default_budgets
 from hero.errors import ConfigError, RunError
 
 from . import compare_plots
-from .compare_tables import Table, cost_table, difference_table, evaluations_csv, notes, success_table, teaching_table
+from .compare_tables import Table, cost_table, difference_table, evaluations_csv, notes, success_table, teaching_tables
 from .provenance import differences
 from .terminal import console, show_log, warn, warn_on_error
 
@@ -40,7 +40,7 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
     tables = [success_table(cells, at)]
     if len(cells) > 1:
         tables.append(difference_table(cells, at, against))
-    tables += [*teaching_table(cells), cost_table(cells)]
+    tables += [*teaching_tables(cells), cost_table(cells)]
     texts = notes(cells, at)
     out = console()
     for table in tables:

@@ -17,7 +17,7 @@ from hero.comparison.runs import Cost
 from hero.comparison.success import Success
 from hero.intervals import Estimate
 
-from .teaching import MEASURES
+from .teaching import REVIEWS, TEACHING, Measure
 from .terminal import estimate
 
 NAME_WIDTH: Final = 12
@@ -86,20 +86,23 @@ def cost_table(cells: Sequence[Cell]) -> Table:
     return Table("cost of a run: environment turns, thousands of tokens, seconds", header, tuple(rows))
 
 
-def teaching_table(cells: Sequence[Cell]) -> list[Table]:
-    """Returns how right the reviews of each cell were, and whether the teacher followed, as means over its runs.
+def teaching_tables(cells: Sequence[Cell]) -> list[Table]:
+    """Returns how right the reviews of each cell were, and what came of them, as means over its runs.
 
-    There is no table where no run has trained.
+    There are no tables where no run has trained.
     """
     steps = {cell.name: [run.steps for run in cell.runs] for cell in cells}
     if not any(map(any, steps.values())):
         return []
-    rows = [(name, *("→".join(measure.texts(runs) or "–") for measure in MEASURES)) for name, runs in steps.items()]
-    title = (
-        "first step→last: turns diagnosed, verdicts and advice that are right, advice followed (%), "
-        "lift (nats), unnecessary turns an episode"
-    )
-    return [Table(title, ("", *(measure.short for measure in MEASURES)), tuple(rows))]
+
+    def table(title: str, measures: Sequence[Measure]) -> Table:
+        rows = [(name, *("→".join(measure.texts(runs) or "–") for measure in measures)) for name, runs in steps.items()]
+        return Table(f"first step→last: {title}", ("", *(measure.short for measure in measures)), tuple(rows))
+
+    return [
+        table("turns diagnosed, verdicts that are right, wrong turns found, advice that is right (%)", REVIEWS),
+        table("advice followed (%), lift (nats), unnecessary turns an episode", TEACHING),
+    ]
 
 
 def mean_cost(cell: Cell) -> Cost:

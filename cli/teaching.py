@@ -43,14 +43,20 @@ class Measure(NamedTuple):
         return f"{self.scale * fmean(values):.{self.digits}f}" if values else ""
 
 
-MEASURES: Final = (
+REVIEWS: Final = (
     Measure("diagnosed", "turns with a finding, %", "reflection.turns_with_finding", 100, 0),
     Measure("verdicts", "verdicts that are right, %", "quality.verdicts_right", 100, 0),
+    Measure("found", "wrong turns that are called wrong, %", "quality.faults_found", 100, 0),
     Measure("advice", "advice that is right, %", "quality.advice_right", 100, 0),
+)
+"""How right the reviews were."""
+TEACHING: Final = (
     Measure("followed", "advice that the teacher follows, %", "update.followed", 100, 0),
     Measure("lift", "lift of the advised action, nats", "update.lift", 1, 1),
     Measure("unnecessary", "unnecessary turns an episode", "quality.unnecessary_turns", 1, 2),
 )
+"""What the teacher made of them, and the policy."""
+MEASURES: Final = (*REVIEWS, *TEACHING)
 """What tells whether hindsight had something to teach."""
 
 

@@ -58,7 +58,8 @@ METRICS: Final = (
     Metric("quality.advice_right", "share of the advised actions that are right", "high", "alarm `wrong_advice`: it is "
            "followed all the same"),
     Metric("quality.wrong_turns", "wrong turns per episode, by the hidden state", "falls"),
-    Metric("quality.unnecessary_turns", "turns per episode that brought nothing", "falls"),
+    Metric("quality.unnecessary_turns", "turns per episode that brought nothing, by the rules of the environment",
+           "falls"),
     Metric("quality.leak", "share of the words of actions that stand in diagnoses and not in their own prompts", "0",
            "alarm `leak`: it speaks as if it had been told"),
     Metric("examples", "number of turns that the learner takes", "more than 0", "alarm `no_signal`"),

@@ -17,7 +17,7 @@ from hero.errors import RunError
 from hero.look.metrics import METRICS
 from hero_cli.compare_plots import draw_budgets, draw_cost, draw_curves
 from hero_cli.compare_report import report
-from hero_cli.compare_tables import cost_table, difference_table, mean_cost, notes, success_table, teaching_table
+from hero_cli.compare_tables import cost_table, difference_table, mean_cost, notes, success_table, teaching_tables
 from hero_cli.curve import fit_percent
 from hero_cli.teaching import MEASURES
 from tests.comparison.made import record
@@ -53,18 +53,17 @@ def test_how_it_was_taught_is_the_mean_over_the_runs_of_their_first_and_last_ste
 
     runs = (
         [step(followed=0.9, lift=-1.0), step(followed=0.5), step(loss=0.0)],
-        [step(followed=0.8, lift=2.0), step(lift=4.0)],
+        [step(followed=0.8, lift=2.0) | {"quality": {"faults_found": 0.5, "unnecessary_turns": 0.25}}, step(lift=4.0)],
         [step(loss=0.0)],
         [],
     )
     taught = Cell("taught", tuple(record(seed=seed, steps=rows) for seed, rows in enumerate(runs)))
-    (table,) = teaching_table([BASE, taught])
-    assert table.header[1:] == ("diagnosed", "verdicts", "advice", "followed", "lift", "unnecessary")
-    assert table.rows == (
-        ("base | start", "–", "–", "–", "–", "–", "–"),
-        ("taught", "–", "–", "–", "85→–", "0.5→4.0", "0.25→0.25"),
-    )
-    assert teaching_table([BASE]) == []
+    reviews, teaching = teaching_tables([BASE, taught])
+    assert reviews.header[1:] == ("diagnosed", "verdicts", "found", "advice")
+    assert reviews.rows == (("base | start", "–", "–", "–", "–"), ("taught", "–", "–", "50→–", "–"))
+    assert teaching.header[1:] == ("followed", "lift", "unnecessary")
+    assert teaching.rows == (("base | start", "–", "–", "–"), ("taught", "85→–", "0.5→4.0", "0.25→0.25"))
+    assert teaching_tables([BASE]) == []
 
 
 def test_what_is_told_of_the_teaching_is_explained_among_the_metrics() -> None:

@@ -21,7 +21,7 @@ from hero.comparison.runs import read_run
 from hero.intervals import Estimate
 from hero.runs.reader import read_rows, read_summary
 from hero.suite.measures import Measures
-from hero_cli.compare_tables import cost_table, teaching_table
+from hero_cli.compare_tables import cost_table, teaching_tables
 from hero_cli.main import app
 from hero_cli.progress import LiveDisplay
 from hero_cli.report import report
@@ -123,13 +123,15 @@ def test_the_display_of_a_run_breaks_no_interval_and_cuts_no_name_off(finished: 
 def test_the_tables_of_a_comparison_fit(finished: Path) -> None:
     console, file = screen()
     run = read_run(finished)
-    quality, update = {"verdicts_right": 1, "advice_right": 1, "unnecessary_turns": 10.25}, {"followed": 1, "lift": -10}
+    quality = {"verdicts_right": 1, "faults_found": 1, "advice_right": 1, "unnecessary_turns": 10.25}
+    update = {"followed": 1, "lift": -10}
     whole = {"reflection": {"turns_with_finding": 1}, "quality": quality, "update": update}
-    (taught,) = teaching_table([Cell("environment feedback", (replace(run, steps=[whole]),))])
-    console.print(taught.rich(80))
-    row = " ".join(plain(file.getvalue())[1:])
-    assert all(text in row for text in ("100→100", "-10.0→-10.0", "10.25→10.25"))
-    assert "…" not in row
+    for table in teaching_tables([Cell("environment feedback", (replace(run, steps=[whole]),))]):
+        console.print(table.rich(80))
+    shown = file.getvalue()
+    assert shown.count("100→100") == 5
+    assert all(text in shown for text in ("-10.0→-10.0", "10.25→10.25"))
+    assert "…" not in shown
     console, file = screen()
     console.print(cost_table([Cell(name, (run,)) for name in ("distill", "environment feedback")]).rich(80))
     lines = plain(file.getvalue())
