@@ -13,7 +13,7 @@ from hero.errors import ConfigError, RunError
 
 from . import build
 from .interrupt import unmissable
-from .model import ModelChoice, load_model, require_weights
+from .model import load_trainable
 from .options import with_settings
 from .provenance import today
 from .readiness import Readiness
@@ -114,6 +114,7 @@ def _measure(settings: Settings, loaded: Callable[[], float]) -> Readiness:
         repeated=metrics.get("repeated"),
         lift=metrics.get("lift"),
         verdicts_right=quality.get("verdicts_right"),
+        faults_found=quality.get("faults_found"),
         advice_right=quality.get("advice_right"),
         longest_prompt=max(prompts, default=0),
         context_length=lm.context_length,
@@ -128,9 +129,7 @@ def _build(settings: Settings) -> tuple[list[TextEnv], Learner, Any, Reflector]:
     envs = build.make_envs(settings.env, "train", settings.episodes, settings.env_args)
     build.load_rules(envs[0])
     learner = build.make_learner(settings)
-    choice = ModelChoice(settings.model, settings.chat_args, today(), device=settings.device, dtype=settings.dtype)
-    lm = load_model(choice, settings)
-    require_weights(lm, settings.model)
+    lm = load_trainable(settings.model, settings, today())
     return envs, learner, lm, cast("Reflector", build.make_reflector(settings, lm))
 
 

@@ -37,12 +37,12 @@ class Stopped(NamedTuple):
     Attributes:
         code: exit code of the command.
         error: what went wrong; "" after Ctrl-C.
-        remedy: an option with which it may go on; "" if none is needed or known.
+        option: one with which it may go on; "" if none is needed or known.
     """
 
     code: int = INTERRUPTED
     error: str = ""
-    remedy: str = ""
+    option: str = ""
 
 
 def train(
@@ -72,7 +72,10 @@ def train(
     title = f"{settings.learner} of {settings.model} in {settings.env}"
     view = LiveDisplay(out, plan, *progress(run.rows("steps"))) if out.is_interactive else LogLines(out, plan)
 
-    def trained(asked: Callable[[], bool]) -> bool:
+    finished = False
+
+    def go(asked: Callable[[], bool]) -> None:
+        nonlocal finished  # set before the display and the log close, which a second Ctrl-C may interrupt
         with warn_on_error("the display failed"):
             view.note(f"{title}; writing {run.path}")
             if parts.memory.text:
@@ -94,55 +97,54 @@ def train(
                 start_up=start_up,
                 same_start_as=same_start_as,
             )
-            return training.run(asked)
+            finished = training.run(asked)
 
     with show_log(view.on_warning):
-        stopped = _why_stopped(trained, view, parts)
+        stopped = _stoppable(go, view, parts)
         if is_first:
             parts.gpu.end_phase()
-            _report(run, title, not stopped, parts.gpu.peaks)
+            _report(run, title, finished, parts.gpu.peaks)
             report_usage(out, (parts.reflector, *(env.unwrapped for env in parts.all_envs)))
-    if stopped:
+    if not finished:
         errors = console(errors=True)
         if stopped.error:
             errors.print(f"error: {stopped.error}", style="red", markup=False)
         if is_first:
-            again = ("" if log == "none" else f" --log {log}") + (f" {stopped.remedy}" if stopped.remedy else "")
+            again = ("" if log == "none" else f" --log {log}") + (f" {stopped.option}" if stopped.option else "")
             errors.print(
                 f"stopped; go on with: hero run --resume --out {shlex.quote(str(run.path))}{again}", markup=False
             )
         raise typer.Exit(stopped.code)
 
 
-def _why_stopped(
-    trained: Callable[[Callable[[], bool]], bool], view: LiveDisplay | LogLines, parts: Parts
-) -> Stopped | None:
-    """Trains until the run is finished, and returns None, or until something stops it, and returns what.
+def _stoppable(go: Callable[[Callable[[], bool]], None], view: LiveDisplay | LogLines, parts: Parts) -> Stopped:
+    """Trains, and returns why it ended, if the run is not finished.
 
     Args:
-        trained: trains until its argument returns True; returns whether the run is finished.
+        go: trains until the run is finished or its argument returns True.
     """
     try:
         with asked_to_stop(lambda: view.note("stopping after this step; Ctrl-C again stops at once")) as asked:
-            return None if trained(asked) else Stopped()
+            go(asked)
     except KeyboardInterrupt:
-        return Stopped()
+        pass
     except UnavailableError as unavailable:
         return Stopped(2, str(unavailable))
     except (RuntimeError, MemoryError) as full:
         if not is_out_of_memory(full):
             raise
         return _out_of_memory(full, parts)
+    return Stopped()
 
 
 def _out_of_memory(full: BaseException, parts: Parts) -> Stopped:
     from .progress import PHASES
 
     phase = parts.gpu.phase
-    less = less_memory(parts.settings, phase)
-    remedy = f"{less} takes less" if less else "go on where there is more, or start a run of a smaller model"
+    option = less_memory(parts.settings, phase)
+    remedy = f"{option} takes less" if option else "go on where there is more, or start a run of a smaller model"
     error = f"no memory left while {PHASES.get(phase, 'loading')}: {without_advice(full)}; {remedy}"
-    return Stopped(2, error, less)
+    return Stopped(2, error, option)
 
 
 def _report(run: Run | Replica, title: str, finished: bool, gpu_gib: Mapping[str, float]) -> None:

@@ -74,14 +74,23 @@ def load_model(choice: ModelChoice, settings: Settings) -> Any:
     return load_checkpoint(choice, settings)[0]
 
 
-def require_weights(lm: Any, source: str) -> None:
-    """Refuses a model that can only be played, such as one behind an endpoint.
+def load_trainable(source: str, settings: Settings, date: str) -> Any:
+    """Returns the language model that a run with these settings trains.
+
+    Args:
+        source: where to load it from.
+        date: the date that its chat template writes as today.
 
     Raises:
-        ConfigError: it has no weights here.
+        ConfigError: as `load_model`; or the model can only be played, such as one behind an endpoint.
+        RunError: as `load_model`.
     """
+    lm = load_model(
+        ModelChoice(source, settings.chat_args, date, device=settings.device, dtype=settings.dtype), settings
+    )
     if not hasattr(lm, "model"):
         raise ConfigError(f"--model {source} has no weights to train here; hero eval and hero play take it")
+    return lm
 
 
 def load_checkpoint(choice: ModelChoice, settings: Settings | None = None) -> tuple[Any, int | None]:

@@ -16,7 +16,7 @@ from hero.runs.reader import read_config
 from . import build, provenance
 from .gpu_memory import GPUMemory
 from .interrupt import unmissable
-from .model import ModelChoice, load_model, require_weights, with_model_defaults
+from .model import load_trainable, with_model_defaults
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Origin:
 
     def explain_missing(self, part: str, *missing: type[HeroError]) -> AbstractContextManager[None]:
         """Returns a context in which such an error means that data or a model of the resumed run are gone."""
-        return provenance.explain_missing(self.path, part, *missing) if self.stored.get(part) else nullcontext()
+        return provenance.explain_missing(self.path, part, *missing) if part in self.stored else nullcontext()
 
     def require_same(self, part: str, now: Mapping[str, Any]) -> None:
         """Checks a part of the provenance of a resumed run.
@@ -116,7 +116,7 @@ def build_parts(settings: Settings, origin: Origin, processes: Processes) -> Par
             model = provenance.model_provenance(origin.source)
         origin.require_same("model", model)
     learner = build.make_learner(settings)
-    lm = _load_model(settings, origin)
+    lm = load_trainable(origin.source, settings, origin.date)
     settings = with_model_defaults(settings, lm)
     build.use_adapter(settings.record(), lm)
     memory = build.require_memory(settings, lm, processes) if settings.steps != 0 else build.MemoryNote("", fits=True)
@@ -159,10 +159,3 @@ def _make_envs(settings: Settings, origin: Origin, processes: Processes) -> tupl
     if settings.eval_tasks > (num_tasks := eval_envs[0].num_tasks):
         raise ConfigError(f"--eval-tasks {settings.eval_tasks}, but there are {num_tasks} validation tasks; give fewer")
     return envs, eval_envs
-
-
-def _load_model(settings: Settings, origin: Origin) -> Any:
-    choice = ModelChoice(origin.source, settings.chat_args, origin.date, device=settings.device, dtype=settings.dtype)
-    lm = load_model(choice, settings)
-    require_weights(lm, origin.source)
-    return lm

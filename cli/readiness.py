@@ -43,8 +43,8 @@ class Readiness:
         turns_called_wrong: turns whose action a finding calls unnecessary, invalid or failed.
         turns_faulted, turns_advised, turns_gated, turns_distilled, turns_too_long, followed, repeated, lift: as
             `TorchTrainer.update` returns them with the gate `follow`; None for a mean over no turn.
-        verdicts_right, advice_right: as in `quality` of a step's metrics, by the hidden state of the environment; None
-            where it does not tell.
+        verdicts_right, faults_found, advice_right: as in `quality` of a step's metrics, by the hidden state of the
+            environment; None where it does not tell.
         longest_prompt: tokens of the longest privileged prompt with its action.
         context_length: tokens that the model reads.
     """
@@ -63,6 +63,7 @@ class Readiness:
     repeated: float | None
     lift: float | None
     verdicts_right: float | None
+    faults_found: float | None
     advice_right: float | None
     longest_prompt: int
     context_length: int
@@ -124,8 +125,8 @@ class Readiness:
         return Answer(
             "yes",
             f"Hindsight can teach {model} here: {shown}(at least {_percent(least)}) and {again}(at most "
-            f"{_percent(MOST_REPEATED)}). Whether it can tell that without being shown, only a run "
-            f"shows.{self._doubt()}",
+            f"{_percent(MOST_REPEATED)}). Whether it comes to act so without being shown, only a "
+            f"run shows.{self._doubt()}",
         )
 
     def _doubt(self) -> str:
@@ -158,6 +159,7 @@ class Readiness:
             "repeats the action": of(self.repeated, "the faulted turns that do not advise it"),
             "lift of the advised action": "not measured" if self.lift is None else f"{self.lift:.2f} nats",
             "verdicts that are right": _known(self.verdicts_right),
+            "wrong turns called wrong": _known(self.faults_found),
             "advice that is right": _known(self.advice_right),
             "turns gated out": f"{self.turns_gated} of {self.turns_distilled}",
             "longest privileged prompt": f"{self.longest_prompt:,} of {self.context_length:,} tokens",

@@ -61,7 +61,8 @@ def diagnosis_metrics(diagnosed: Iterable[tuple[Diagnosis, Labels]]) -> dict[str
     useful and a wrong one something else. Of the turns with a wrong action, `faults_found` is the share whose verdict
     says so, and `faults_praised` the share that is called useful; `wrong_turns` is their number per episode.
     `advice_right` is the share of right advice among that with a label. A share of nothing is left out, and
-    `wrong_turns` where no action has a label.
+    `wrong_turns` where no action has a label; `faults_found` and `faults_praised` also where there is no verdict at
+    all, as without a reflector.
     """
     diagnosed = list(diagnosed)
     verdicts = [{finding.turn: finding.verdict for finding in diagnosis.findings} for diagnosis, _ in diagnosed]
@@ -72,11 +73,12 @@ def diagnosis_metrics(diagnosed: Iterable[tuple[Diagnosis, Labels]]) -> dict[str
         if label is not None
     ]
     wrong = [verdict for verdict, label in judged if not label]
+    reviewed = wrong if any(verdict for of_episode in verdicts for verdict in of_episode.values()) else []
     advice = [label for _, labels in diagnosed for label in labels.advice.values() if label is not None]
     shares = {
         "verdicts_right": [(verdict is Verdict.USEFUL) is label for verdict, label in judged if verdict],
-        "faults_found": [verdict not in (None, Verdict.USEFUL) for verdict in wrong],
-        "faults_praised": [verdict is Verdict.USEFUL for verdict in wrong],
+        "faults_found": [verdict not in (None, Verdict.USEFUL) for verdict in reviewed],
+        "faults_praised": [verdict is Verdict.USEFUL for verdict in reviewed],
         "advice_right": advice,
     }
     per_episode = {"wrong_turns": len(wrong) / len(diagnosed)} if judged else {}

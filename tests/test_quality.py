@@ -52,6 +52,12 @@ def test_a_worked_example() -> None:
     }
 
 
+def test_faults_are_neither_found_nor_praised_where_nobody_gives_a_verdict() -> None:
+    silent = Diagnosis("", (Finding(0, None, "", "b"),))
+    assert diagnosis_metrics([(silent, Labels((False,), {0: True}))]) == {"advice_right": 1.0, "wrong_turns": 1.0}
+    assert diagnosis_metrics([(Diagnosis("none"), Labels((False, True), {}))]) == {"wrong_turns": 1.0}
+
+
 def test_an_environment_that_tells_nothing_gives_no_numbers() -> None:
     episode = Diagnosis("", (Finding(0, FAILED, "", "a"),))
     assert diagnosis_metrics([(episode, Labels((None, None), {0: None}))]) == {}

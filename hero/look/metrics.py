@@ -86,7 +86,8 @@ METRICS: Final = (
            "teacher's likeliest", "near 1", "below 0.3 at the start: hindsight cannot teach this model here (`hero "
            "check`); below 0.2 later: alarm `few_follow`"),
     Metric("update.repeated", "share of the faulted turns, but for contradicted ones, in which the teacher would "
-           "repeat the fault", "near 0", "above 0.5 at the start: as before; above 0.3 later: alarm `repeats`"),
+           "repeat the fault", "near 0", "above 0.5 at the start: hindsight cannot teach this model here; above "
+           "0.3 later: alarm `repeats`"),
     Metric("update.lift", "median of log p teacher - log p student of the whole advised action, in nats", "above 0",
            "alarm `no_lift`"),
     Metric("update.teacher_tokens", "tokens that the teacher read of actions taken and their prompts", "as few as "

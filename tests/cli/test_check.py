@@ -30,6 +30,7 @@ READY = Readiness(
     repeated=0.5,
     lift=0.1,
     verdicts_right=0.9,
+    faults_found=0.8,
     advice_right=0.5,
     longest_prompt=1000,
     context_length=4096,
@@ -136,7 +137,7 @@ def test_settings_that_decide_nothing_here_are_no_options(hero: Hero) -> None:
             {},
             "yes",
             "it takes the advised action in 50 % of the faulted turns (at least 30 %) and the same action again in "
-            "50 % (at most 50 %). Whether it can tell that without being shown, only a run shows.",
+            "50 % (at most 50 %). Whether it comes to act so without being shown, only a run shows.",
         ),
         ({"followed": None}, "yes", "it finds the action less likely than before in 90 % of the faulted turns"),
         ({"followed": None, "turns_gated": 31}, "no", "less likely than before in 48 % of the faulted turns (50 % are"),

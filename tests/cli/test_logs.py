@@ -131,6 +131,20 @@ def test_every_record_is_logged_and_the_run_is_the_same(
     assert contents(tmp_path / "run") == contents(finished)
 
 
+def test_a_finished_run_is_reported_though_ctrl_c_comes_twice_while_its_log_closes(
+    hero: Hero, model: str, tmp_path: Path, logbook: Logbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(logbook, "close", close)
+    result = hero("run", "--model", model, "--steps", 1, "--out", "run", "--log", "tensorboard", *FAST)
+    assert result.exit_code == 0, result.output
+    assert "validation after 1 step" in result.stdout
+    assert "stopped; go on with" not in result.output
+
+
 def test_alarms_are_logged_with_their_text(hero: Hero, model: str, logbook: Logbook) -> None:
     arguments = [*FAST, "--reflector", "self", "--reflector-arg", "max_new_tokens=8"]
     result = hero("run", "--model", model, "--steps", 1, "--out", "run", "--log", "tensorboard", *arguments)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -15,9 +16,11 @@ import pytest
 
 from hero import registry
 from hero.envs.base import StepResult
+from hero.errors import ConfigError, RunError
 from hero.models.language_model import LanguageModel
 from hero.models.sampler import TransformersPolicy
 from hero.runs.reader import read_config, read_rows
+from hero_cli.parts import Origin
 from tests.cli.conftest import FAST, ROOT, Hero, contents, refused, without_loading
 from tests.doubles import GivenUpEnv, GuessEnv
 from tests.loop import trained
@@ -238,6 +241,16 @@ def test_a_run_whose_model_is_gone_reports_it(hero: Hero, model: str, tmp_path: 
         refused(
             hero(*command), "cannot go on as it was started", f"no model '{tmp_path / 'model'}'", "bring back the model"
         )
+
+
+def test_data_and_models_without_provenance_are_missed_as_well(tmp_path: Path) -> None:
+    new = Origin("plug", "2026-11-28", tmp_path)
+    with pytest.raises(ConfigError, match=r"\Agone\Z"), new.explain_missing("model", ConfigError):
+        raise ConfigError("gone")
+    resumed = replace(new, stored={"model": {}})  # as of a model that another package registers
+    explained = pytest.raises(RunError, match=r"as it was started: gone\. To go on, bring back the model's files")
+    with explained, resumed.explain_missing("model", ConfigError):
+        raise ConfigError("gone")
 
 
 def test_other_versions_are_a_warning(finished: Path, hero: Hero, monkeypatch: pytest.MonkeyPatch) -> None:

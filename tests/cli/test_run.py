@@ -192,7 +192,7 @@ def test_ctrl_c_while_a_run_is_built_counts_though_a_library_swallows_it(
             signal.raise_signal(signal.SIGINT)
         return random_model(context=1024)
 
-    monkeypatch.setattr("hero_cli.parts.load_model", deaf)
+    monkeypatch.setattr("hero_cli.parts.load_trainable", deaf)
     result = hero("run", "--steps", 1, "--out", "run", *FAST)
     assert (result.exit_code, without_loading(result.stderr)) == (130, "interrupted\n")
     assert list(tmp_path.iterdir()) == []

@@ -72,7 +72,7 @@ def test_mistakes_are_reported_before_anything_is_loaded_or_written(
     hero: Hero, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     if "hf" not in arguments:
-        monkeypatch.setattr("hero_cli.parts.load_model", lambda *choice: pytest.fail("the model was loaded"))
+        monkeypatch.setattr("hero_cli.parts.load_trainable", lambda *choice: pytest.fail("the model was loaded"))
     refused(hero("run", "--env", "guess", "--eval-tasks", 3, *arguments), message)
     assert list(tmp_path.iterdir()) == []
 
