@@ -46,7 +46,8 @@ class TauBenchEnv(TextEnv):
 
     env_id = "taubench"
     gymnasium_id = "hero/TauBench-v0"
-    # A step plays some 600 turns, and the policy that ships has learned what it can after three (docs/results.md).
+    # The policy that ships has learned what it can after three steps, and its own reviews begin to spoil it after eight
+    # (docs/results.md).
     defaults = {"model": "tiny-taubench", "max_turns": 30, "steps": 6}  # noqa: RUF012 (of a ClassVar)
 
     def __init__(
