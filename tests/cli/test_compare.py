@@ -63,7 +63,7 @@ def test_every_run_is_an_ordinary_one_and_all_are_reported_on(compared: Path, he
         assert float(row["success"]) == stored["success"]["value"]
         assert int(row["tasks"]) == 3
     markdown = (compared / "comparison.md").read_text("utf-8")
-    assert len(re.findall(r"^\| (?:distill|grpo) \|", markdown, re.MULTILINE)) == 7
+    assert len(re.findall(r"^\| (?:distill|grpo) \|", markdown, re.MULTILINE)) == 9
     assert "difference to distill" in markdown
     for picture in ("curves.png", "budgets.png", "cost.png"):
         assert (compared / picture).read_bytes().startswith(b"\x89PNG")
