@@ -78,7 +78,8 @@ class HinTSD(Distillation):
     The paper takes the spans of tokens that caused the failure; here these are whole actions.
 
     Args:
-        teacher, gate: as for `Distillation`.
+        teacher: writes the privileged prompt of a turn.
+        gate: as for `Distillation`.
     """
 
     def __init__(self, teacher: Teacher | None = None, *, gate: float | None = None) -> None:
