@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Stopped(NamedTuple):
-    """Why a run is not finished.
+    """Says why a run is not finished.
 
     Attributes:
         code: exit code of the command.
@@ -71,7 +71,6 @@ def train(
     out = console() if is_first else console(silent=True)
     title = f"{settings.learner} of {settings.model} in {settings.env}"
     view = LiveDisplay(out, plan, *progress(run.rows("steps"))) if out.is_interactive else LogLines(out, plan)
-
     finished = False
 
     def go(asked: Callable[[], bool]) -> None:
@@ -138,6 +137,7 @@ def _stoppable(go: Callable[[Callable[[], bool]], None], view: LiveDisplay | Log
 
 
 def _out_of_memory(full: BaseException, parts: Parts) -> Stopped:
+    """Returns that no memory was left in the current phase, and the option that takes less there."""
     from .progress import PHASES
 
     phase = parts.gpu.phase

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the parts of a run come from: those of a resumed one must be as they were at its start.
+    """Names where the parts of a run come from; those of a resumed one must be as they were at its start.
 
     Attributes:
         source: where to load the model from.
@@ -68,7 +68,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The parts of a run.
+    """Holds the parts of a run.
 
     Attributes:
         settings: those of the run, with what the model brings.
@@ -90,7 +90,7 @@ class Parts:
 
     @property
     def all_envs(self) -> list[TextEnv]:
-        """Those of training and those of evaluation."""
+        """Returns those of training, then those of evaluation."""
         return [*self.envs, *self.eval_envs]
 
 

@@ -49,13 +49,13 @@ REVIEWS: Final = (
     Measure("found", "wrong turns that are called wrong, %", "quality.faults_found", 100, 0),
     Measure("advice", "advice that is right, %", "quality.advice_right", 100, 0),
 )
-"""How right the reviews were."""
+"""Measures of how right the reviews were."""
 TEACHING: Final = (
     Measure("followed", "advice that the teacher follows, %", "update.followed", 100, 0),
     Measure("lift", "lift of the advised action, nats", "update.lift", 1, 1),
     Measure("unnecessary", "unnecessary turns an episode", "quality.unnecessary_turns", 1, 2),
 )
-"""What the teacher made of them, and the policy."""
+"""Measures of what the teacher, and then the policy, made of them."""
 MEASURES: Final = (*REVIEWS, *TEACHING)
 """What tells whether hindsight had something to teach."""
 
