@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 from hero.distill.base import Example
 from hero.errors import ConfigError
-from hero_cli import build, curve, provenance, training
+from hero_cli import build, curve, parts, provenance
 from hero_cli.main import main
 from tests.doubles import GuessTrainer
 
@@ -57,5 +57,5 @@ if __name__ == "__main__":
     lm = SimpleNamespace(
         model=SimpleNamespace(device=SimpleNamespace(type="cpu")), learning_rate=1e-5, max_new_tokens=4
     )
-    training.load_model = lambda *choice: lm  # type: ignore[assignment, return-value]
+    parts.load_trainable = lambda *choice: lm  # type: ignore[assignment, return-value]
     main()
