@@ -11,7 +11,7 @@ from typing import Any
 
 from hero.comparison.runs import is_finished
 from hero.errors import ConfigError
-from hero.runs.reader import MEMORY_SETTINGS, is_run_dir
+from hero.runs.reader import MEMORY_SETTINGS, is_run_dir, progress, read_rows
 
 from .logs import LogKind
 from .options import as_options
@@ -98,4 +98,18 @@ def _arguments(path: Path, given: Mapping[str, Any], settings: Settings) -> list
             f"{option(name)} {json.dumps(there[name])}, not {json.dumps(asked[name])}" for name in names
         )
         raise ConfigError(f"{path} was started with {differences}; choose another --out, or another name for the cell")
-    return [] if is_finished(path) and not more else ["--resume", f"--out={path}", *as_options(more)]
+    if is_finished(path) and not (more and _goes_on(path, replace(stored, **more))):
+        return []
+    return ["--resume", f"--out={path}", *as_options(more)]
+
+
+def _goes_on(path: Path, settings: Settings) -> bool:
+    """Returns whether a finished run has steps left with larger limits.
+
+    It has none if it stopped by itself, or if its last step went over the larger budget, too.
+    """
+    from hero.metrics import why_stopped
+
+    if why_stopped(read_rows(path, "evals")):
+        return False
+    return not settings.plan().is_done(*progress(read_rows(path, "steps")))

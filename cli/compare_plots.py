@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hero.intervals import Estimate
 
 POINTS: Final = 49
-"""Numbers of turns at which a curve is read off."""
+"""Numbers of turns at which a curve is read off besides its evaluations, since bands are no straight lines."""
 SUCCESS: Final = "sampled success on validation tasks (%)"
 TURNS: Final = "environment turns used in training"
 
@@ -39,15 +39,16 @@ def draw_curves(file: Path, cells: Sequence[Cell]) -> None:
     end = max(ends) or 1
     with _picture(file, (8, 4.8)) as (axes,):
         for cell, own, own_end, colour in zip(cells, runs, ends, _colours(len(cells)), strict=True):
-            turns = np.linspace(0, own_end or end, POINTS if own_end else 2)
+            evaluated = [turns for run in own for turns in run.curve.turns if turns <= own_end]
+            turns = np.union1d(np.linspace(0, own_end or end, POINTS if own_end else 2), evaluated)
             drawn = Cell(cell.name, own)
             values = [Success.at(drawn, each if own_end else 0, tasks).of(cell.name) for each in turns]
             there = [(each, value) for each, value in zip(turns.tolist(), values, strict=True) if value is not None]
             if there:
-                label = (
-                    cell.name if len(own) == len(cell.runs) else f"{cell.name} ({len(own)} of {len(cell.runs)} runs)"
+                label = cell.name + ("" if len(own) == len(cell.runs) else f" ({len(own)} of {len(cell.runs)} runs)")
+                _draw_band(
+                    axes, there, colour, _shown(label), "-" if own_end else "--", alpha=min(0.12, 0.5 / len(cells))
                 )
-                _draw_band(axes, there, colour, label, "-" if own_end else "--", alpha=min(0.12, 0.5 / len(cells)))
         axes.set(xlabel=TURNS, ylabel=SUCCESS, xlim=(0, end))
         fit_percent(axes)
         _draw_legend(axes, axes)
@@ -79,7 +80,7 @@ def draw_budgets(file: Path, cells: Sequence[Cell], at: Mapping[int, Success], a
         for index, (cell, colour) in enumerate(zip(cells, _colours(len(cells)), strict=True)):
             offset = 0.7 * ((index + 0.5) / len(cells) - 0.5)
             values = [success.of(cell.name) for success in at.values()]
-            _draw_intervals(all_axes[0], values, offset, colour, cell.name)
+            _draw_intervals(all_axes[0], values, offset, colour, _shown(cell.name))
             if cell.name in others:
                 _draw_intervals(
                     all_axes[1], [each.difference(cell.name, against) for each in at.values()], offset, colour
@@ -88,11 +89,17 @@ def draw_budgets(file: Path, cells: Sequence[Cell], at: Mapping[int, Success], a
         fit_percent(all_axes[0])
         for axes in all_axes[1:]:
             axes.axhline(0, color="black", linewidth=1)
-            axes.set(ylabel=f"difference to {against} in points, paired")
+            axes.set(ylabel=f"difference to {_shown(against)} in points, paired")
         for axes in all_axes:
             axes.set(xlabel=TURNS)
             axes.set_xticks(range(len(at)), [f"{turns:,}" for turns in at])
         _draw_legend(all_axes[-1], all_axes[0])
+
+
+def _shown(label: str) -> str:
+    """Returns a label that a legend shows: not one that begins with an underscore, nor one that is no text."""
+    text = label.encode("utf-8", "replace").decode()
+    return f" {text}" if text.startswith("_") else text
 
 
 def _draw_legend(axes: Axes, drawn: Axes) -> None:
@@ -130,7 +137,7 @@ def draw_cost(file: Path, cells: Sequence[Cell]) -> None:
             "evaluation": [cost.evaluation_seconds for cost in costs],
         },
     }
-    names = [cell.name for cell in cells]
+    names = [_shown(cell.name) for cell in cells]
     with _picture(file, (9, 1.6 + 0.4 * len(cells)), 2, sharey=True) as both:
         for axes, (label, bars) in zip(both, parts.items(), strict=True):
             left = np.zeros(len(cells))

@@ -10,9 +10,11 @@ from hero.comparison.cells import Cell
 from hero.comparison.runs import RunRecord
 from hero.comparison.success import Success, default_budgets
 from hero.errors import ConfigError, RunError
+from hero.runs import durable
 
 from . import compare_plots
-from .compare_tables import Table, cost_table, difference_table, evaluations_csv, notes, success_table, teaching_tables
+from .compare_notes import notes
+from .compare_tables import Table, cost_table, difference_table, evaluations_csv, success_table, teaching_tables
 from .provenance import differences
 from .terminal import console, show_log, warn, warn_on_error
 
@@ -26,14 +28,17 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
         folder: where to write; None for nowhere.
 
     Raises:
-        ConfigError: no cell has the name `against`.
+        ConfigError: no cell with an evaluation has the name `against`.
         RunError: no run was evaluated, the runs have no task in common, or other tasks or models by the same names.
     """
     if against and against not in (names := [cell.name for cell in cells]):
         raise ConfigError(f"--against {against!r} is not a cell with a run; there are: {', '.join(names)}")
-    cells = [cell for cell in cells if any(run.curve.turns for run in cell.runs)]
+    missing = [cell.name for cell in cells if not any(run.curve.turns for run in cell.runs)]
+    cells = [cell for cell in cells if cell.name not in missing]
     if not cells:
         raise RunError("no run has been evaluated yet, so there is nothing to compare")
+    if against in missing:
+        raise ConfigError(f"--against {against!r}: no run of that cell has been evaluated yet; give another")
     _require_comparable([run for cell in cells for run in cell.runs])
     at = {budget: Success.at_budget(cells, budget) for budget in budgets or default_budgets(cells)}
     against = against or cells[0].name
@@ -41,7 +46,9 @@ def report(cells: Sequence[Cell], budgets: Sequence[int], against: str, folder: 
     if len(cells) > 1:
         tables.append(difference_table(cells, at, against))
     tables += [*teaching_tables(cells), cost_table(cells)]
-    texts = notes(cells, at)
+    texts = notes(cells, at, against)
+    if missing:
+        texts.append(f"Left out, since no run has been evaluated yet: {', '.join(missing)}")
     out = console()
     for table in tables:
         out.print(f"\n{table.title}", style="dim", markup=False)
@@ -85,8 +92,8 @@ def _write(
     """Writes all files; a picture that cannot be drawn is a warning."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = [*(table.markdown() for table in tables), "\n".join(f"- {text}" for text in texts)]
-    (folder / "comparison.md").write_text("\n\n".join(parts) + "\n", "utf-8")
-    (folder / "comparison.csv").write_text(evaluations_csv(cells), "utf-8")
+    for name, text in {"comparison.md": "\n\n".join(parts) + "\n", "comparison.csv": evaluations_csv(cells)}.items():
+        durable.write(folder / name, text.encode("utf-8", "replace"))  # a directory's name may be no text
     with warn_on_error("the pictures are not complete"):
         compare_plots.draw_curves(folder / "curves.png", cells)
         compare_plots.draw_budgets(folder / "budgets.png", cells, at, against)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from hero.errors import RunError
-from hero.runs.reader import is_run_dir, read_rows, step_folders
+from hero.runs.reader import is_run_dir, read_rows
 
 from .compare_plan import PlannedRun
 from .interrupt import cleaning_up
-from .same_start import start_alike
+from .same_start import can_share_start, start_alike
 
 # Without -P a file in the working directory could take the place of a module.
 HERO: Final = (sys.executable, "-P", "-c", "from hero_cli.main import main; main()")
@@ -168,7 +168,8 @@ def _evaluated_alike(run: PlannedRun, runs: Sequence[PlannedRun]) -> Path | None
     if is_run_dir(run.path):
         return None
     alike = (other.path for other in reversed(runs) if start_alike(other.settings, run.settings))
-    return next((path for path in alike if step_folders(path)), None)  # of the newest the least has changed since
+    # Of the newest the least has changed since.
+    return next((path for path in alike if can_share_start(path, run.settings)), None)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Tables of a comparison for the terminal and in Markdown, notes on them, and all evaluations as CSV."""
+"""Tables of a comparison for the terminal and in Markdown, and all evaluations as CSV."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, Final
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from hero.comparison.cells import Cell, method_names
-from hero.comparison.runs import Cost
+from hero.comparison.cells import Cell
+from hero.comparison.runs import Cost, RunRecord
 from hero.comparison.success import Success
 from hero.intervals import Estimate
 
@@ -37,7 +37,7 @@ class Table:
     def markdown(self) -> str:
         """Returns it in Markdown."""
         lines = [self.header, ("---", *("---:" for _ in self.header[1:])), *self.rows]
-        rows = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
+        rows = ["| " + " | ".join(map(_in_markdown, line)) + " |" for line in lines]
         return "\n".join([f"**{self.title}**", "", *rows])
 
     def rich(self, width: int) -> RichTable:
@@ -75,13 +75,15 @@ def difference_table(cells: Sequence[Cell], at: Mapping[int, Success], against: 
 
 
 def cost_table(cells: Sequence[Cell]) -> Table:
-    """Returns what a run of each cell cost, as a mean over its seeds."""
+    """Returns what a run of each cell cost, as a mean over its finished runs, or over all while there are none."""
     rows = []
     for cell in cells:
         cost = mean_cost(cell)
         numbers = [cost.turns, cost.policy_tokens / 1000, cost.reflector_tokens / 1000, cost.teacher_tokens / 1000]
         numbers += [cost.training_seconds, cost.evaluation_seconds]
-        rows.append((cell.name, str(len(cell.runs)), *(f"{number:,.0f}" for number in numbers)))
+        counted, all_runs = len(costed_runs(cell)), len(cell.runs)
+        runs = str(all_runs) if counted == all_runs else f"{counted} of {all_runs}"
+        rows.append((cell.name, runs, *(f"{number:,.0f}" for number in numbers)))
     header = ("", "runs", "turns", "policy", "reflector", "teacher", "training s", "evaluation s")
     return Table("cost of a run: environment turns, thousands of tokens, seconds", header, tuple(rows))
 
@@ -105,44 +107,15 @@ def teaching_tables(cells: Sequence[Cell]) -> list[Table]:
     ]
 
 
+def costed_runs(cell: Cell) -> Sequence[RunRecord]:
+    """Returns the finished runs of a cell, or all while there are none."""
+    return [run for run in cell.runs if run.curve.finished] or cell.runs
+
+
 def mean_cost(cell: Cell) -> Cost:
-    """Returns the mean cost of the runs of a cell."""
-    costs = [run.cost for run in cell.runs]
+    """Returns the mean cost of these runs of a cell."""
+    costs = [run.cost for run in costed_runs(cell)]
     return Cost(*(fmean(getattr(cost, name) for cost in costs) for name in Cost.__slots__))
-
-
-def notes(cells: Sequence[Cell], at: Mapping[int, Success]) -> list[str]:
-    """Returns what a reader of the tables must know, in sentences."""
-    counts = {turns: len(success.tasks) for turns, success in at.items()}
-    tasks = [f"{count} at {turns:,} turns" for turns, count in counts.items()]
-    texts = ["Validation tasks: " + (", ".join(tasks) if len(set(counts.values())) > 1 else str(counts[max(at)]))]
-    methods = method_names([cell.runs[0].settings for cell in cells])
-    texts += [f"{cell.name}: {method}" for cell, method in zip(cells, methods, strict=True) if cell.name != method]
-    for turns, success in at.items():
-        there = {cell.name: len(success.seeds.get(cell.name, ())) for cell in cells}
-        if few := [
-            f"{cell.name} {there[cell.name]} of {len(cell.runs)}" for cell in cells if there[cell.name] < len(cell.runs)
-        ]:
-            texts.append(f"Runs that have got to {turns:,} turns: {', '.join(few)}")
-    largest = max(at)
-    ends = {
-        cell.name: max(run.curve.end for run in cell.runs)
-        for cell in cells
-        if all(run.curve.finished for run in cell.runs)
-    }
-    if early := [f"{name} after {end:,}" for name, end in ends.items() if end < largest]:
-        texts.append(
-            f"Over before {largest:,} turns, so that the last evaluation counts from there on: {', '.join(early)}"
-        )
-    for turns in at:
-        over = {cell.name: max(run.curve.over(turns) for run in cell.runs) for cell in cells}
-        if exceeded := [f"{name} {more:,}" for name, more in over.items() if more]:
-            texts.append(
-                f"A last step counts as a whole, though it goes over {turns:,} turns, by at most: {', '.join(exceeded)}"
-            )
-    if single := [cell.name for cell in cells if len(cell.runs) == 1]:
-        texts.append(f"One seed, so that the interval covers other tasks, but not other seeds: {', '.join(single)}")
-    return texts
 
 
 def evaluations_csv(cells: Sequence[Cell]) -> str:
@@ -153,6 +126,11 @@ def evaluations_csv(cells: Sequence[Cell]) -> str:
     writer.writerow(["cell", "seed", "step", "turns", "mode", "tasks", *_bounds(measures), "run"])
     writer.writerows(_csv_rows(cells, measures))
     return out.getvalue()
+
+
+def _in_markdown(text: str) -> str:
+    """Returns a text for one field of a table."""
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").splitlines())
 
 
 def _bounds(measures: Sequence[str]) -> list[str]:

@@ -88,6 +88,12 @@ class Readiness:
                 "It is open whether hindsight can teach here: the reflector calls no action wrong; give more "
                 "--episodes, or a --reflector that judges actions",
             )
+        if not self.turns_distilled + self.turns_too_long:
+            return Answer(
+                "unknown",
+                f"It is open whether hindsight can teach {model} here: the learner distils none of these turns in its "
+                "first step; give one that does, such as --learner distill",
+            )
         if not self.turns_faulted:
             return Answer(
                 "unknown",
@@ -120,7 +126,7 @@ class Readiness:
             return _no(model, f"{shown}({_percent(least)} are needed); {_ELSE}")
         if repeated > MOST_REPEATED:
             return _no(model, f"shown the diagnosis, it takes {again}(at most {_percent(MOST_REPEATED)}); {_ELSE}")
-        if self.lift is not None and self.lift <= 0:
+        if self.lift is not None and self.lift <= 0 and self.turns_advised >= MIN_TURNS:
             return _no(model, f"the advice makes the advised action no likelier (lift {self.lift:.2f} nats); {_ELSE}")
         return Answer(
             "yes",
@@ -142,7 +148,7 @@ class Readiness:
     def record(self) -> dict[str, Any]:
         """Returns everything that was measured, with the thresholds, as JSON."""
         limits = {"turns_with_finding": LEAST_FINDINGS, "followed": LEAST_FOLLOWED, "repeated": MOST_REPEATED}
-        limits["advice_right"] = LEAST_RIGHT
+        limits |= {"lowered": LEAST_LOWERED, "advice_right": LEAST_RIGHT, "turns": MIN_TURNS}
         return asdict(self) | {"thresholds": limits}
 
     def lines(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hero.errors import ConfigError, RunError
-from hero.runs.reader import check_rows, read_config, step_folders
+from hero.runs.reader import check_rows, is_run_dir, read_config, step_folders
 
 from .provenance import differences, versions
 from .resolve import stored_settings
@@ -23,6 +23,20 @@ def start_alike(one: Settings, other: Settings) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in DECISIVE)
 
 
+def can_share_start(path: Path, settings: Settings) -> bool:
+    """Returns whether a run was evaluated before training, with settings that a run which is to take that over has.
+
+    It may have been started long ago, with as many threads or as much memory as there were then.
+    """
+    return is_run_dir(path) and bool(step_folders(path)) and not _other_than_given(stored_settings(path), settings)
+
+
+def _other_than_given(theirs: Settings, settings: Settings) -> list[str]:
+    """Returns the settings that decide and differ, but for those that a model brings and that are not known yet."""
+    given = {name: getattr(settings, name) for name in DECISIVE if getattr(settings, name) is not None}
+    return [name for name, value in given.items() if getattr(theirs, name) != value]
+
+
 def require_same_start(path: Path, settings: Settings) -> None:
     """Checks what can be checked before a model is loaded: that a run was evaluated, and has no other settings.
 
@@ -34,9 +48,10 @@ def require_same_start(path: Path, settings: Settings) -> None:
         RunError: there is no run, it has not been evaluated yet, or its records are damaged.
     """
     theirs = stored_settings(path)
-    given = {name: getattr(settings, name) for name in DECISIVE if getattr(settings, name) is not None}
-    if names := [name for name, value in given.items() if getattr(theirs, name) != value]:
-        others = " and ".join(f"{option(name)} {getattr(theirs, name)}, not {given[name]}" for name in names)
+    if names := _other_than_given(theirs, settings):
+        others = " and ".join(
+            f"{option(name)} {getattr(theirs, name)}, not {getattr(settings, name)}" for name in names
+        )
         raise ConfigError(
             f"--same-start-as {path}: that run has {others}; leave it out, or give a run that starts alike"
         )

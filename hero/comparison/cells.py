@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from hero.runs.reader import MEMORY_SETTINGS
 
 IGNORED: Final = ("seed", "threads", *MEMORY_SETTINGS)
 """Settings in which runs of one cell may differ: random numbers, and what is for memory and speed."""
+LIMITS: Final = ("steps", "turn_budget")
+"""Settings in which those of one name may differ, too, while a comparison is made longer run by run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +42,52 @@ def group_by_method(runs: Iterable[RunRecord]) -> list[Cell]:
     """Returns runs as cells, in the order of the first run of each.
 
     Where directories are named as those of `hero compare`, NAME-seedN, that is the name; otherwise what differs is.
+    Runs of one such name are one cell also where some have gone on to larger limits than others, and runs of equal
+    settings with other such names are two, if they have a seed in common.
 
     Raises:
-        RunError: two runs have equal settings, seed included.
+        RunError: two runs have equal settings, seed included, and their directories do not tell them apart.
     """
-    groups: dict[str, list[RunRecord]] = {}
+    methods: dict[str, list[RunRecord]] = {}
     for run in runs:
-        groups.setdefault(json.dumps(_method(run.settings), sort_keys=True), []).append(run)
-    stems = [{_stem(run) for run in group} for group in groups.values()]
+        methods.setdefault(json.dumps(_method(run.settings), sort_keys=True), []).append(run)
+    groups = _join_extended([part for group in methods.values() for part in _split_by_stem(group)])
+    stems = [{_stem(run) for run in group} for group in groups]
     names = [stem for each in stems if len(each) == 1 for stem in each if stem]
     if len(set(names)) < len(groups):
-        names = method_names([group[0].settings for group in groups.values()])
+        names = method_names([group[0].settings for group in groups])
     return [
-        Cell(name, tuple(sorted(group, key=lambda run: run.seed)))
-        for name, group in zip(names, groups.values(), strict=True)
+        Cell(name, tuple(sorted(group, key=lambda run: run.seed))) for name, group in zip(names, groups, strict=True)
     ]
+
+
+def _split_by_stem(group: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """Returns runs of equal settings by the names of their directories where two of them have the same seed."""
+    if _has_each_seed_once(group) or not all(map(_stem, group)):
+        return [list(group)]
+    parts: dict[str, list[RunRecord]] = {}
+    for run in group:
+        parts.setdefault(_stem(run), []).append(run)
+    return list(parts.values())
+
+
+def _join_extended(groups: Sequence[list[RunRecord]]) -> list[list[RunRecord]]:
+    """Joins groups with directories of one name and other seeds whose settings differ in the limits of a run alone."""
+    joined: list[list[RunRecord]] = []
+    for group in groups:
+        for earlier in joined:
+            both = [*earlier, *group]
+            same = {(_stem(run), json.dumps(_method(run.settings, LIMITS), sort_keys=True)) for run in both}
+            if len(same) == 1 and _stem(group[0]) and _has_each_seed_once(both):
+                earlier += group
+                break
+        else:
+            joined.append(group)
+    return joined
+
+
+def _has_each_seed_once(runs: Sequence[RunRecord]) -> bool:
+    return len({run.seed for run in runs}) == len(runs)
 
 
 def method_names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -77,8 +110,9 @@ def _stem(run: RunRecord) -> str:
     return stem if seed and not rest else ""
 
 
-def _method(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in IGNORED}
+def _method(settings: Mapping[str, Any], besides: Collection[str] = ()) -> dict[str, Any]:
+    """Returns the settings but for those that are `IGNORED`, or that are given."""
+    return {name: value for name, value in settings.items() if name not in (*IGNORED, *besides)}
 
 
 def _flatten(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hero.comparison.curve import Curve
 from hero.errors import RunError
-from hero.runs.reader import Config, is_run_dir, read_config, read_episodes, read_rows
+from hero.runs.reader import Config, check_rows, is_run_dir, read_config, read_episodes, read_rows
 from hero.types import Trajectory
 
 
@@ -66,8 +66,9 @@ def read_run(path: Path) -> RunRecord:
     """Reads a run, finished or not.
 
     Raises:
-        RunError: there is no run, or a record of it cannot be read.
+        RunError: there is no run, or a record of it cannot be read, is missing or was changed.
     """
+    check_rows(path, "episodes", "steps", "evals")
     steps, evals = read_rows(path, "steps"), read_rows(path, "evals")
     timings = read_rows(path, "timings")
     cost = Cost(
@@ -96,18 +97,21 @@ def is_finished(path: Path) -> bool:
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """Returns the run directories among paths and directly below them, in the order of the paths, then by name.
+    """Returns the run directories among paths and directly below them, each once.
+
+    They are in the order of the paths, then by name.
 
     Raises:
         RunError: a path neither is a run directory nor holds one.
     """
-    runs: list[Path] = []
+    runs: dict[Path, Path] = {}
     for path in paths:
         below = sorted(entry for entry in path.iterdir() if is_run_dir(entry)) if path.is_dir() else []
         if not (is_run_dir(path) or below):
             raise RunError(f"{path} neither is a run directory nor holds one; look for the --out of `hero run`")
-        runs += [path] if is_run_dir(path) else below
-    return runs
+        for run in [path] if is_run_dir(path) else below:
+            runs.setdefault(run.resolve(), run)
+    return list(runs.values())
 
 
 def _tokens_of(trajectory: Trajectory) -> int:

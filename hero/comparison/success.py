@@ -80,11 +80,13 @@ class Success:
         """Returns the success of a cell; None where no run of it has got there."""
         return share_interval(self.values[name]) if name in self.values else None
 
+    def shared_seeds(self, name: str, other: str) -> list[int]:
+        """Returns the seeds of two cells that have both got there."""
+        return [seed for seed in self.seeds.get(name, ()) if seed in self.seeds.get(other, ())]
+
     def difference(self, name: str, other: str) -> Estimate | None:
         """Returns the success of a cell minus that of another, over the seeds of both; None where there are none."""
-        if name not in self.values or other not in self.values:
-            return None
-        shared = [seed for seed in self.seeds[name] if seed in self.seeds[other]]
+        shared = self.shared_seeds(name, other)
         if not shared:
             return None
         values, others = (

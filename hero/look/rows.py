@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from hero.chat.thoughts import without_thoughts
 from hero.distill.turns import FAULTS
 from hero.errors import ConfigError, DataError, naming_extra
 from hero.look.entries import Entry
@@ -70,7 +71,7 @@ def preference_rows(entries: Iterable[Entry]) -> Iterator[Row]:
     for entry in entries:
         for finding in entry.diagnosis.findings if entry.diagnosis else ():
             turn = entry.trajectory.turns[finding.turn]
-            if finding.verdict in FAULTS and finding.advice and finding.advice != turn.action.text:
+            if finding.verdict in FAULTS and finding.advice and _plain(finding.advice) != _plain(turn.action.text):
                 yield {
                     **_named(entry),
                     "turn": finding.turn,
@@ -121,6 +122,11 @@ def _parquet(rows: list[Row]) -> bytes:
     parquet.write_table(pyarrow.Table.from_pylist(rows), sink)
     content: bytes = sink.getvalue().to_pybytes()
     return content
+
+
+def _plain(action: str) -> str:
+    """Returns what an action says to the environment, by which training tells equal ones, too."""
+    return without_thoughts(action).strip()
 
 
 def _named(entry: Entry) -> Row:

@@ -68,7 +68,14 @@ def test_it_measures_what_the_first_step_of_a_run_learns_from(hero: Hero) -> Non
     assert record["followed"] > 0.3  # the policy that ships follows advice
     assert 100 < record["longest_prompt"] < record["context_length"] == 4096
     assert record["can_teach"] == "yes"
-    assert record["thresholds"] == {"turns_with_finding": 0.05, "followed": 0.3, "repeated": 0.5, "advice_right": 0.5}
+    assert record["thresholds"] == {
+        "turns_with_finding": 0.05,
+        "followed": 0.3,
+        "repeated": 0.5,
+        "lowered": 0.5,
+        "advice_right": 0.5,
+        "turns": 10,
+    }
     assert record["why"].startswith(
         "Hindsight can teach tiny here: shown the diagnosis, it takes the advised action in "
     )
@@ -144,6 +151,7 @@ def test_settings_that_decide_nothing_here_are_no_options(hero: Hero) -> None:
         ({"followed": 0.29}, "no", "takes the advised action in 29 % of the faulted turns (30 % are needed); train it"),
         ({"repeated": 0.51}, "no", "it takes the same action again in 51 % (at most 50 %); train it first"),
         ({"lift": 0.0}, "no", "the advice makes the advised action no likelier (lift 0.00 nats); train it"),
+        ({"lift": 0.0, "turns_advised": 9}, "yes", "Hindsight can teach M here"),
         ({"lift": None}, "yes", "Hindsight can teach M here"),
         ({"advice_right": 0.49}, "yes", "But only 49 % of the advice is right, as the environment knows"),
         ({"advice_right": None}, "yes", "Hindsight can teach M here"),
@@ -153,6 +161,7 @@ def test_settings_that_decide_nothing_here_are_no_options(hero: Hero) -> None:
         ({"turns_too_long": 91}, "no", "91 of 181 privileged prompts exceed its context; give fewer --max-turns"),
         ({"turns_called_wrong": 0, "turns_faulted": 0}, "unknown", "calls no action wrong; give more --episodes"),
         ({"turns_faulted": 0, "repeated": None}, "unknown", "its actions hold thoughts"),
+        ({"turns_faulted": 0, "turns_distilled": 0}, "unknown", "the learner distils none of these turns"),
         (
             {"turns_faulted": 9, "repeated": 1.0},
             "unknown",

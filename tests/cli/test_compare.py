@@ -98,6 +98,28 @@ def test_a_comparison_can_become_longer_and_have_more_cells_and_seeds(compared: 
     assert read_settings(compared / "mild-seed2")["learning_rate"] == 1e-5
 
 
+def test_more_cells_can_be_added_with_other_threads(
+    compared: Path, hero: Hero, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    result = hero(*TWO[:-1], compared, "--cell", "mild: --learning-rate 1e-5", "--threads", 2, "--kv-cache-gib", 0.5)
+    assert result.exit_code == 0, result.output
+    starts = [read_rows(compared / f"mild-seed{seed}", "timings")[0] for seed in (0, 1)]
+    assert all("evaluation" in start for start in starts)  # of their own, since the others' may differ by rounding
+
+
+def test_a_larger_budget_leaves_a_run_that_went_over_it_as_it_is(fake: None, hero: Hero, tmp_path: Path) -> None:
+    command = ["compare", "--learners", "distill", *SMALL, "--seeds", 1, "--steps", 9, "--turn-budget"]
+    assert hero(*command, 5).exit_code == 0
+    turns = read_rows(tmp_path / "c" / "distill-seed0", "steps")[-1]["turns"]
+    before = contents(tmp_path / "c" / "distill-seed0")
+    assert turns > 5
+    assert hero(*command, turns).exit_code == 0
+    assert contents(tmp_path / "c" / "distill-seed0") == before
+    assert hero(*command, turns + 1).exit_code == 0
+    assert read_rows(tmp_path / "c" / "distill-seed0", "steps")[-1]["turns"] > turns
+
+
 def test_runs_that_exist_are_reported_on(compared: Path, hero: Hero) -> None:
     before = (compared / "comparison.md").read_text("utf-8")
     assert hero("compare", compared).exit_code == 0
@@ -231,11 +253,10 @@ def test_a_comparison_is_not_made_within_a_run(compared: Path, hero: Hero) -> No
     assert contents(compared) == before
 
 
-def test_runs_that_share_no_task_are_refused(compared: Path, hero: Hero) -> None:
-    for name in RUNS[:2]:
-        file = compared / name / "evals.jsonl"
-        file.write_text(file.read_text("utf-8").replace('"task_id":"', '"task_id":"other '), "utf-8")
-    refused(hero("compare", compared), "these runs have no validation task in common")
+def test_runs_with_changed_records_are_refused(compared: Path, hero: Hero) -> None:
+    file = compared / RUNS[0] / "evals.jsonl"
+    file.write_text(file.read_text("utf-8").replace('"task_id":"', '"task_id":"other '), "utf-8")
+    refused(hero("compare", compared), f"{RUNS[0]}/evals.jsonl is damaged")
 
 
 def test_cells_that_start_alike_share_the_evaluation_before_training(fake: None, hero: Hero, tmp_path: Path) -> None:

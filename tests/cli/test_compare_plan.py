@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hero_cli.compare_cells import read_cells
-from hero_cli.compare_plan import cell_folder, plan_runs
+from hero_cli.compare_plan import _goes_on, cell_folder, plan_runs
+from hero_cli.settings import Settings
 
 
 def test_a_number_and_its_negative_have_directories_of_their_own() -> None:
@@ -34,3 +35,12 @@ def test_runs_are_planned_seed_by_seed_and_share_the_processors(monkeypatch: pyt
     assert [run.settings.threads for run in plan_runs(cells, Path("c"), [0], 9)] == [1, 1, 5]
     logged = plan_runs(cells, Path("c"), [4, 5], 3, "wandb")
     assert [run.arguments for run in logged] == [(*run.arguments, "--log=wandb") for run in runs]
+
+
+def test_a_run_that_stopped_by_itself_has_no_steps_left(tmp_path: Path) -> None:
+    (tmp_path / "steps.jsonl").write_text('{"step":2,"turns":60}\n', "utf-8")
+    (tmp_path / "evals.jsonl").write_text('{"step":2}\n', "utf-8")
+    assert _goes_on(tmp_path, Settings(steps=3))
+    assert not _goes_on(tmp_path, Settings(steps=3, turn_budget=60))
+    (tmp_path / "evals.jsonl").write_text('{"step":2,"stopped":"success fell"}\n', "utf-8")
+    assert not _goes_on(tmp_path, Settings(steps=3))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +14,14 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from hero.comparison.cells import Cell
-from hero.comparison.runs import RunRecord
+from hero.comparison.runs import Cost, RunRecord
 from hero.comparison.success import Success
-from hero.errors import RunError
+from hero.errors import ConfigError, RunError
 from hero.look.metrics import METRICS
+from hero_cli.compare_notes import notes
 from hero_cli.compare_plots import draw_budgets, draw_cost, draw_curves
 from hero_cli.compare_report import report
-from hero_cli.compare_tables import cost_table, difference_table, mean_cost, notes, success_table, teaching_tables
+from hero_cli.compare_tables import cost_table, difference_table, mean_cost, success_table, teaching_tables
 from hero_cli.curve import fit_percent
 from hero_cli.teaching import MEASURES
 from tests.comparison.made import record
@@ -44,6 +48,9 @@ def test_success_and_differences_are_in_percent_with_their_intervals() -> None:
 def test_cost_is_the_mean_of_a_run() -> None:
     table = cost_table(CELLS)
     assert table.rows[1] == ("rising", "2", "100", "2", "0", "4", "50", "25")
+    begun = replace(record(seed=2, finished=False), cost=Cost(1, 0, 0, 0, 0, 0))
+    assert cost_table([Cell("rising", (*RISING.runs, begun))]).rows[0] == ("rising", "2 of 3", *table.rows[1][2:])
+    assert cost_table([Cell("begun", (begun,))]).rows[0][:3] == ("begun", "1", "1")
     assert len(table.header) == len(table.rows[1])
 
 
@@ -102,23 +109,85 @@ def test_names_and_numbers_stay_whole_in_80_columns(budgets: int, in_one_line: b
 
 
 def test_notes_say_what_the_numbers_do_not() -> None:
-    assert notes(CELLS, AT) == [
+    assert notes(CELLS, AT, "base | start") == [
         "Validation tasks: 8 at 0 turns, 6 at 1,000 turns",
         "base | start: distill clip=1",
         "rising: distill",
         "Over before 1,000 turns, so that the last evaluation counts from there on: base | start after 0, rising after "
         "100",
         "One seed, so that the interval covers other tasks, but not other seeds: base | start",
+        "Seeds that a cell shares with base | start at 0 and 1,000 turns, for the difference: rising 1",
     ]
     distill = Cell("distill", RISING.runs)
     at = {turns: Success.at_budget([distill], turns) for turns in (50, 100)}
-    assert notes([distill], at) == [
+    assert notes([distill], at, "distill") == [
         "Validation tasks: 6",
         "A last step counts as a whole, though it goes over 50 turns, by at most: distill 50",
     ]
-    assert "Runs that have got to 1,000 turns: running 0 of 2" in notes(
-        [BASE, RUNNING], {1000: Success.at_budget([BASE, RUNNING], 1000)}
-    )
+    told = notes([BASE, RUNNING], {1000: Success.at_budget([BASE, RUNNING], 1000)}, "running")
+    assert "Runs that have got to 1,000 turns: running 0 of 2" in told
+    assert "No run is finished, so that its cost is that so far: running" in told
+
+
+def test_a_run_that_was_over_early_among_others_is_named_by_its_seed() -> None:
+    ends, cells = {"late": (300, 300), "mixed": (100, 300), "early": (80, 100)}, []
+    for name, turns in ends.items():
+        runs = [record([(0, NOTHING), (end, ALL)], seed=seed) for seed, end in enumerate(turns)]
+        cells.append(Cell(name, tuple(runs)))
+    told = notes(cells, {300: Success.at_budget(cells, 300)}, "late")
+    assert [text for text in told if text.startswith("Over before")] == [
+        "Over before 300 turns, so that the last evaluation counts from there on: seed 0 of mixed after 100, early "
+        "after 80 to 100"
+    ]
+
+
+def test_notes_count_the_seeds_behind_a_number_and_not_the_runs_of_its_cell() -> None:
+    def cell(name: str, seeds: range, reached: int) -> Cell:
+        """Makes runs of which the first so many got to 300 turns, and the others go on at 100."""
+        return Cell(name, tuple(
+            record([(0, NOTHING), (300 if index < reached else 100, ALL)], seed=seed, finished=index < reached)
+            for index, seed in enumerate(seeds)))  # fmt: skip
+
+    cells = [cell("first", range(3), 3), cell("other", range(2, 5), 3), cell("slow", range(3), 1)]
+    at = {turns: Success.at_budget(cells, turns) for turns in (100, 300)}
+    told = notes(cells, at, "first")
+    assert "One seed, so that the interval covers other tasks, but not other seeds: slow at 300" in told
+    assert [text for text in told if text.startswith("Seeds")] == [
+        "Seeds that a cell shares with first at 100 turns, for the difference: other 1",
+        "Seeds that a cell shares with first at 300 turns, for the difference: other 1, slow 1",
+    ]
+
+
+def test_cells_that_were_not_evaluated_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    begun = Cell("begun", (record([], finished=False),))
+    report([begun, *CELLS], [100], "", None)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "difference to base | start in points" in printed
+    assert "Left out, since no run has been evaluated yet: begun" in printed
+    with pytest.raises(ConfigError, match="--against 'begun': no run of that cell has been evaluated yet; give anot"):
+        report([begun, *CELLS], [100], "begun", None)
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "a\nb", "a\\|b", "_own"])
+def test_a_report_has_cells_of_any_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Figure] = []
+
+    def save(figure: Figure, *args: Any, **options: Any) -> None:
+        figures.append(figure)
+        draw(figure, *args, **options)
+
+    draw = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", save)
+    report([BASE, Cell(name, RISING.runs)], [100], name, tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} >= {"curves.png", "budgets.png", "cost.png"}
+    text = (tmp_path / "comparison.md").read_text("utf-8")
+    for table in re.findall(r"^\|.*?\n\n", text, re.DOTALL | re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in table.strip().splitlines()}) == 1
+    for axes in (figures[0].axes[0], figures[1].axes[-1]):
+        legend = axes.get_legend()
+        assert legend
+        shown = [label.get_text().strip() for label in legend.get_texts()]
+        assert shown == ["base | start", name.replace("\udce9", "?")]
 
 
 BEGUN = Cell("begun", (record([(0, HALF)], finished=False),))
@@ -148,6 +217,8 @@ def test_pictures_show_the_numbers_of_the_tables(tmp_path: Path, monkeypatch: py
     assert list(lines) == ["base | start", "rising"]
     assert lines["base | start"].tolist() == [[0, 50], [100, 50]]
     assert lines["rising"] == pytest.approx(np.array([(turns, turns) for turns in np.linspace(0, 100, 49)]))
+    draw_curves(tmp_path / "bent.png", [Cell("bent", (record([(0, NOTHING), (7, ALL), (100, NOTHING)]),))])
+    assert figures.pop().axes[0].get_lines()[0].get_ydata().max() == 100  # no evaluation is cut off
     low, high = (extreme(curves[0].collections[1].get_paths()[0].vertices[:, 1]) for extreme in (min, max))
     assert (low, high) == (0, 100) == curves[0].get_ylim()
 

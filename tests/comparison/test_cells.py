@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero.comparison.cells import group_by_method, method_names
+from hero.comparison.runs import RunRecord
 from hero.errors import RunError
 from tests.comparison.made import record
 
@@ -94,3 +95,26 @@ def test_directories_name_cells_where_they_agree(paths: list[str], names: list[s
         for path, (seed, clip) in zip(paths, [(0, 1), (1, 1), (0, 2)], strict=True)
     ]
     assert [cell.name for cell in group_by_method(runs)] == names
+
+
+def test_runs_that_have_gone_on_stay_in_the_cell_of_their_name() -> None:
+    def run(path: str, seed: int, **limits: int) -> RunRecord:
+        return record(path=path, seed=seed, **limits)
+
+    (cell,) = group_by_method([run("c/hot-seed0", 0, turn_budget=6), run("c/hot-seed1", 1, turn_budget=3)])
+    assert (cell.name, [each.seed for each in cell.runs]) == ("hot", [0, 1])
+    for other in (
+        run("c/mild-seed1", 1, turn_budget=3),  # another name
+        run("c/hot-seed0", 0, turn_budget=3),  # of the same seed
+        run("c/hot-seed1", 1, turn_budget=3, clip=2),  # another method besides
+        run("c/1", 1, turn_budget=3),  # no name
+    ):
+        assert len(group_by_method([run("c/hot-seed0", 0, turn_budget=6), other])) == 2
+
+
+def test_equal_settings_by_two_names_are_two_cells_if_they_share_a_seed() -> None:
+    def names(*paths: str) -> list[str]:
+        return [cell.name for cell in group_by_method([record(path=path, seed=int(path[-1])) for path in paths])]
+
+    assert names("c/a-seed0", "c/a-seed1", "c/b-seed0") == ["a", "b"]
+    assert names("c/a-seed0", "c/b-seed1") == ["distill"]

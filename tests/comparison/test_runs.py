@@ -83,3 +83,15 @@ def test_runs_are_found_where_they_are_or_directly_below(path: Path, tmp_path: P
     for nothing in ("logs", "notes.txt", "nowhere"):
         with pytest.raises(RunError, match=f"{nothing} neither is a run directory nor holds one"):
             find_runs([tmp_path / nothing])
+
+
+def test_a_run_that_is_named_twice_is_there_once(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    assert find_runs([tmp_path, path, tmp_path / "link"]) == [path]
+
+
+def test_records_that_were_changed_are_refused(path: Path) -> None:
+    file = path / "evals.jsonl"
+    file.write_text(file.read_text("utf-8").replace('"success":false', '"success":true', 1), "utf-8")
+    with pytest.raises(RunError, match=r"evals\.jsonl is damaged"):
+        read_run(path)

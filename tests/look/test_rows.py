@@ -59,8 +59,12 @@ def test_the_advised_action_is_preferred_to_the_one_that_was_called_wrong() -> N
     assert (row["turn"], row["chosen"], row["rejected"]) == (
         1, [{"role": "assistant", "content": "pull"}], [{"role": "assistant", "content": "push"}],
     )  # fmt: skip
-    same = Diagnosis("self", (Finding(1, Verdict.FAILED, "no", "push"),))
-    assert [*preference_rows([entry(PLAYED, 4, same)])] == []
+
+
+@pytest.mark.parametrize("taken", ["push", "push\n", "<think>it opens outwards</think>push"])
+def test_no_action_is_preferred_to_itself(taken: str) -> None:
+    same = Diagnosis("self", (Finding(0, Verdict.FAILED, "no", "push"),))
+    assert [*preference_rows([entry(episode([(taken, "closed")]), 4, same)])] == []
 
 
 @st.composite
