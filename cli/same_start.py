@@ -24,7 +24,7 @@ def start_alike(one: Settings, other: Settings) -> bool:
 
 
 def can_share_start(path: Path, settings: Settings) -> bool:
-    """Returns whether a run was evaluated before training, with settings that a run which is to take that over has.
+    """Returns whether a run was evaluated before training with the settings of one that is to take that over.
 
     It may have been started long ago, with as many threads or as much memory as there were then.
     """
