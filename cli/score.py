@@ -21,11 +21,9 @@ from .interrupt import unmissable
 from .model import CheckpointOption, ModelChoice, load_start, with_model_defaults
 from .provenance import run_dir_of
 from .resolve import stored_settings
-from .settings import Settings
 from .terminal import console, loading, report_errors, with_default
 
 if TYPE_CHECKING:
-    from hero.distill.base import Teacher
     from hero.types import Diagnosis
 
 RunArgument = Annotated[Path, typer.Argument(help="A run directory.", show_default=False)]
@@ -121,6 +119,7 @@ def _score(
     """
     from rich.progress import MofNCompleteColumn, Progress
 
+    from hero.distill.sums import teacher_of
     from hero.look.notes import NotesWriter
     from hero.look.score import score_batch, scored_turns, with_earlier
 
@@ -131,7 +130,8 @@ def _score(
         lm = load_start(run, ModelChoice(str(run)))
         settings = with_model_defaults(settings, lm)
         lm.max_new_tokens = settings.action_tokens
-        teacher = teacher_of_run(settings) or HindsightTeacher()
+        learner = build.make_learner(settings)
+        teacher = teacher_of(learner) or HindsightTeacher()
         trainer = build.make_trainer(settings, lm)
 
         def load(checkpoint: Checkpoint) -> int:
@@ -142,7 +142,8 @@ def _score(
     if step is None:
         raise RunError(f"{run} has no complete step yet; resume it first")
     about = {"checkpoint": step, "diagnoses": source}
-    turns = (turn for each in with_earlier(entries) for turn in scored_turns(teacher, each[0], diagnoses, each[1]))
+    played = with_earlier(entries, learner)
+    turns = (turn for batch, earlier in played for turn in scored_turns(teacher, batch, diagnoses, earlier))
     if not any(entry.key in chosen for entry, *_ in turns):
         failed = sum(bool(diagnosis.problem) for diagnosis in diagnoses.values())
         why = f"the {len(diagnoses)} reviews say nothing of any" + (f", and {failed} of them failed" if failed else "")
@@ -157,16 +158,9 @@ def _score(
         Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=messages, transient=True) as bars,
     ):
         bar = bars.add_task("episodes", total=len(chosen))
-        for batch, earlier in with_earlier(entries):
+        for batch, earlier in with_earlier(entries, learner):
             asked = chosen.intersection(entry.key for entry in batch)
             if todo := asked - writer.done:
                 writer.write(score_batch(trainer, teacher, lm.chat, batch, diagnoses, earlier, only=todo))
             bars.advance(bar, len(asked))
     return step
-
-
-def teacher_of_run(settings: Settings) -> Teacher | None:
-    """Returns the teacher of the run's learner, or of a part of it; None where it has none."""
-    from hero.distill.sums import teacher_of
-
-    return teacher_of(build.make_learner(settings))

@@ -16,8 +16,8 @@ from hero.distill.turns import FAULTS, finding_about
 from hero.errors import ConfigError
 from hero.look.entries import Entry, Split, is_evaluation, read_entries
 
+from . import build
 from .resolve import stored_settings
-from .score import teacher_of_run
 from .terminal import console, report_errors, with_default
 from .view import DiagnosesOption, ScoresOption, sources_of
 
@@ -86,11 +86,13 @@ def _read_by_teacher(
     run: Path, entries: Sequence[Entry], entry: Entry, diagnoses: Mapping[str, Diagnosis | None]
 ) -> dict[int, Sequence[Message]]:
     """Returns the privileged prompts of an episode by turn, as the run's teacher wrote them; empty without one."""
+    from hero.distill.sums import teacher_of
     from hero.look.score import scored_turns, with_earlier
 
-    if (teacher := teacher_of_run(stored_settings(run))) is None:
+    learner = build.make_learner(stored_settings(run))
+    if (teacher := teacher_of(learner)) is None:
         return {}
-    batch, earlier = next(each for each in with_earlier(entries) if entry in each[0])
+    batch, earlier = next(each for each in with_earlier(entries, learner) if entry in each[0])
     reviewed = {key: diagnosis for key, diagnosis in diagnoses.items() if key == entry.key and diagnosis}
     turns = scored_turns(teacher, batch, reviewed, earlier)
     return {turn: example.teacher for _, turn, example in turns if example.teacher}

@@ -40,8 +40,8 @@ def rollout(
     As many episodes are under way as there are environments; the policy answers all of them in one call, and an
     environment that has finished takes the next task at once. Where environments or the policy wait for something
     outside of this process (their attribute `waits`), each episode has a thread while it waits, and goes on without the
-    others. An exception of an environment, a malformed answer, or none within its `step_timeout`, ends its episode and
-    is recorded in it; all other exceptions propagate.
+    others. An exception of an environment, a malformed answer, or, without threads, none within its `step_timeout`,
+    ends its episode and is recorded in it; all other exceptions propagate.
 
     Each action is drawn from a random stream of its own, named by `seed`, `Task.episode` and the number of the turn. So
     an episode depends neither on which others are played with it nor on how many at a time.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from statistics import fmean, stdev
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias, TypeVar
 
 from hero.distill.base import Example, Learner, Teacher
 from hero.distill.options import Range, require, require_declared
@@ -16,6 +16,7 @@ from hero.distill.turns import finding_about, sampled_turns, siblings_of
 from hero.errors import ConfigError
 from hero.types import JSON, Diagnosis, Finding, Group, Stop, Trajectory, Verdict
 
+T = TypeVar("T")
 EPSILON: Final = 1e-6
 """Added to the standard deviation of a group's rewards, as usual."""
 Mean: TypeAlias = Literal["token", "episode"]
@@ -84,9 +85,11 @@ class Distillation:
 class GRPO:
     """Gives every action of an episode its group-relative advantage (2402.03300, section 4.1.1, outcome supervision).
 
-    Dr. GRPO (2503.20783) is `scale_rewards=False`, but for its constant denominator: here it is the number of tokens of
-    the update. DAPO (2503.14476) is `clip_high=0.28`, but for its dynamic sampling, which replaces groups of equal
-    rewards (here they give no examples), and its penalty on long answers.
+    Dr. GRPO (2503.20783) is `scale_rewards=False`, but for its constant denominator: here it is the number of tokens
+    whose advantage is not 0. DAPO (2503.14476) is `clip_high=0.28`, but for its dynamic sampling, which replaces groups
+    of equal rewards (here they give no examples), and its penalty on long answers. Each update is one step on what was
+    just sampled, so that the ratio differs from 1, and a clip matters, only where sampler and trainer compute
+    otherwise: in half precision, or with a server.
 
     Args:
         scale_rewards: whether to divide the centred rewards by the (sample) standard deviation of the group. Without it
@@ -127,16 +130,22 @@ class GRPO:
             return []
         return [
             Example(
-                episode, tokens, policy_gradient=advantages[episode][turn], clip=self.clip, share=self._share(member)
+                episode,
+                tokens,
+                policy_gradient=advantages[episode][turn],
+                clip=self.clip,
+                share=share(member, self.mean),
             )
             for episode, member in members.items()
             for turn, tokens in sampled_turns(member)
         ]
 
-    def _share(self, member: Trajectory) -> float:
-        if self.mean == "token":
-            return 1.0
-        return 1 / sum(len(tokens.action_ids) for _, tokens in sampled_turns(member))
+
+def share(member: Trajectory, mean: Mean) -> float:
+    """Returns the weight of each token of an episode in a mean over tokens, or over episodes of their own means."""
+    if mean == "token":
+        return 1.0
+    return 1 / sum(len(tokens.action_ids) for _, tokens in sampled_turns(member))
 
 
 def relative_advantages(values: Sequence[float], *, scale: bool) -> list[float]:
@@ -156,6 +165,20 @@ def successes(trajectories: Iterable[Trajectory]) -> dict[TaskKey, Trajectory]:
     return {(each.env_id, each.task_id): each for each in trajectories if each.success}
 
 
+def siblings_by_task(items: Iterable[T], trajectory_of: Callable[[T], Trajectory]) -> list[list[T]]:
+    """Returns what belongs to episodes of one task and seed side by side; episodes that ended in an error are left out.
+
+    Args:
+        trajectory_of: returns the episode of an item.
+    """
+    groups: dict[tuple[str, str, int], list[T]] = {}
+    for item in items:
+        trajectory = trajectory_of(item)
+        if trajectory.stop is not Stop.ERROR:
+            groups.setdefault((trajectory.env_id, trajectory.task_id, trajectory.seed), []).append(item)
+    return list(groups.values())
+
+
 def group_examples(
     learner: Learner,
     pairs: Sequence[tuple[Trajectory, Diagnosis]],
@@ -171,16 +194,11 @@ def group_examples(
     Raises:
         ConfigError: the learner returned something else than examples.
     """
-    groups: dict[tuple[str, str, int], list[tuple[Trajectory, Diagnosis]]] = {}
-    for trajectory, diagnosis in pairs:
-        if trajectory.stop is not Stop.ERROR:
-            task = trajectory.env_id, trajectory.task_id, trajectory.seed
-            groups.setdefault(task, []).append((trajectory, diagnosis))
     examples: list[Example] = []
     first_episode = 0
-    for (env_id, task_id, _), siblings in groups.items():
+    for siblings in siblings_by_task(pairs, lambda pair: pair[0]):
         members, diagnoses = zip(*siblings, strict=True)
-        success = (earlier or {}).get((env_id, task_id))
+        success = (earlier or {}).get((members[0].env_id, members[0].task_id))
         learned = learner.examples(Group(members, (success,) if success else ()), diagnoses)
         if not (isinstance(learned, Sequence) and all(isinstance(example, Example) for example in learned)):
             raise ConfigError(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from hero.distill.base import Example, Teacher
-from hero.distill.learners import GRPO, Distillation
+from hero.distill.learners import GRPO, Distillation, Mean, share
 from hero.distill.options import Range, require_declared
 from hero.distill.sums import Sum, Weighted
 from hero.distill.teacher import DemonstrationTeacher, FeedbackTeacher, HindsightTeacher
@@ -101,11 +101,12 @@ class OpenClaw(Distillation):
         super().__init__(HindsightTeacher(observation=False, reward=False), praise="all")
 
 
-class SDAR:
+class SDAR(Sum):
     """Adds distillation, with a sigmoid gate on each token, to GRPO (2605.15155).
 
-    The paper's privileged context is a skill that was retrieved for the task; here it is that of any teacher. Weight
-    and gate have neutral defaults of our own. Other forms of GRPO: `grpo+distill:0.5` with `distill.gate=1`.
+    The paper's privileged context is a skill that was retrieved for the task; here it is that of any teacher, and all
+    praise counts. Weight and gate have neutral defaults of our own. Other forms of GRPO: `grpo+distill` with
+    `distill.gate=1` and `distill.praise=all`.
 
     Args:
         teacher: writes the privileged prompt of a turn.
@@ -114,7 +115,7 @@ class SDAR:
     """
 
     defaults: ClassVar[Mapping[str, JSON]] = {"group_size": 8, "teacher_weights": "ema"}
-    min_group_size: ClassVar[int] = 2
+    min_group_size = 2
 
     def __init__(
         self,
@@ -124,31 +125,32 @@ class SDAR:
         gate: Annotated[float, Range(above=0, below=math.inf)] = 1.0,
     ) -> None:
         require_declared(SDAR.__init__, locals())
-        self.sum = Sum(GRPO(), Weighted(Distillation(teacher, gate=gate, praise="all"), weight))
-
-    @property
-    def needs_earlier(self) -> bool:
-        """True if the teacher shows earlier successes."""
-        return self.sum.needs_earlier
-
-    def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
-        """Returns the examples of GRPO, then those of distillation."""
-        return self.sum.examples(group, diagnoses)
+        super().__init__(GRPO(), Weighted(Distillation(teacher, gate=gate, praise="all"), weight))
 
 
 class KL:
     """Pulls every action towards the teacher's weights without any hindsight: `grpo+kl:0.04` stays near the start.
 
-    The divergence is taken over the whole vocabulary, where GRPO (2402.03300) estimates it from the sampled tokens.
+    The divergence is taken over the whole vocabulary, where GRPO (2402.03300) estimates it from the sampled tokens. Its
+    mean is over all turns, also over those of groups of equal rewards, which give GRPO no examples.
+
+    Args:
+        mean: `token`, the mean over all tokens, or `episode`, the mean over episodes of their own means, as for `GRPO`.
     """
 
     defaults: ClassVar[Mapping[str, JSON]] = {"reflector": None, "teacher_weights": "frozen"}
     idle_with: ClassVar[Mapping[str, JSON]] = {"teacher_weights": "live"}
 
+    def __init__(self, *, mean: Mean = "token") -> None:
+        require_declared(KL.__init__, locals())
+        self.mean = mean
+
     def examples(self, group: Group, diagnoses: Sequence[Diagnosis]) -> list[Example]:
         """Returns an example of weight 1 for each sampled turn, whose teacher reads the turn's own prompt."""
         return [
-            Example(episode, tokens, teacher=member.turns[turn].prompt, distillation=1.0)
+            Example(
+                episode, tokens, teacher=member.turns[turn].prompt, distillation=1.0, share=share(member, self.mean)
+            )
             for episode, member in enumerate(group.members)
             for turn, tokens in sampled_turns(member)
         ]

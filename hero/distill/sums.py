@@ -97,6 +97,5 @@ def teacher_of(learner: Learner) -> Teacher | None:
     """Returns the first teacher of a learner or of its parts; None where it has none."""
     if teacher := getattr(learner, "teacher", None):
         return cast("Teacher", teacher)
-    inner = (getattr(learner, name, None) for name in ("learner", "sum"))
-    parts = [*getattr(learner, "learners", ()), *(part for part in inner if part)]
+    parts = [*getattr(learner, "learners", ()), *filter(None, [getattr(learner, "learner", None)])]
     return next((teacher for part in parts if (teacher := teacher_of(part))), None)

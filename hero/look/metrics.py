@@ -95,7 +95,8 @@ METRICS: Final = (
     Metric("update.teacher_tokens_apart", "tokens that it would have read without shared prefixes", "more than "
            "`update.teacher_tokens`", "alarm `apart`"),
     Metric("update.advice_tokens", "tokens that it read besides, of advised actions", "as few as possible"),
-    Metric("update.clip_fraction", "share of the tokens of a policy gradient that are clipped", "a few percent"),
+    Metric("update.clip_fraction", "share of the tokens of a policy gradient that are clipped",
+           "0, or little in half precision"),
     Metric("update.grad_norm", "norm of the gradient before clipping", "settles", "grows: lower the learning rate"),
     Metric("update.learning_rate", "learning rate of the step", "as set"),
 )  # fmt: skip

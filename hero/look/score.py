@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hero.chat.base import Chat
-from hero.distill.base import Example, Teacher
-from hero.distill.turns import FAULTS, finding_about, sampled_turns
+from hero.distill.base import Example, Learner, Teacher
+from hero.distill.learners import TaskKey, siblings_by_task, successes
+from hero.distill.sums import needs_earlier
+from hero.distill.turns import FAULTS, finding_about, sampled_turns, siblings_of
 from hero.look.entries import Entry, batches
 from hero.look.notes import Note
-from hero.types import Action, Diagnosis, Message, Trajectory
+from hero.types import Action, Diagnosis, Group, Message, Trajectory
 
 if TYPE_CHECKING:
     from hero.distill.token_scores import TokenScore
@@ -41,7 +44,7 @@ def score_batch(
     chat: Chat,
     batch: Sequence[Entry],
     diagnoses: Mapping[str, Diagnosis],
-    earlier: Sequence[Trajectory] = (),
+    earlier: Mapping[TaskKey, Trajectory] = MappingProxyType({}),
     *,
     only: AbstractSet[str] | None = None,
 ) -> dict[str, Note]:
@@ -50,7 +53,7 @@ def score_batch(
     Args:
         batch: episodes that were played together.
         diagnoses: by key.
-        earlier: successes of earlier steps, the newest first, for teachers that show some.
+        earlier: a success of earlier steps by task, for teachers that show some.
         only: keys of the entries to score, where the others are but siblings; None for all.
     """
     only = {entry.key for entry in batch} if only is None else only
@@ -73,30 +76,35 @@ def score_batch(
     return notes
 
 
-def with_earlier(entries: Sequence[Entry]) -> Iterator[tuple[list[Entry], list[Trajectory]]]:
-    """Yields the entries that were played together, in order, with the successes before them, the newest first."""
-    earlier: list[Trajectory] = []
+def with_earlier(entries: Sequence[Entry], learner: Learner) -> Iterator[tuple[list[Entry], dict[TaskKey, Trajectory]]]:
+    """Yields the entries that were played together, in order, with the successes before them that the learner saw."""
+    earlier: dict[TaskKey, Trajectory] = {}
     for batch in batches(entries):
         yield batch, earlier
-        earlier = [entry.trajectory for entry in batch if entry.trajectory.success] + earlier
+        if needs_earlier(learner):
+            earlier = earlier | successes(entry.trajectory for entry in batch)
 
 
 def scored_turns(
-    teacher: Teacher, batch: Sequence[Entry], diagnoses: Mapping[str, Diagnosis], earlier: Sequence[Trajectory]
+    teacher: Teacher,
+    batch: Sequence[Entry],
+    diagnoses: Mapping[str, Diagnosis],
+    earlier: Mapping[TaskKey, Trajectory],
 ) -> Iterator[tuple[Entry, int, Example]]:
     """Yields every sampled turn that the teacher has hindsight on, whether or not a learner would select it."""
-    for number, entry in enumerate(batch):
-        if (diagnosis := diagnoses.get(entry.key)) is None:
-            continue
-        siblings = [
-            each
-            for each in (*(other.trajectory for other in batch if other is not entry), *earlier)
-            if (each.env_id, each.task_id) == (entry.trajectory.env_id, entry.trajectory.task_id)
-        ]
-        for turn, tokens in sampled_turns(entry.trajectory):
-            if context := teacher.context(entry.trajectory, turn, diagnosis, siblings):
-                finding = finding_about(diagnosis, turn)
-                yield entry, turn, Example(number, tokens, teacher=context, distillation=1.0, finding=finding)
+    number = 0
+    for entries in siblings_by_task(batch, lambda entry: entry.trajectory):
+        members = tuple(entry.trajectory for entry in entries)
+        success = earlier.get((members[0].env_id, members[0].task_id))
+        group = Group(members, (success,) if success else ())
+        for index, entry in enumerate(entries):
+            number += 1
+            if (diagnosis := diagnoses.get(entry.key)) is None:
+                continue
+            for turn, tokens in sampled_turns(entry.trajectory):
+                if context := teacher.context(entry.trajectory, turn, diagnosis, siblings_of(group, index)):
+                    finding = finding_about(diagnosis, turn)
+                    yield entry, turn, Example(number, tokens, teacher=context, distillation=1.0, finding=finding)
 
 
 def _tokens(chat: Chat, ids: Sequence[int], scores: Sequence[TokenScore]) -> Iterator[Token]:

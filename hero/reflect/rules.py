@@ -100,7 +100,7 @@ def _finding(
     if "action_valid" not in turn.info and turn.info.get("tool_call") and (error := tool_error(turn.observation)):
         return Finding(index, Verdict.INVALID, f"the tool answered: {error}")
     last = index == len(trajectory.turns) - 1
-    if last and trajectory.stop is Stop.TERMINATED:
+    if last and (trajectory.stop is Stop.TERMINATED or trajectory.success):
         return _end(trajectory, index)
     if turn.observation and turn.observation == before:
         return Finding(index, Verdict.UNNECESSARY, "changed nothing")
@@ -114,7 +114,8 @@ def _finding(
 
 
 def _end(trajectory: Trajectory, index: int) -> Finding:
-    """Returns the finding about the turn that ended the episode."""
-    if trajectory.success or trajectory.reward >= 1:
+    """Returns the finding about the turn that ended the episode, by its reward where nothing says if it succeeded."""
+    reported = "success" in trajectory.turns[-1].info
+    if trajectory.success or (not reported and trajectory.reward >= 1):
         return Finding(index, Verdict.USEFUL, "ended the episode with success")
     return Finding(index, Verdict.FAILED, f"ended the episode with reward {trajectory.reward:.2f}")

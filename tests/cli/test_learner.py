@@ -102,7 +102,7 @@ def test_one_learner_needs_no_sum_and_its_options_no_name() -> None:
     [
         ("grpo+kl:0.04", {"clip": 0.1}, "--learner-arg clip: say of which part of grpo+kl:0.04, as in grpo.clip or kl"),
         ("grpo+kl:0.04", {"grp.clip": 0.1}, "--learner-arg grp.clip: grpo+kl:0.04 has no part 'grp'; it has grpo, kl"),
-        ("grpo+kl:0.04", {"kl.clip": 0.1}, "kl (hero.learners) has no option 'clip'; it takes no options"),
+        ("grpo+openclaw", {"openclaw.clip": 0.1}, "openclaw (hero.learners) has no option 'clip'; it takes no options"),
         ("grpo+kl:0.04", {"grpo.clip": "x"}, "grpo (hero.learners): clip = 'x' is not possible; give a value of type"),
         ("grpo", {"distill.gate": 1}, "grpo has no part 'distill'; it has grpo"),
         ("distill+grpo", {"distill.teacher": "x"}, "teacher of distill (hero.learners) is given by the run"),

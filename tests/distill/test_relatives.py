@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hero.distill.base import Example, Learner
 from hero.distill.learners import GRPO, Distillation
 from hero.distill.relatives import KL, SDAR, SDPO, Demonstration, Feedback, HinTSD, OpenClaw
+from hero.distill.sums import Sum
 from hero.distill.teacher import DemonstrationTeacher, FeedbackTeacher, HindsightTeacher
+from hero.distill.turns import sampled_turns
 from hero.errors import ConfigError
 from hero.testing.strategies import diagnosed_groups
 from hero.types import Diagnosis, Finding, Group, Stop, Verdict
@@ -162,6 +164,12 @@ def test_sdar_is_grpo_and_gated_distillation(diagnosed: tuple[Group, list[Diagno
         assert (example.teacher, example.tokens, example.finding) == (whole.teacher, whole.tokens, whole.finding)
 
 
+@settings(max_examples=40)
+@given(diagnosed_groups())
+def test_sdar_is_the_sum_that_its_docstring_names(diagnosed: tuple[Group, list[Diagnosis]]) -> None:
+    assert SDAR().examples(*diagnosed) == Sum(GRPO(), Distillation(gate=1, praise="all")).examples(*diagnosed)
+
+
 def test_sdar_takes_any_teacher() -> None:
     assert not SDAR().needs_earlier
     assert SDAR(DemonstrationTeacher()).needs_earlier
@@ -179,6 +187,9 @@ def test_kl_shows_the_prompt_as_it_is(diagnosed: tuple[Group, list[Diagnosis]]) 
         Example(index, tokens, group.members[index].turns[turn].prompt, distillation=1.0)
         for index, turn, tokens in learnable(group)
     ]
+    for example in KL(mean="episode").examples(group, diagnoses):
+        tokens_of_episode = sum(len(tokens.action_ids) for _, tokens in sampled_turns(group.members[example.episode]))
+        assert example.share * tokens_of_episode == pytest.approx(1)
 
 
 @pytest.mark.parametrize("learner", [Feedback(), Demonstration(), SDPO(), HinTSD(), OpenClaw(), SDAR(), KL()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from hero.chat.tiktoken import TiktokenChat
 from hero.distill.base import Example
+from hero.distill.learners import Distillation, TaskKey, group_examples, successes
+from hero.distill.relatives import SDPO, Demonstration
 from hero.distill.teacher import HindsightTeacher
 from hero.distill.token_scores import TokenScore
-from hero.look.score import pieces, score_batch
+from hero.look.score import pieces, score_batch, scored_turns, with_earlier
 from hero.types import Action, Diagnosis, Finding, Message, Stop, Tokens, Trajectory, Turn, Verdict
 from tests.look.made import entry
 from tests.tiny_models import ENCODING
@@ -95,6 +98,8 @@ def test_siblings_are_of_the_same_task_alone(shown: bool) -> None:
     if not shown:
         stranger = trajectory("b")
         others = [entry(Trajectory("env", "another", 0, stranger.turns, stranger.stop), 2)]
+        others += [entry(Trajectory("env", "task", 1, stranger.turns, stranger.stop), 3)]  # of another seed
+        others += [entry(replace(stranger, stop=Stop.ERROR), 4)]
     score_batch(Scorer(), Counting(), CHAT, [entry(trajectory("a"), 1), *others], {"training/1": Diagnosis("x")})
     assert seen == [int(shown)]
 
@@ -111,3 +116,31 @@ def test_siblings_that_are_not_asked_for_are_not_scored() -> None:
     diagnoses = {each.key: Diagnosis("x", (Finding(0, Verdict.USEFUL),)) for each in (first, second)}
     notes = score_batch(Scorer(), HindsightTeacher(), CHAT, [first, second], diagnoses, only={second.key})
     assert {key: len(note["turns"]) for key, note in notes.items()} == {second.key: 1}
+
+
+def solved(action: str) -> Trajectory:
+    played = trajectory(action)
+    return replace(played, turns=(*played.turns[:-1], replace(played.turns[-1], info={"success": True})))
+
+
+@pytest.mark.parametrize("learner", [SDPO(), Demonstration(), Distillation()])
+def test_the_teacher_reads_what_it_read_in_training(learner: Distillation) -> None:
+    """The prompts are those of the examples that `group_examples` makes step by step, as training does."""
+    steps = [
+        [solved("A"), solved("B"), trajectory("c")],
+        [trajectory("d"), trajectory("e"), solved("F")],
+        [trajectory("g")],
+    ]
+    entries = [
+        entry(played, 10 * step + number, step=step)
+        for step, episodes in enumerate(steps, 1)
+        for number, played in enumerate(episodes)
+    ]
+    diagnoses = {each.key: Diagnosis("x", (Finding(0, Verdict.FAILED, "no"),)) for each in entries}
+    earlier: dict[TaskKey, Trajectory] = {}
+    for (batch, seen), episodes in zip(with_earlier(entries, learner), steps, strict=True):
+        trained = group_examples(learner, [(each, diagnoses["training/10"]) for each in episodes], earlier)
+        read = [example.teacher for _, _, example in scored_turns(learner.teacher, batch, diagnoses, seen)]
+        assert read == [example.teacher for example in trained]
+        earlier |= successes(episodes) if learner.needs_earlier else {}
+    assert read or not learner.needs_earlier

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +57,15 @@ def test_running_out_of_turns_is_a_failure(stop: Stop) -> None:
 )
 def test_the_end_is_judged_by_the_reward(reward: float, finding: Finding) -> None:
     assert findings(episode([("a", "hall"), ("b", "bye")], reward=reward)) == {1: finding}
+
+
+@pytest.mark.parametrize("stop", [Stop.TERMINATED, Stop.TRUNCATED, Stop.MAX_TURNS])
+@pytest.mark.parametrize("success", [True, False])
+def test_the_end_is_judged_by_success_where_the_environment_reports_it(stop: Stop, success: bool) -> None:
+    played = episode([("a", "hall"), ("b", "bye")], reward=0.5 if success else 3.0, stop=stop)
+    last = replace(played.turns[-1], info={"success": success})
+    (finding,) = findings(replace(played, turns=(*played.turns[:-1], last))).values()
+    assert finding.verdict is (USEFUL if success else FAILED)
 
 
 @settings(max_examples=50)
