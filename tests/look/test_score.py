@@ -130,6 +130,7 @@ def test_the_teacher_reads_what_it_read_in_training(learner: Distillation) -> No
         [solved("A"), solved("B"), trajectory("c")],
         [trajectory("d"), trajectory("e"), solved("F")],
         [trajectory("g")],
+        [trajectory("h")],  # the newest success is two steps old
     ]
     entries = [
         entry(played, 10 * step + number, step=step)
