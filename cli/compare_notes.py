@@ -23,6 +23,7 @@ def notes(cells: Sequence[Cell], at: Mapping[int, Success], against: str) -> lis
         *_over_budget(cells, at),
         *_one_seed(cells, at),
         *_unpaired(cells, at, against),
+        *_other_lengths(cells),
         *_costs_so_far(cells),
     ]
 
@@ -93,6 +94,12 @@ def _unpaired(cells: Sequence[Cell], at: Mapping[int, Success], against: str) ->
             budgets.setdefault(", ".join(texts), []).append(turns)
     for text, turns_of_text in budgets.items():
         yield f"Seeds that a cell shares with {against} at {_listed(turns_of_text)} turns, for the difference: {text}"
+
+
+def _other_lengths(cells: Sequence[Cell]) -> Iterator[str]:
+    """Names cells that are being made longer run by run."""
+    if names := [cell.name for cell in cells if len({run.settings["turn_budget"] for run in cell.runs}) > 1]:
+        yield f"Only some runs have gone on to a larger turn budget, so that costs differ by it: {', '.join(names)}"
 
 
 def _costs_so_far(cells: Sequence[Cell]) -> Iterator[str]:

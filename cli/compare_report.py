@@ -14,7 +14,15 @@ from hero.runs import durable
 
 from . import compare_plots
 from .compare_notes import notes
-from .compare_tables import Table, cost_table, difference_table, evaluations_csv, success_table, teaching_tables
+from .compare_tables import (
+    Table,
+    cost_table,
+    difference_table,
+    evaluations_csv,
+    in_one_line,
+    success_table,
+    teaching_tables,
+)
 from .provenance import differences
 from .terminal import console, show_log, warn, warn_on_error
 
@@ -91,7 +99,7 @@ def _write(
 ) -> None:
     """Writes all files; a picture that cannot be drawn is a warning."""
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [*(table.markdown() for table in tables), "\n".join(f"- {text}" for text in texts)]
+    parts = [*(table.markdown() for table in tables), "\n".join(f"- {in_one_line(text)}" for text in texts)]
     for name, text in {"comparison.md": "\n\n".join(parts) + "\n", "comparison.csv": evaluations_csv(cells)}.items():
         durable.write(folder / name, text.encode("utf-8", "replace"))  # a directory's name may be no text
     with warn_on_error("the pictures are not complete"):

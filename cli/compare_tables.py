@@ -38,7 +38,7 @@ class Table:
         """Returns it in Markdown."""
         lines = [self.header, ("---", *("---:" for _ in self.header[1:])), *self.rows]
         rows = ["| " + " | ".join(map(_in_markdown, line)) + " |" for line in lines]
-        return "\n".join([f"**{self.title}**", "", *rows])
+        return "\n".join([f"**{in_one_line(self.title)}**", "", *rows])
 
     def rich(self, width: int) -> RichTable:
         """Returns it for a terminal, without the title; in a narrow one intervals begin a line, so that names stay."""
@@ -128,9 +128,14 @@ def evaluations_csv(cells: Sequence[Cell]) -> str:
     return out.getvalue()
 
 
+def in_one_line(text: str) -> str:
+    """Returns a text, such as one with the name of a cell, without new lines."""
+    return " ".join(text.splitlines())
+
+
 def _in_markdown(text: str) -> str:
     """Returns a text for one field of a table."""
-    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").splitlines())
+    return in_one_line(text.replace("\\", "\\\\").replace("|", "\\|"))
 
 
 def _bounds(measures: Sequence[str]) -> list[str]:

@@ -130,8 +130,7 @@ def _score(
         lm = load_start(run, ModelChoice(str(run)))
         settings = with_model_defaults(settings, lm)
         lm.max_new_tokens = settings.action_tokens
-        learner = build.make_learner(settings)
-        teacher = teacher_of(learner) or HindsightTeacher()
+        teacher = teacher_of(build.make_learner(settings)) or HindsightTeacher()
         trainer = build.make_trainer(settings, lm)
 
         def load(checkpoint: Checkpoint) -> int:
@@ -142,7 +141,7 @@ def _score(
     if step is None:
         raise RunError(f"{run} has no complete step yet; resume it first")
     about = {"checkpoint": step, "diagnoses": source}
-    played = with_earlier(entries, learner)
+    played = with_earlier(entries, teacher)
     turns = (turn for batch, earlier in played for turn in scored_turns(teacher, batch, diagnoses, earlier))
     if not any(entry.key in chosen for entry, *_ in turns):
         failed = sum(bool(diagnosis.problem) for diagnosis in diagnoses.values())
@@ -158,7 +157,7 @@ def _score(
         Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=messages, transient=True) as bars,
     ):
         bar = bars.add_task("episodes", total=len(chosen))
-        for batch, earlier in with_earlier(entries, learner):
+        for batch, earlier in with_earlier(entries, teacher):
             asked = chosen.intersection(entry.key for entry in batch)
             if todo := asked - writer.done:
                 writer.write(score_batch(trainer, teacher, lm.chat, batch, diagnoses, earlier, only=todo))

@@ -89,10 +89,9 @@ def _read_by_teacher(
     from hero.distill.sums import teacher_of
     from hero.look.score import scored_turns, with_earlier
 
-    learner = build.make_learner(stored_settings(run))
-    if (teacher := teacher_of(learner)) is None:
+    if (teacher := teacher_of(build.make_learner(stored_settings(run)))) is None:
         return {}
-    batch, earlier = next(each for each in with_earlier(entries, learner) if entry in each[0])
+    batch, earlier = next(each for each in with_earlier(entries, teacher) if entry in each[0])
     reviewed = {key: diagnosis for key, diagnosis in diagnoses.items() if key == entry.key and diagnosis}
     turns = scored_turns(teacher, batch, reviewed, earlier)
     return {turn: example.teacher for _, turn, example in turns if example.teacher}

@@ -42,8 +42,8 @@ def group_by_method(runs: Iterable[RunRecord]) -> list[Cell]:
     """Returns runs as cells, in the order of the first run of each.
 
     Where directories are named as those of `hero compare`, NAME-seedN, that is the name; otherwise what differs is.
-    Runs of one such name are one cell also where some have gone on to larger limits than others, and runs of equal
-    settings with other such names are two, if they have a seed in common.
+    Runs of one such name in one directory are one cell also where some have gone on to larger limits than others, and
+    runs of equal settings with other such names are two, if they have a seed in common.
 
     Raises:
         RunError: two runs have equal settings, seed included, and their directories do not tell them apart.
@@ -54,7 +54,8 @@ def group_by_method(runs: Iterable[RunRecord]) -> list[Cell]:
     groups = _join_extended([part for group in methods.values() for part in _split_by_stem(group)])
     stems = [{_stem(run) for run in group} for group in groups]
     names = [stem for each in stems if len(each) == 1 for stem in each if stem]
-    if len(set(names)) < len(groups):
+    if len(set(names)) < len(groups):  # so that directories tell nothing apart
+        groups = list(methods.values())
         names = method_names([group[0].settings for group in groups])
     return [
         Cell(name, tuple(sorted(group, key=lambda run: run.seed))) for name, group in zip(names, groups, strict=True)
@@ -72,12 +73,14 @@ def _split_by_stem(group: Sequence[RunRecord]) -> list[list[RunRecord]]:
 
 
 def _join_extended(groups: Sequence[list[RunRecord]]) -> list[list[RunRecord]]:
-    """Joins groups with directories of one name and other seeds whose settings differ in the limits of a run alone."""
+    """Joins groups in one directory, of one name and with other seeds, that differ in the limits of a run alone."""
     joined: list[list[RunRecord]] = []
     for group in groups:
         for earlier in joined:
             both = [*earlier, *group]
-            same = {(_stem(run), json.dumps(_method(run.settings, LIMITS), sort_keys=True)) for run in both}
+            same = {
+                (run.path.parent, _stem(run), json.dumps(_method(run.settings, LIMITS), sort_keys=True)) for run in both
+            }
             if len(same) == 1 and _stem(group[0]) and _has_each_seed_once(both):
                 earlier += group
                 break

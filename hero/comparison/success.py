@@ -117,11 +117,12 @@ def curve_tasks(cells: Sequence[Cell]) -> list[str]:
 
 
 def default_budgets(cells: Sequence[Cell]) -> tuple[int, ...]:
-    """Returns a third, two thirds and the whole of the smallest turn budget of a run.
+    """Returns a third, two thirds and the whole of the smallest turn budget of a cell: the largest of its runs.
 
     Without any it is the smallest number of turns after which a run that trains was evaluated last.
     """
     runs = [run for cell in cells for run in cell.runs]
-    budgets = [budget for run in runs if (budget := run.settings["turn_budget"])]
+    of_cells = [max(run.settings["turn_budget"] or 0 for run in cell.runs) for cell in cells]
+    budgets = [budget for budget in of_cells if budget]
     whole = min(budgets or [run.curve.end for run in runs if run.curve.end] or [0])
     return tuple(sorted({round(whole / 3), round(2 * whole / 3), whole} - {0} or {0}))

@@ -8,9 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hero.chat.base import Chat
-from hero.distill.base import Example, Learner, Teacher
+from hero.distill.base import Example, Teacher
 from hero.distill.learners import TaskKey, siblings_by_task, successes
-from hero.distill.sums import needs_earlier
 from hero.distill.turns import FAULTS, finding_about, sampled_turns, siblings_of
 from hero.look.entries import Entry, batches
 from hero.look.notes import Note
@@ -76,12 +75,19 @@ def score_batch(
     return notes
 
 
-def with_earlier(entries: Sequence[Entry], learner: Learner) -> Iterator[tuple[list[Entry], dict[TaskKey, Trajectory]]]:
-    """Yields the entries that were played together, in order, with the successes before them that the learner saw."""
+def with_earlier(
+    entries: Sequence[Entry], teacher: Teacher
+) -> Iterator[tuple[list[Entry], Mapping[TaskKey, Trajectory]]]:
+    """Yields the entries that were played together, in order, with the successes that the teacher is shown there.
+
+    As in training those are of training episodes of earlier steps, if it takes any, and an evaluation has none.
+    """
+    takes_any = getattr(teacher, "needs_earlier", False)
     earlier: dict[TaskKey, Trajectory] = {}
     for batch in batches(entries):
-        yield batch, earlier
-        if needs_earlier(learner):
+        trained = takes_any and batch[0].split == "training"
+        yield batch, earlier if trained else {}
+        if trained:
             earlier = earlier | successes(entry.trajectory for entry in batch)
 
 

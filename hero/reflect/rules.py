@@ -100,14 +100,15 @@ def _finding(
     if "action_valid" not in turn.info and turn.info.get("tool_call") and (error := tool_error(turn.observation)):
         return Finding(index, Verdict.INVALID, f"the tool answered: {error}")
     last = index == len(trajectory.turns) - 1
-    if last and (trajectory.stop is Stop.TERMINATED or trajectory.success):
+    if last and trajectory.stop is Stop.TERMINATED:
         return _end(trajectory, index)
     if turn.observation and turn.observation == before:
         return Finding(index, Verdict.UNNECESSARY, "changed nothing")
     if (before, actions[index]) in zip(observations, actions[:index], strict=False):
         return Finding(index, Verdict.UNNECESSARY, "done before in the same place")
     if last and trajectory.stop in LIMITS:
-        return Finding(index, Verdict.FAILED, "the episode ran out of turns")
+        ran_out = Finding(index, Verdict.FAILED, "the episode ran out of turns")
+        return _end(trajectory, index) if trajectory.success else ran_out
     if circles and turn.observation and turn.observation in observations[:index]:
         return Finding(index, Verdict.UNNECESSARY, "led back to what was seen before")
     return None
@@ -115,7 +116,7 @@ def _finding(
 
 def _end(trajectory: Trajectory, index: int) -> Finding:
     """Returns the finding about the turn that ended the episode, by its reward where nothing says if it succeeded."""
-    reported = "success" in trajectory.turns[-1].info
+    reported = trajectory.turns[-1].info.get("success") is not None
     if trajectory.success or (not reported and trajectory.reward >= 1):
         return Finding(index, Verdict.USEFUL, "ended the episode with success")
     return Finding(index, Verdict.FAILED, f"ended the episode with reward {trajectory.reward:.2f}")

@@ -181,6 +181,7 @@ def test_a_report_has_cells_of_any_name(name: str, tmp_path: Path, monkeypatch: 
     report([BASE, Cell(name, RISING.runs)], [100], name, tmp_path)
     assert {file.name for file in tmp_path.iterdir()} >= {"curves.png", "budgets.png", "cost.png"}
     text = (tmp_path / "comparison.md").read_text("utf-8")
+    assert "a\nb" not in text
     for table in re.findall(r"^\|.*?\n\n", text, re.DOTALL | re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in table.strip().splitlines()}) == 1
     for axes in (figures[0].axes[0], figures[1].axes[-1]):

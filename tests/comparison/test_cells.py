@@ -108,6 +108,7 @@ def test_runs_that_have_gone_on_stay_in_the_cell_of_their_name() -> None:
         run("c/hot-seed0", 0, turn_budget=3),  # of the same seed
         run("c/hot-seed1", 1, turn_budget=3, clip=2),  # another method besides
         run("c/1", 1, turn_budget=3),  # no name
+        run("d/hot-seed1", 1, turn_budget=3),  # elsewhere
     ):
         assert len(group_by_method([run("c/hot-seed0", 0, turn_budget=6), other])) == 2
 
@@ -118,3 +119,6 @@ def test_equal_settings_by_two_names_are_two_cells_if_they_share_a_seed() -> Non
 
     assert names("c/a-seed0", "c/a-seed1", "c/b-seed0") == ["a", "b"]
     assert names("c/a-seed0", "c/b-seed1") == ["distill"]
+    other = record(path="d/a-seed0", learner="grpo")
+    with pytest.raises(RunError, match="with the same seed 0; name one of them"):  # since a names two methods
+        group_by_method([record(path="c/a-seed0"), record(path="c/b-seed0"), other])

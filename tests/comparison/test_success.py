@@ -73,8 +73,9 @@ def test_runs_without_a_common_task_are_refused() -> None:
 
 
 def test_budgets_are_thirds_of_the_smallest_or_of_what_all_reached() -> None:
-    budgeted = Cell("budgeted", (record(turn_budget=3000), record(seed=1, turn_budget=4000)))
-    assert default_budgets([budgeted, BASE, RISING]) == (1000, 2000, 3000)
+    budgeted = Cell("budgeted", (record(turn_budget=3000), record(seed=1, turn_budget=4000)))  # one has gone on
+    assert default_budgets([budgeted, BASE, RISING]) == (1333, 2667, 4000)
+    assert default_budgets([budgeted, Cell("as it was", (record(turn_budget=3000),))]) == (1000, 2000, 3000)
     longer = Cell("longer", (record([(0, LOW), (160, HIGH)]),))
     assert default_budgets([longer, BASE, RISING]) == (33, 67, 100)
     assert default_budgets([BASE]) == (0,)

@@ -139,9 +139,14 @@ def test_the_teacher_reads_what_it_read_in_training(learner: Distillation) -> No
     ]
     diagnoses = {each.key: Diagnosis("x", (Finding(0, Verdict.FAILED, "no"),)) for each in entries}
     earlier: dict[TaskKey, Trajectory] = {}
-    for (batch, seen), episodes in zip(with_earlier(entries, learner), steps, strict=True):
+    for (batch, seen), episodes in zip(with_earlier(entries, learner.teacher), steps, strict=True):
         trained = group_examples(learner, [(each, diagnoses["training/10"]) for each in episodes], earlier)
         read = [example.teacher for _, _, example in scored_turns(learner.teacher, batch, diagnoses, seen)]
         assert read == [example.teacher for example in trained]
         earlier |= successes(episodes) if learner.needs_earlier else {}
     assert read or not learner.needs_earlier
+
+
+def test_evaluations_are_shown_no_earlier_success() -> None:
+    trained, evaluated = entry(solved("A"), 1), replace(entry(trajectory("b"), 2), split="evaluation")
+    assert [earlier for _, earlier in with_earlier([trained, evaluated], Demonstration().teacher)] == [{}, {}]

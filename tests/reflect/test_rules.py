@@ -66,6 +66,10 @@ def test_the_end_is_judged_by_success_where_the_environment_reports_it(stop: Sto
     last = replace(played.turns[-1], info={"success": success})
     (finding,) = findings(replace(played, turns=(*played.turns[:-1], last))).values()
     assert finding.verdict is (USEFUL if success else FAILED)
+    idle = replace(last, observation="hall")
+    if stop is not Stop.TERMINATED:  # what changes nothing did not bring the success about
+        (finding,) = findings(replace(played, turns=(*played.turns[:-1], idle))).values()
+        assert finding.verdict is UNNECESSARY
 
 
 @settings(max_examples=50)
