@@ -158,6 +158,15 @@ def test_notes_count_the_seeds_behind_a_number_and_not_the_runs_of_its_cell() ->
     ]
 
 
+def test_a_cell_that_is_being_made_longer_is_named() -> None:
+    runs = [record([(0, NOTHING), (3, ALL)], seed=seed, turn_budget=budget) for seed, budget in enumerate((3, 3, 9))]
+    for count in (2, 3):
+        cells = [Cell("a", tuple(runs[:count]))]
+        told = notes(cells, {3: Success.at_budget(cells, 3)}, "a")
+        note = "Only some runs have gone on to a larger turn budget, so that costs differ by it: a"
+        assert (note in told) == (count == 3)
+
+
 def test_cells_that_were_not_evaluated_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     begun = Cell("begun", (record([], finished=False),))
     report([begun, *CELLS], [100], "", None)
