@@ -86,8 +86,7 @@ def test_runs_are_found_where_they_are_or_directly_below(path: Path, tmp_path: P
 
 
 def test_a_run_that_is_named_twice_is_there_once(path: Path, tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
-    assert find_runs([tmp_path, path, tmp_path / "link"]) == [path]
+    assert find_runs([tmp_path, path, path / "..", path.parent / path.name]) == [path]
 
 
 def test_records_that_were_changed_are_refused(path: Path) -> None:
