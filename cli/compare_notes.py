@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hero.comparison.cells import Cell, method_names
+from hero.comparison.cells import LIMITS, Cell, method_names
 from hero.comparison.success import Success
 
 
@@ -98,8 +98,9 @@ def _unpaired(cells: Sequence[Cell], at: Mapping[int, Success], against: str) ->
 
 def _other_lengths(cells: Sequence[Cell]) -> Iterator[str]:
     """Names cells that are being made longer run by run."""
-    if names := [cell.name for cell in cells if len({run.settings["turn_budget"] for run in cell.runs}) > 1]:
-        yield f"Only some runs have gone on to a larger turn budget, so that costs differ by it: {', '.join(names)}"
+    limits = {cell.name: {tuple(map(run.settings.get, LIMITS)) for run in cell.runs} for cell in cells}
+    if names := [name for name, different in limits.items() if len(different) > 1]:
+        yield f"Only some runs have gone on to larger limits, so that costs differ by it: {', '.join(names)}"
 
 
 def _costs_so_far(cells: Sequence[Cell]) -> Iterator[str]:

@@ -97,7 +97,7 @@ def draw_budgets(file: Path, cells: Sequence[Cell], at: Mapping[int, Success], a
 
 
 def _shown(label: str) -> str:
-    """Returns a label that a legend shows: not one that begins with an underscore, nor one that is no text."""
+    """Returns a label as Matplotlib can show it: valid text, and in a legend without an underscore in front."""
     text = label.encode("utf-8", "replace").decode()
     return f" {text}" if text.startswith("_") else text
 

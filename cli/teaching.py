@@ -57,7 +57,7 @@ TEACHING: Final = (
 )
 """Measures of what the teacher, and then the policy, made of them."""
 MEASURES: Final = (*REVIEWS, *TEACHING)
-"""What tells whether hindsight had something to teach."""
+"""Measures that tell whether hindsight had something to teach."""
 
 
 def _at(row: Mapping[str, Any], path: str) -> float | None:

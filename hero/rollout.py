@@ -80,7 +80,7 @@ def rollout(
 
 @dataclass(frozen=True)
 class _Game:
-    """What all episodes of a rollout have in common."""
+    """Holds what all episodes of a rollout have in common."""
 
     policy: Policy
     seed: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from hero.comparison.runs import RunRecord
@@ -50,7 +51,7 @@ def group_by_method(runs: Iterable[RunRecord]) -> list[Cell]:
     """
     methods: dict[str, list[RunRecord]] = {}
     for run in runs:
-        methods.setdefault(json.dumps(_method(run.settings), sort_keys=True), []).append(run)
+        methods.setdefault(_key(run.settings), []).append(run)
     groups = _join_extended([part for group in methods.values() for part in _split_by_stem(group)])
     stems = [{_stem(run) for run in group} for group in groups]
     names = [stem for each in stems if len(each) == 1 for stem in each if stem]
@@ -75,15 +76,13 @@ def _split_by_stem(group: Sequence[RunRecord]) -> list[list[RunRecord]]:
 def _join_extended(groups: Sequence[list[RunRecord]]) -> list[list[RunRecord]]:
     """Joins groups in one directory, of one name and with other seeds, that differ in the limits of a run alone."""
     joined: list[list[RunRecord]] = []
+    first: dict[tuple[frozenset[tuple[Path, str]], str], list[RunRecord]] = {}
     for group in groups:
-        for earlier in joined:
-            both = [*earlier, *group]
-            same = {
-                (run.path.parent, _stem(run), json.dumps(_method(run.settings, LIMITS), sort_keys=True)) for run in both
-            }
-            if len(same) == 1 and _stem(group[0]) and _has_each_seed_once(both):
-                earlier += group
-                break
+        places = frozenset((run.path.parent, _stem(run)) for run in group)
+        earlier = first.setdefault((places, _key(group[0].settings, LIMITS)), group)
+        is_named = len(places) == 1 and bool(_stem(group[0]))
+        if earlier is not group and is_named and _has_each_seed_once([*earlier, *group]):
+            earlier += group
         else:
             joined.append(group)
     return joined
@@ -113,8 +112,13 @@ def _stem(run: RunRecord) -> str:
     return stem if seed and not rest else ""
 
 
+def _key(settings: Mapping[str, Any], besides: Collection[str] = ()) -> str:
+    """Returns the settings of a method as text, which can be looked up."""
+    return json.dumps(_method(settings, besides), sort_keys=True)
+
+
 def _method(settings: Mapping[str, Any], besides: Collection[str] = ()) -> dict[str, Any]:
-    """Returns the settings but for those that are `IGNORED`, or that are given."""
+    """Returns the settings but for those that are `IGNORED`, or among `besides`."""
     return {name: value for name, value in settings.items() if name not in (*IGNORED, *besides)}
 
 

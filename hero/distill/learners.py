@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from statistics import fmean, stdev
@@ -165,18 +165,25 @@ def successes(trajectories: Iterable[Trajectory]) -> dict[TaskKey, Trajectory]:
     return {(each.env_id, each.task_id): each for each in trajectories if each.success}
 
 
-def siblings_by_task(items: Iterable[T], trajectory_of: Callable[[T], Trajectory]) -> list[list[T]]:
-    """Returns what belongs to episodes of one task and seed side by side; episodes that ended in an error are left out.
+def task_groups(
+    items: Iterable[T], trajectory_of: Callable[[T], Trajectory], earlier: Mapping[TaskKey, Trajectory]
+) -> Iterator[tuple[Group, list[T]]]:
+    """Yields the episodes of each task and seed as a group, with their items in the order of its members.
+
+    Episodes that ended in an error are left out.
 
     Args:
         trajectory_of: returns the episode of an item.
+        earlier: a successful episode of earlier steps for some of the tasks.
     """
-    groups: dict[tuple[str, str, int], list[T]] = {}
+    tasks: dict[tuple[str, str, int], list[T]] = {}
     for item in items:
         trajectory = trajectory_of(item)
         if trajectory.stop is not Stop.ERROR:
-            groups.setdefault((trajectory.env_id, trajectory.task_id, trajectory.seed), []).append(item)
-    return list(groups.values())
+            tasks.setdefault((trajectory.env_id, trajectory.task_id, trajectory.seed), []).append(item)
+    for (env_id, task_id, _), siblings in tasks.items():
+        success = earlier.get((env_id, task_id))
+        yield Group(tuple(map(trajectory_of, siblings)), (success,) if success else ()), siblings
 
 
 def group_examples(
@@ -196,10 +203,8 @@ def group_examples(
     """
     examples: list[Example] = []
     first_episode = 0
-    for siblings in siblings_by_task(pairs, lambda pair: pair[0]):
-        members, diagnoses = zip(*siblings, strict=True)
-        success = (earlier or {}).get((members[0].env_id, members[0].task_id))
-        learned = learner.examples(Group(members, (success,) if success else ()), diagnoses)
+    for group, siblings in task_groups(pairs, lambda pair: pair[0], earlier or {}):
+        learned = learner.examples(group, [diagnosis for _, diagnosis in siblings])
         if not (isinstance(learned, Sequence) and all(isinstance(example, Example) for example in learned)):
             raise ConfigError(
                 f"the learner {type(learner).__name__} must return a list of Example, not {learned!r:.80}"

@@ -97,5 +97,6 @@ def teacher_of(learner: Learner) -> Teacher | None:
     """Returns the first teacher of a learner or of its parts; None where it has none."""
     if teacher := getattr(learner, "teacher", None):
         return cast("Teacher", teacher)
-    parts = [*getattr(learner, "learners", ()), *filter(None, [getattr(learner, "learner", None)])]
+    inner = getattr(learner, "learner", None)
+    parts = [inner] if inner else getattr(learner, "learners", ())
     return next((teacher for part in parts if (teacher := teacher_of(part))), None)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hero.chat.base import Chat
 from hero.distill.base import Example, Teacher
-from hero.distill.learners import TaskKey, siblings_by_task, successes
+from hero.distill.learners import TaskKey, successes, task_groups
 from hero.distill.turns import FAULTS, finding_about, sampled_turns, siblings_of
 from hero.look.entries import Entry, batches
 from hero.look.notes import Note
-from hero.types import Action, Diagnosis, Group, Message, Trajectory
+from hero.types import Action, Diagnosis, Message, Trajectory
 
 if TYPE_CHECKING:
     from hero.distill.token_scores import TokenScore
@@ -99,10 +99,7 @@ def scored_turns(
 ) -> Iterator[tuple[Entry, int, Example]]:
     """Yields every sampled turn that the teacher has hindsight on, whether or not a learner would select it."""
     number = 0
-    for entries in siblings_by_task(batch, lambda entry: entry.trajectory):
-        members = tuple(entry.trajectory for entry in entries)
-        success = earlier.get((members[0].env_id, members[0].task_id))
-        group = Group(members, (success,) if success else ())
+    for group, entries in task_groups(batch, lambda entry: entry.trajectory, earlier):
         for index, entry in enumerate(entries):
             number += 1
             if (diagnosis := diagnoses.get(entry.key)) is None:

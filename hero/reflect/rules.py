@@ -107,8 +107,9 @@ def _finding(
     if (before, actions[index]) in zip(observations, actions[:index], strict=False):
         return Finding(index, Verdict.UNNECESSARY, "done before in the same place")
     if last and trajectory.stop in LIMITS:
-        ran_out = Finding(index, Verdict.FAILED, "the episode ran out of turns")
-        return _end(trajectory, index) if trajectory.success else ran_out
+        if trajectory.success:
+            return _end(trajectory, index)
+        return Finding(index, Verdict.FAILED, "the episode ran out of turns")
     if circles and turn.observation and turn.observation in observations[:index]:
         return Finding(index, Verdict.UNNECESSARY, "led back to what was seen before")
     return None

@@ -158,12 +158,14 @@ def test_notes_count_the_seeds_behind_a_number_and_not_the_runs_of_its_cell() ->
     ]
 
 
-def test_a_cell_that_is_being_made_longer_is_named() -> None:
-    runs = [record([(0, NOTHING), (3, ALL)], seed=seed, turn_budget=budget) for seed, budget in enumerate((3, 3, 9))]
+@pytest.mark.parametrize("limit", ["steps", "turn_budget"])
+def test_a_cell_that_is_being_made_longer_is_named(limit: str) -> None:
+    runs = [record([(0, NOTHING), (3, ALL)], seed=seed) for seed in range(3)]
+    runs = [replace(run, settings={**run.settings, limit: most}) for run, most in zip(runs, (3, 3, 9), strict=True)]
     for count in (2, 3):
         cells = [Cell("a", tuple(runs[:count]))]
         told = notes(cells, {3: Success.at_budget(cells, 3)}, "a")
-        note = "Only some runs have gone on to a larger turn budget, so that costs differ by it: a"
+        note = "Only some runs have gone on to larger limits, so that costs differ by it: a"
         assert (note in told) == (count == 3)
 
 
